@@ -1,0 +1,154 @@
+"""Rows to numbers and back, in physical units.
+
+An encoded row is a float64 vector in schema order: numbers as they are, levels as their position
+in `Feature.levels`, blanks as NaN. It is how every vectorised part of SenseCF sees a table;
+`decode` gives the rows back as the classifier and the user know them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sensecf.errors import InputError
+from sensecf.rules import Floats, RuleSet
+from sensecf.schema import Feature, FeatureSchema
+
+
+class Codec:
+    """Encode and decode rows of one schema.
+
+    Attributes, all of length d (features): `low`, `high` (range; for levels 0 and their number
+    minus 1), `step` (1 for levels), `numeric`, `changeable`; and `rules`, the compiled `RuleSet`.
+    """
+
+    def __init__(self, schema: FeatureSchema) -> None:
+        self.schema = schema
+        features = schema.features
+        self.numeric = np.array([f.numeric for f in features])
+        self.changeable = np.array([f.changeable for f in features])
+        self.step = np.array([f.step if f.numeric else 1.0 for f in features], dtype=float)
+        self.low = np.array([f.low if f.numeric else 0.0 for f in features], dtype=float)
+        self.high = np.array([f.high if f.numeric else len(f.levels) - 1.0 for f in features], dtype=float)
+        self.n_levels = np.array([len(f.levels) for f in features])
+        self._decimals = np.array([f.decimals for f in features])
+        self._codes: dict[str, dict[Any, int]] = {
+            f.name: {level: code for code, level in enumerate(f.levels)} for f in features if not f.numeric
+        }
+        self.rules = RuleSet.compile(schema.rules, schema.columns, self._encode_condition)
+
+    def _encode_condition(self, name: str, value: Any) -> Any:
+        if self.schema[name].numeric:
+            return value
+        codes = self._codes[name]
+        return [codes[v] for v in value] if isinstance(value, list | tuple) else codes[value]
+
+    def encode(self, frame: pd.DataFrame) -> Floats:
+        """Rows of a frame as numbers, shape (len(frame), d). Extra columns are ignored.
+
+        Raises `InputError` naming column, row and value for a missing column, text in a numeric
+        column, an infinite value, or a level that the schema does not know.
+        """
+        absent = [name for name in self.schema.names if name not in frame.columns]
+        if absent:
+            raise InputError(f"the table has no column {absent[0]!r}, which the schema lists ({len(absent)} absent)")
+        out = np.empty((len(frame), len(self.schema)), dtype=float)
+        for j, feature in enumerate(self.schema.features):
+            column = frame[feature.name]
+            if isinstance(column, pd.DataFrame):
+                raise InputError(f"the table has the column {feature.name!r} twice; rename or drop one")
+            out[:, j] = self._encode_number(feature, column) if feature.numeric else self._encode_level(feature, column)
+        return out
+
+    def _encode_number(self, feature: Feature, column: pd.Series[Any]) -> Floats:
+        values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        bad = np.isnan(values) & column.notna().to_numpy()
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise InputError(
+                f"column {feature.name!r}, row {column.index[row]}: {column.iloc[row]!r} is not a number; "
+                f"mend the value or make the feature categorical in the schema"
+            )
+        if np.isinf(values).any():
+            row = int(np.flatnonzero(np.isinf(values))[0])
+            raise InputError(
+                f"column {feature.name!r}, row {column.index[row]}: the value is infinite; mend or blank it"
+            )
+        return values
+
+    def _encode_level(self, feature: Feature, column: pd.Series[Any]) -> Floats:
+        codes = self._codes[feature.name]
+        uniques = column.dropna().unique()
+        table = {}
+        for value in uniques:
+            code = codes.get(value)
+            if code is None:  # "1" in one file is 1 in another; and 1.0 hashes like 1
+                code = next((c for level, c in codes.items() if str(level) == str(value)), None)
+            if code is None:
+                row = column.index[int(np.flatnonzero((column == value).to_numpy())[0])]
+                some = ", ".join(map(repr, feature.levels[:8])) + (", ..." if len(feature.levels) > 8 else "")
+                raise InputError(
+                    f"column {feature.name!r}, row {row}: {value!r} is no level of the feature ({some}); "
+                    f"mend the value or add the level to the schema"
+                )
+            table[value] = float(code)
+        return column.map(table).to_numpy(dtype=float, na_value=np.nan)
+
+    def decode(self, rows: Floats, nullable: bool = False) -> pd.DataFrame:
+        """Encoded rows as a frame with the features in schema order and their own dtypes.
+
+        With `nullable`, whole numbers are "Int64" whether or not there are blanks, so that they
+        are saved as 63 and never as 63.0.
+        """
+        data: dict[str, Any] = {}
+        for j, feature in enumerate(self.schema.features):
+            column = rows[:, j]
+            if feature.numeric:
+                if nullable and feature.kind == "integer" and (column[~np.isnan(column)] % 1 == 0).all():
+                    blank = np.isnan(column)
+                    filled = np.where(blank, 0, column).astype(np.int64)
+                    data[feature.name] = pd.array(filled, dtype="Int64")
+                    data[feature.name][blank] = pd.NA
+                    continue
+                whole = feature.kind == "integer" and not feature.missing
+                data[feature.name] = column.astype(np.int64) if whole and not np.isnan(column).any() else column
+                continue
+            levels = pd.Series(list(feature.levels)).to_numpy()
+            blank = np.isnan(column)
+            codes = np.where(blank, 0, column).astype(np.intp)
+            values = levels[codes]
+            if nullable and levels.dtype.kind == "i":
+                data[feature.name] = pd.array(values, dtype="Int64")
+                data[feature.name][blank] = pd.NA
+                continue
+            if blank.any():
+                values = values.astype(float if levels.dtype.kind in "if" else object)
+                values[blank] = np.nan
+            elif feature.missing and levels.dtype.kind == "i":
+                values = values.astype(float)
+            data[feature.name] = values
+        return pd.DataFrame(data)
+
+    def snap(self, rows: Floats, low: Floats | None = None, high: Floats | None = None) -> Floats:
+        """Numbers rounded to their step, inside the range on the step's grid (NaN stays)."""
+        low, high = self.low if low is None else low, self.high if high is None else high
+        with np.errstate(invalid="ignore"):
+            cells = np.round(rows / self.step)
+            first, last = np.ceil(low / self.step - 1e-9), np.floor(high / self.step + 1e-9)
+            out = np.clip(cells, first, last) * self.step
+        scale = 10.0**self._decimals
+        return np.round(out * scale) / scale + 0.0  # no negative zero
+
+    def snap_column(self, values: Floats, column: Any) -> Floats:
+        """Values of the given columns (same length) rounded to their steps, without regard to the range."""
+        scale = 10.0 ** self._decimals[column]
+        snapped: Floats = np.round(np.round(values / self.step[column]) * self.step[column] * scale) / scale + 0.0
+        return snapped
+
+    def changed(self, base: Floats, rows: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which features differ by more than half a step, shape as `rows`; a blank equals a blank."""
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(rows - base) > self.step / 2
+        return apart | (np.isnan(rows) != np.isnan(base))

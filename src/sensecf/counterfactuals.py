@@ -1,0 +1,100 @@
+"""`Counterfactuals`: the answers, one tidy table with a verdict in every row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sensecf.files import replacing
+from sensecf.schema import RESERVED, FeatureSchema
+
+#: The columns before the features, in the order in which they are saved.
+VERDICT_COLUMNS = RESERVED
+
+
+@dataclass
+class Counterfactuals:
+    """Answers and abstentions.
+
+    `frame`: the columns `VERDICT_COLUMNS`, then every feature in schema order. An abstention has
+    no rank and no feature values, and its `reason` says what blocked it.
+    `factuals`: index `query`, the features, then `predicted` and `probability` (of the target).
+    `attempts`: how many candidates came to each verdict, by generator (columns generator, verdict, count).
+    `cost`: `seconds`, `classifier_rows`, and whatever a generator adds.
+    """
+
+    frame: pd.DataFrame
+    factuals: pd.DataFrame
+    schema: FeatureSchema
+    attempts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    cost: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A copy of the table."""
+        return self.frame.copy()
+
+    @property
+    def answers(self) -> pd.DataFrame:
+        """The rows that are answers (a rank is given)."""
+        return self.frame[self.frame["rank"].notna()]
+
+    @property
+    def abstentions(self) -> pd.DataFrame:
+        """One row per query without an answer, with its reason."""
+        return self.frame[self.frame["rank"].isna()]
+
+    def changes(self) -> pd.DataFrame:
+        """Every edit, one per row: query, rank, feature, unit, before, after (as the table's values)."""
+        return pd.DataFrame(list(self._changes()), columns=["query", "rank", "feature", "unit", "before", "after"])
+
+    def _changes(self) -> Iterator[tuple[Any, ...]]:
+        from sensecf.codec import Codec
+
+        answers = self.answers
+        if answers.empty:
+            return
+        codec = Codec(self.schema)
+        before = self.factuals.loc[answers["query"], self.schema.names].reset_index(drop=True)
+        after = answers[self.schema.names].reset_index(drop=True)
+        changed = codec.changed(codec.encode(before), codec.encode(after))
+        keys = list(zip(answers["query"], answers["rank"].astype(int), strict=True))
+        for row, column in zip(*changed.nonzero(), strict=True):
+            feature = self.schema.features[column]
+            yield (*keys[row], feature.name, feature.unit, before.iat[row, column], after.iat[row, column])
+
+    def plans(self) -> pd.DataFrame:
+        """Answers as people read them: query, rank, plan ("deep sleep 41 → 65 min; ..."), probability."""
+        texts: dict[tuple[Any, int], list[str]] = {}
+        for query, rank, name, _unit, before, after in self._changes():
+            feature = self.schema[name]
+            text = f"{name} {feature.format(before)} → {feature.format(after, unit=True)}"
+            texts.setdefault((query, rank), []).append(text)
+        answers = self.answers
+        keys = zip(answers["query"], answers["rank"].astype(int), strict=True)
+        out = answers[["query", "rank", "probability", "plausible", "n_changed"]].copy()
+        out.insert(2, "plan", ["; ".join(texts.get(key, ["no change needed"])) for key in keys])
+        return out.reset_index(drop=True)
+
+    def record(self, query: Any, rank: int = 1) -> Mapping[str, Any]:
+        """One row as a mapping. Raises `KeyError` when there is no such answer."""
+        found = self.frame[(self.frame["query"] == query) & (self.frame["rank"] == rank)]
+        if found.empty:
+            raise KeyError(f"query {query!r} has no answer of rank {rank}")
+        return dict(found.iloc[0])
+
+    def save(self, directory: str | Path) -> None:
+        """Write `counterfactuals.csv` and `factuals.csv`, each whole or not at all."""
+        directory = Path(directory)
+        for name, frame, index in (
+            ("counterfactuals.csv", self.frame, False),
+            ("factuals.csv", self.factuals, True),
+        ):
+            with replacing(directory / name) as path:
+                frame.to_csv(path, index=index, index_label="query" if index else None)

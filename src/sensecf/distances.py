@@ -1,0 +1,73 @@
+"""Distances between encoded rows, and the space in which neighbours are looked for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sensecf.rules import Floats
+from sensecf.task import Task
+
+#: Levels of one feature that get a coordinate of their own in `Scale.embed`; rarer ones share none.
+MAX_LEVELS = 32
+
+
+class Scale:
+    """Scales fitted on the training rows of a task; get it with `task.once(Scale)`.
+
+    `mad` (d,): the unit of the MAD-L1 distance per feature, 1 for levels. For numbers the median
+    absolute deviation; where it is 0 the standard deviation; where that is 0 the schema's range;
+    else 1 (Wachter et al. 2017 use the MAD; the fallbacks are ours).
+    `spread` (d,): the schema's range, for Gower.
+    """
+
+    def __init__(self, task: Task) -> None:
+        codec, rows = task.codec, task.rows
+        self.numeric = codec.numeric
+        filled = np.where(np.isnan(rows), task.medians, rows)
+        mad = np.median(np.abs(filled - task.medians), axis=0)
+        self.std = filled.std(axis=0)
+        spread = codec.high - codec.low
+        mad = np.where(mad > 0, mad, np.where(self.std > 0, self.std, np.where(spread > 0, spread, 1.0)))
+        self.mad = np.where(codec.numeric, mad, 1.0)
+        self.spread = np.where(codec.numeric & (spread > 0), spread, 1.0)
+        self._medians = task.medians
+        self._std = np.where(self.std > 0, self.std, 1.0)
+        self._levels = [
+            (
+                j,
+                np.argsort(-np.bincount(filled[:, j].astype(int), minlength=codec.n_levels[j]), kind="stable")[
+                    :MAX_LEVELS
+                ],
+            )
+            for j in np.flatnonzero(~codec.numeric)
+        ]
+
+    def parts(self, base: Floats, rows: Floats) -> Floats:
+        """MAD-L1 distance of each feature, shape as `rows`; unlike levels are 1 apart, a blank and a value too."""
+        with np.errstate(invalid="ignore"):
+            apart = np.where(self.numeric, np.abs(rows - base) / self.mad, (rows != base).astype(float))
+        blank = np.isnan(rows) | np.isnan(base)
+        return np.where(blank, (np.isnan(rows) != np.isnan(base)).astype(float), apart)
+
+    def mad_l1(self, base: Floats, rows: Floats) -> Floats:
+        """Sum over features of |difference| / MAD, shape (n,); lower is closer."""
+        total: Floats = self.parts(base, rows).sum(axis=1)
+        return total
+
+    def gower(self, base: Floats, rows: Floats) -> Floats:
+        """Gower distance: mean over features of |difference| / range, levels 0 or 1; shape (n,), in [0, 1] inside the range."""
+        with np.errstate(invalid="ignore"):
+            apart = np.where(self.numeric, np.abs(rows - base) / self.spread, (rows != base).astype(float))
+        blank = np.isnan(rows) | np.isnan(base)
+        apart = np.where(blank, (np.isnan(rows) != np.isnan(base)).astype(float), apart)
+        mean: Floats = apart.mean(axis=1)
+        return mean
+
+    def embed(self, rows: Floats) -> Floats:
+        """Rows as points for neighbour searches: numbers in standard deviations from the median
+        (blanks at the median), levels as indicators at distance 1 from each other."""
+        numbers = np.where(np.isnan(rows), 0.0, (rows - self._medians) / self._std)[:, self.numeric]
+        columns = [numbers]
+        for j, kept in self._levels:
+            columns.append((rows[:, [j]] == kept) * np.sqrt(0.5))
+        return np.ascontiguousarray(np.hstack(columns))

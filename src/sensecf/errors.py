@@ -1,0 +1,19 @@
+"""The errors that SenseCF raises on purpose; every other exception is a bug."""
+
+from __future__ import annotations
+
+
+class SenseCFError(Exception):
+    """Base of all deliberate errors."""
+
+
+class InputError(SenseCFError, ValueError):
+    """Something the user gave cannot be used.
+
+    The message is one line: what was wrong, where (column, row, value) and what to do.
+    The command line prints it and ends with exit status 2.
+    """
+
+
+class MissingExtraError(InputError):
+    """An optional dependency is needed and absent; the message names the extra to install."""

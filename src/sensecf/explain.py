@@ -1,0 +1,325 @@
+"""`explain`: factuals in, verified counterfactuals out.
+
+    query -> propose -> verify -> polish -> verify -> select -> table
+
+Queries are put into one canonical order and cut into batches before anything random happens, so the
+answers do not depend on the order in which the rows come.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sensecf.blame import Limits, blame
+from sensecf.candidates import Candidates
+from sensecf.counterfactuals import VERDICT_COLUMNS, Counterfactuals
+from sensecf.errors import InputError
+from sensecf.files import replacing
+from sensecf.generators import Generator
+from sensecf.polish import polish
+from sensecf.query import Query, out_of_range
+from sensecf.rules import Floats
+from sensecf.select import select
+from sensecf.task import Ints, Task, lead
+from sensecf.verify import Verdicts, cost, verify
+
+#: Queries answered together.
+BATCH = 256
+#: Candidates of a query that are polished, for each answer asked for.
+POLISHED = 3
+
+
+def explain(
+    task: Task,
+    generator: Generator,
+    factuals: pd.DataFrame,
+    target: Any = None,
+    n: int = 1,
+    *,
+    lock: Collection[str] = (),
+    ranges: Mapping[str, tuple[float | None, float | None]] | None = None,
+    directions: Mapping[str, str] | None = None,
+    max_changes: int | None = None,
+    margin: float = 0.0,
+    plausibility: float = 1.0,
+    fallback: Generator | None = None,
+    strict: bool = True,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Counterfactuals:
+    """Up to `n` verified counterfactuals per row of `factuals`, and a reason where there is none.
+
+    Every answer is valid by the classifier's own `predict` and breaks no rule, as saved. An
+    abstention names the locks, ranges, rules or budget found to block an answer.
+
+    `factuals`: raw rows with the schema's features; the index names the queries and must be unique.
+    `target`: the class to reach (default: the schema's). `lock`, `ranges`, `directions`,
+    `max_changes`, `margin`: see `query.make_query`. `plausibility`: price of being unlike the data,
+    0 for none, 1 by default. `fallback`: a generator asked about the queries that `generator`
+    leaves without an answer; the column `generator` says who answered.
+    `strict=False` turns factuals outside the schema's ranges into abstentions instead of an error.
+    `checkpoint`: a folder in which finished batches are kept, so that an interrupted call goes on
+    where it stopped (it must be used for the same call only). `progress(done, total)` is called
+    after each batch.
+
+    Raises `InputError` for anything that cannot be asked.
+    """
+    if n < 1:
+        raise InputError(f"n must be at least 1, not {n}")
+    if not factuals.index.is_unique:
+        raise InputError("the index of the factuals has duplicates; give every row its own (reset_index)")
+    position = task.target_position(task.default_target() if target is None else target)
+    goal = task.classes[position]
+    limits = Limits(lock, dict(ranges or {}), dict(directions or {}), max_changes, margin)
+    rows = task.codec.encode(factuals)
+    outside = out_of_range(task.codec, rows, factuals)
+    if strict and outside:
+        raise InputError(f"{next(iter(outside.values()))} ({len(outside)} rows in all)")
+    inside = np.array([i not in outside for i in range(len(rows))], dtype=bool)
+
+    # One canonical order, equal rows once.
+    keys = np.where(np.isnan(rows), -np.inf, rows)
+    _, first, same = np.unique(keys[inside], axis=0, return_index=True, return_inverse=True)
+    distinct = np.flatnonzero(inside)[first]
+    whole = limits.query(task, task.codec.decode(rows[distinct]), goal)
+    answered: list[Batch] = []
+    begin_rows, begin = task.rows_judged, time.perf_counter()
+    for number, start in enumerate(range(0, len(whole), BATCH)):
+        part = whole.take(slice(start, start + BATCH))
+        stored = None if checkpoint is None else Path(checkpoint) / f"batch-{number:06d}.npz"
+        batch = Batch.load(stored) if stored is not None and stored.exists() else None
+        if batch is None:
+            rng = np.random.default_rng([seed, number])
+            batch = _answer(task, generator, fallback, part, limits, n, plausibility, rng)
+            if stored is not None:
+                batch.save(stored)
+        answered.append(batch.shift(start))
+        if progress is not None:
+            progress(min(start + BATCH, len(whole)), len(whole))
+    if not answered:
+        answered = [Batch.empty(len(task.schema))]
+    batch = Batch.concat(answered)
+    judged = task.judge(rows)
+    table = _table(task, batch, factuals, inside, same.reshape(-1), outside, goal)
+    seconds = time.perf_counter() - begin
+    origin = factuals[task.schema.names].copy()
+    origin["predicted"] = np.array(task.classes, dtype=object)[judged.predicted]
+    origin["probability"] = judged.proba[:, position].round(6)
+    return Counterfactuals(
+        table,
+        origin.infer_objects(),
+        task.schema,
+        attempts=_count(batch.attempts),
+        cost={
+            "seconds": seconds,
+            "classifier_rows": task.rows_judged - begin_rows,
+            "queries": len(factuals),
+            "distinct_queries": len(whole),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Answers and abstentions of a batch, as plain arrays: what a checkpoint holds.
+
+    `query`, `rank` (0 for an abstention), `rows`, and the verdict on each; `attempts`: one
+    "generator|verdict" per candidate.
+    """
+
+    query: Ints
+    rank: Ints
+    rows: Floats
+    predicted: Ints
+    numbers: Floats  # probability, valid, feasible, plausible, n_changed, proximity, seconds
+    generator: np.ndarray
+    reason: np.ndarray
+    attempts: np.ndarray
+
+    def save(self, path: Path) -> None:
+        with replacing(path) as temporary:
+            np.savez(temporary, **{k: v.astype(str) if v.dtype == object else v for k, v in vars(self).items()})
+
+    @classmethod
+    def load(cls, path: Path) -> Batch:
+        with np.load(path, allow_pickle=False) as data:
+            return cls(**{k: v.astype(object) if v.dtype.kind == "U" else v for k, v in data.items()})
+
+    def shift(self, by: int) -> Batch:
+        return Batch(**(vars(self) | {"query": self.query + by}))
+
+    @classmethod
+    def concat(cls, parts: list[Batch]) -> Batch:
+        return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])})
+
+    @classmethod
+    def empty(cls, width: int) -> Batch:
+        none, words = np.empty(0, np.intp), np.empty(0, object)
+        return cls(none, none, np.empty((0, width)), none, np.empty((0, 7)), words, words, words)
+
+
+def _answer(
+    task: Task,
+    generator: Generator,
+    fallback: Generator | None,
+    query: Query,
+    limits: Limits,
+    n: int,
+    plausibility: float,
+    rng: np.random.Generator,
+) -> Batch:
+    began = time.perf_counter()
+    tried: list[np.ndarray] = []
+    good = _stay(task, query)
+    open_queries = np.setdiff1d(np.arange(len(query)), good.query)
+    tried_rows = task.rows_judged
+    for source in (generator, fallback):
+        if source is None or not len(open_queries):
+            continue
+        proposed = source.propose(query.take(open_queries), rng)
+        proposed = Candidates(open_queries[proposed.query], proposed.rows, proposed.reason, proposed.generator)
+        found, verdicts = _refine(task, query, proposed, n, plausibility)
+        tried.append(verdicts)
+        good = Candidates.concat([good, found])
+        open_queries = np.setdiff1d(np.arange(len(query)), good.query)
+    effort = (task.rows_judged - tried_rows) / max(len(query), 1)
+
+    verdict = verify(task, query, good)
+    price = cost(task, query, good.query, good.rows, plausibility)
+    changed = task.codec.changed(query.rows[good.query], good.rows)
+    at, rank = select(good.query, price, changed, n)
+    reasons = blame(task, query.take(open_queries), limits, plausibility, rng, effort) if len(open_queries) else []
+    seconds = (time.perf_counter() - began) / max(len(query), 1)
+    m, left = len(at), len(open_queries)
+    stay = verdict.n_changed[at] == 0
+    numbers = np.column_stack(
+        [
+            np.concatenate([verdict.probability[at].round(6), np.full(left, np.nan)]),
+            np.concatenate([verdict.valid[at], np.zeros(left)]),
+            np.concatenate([verdict.feasible[at], np.zeros(left)]),
+            np.concatenate([verdict.plausible[at], np.zeros(left)]),
+            np.concatenate([verdict.n_changed[at], np.full(left, np.nan)]),
+            np.concatenate([verdict.proximity[at].round(6), np.full(left, np.nan)]),
+            np.full(m + left, seconds),
+        ]
+    )
+    return Batch(
+        query=np.concatenate([good.query[at], open_queries]),
+        rank=np.concatenate([rank, np.zeros(left, np.intp)]),
+        rows=np.concatenate([good.rows[at], np.full((left, len(task.schema)), np.nan)]),
+        predicted=np.concatenate([verdict.predicted[at], np.full(left, -1)]),
+        numbers=numbers,
+        generator=np.concatenate([good.generator[at], np.full(left, generator.name, dtype=object)]),
+        reason=np.concatenate([np.where(stay, "already in the target class", ""), np.array(reasons, dtype=object)]),
+        attempts=np.concatenate(tried) if tried else np.empty(0, dtype=object),
+    )
+
+
+def _stay(task: Task, query: Query) -> Candidates:
+    """Factuals that are in the target class already, and break no rule: nothing need change."""
+    everyone = Candidates.of(np.arange(len(query)), query.rows, "none")
+    verdict = verify(task, query, everyone)
+    return everyone.take(verdict.good)
+
+
+def _refine(
+    task: Task, query: Query, candidates: Candidates, n: int, plausibility: float
+) -> tuple[Candidates, np.ndarray]:
+    """The good candidates, the cheapest of each query polished; and what became of every candidate."""
+    verdict = verify(task, query, candidates)
+    outcome = candidates.generator + "|" + _outcome(verdict, candidates).astype(object)
+    good = candidates.take(verdict.good)
+    price = cost(task, query, good.query, good.rows, plausibility)
+    order = np.lexsort((price, good.query))
+    place = np.arange(len(order)) - np.searchsorted(good.query[order], good.query[order])
+    best = good.take(order[place < POLISHED * n])
+    rows = polish(task, query, best.query, best.rows, plausibility)
+    polished = Candidates(best.query, rows, best.reason, best.generator)
+    # The classifier's own predict has the last word on what the polish made.
+    still = verify(task, query, polished).good
+    rows = np.where(still[:, None], polished.rows, best.rows)
+    key = np.column_stack([best.query, np.where(np.isnan(rows), -np.inf, rows)])
+    once = np.unique(key, axis=0, return_index=True)[1]
+    return Candidates(best.query, rows, best.reason, best.generator).take(once), outcome
+
+
+def _outcome(verdict: Verdicts, candidates: Candidates) -> np.ndarray:
+    """In a word: answer, not valid, infeasible, refused (nothing was proposed)."""
+    return np.select(
+        [candidates.reason != "", ~verdict.feasible, ~verdict.valid], ["refused", "infeasible", "not valid"], "good"
+    )
+
+
+def _count(attempts: np.ndarray) -> pd.DataFrame:
+    words = pd.Series(attempts.astype(str)).str.split("|", expand=True)
+    if not len(words):
+        return pd.DataFrame(columns=["generator", "verdict", "count"])
+    words.columns = pd.Index(["generator", "verdict"])
+    return words.value_counts(sort=False).reset_index()
+
+
+def _table(
+    task: Task,
+    batch: Batch,
+    factuals: pd.DataFrame,
+    inside: np.ndarray,
+    same: Ints,
+    outside: Mapping[int, str],
+    goal: Any,
+) -> pd.DataFrame:
+    """The tidy table, one block of rows per factual in the order the factuals came."""
+    # Every factual takes the rows of the distinct query it equals.
+    order = np.argsort(batch.query, kind="stable")
+    starts = np.searchsorted(batch.query[order], np.arange(int(same.max(initial=-1)) + 2))
+    source, owner = [], []
+    for factual, distinct in zip(np.flatnonzero(inside), same, strict=True):
+        block = order[starts[distinct] : starts[distinct + 1]]
+        source.append(block)
+        owner.append(np.full(len(block), factual))
+    at = np.concatenate(source) if source else np.empty(0, np.intp)
+    who = np.concatenate(owner) if owner else np.empty(0, np.intp)
+
+    rank = batch.rank[at]
+    labels = np.array([*task.classes, None], dtype=object)
+    numbers = batch.numbers[at]
+    columns: dict[str, Any] = {
+        "query": factuals.index.to_numpy()[who],
+        "rank": pd.array(np.where(rank > 0, rank, -1), dtype="Int64"),
+        "generator": batch.generator[at],
+        "target": np.full(len(at), goal, dtype=object),
+        "predicted": labels[batch.predicted[at]],
+        "probability": numbers[:, 0],
+        "valid": numbers[:, 1] > 0,
+        "feasible": numbers[:, 2] > 0,
+        "plausible": numbers[:, 3] > 0,
+        "n_changed": pd.array(np.where(rank > 0, numbers[:, 4], -1).astype(int), dtype="Int64"),
+        "proximity": numbers[:, 5],
+        "seconds": numbers[:, 6].round(6),
+        "reason": batch.reason[at],
+    }
+    verdicts = pd.DataFrame(columns, columns=list(VERDICT_COLUMNS))
+    verdicts.loc[rank == 0, ["rank", "n_changed"]] = pd.NA
+    features = task.codec.decode(batch.rows[at], nullable=True)
+    table = pd.concat([verdicts, features], axis=1)
+    if outside:
+        table = pd.concat([table, _refused(table, factuals, outside, goal)], ignore_index=True)
+        who = np.concatenate([who, list(outside)])
+    return table.iloc[np.argsort(who, kind="stable")].reset_index(drop=True)
+
+
+def _refused(table: pd.DataFrame, factuals: pd.DataFrame, outside: Mapping[int, str], goal: Any) -> pd.DataFrame:
+    """Abstentions for factuals outside the schema's ranges."""
+    rows = pd.DataFrame(index=range(len(outside)), columns=table.columns)
+    rows["query"] = factuals.index.to_numpy()[list(outside)]
+    rows["generator"], rows["target"], rows["seconds"] = "none", goal, 0.0
+    rows[["valid", "feasible", "plausible"]] = False
+    rows["reason"] = list(outside.values())
+    return rows.astype(table.dtypes.to_dict())

@@ -1,0 +1,191 @@
+"""`search`: a vectorised beam search over single edits; the teacher of the embedded model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sensecf.candidates import Candidates
+from sensecf.generators.nearest import walk
+from sensecf.neighbours import Neighbours
+from sensecf.query import Query, by_pattern
+from sensecf.rules import Bools, Floats
+from sensecf.task import Ints, Task, lead
+from sensecf.verify import cost, feasible
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to search.
+
+    Each of `depth` rounds extends `beam` rows per query by `edits` single edits each;
+    `neighbours` training rows are walked to first; `keep` candidates per query are proposed.
+    """
+
+    beam: int = 4
+    edits: int = 64
+    depth: int = 5
+    neighbours: int = 6
+    keep: int = 6
+
+
+class Search:
+    """Propose sparse, close, plausible rows by beam search, for all queries at once.
+
+    A round extends every beam row by single edits whose values come from real people of the target
+    class (half of them from the nearest ones), within the interval the rules leave. Valid rows go
+    to a pool ordered by `verify.cost`; the beam goes on from the rows closest to the target and
+    from valid rows that are not yet plausible. A query leaves the search when one more change
+    could not pay. The classifier is asked about at most
+    `beam x edits x depth + 2 x neighbours x features` rows per query.
+
+    `plausibility`: the dial of `verify.cost`; 0 ignores it.
+    """
+
+    name = "search"
+
+    def __init__(self, task: Task, seed: int = 0, *, effort: Effort = Effort(), plausibility: float = 1.0) -> None:
+        self.task = task
+        self.effort = effort
+        self.plausibility = plausibility
+        task.once(Neighbours)
+
+    def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
+        """Up to `effort.keep` candidates per query, valid and feasible; a reason where there is none."""
+        pool = _Pool(self.task, query, self.effort.keep, self.plausibility)
+        pool.add(*walk(self.task, query, self.effort.neighbours))
+        beam = query.rows[:, None, :]  # (q, beam, d)
+        active = np.arange(len(query))
+        for depth in range(1, self.effort.depth + 1):
+            # Going on costs at least depth changes; whoever has an answer for less is done.
+            active_mask = (pool.price[active, 0] > depth + 0.5) & (query.max_changes[active] >= depth)
+            active, beam = active[active_mask], beam[active_mask]
+            if not len(active):
+                break
+            beam = self._round(query, active, beam, pool, rng)
+        return pool.candidates(self.name)
+
+    def _round(self, query: Query, active: Ints, beam: Floats, pool: _Pool, rng: np.random.Generator) -> Floats:
+        """One extension of the beams (a, b, d) of the active queries; returns the next beams."""
+        task, d = self.task, len(self.task.schema)
+        width = beam.shape[1]
+        owner = np.repeat(active, width)
+        rows, parent = self._extend(query, owner, beam.reshape(-1, d), rng)
+        at = owner[parent]
+        fine = feasible(task.codec, query, at, rows)
+        rows, at, parent = rows[fine], at[fine], parent[fine]
+        judgement = task.judge(rows)
+        target = query.target[at]
+        valid = task.valid(judgement, target, query.margin[at])
+        pool.add(at[valid], rows[valid])
+        ahead = lead(judgement.proba, target)
+        # The next beam: half by lead, half by price among the valid (they may still turn plausible).
+        base = query.rows[at]
+        spread = task.codec.changed(base, rows).sum(axis=1)
+        rank = ahead - 0.02 * spread
+        rank[valid] = -cost(task, query, at[valid], rows[valid], self.plausibility)
+        slot = np.searchsorted(active, at)
+        return _best(rows, slot, rank, valid, len(active), self.effort.beam, beam)
+
+    def _extend(self, query: Query, owner: Ints, rows: Floats, rng: np.random.Generator) -> tuple[Floats, Ints]:
+        """Single edits of beam rows: (new rows, position of the beam row each comes from)."""
+        task, codec = self.task, self.task.codec
+        n, d, edits = len(rows), len(self.task.schema), self.effort.edits
+        neighbours = task.once(Neighbours)
+        near = neighbours.nearest(rows, query.target[owner], 16)  # real people near where we are
+        feature = _pick_features(query.movable[owner], edits, rng)
+        value = near[np.arange(n)[:, None], rng.integers(0, 16, (n, edits)), feature]
+        anyone = np.empty((n, edits))
+        for position in np.unique(query.target[owner]):
+            mask = query.target[owner] == position
+            peers = neighbours.peers(int(position)).rows
+            anyone[mask] = peers[rng.integers(0, len(peers), (int(mask.sum()), edits)), feature[mask]]
+        value = np.where(rng.random((n, edits)) < 0.5, value, anyone)
+        out, parents = [], []
+        for at, follow in by_pattern(task, query, owner):
+            lo, hi = codec.rules.intervals(rows[at], query.low[owner[at]], query.high[owner[at]], follow)
+            i, e = np.nonzero(
+                np.isfinite(value[at]) & follow.editable[feature[at]] & query.movable[owner[at][:, None], feature[at]]
+            )
+            j = feature[at][i, e]
+            new = rows[at][i].copy()
+            wanted = np.clip(value[at][i, e], lo[i, j], np.maximum(lo[i, j], hi[i, j]))
+            new[np.arange(len(i)), j] = codec.snap_column(wanted, j)
+            new = codec.rules.settle(query.rows[owner[at]][i], new, follow, codec.step)
+            moved = codec.changed(rows[at][i], new).any(axis=1)
+            out.append(new[moved])
+            parents.append(at[i[moved]])
+        rows_out, parent = np.concatenate(out), np.concatenate(parents)
+        order = np.lexsort((*rows_out.T[::-1], parent))
+        rows_out, parent = rows_out[order], parent[order]
+        same = (parent[1:] == parent[:-1]) & ((rows_out[1:] == rows_out[:-1]) | np.isnan(rows_out[1:])).all(axis=1)
+        keep = np.concatenate([[True], ~same]) if len(parent) else np.empty(0, bool)
+        return rows_out[keep], parent[keep]
+
+
+def _pick_features(movable: Bools, count: int, rng: np.random.Generator) -> Ints:
+    """For each row, `count` movable features: each about equally often. Shape (n, count)."""
+    n, d = movable.shape
+    keys = np.where(movable, rng.random((n, d)), 2.0)
+    order = np.argsort(keys, axis=1)
+    free = np.maximum(movable.sum(axis=1), 1)
+    picked: Ints = order[np.arange(n)[:, None], np.arange(count)[None, :] % free[:, None]]
+    return picked
+
+
+def _best(rows: Floats, slot: Ints, rank: Floats, valid: Bools, n: int, width: int, previous: Floats) -> Floats:
+    """The next beams (n, width, d): the best invalid rows, the best valid ones in the other half."""
+    beams = np.repeat(previous[:, :1], width, axis=1).copy()
+    for mask, first, last in ((~valid, 0, width - width // 2), (valid, width - width // 2, width)):
+        at, score = slot[mask], rank[mask]
+        order = np.lexsort((-score, at))
+        at, chosen = at[order], rows[mask][order]
+        place = np.arange(len(at)) - np.searchsorted(at, at)
+        within = place < last - first
+        beams[at[within], first + place[within]] = chosen[within]
+    return beams
+
+
+class _Pool:
+    """The cheapest valid rows of each query so far."""
+
+    def __init__(self, task: Task, query: Query, keep: int, plausibility: float) -> None:
+        self._task, self._query, self._keep, self._plausibility = task, query, keep, plausibility
+        self.price = np.full((len(query), keep), np.inf)
+        self._rows = np.full((len(query), keep, query.rows.shape[1]), np.nan)
+
+    def add(self, owner: Ints, rows: Floats) -> None:
+        """Take in valid, feasible rows; the worst fall out."""
+        if not len(owner):
+            return
+        # Only the rows that could enter at the price without plausibility need their LOF.
+        cheap = cost(self._task, self._query, owner, rows, 0.0)
+        order = np.lexsort((cheap, owner))
+        owner, rows, cheap = owner[order], rows[order], cheap[order]
+        place = np.arange(len(owner)) - np.searchsorted(owner, owner)
+        entering = (place < 8 * self._keep) & (cheap < self.price[owner, -1])
+        owner, rows = owner[entering], rows[entering]
+        price = cost(self._task, self._query, owner, rows, self._plausibility)
+        touched = np.unique(owner)
+        old = np.isfinite(self.price[touched])
+        at, place = np.nonzero(old)
+        owner = np.concatenate([touched[at], owner])
+        rows = np.concatenate([self._rows[touched[at], place], rows])
+        price = np.concatenate([self.price[touched[at], place], price])
+        order = np.lexsort((price, owner))
+        owner, rows, price = owner[order], rows[order], price[order]
+        place = np.arange(len(owner)) - np.searchsorted(owner, owner)
+        within = place < self._keep
+        self.price[touched] = np.inf
+        self.price[owner[within], place[within]] = price[within]
+        self._rows[owner[within], place[within]] = rows[within]
+
+    def candidates(self, name: str) -> Candidates:
+        """The pool as candidates; a query without one gets a reason."""
+        at, place = np.nonzero(np.isfinite(self.price))
+        left = np.flatnonzero(~np.isfinite(self.price).any(axis=1))
+        nothing = np.full((len(left), self._rows.shape[2]), np.nan)
+        reasons = ["no valid and feasible row within the effort"] * len(left)
+        found = Candidates.of(at, self._rows[at, place], name)
+        return Candidates.concat([found, Candidates.of(left, nothing, name, reasons)])

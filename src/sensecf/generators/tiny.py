@@ -1,0 +1,231 @@
+"""`tiny`: the embedded model, trained from scratch on the task at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sensecf.candidates import Candidates
+from sensecf.distances import Scale
+from sensecf.plausibility import Plausibility
+from sensecf.pairs import draw_queries, teach
+from sensecf.query import Query
+from sensecf.rules import Bools, Floats
+from sensecf.task import Ints, Task, lead
+from sensecf.tinylm import END, MARGINS, Shape, TinyLM, Vocabulary, replay, sample
+from sensecf.verify import cost
+
+#: The longest edit list.
+LONGEST = 8
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the embedded model is trained; the defaults fit in about a minute on two cores."""
+
+    shape: Shape = Shape()
+    pairs: int = 6000
+    epochs: int = 6
+    batch: int = 256
+    rate: float = 3e-3
+    rounds: int = 40
+    round_queries: int = 192
+    round_samples: int = 8
+    round_rate: float = 1e-3
+    samples: int = 32
+    temperature: float = 1.0
+
+
+Progress = Callable[[str, float], None]
+
+
+class Tiny:
+    """The embedded language model of a task: `Tiny(task)` trains it.
+
+    Phase 1, pairs: the teacher search answers queries drawn from the training rows, and the model
+    learns its answers. Phase 2, verdicts: the model answers, the classifier and the critics
+    judge, and better answers of a group become likelier than worse ones.
+    """
+
+    name = "tiny"
+
+    def __init__(
+        self,
+        task: Task,
+        seed: int = 0,
+        *,
+        recipe: Recipe = Recipe(),
+        plausibility: float = 1.0,
+        progress: Progress | None = None,
+    ) -> None:
+        self.task, self.recipe, self.plausibility = task, recipe, plausibility
+        self.vocabulary = Vocabulary.of(task)
+        torch.manual_seed(seed)
+        longest = min(LONGEST, len(task.schema))
+        self.model = TinyLM(self.vocabulary, recipe.shape, longest)
+        self._say = progress or (lambda phase, share: None)
+        self._fit(np.random.default_rng([seed, 1]))
+
+    # --- asking ---------------------------------------------------------------------------
+
+    def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
+        """`recipe.samples` edit lists per query, duplicates dropped; feasible by construction."""
+        answers = sample(
+            self.model,
+            self.vocabulary,
+            self.task,
+            query,
+            self._state(query),
+            self.recipe.samples,
+            rng,
+            temperature=self.recipe.temperature,
+        )
+        n, k, d = answers.rows.shape
+        owner, rows = np.repeat(np.arange(n), k), answers.rows.reshape(-1, d)
+        good = answers.ended.reshape(-1)
+        owner, rows = owner[good], rows[good]
+        _, first = np.unique(np.column_stack([owner, np.nan_to_num(rows)]), axis=0, return_index=True)
+        found = Candidates.of(owner[first], rows[first], self.name)
+        left = np.setdiff1d(np.arange(n), owner)
+        reasons = ["the limits leave the model no edit that ends in a feasible row"] * len(left)
+        return Candidates.concat([found, Candidates.of(left, np.full((len(left), d), np.nan), self.name, reasons)])
+
+    def greedy(self, query: Query) -> tuple[Floats, Bools]:
+        """The model alone, one answer by argmax and nothing else: rows (q, d), and whether a list ended."""
+        answers = sample(self.model, self.vocabulary, self.task, query, self._state(query), 1, np.random.default_rng(0))
+        return answers.rows[:, 0], answers.ended[:, 0]
+
+    def _state(self, query: Query) -> Floats:
+        """What the prompt says of the factuals, shape (q, 2): lead of the target, LOF score in the target class."""
+        ahead = lead(self.task.judge(query.rows).proba, query.target)
+        return np.column_stack([ahead, self.task.once(Plausibility).score(query.rows, query.target)])
+
+    # --- learning -------------------------------------------------------------------------
+
+    def _fit(self, rng: np.random.Generator) -> None:
+        recipe = self.recipe
+        query = draw_queries(self.task, recipe.pairs, rng, MARGINS)
+        owner, rows = teach(self.task, query, rng, self.plausibility)
+        taught = query.take(owner)
+        tokens, kept = self._lists(taught, rows)
+        taught = taught.take(kept)
+        self._supervise(taught, tokens[kept], rng)
+        self._reward(query, rng)
+
+    def _lists(self, query: Query, rows: Floats) -> tuple[Ints, Ints]:
+        """Rows as edit lists (n, longest + 1), the largest edits first as far as the rules allow the order,
+        and the positions of those that are still valid with values of the vocabulary."""
+        task, vocabulary = self.task, self.vocabulary
+        n, length = len(query), self.model.longest
+        wanted = np.where(np.isnan(rows), END, vocabulary.outward(query.rows, rows))
+        size = task.once(Scale).parts(query.rows, rows)
+        size[~task.codec.changed(query.rows, rows)] = 0.0
+        order = np.argsort(-size, axis=1, kind="stable")
+        tokens = np.zeros((n, length + 1), dtype=np.intp)
+        from sensecf.tinylm import Guard
+
+        guard = Guard(vocabulary, task, query)
+        state, edited = query.rows.copy(), np.zeros(size.shape, dtype=bool)
+        at = np.arange(n)
+        for step in range(length):
+            allowed = guard.allowed(at, state, edited, last=False)
+            # Followers need no token: they have moved already when their turn comes.
+            open_edit = np.take_along_axis(allowed, wanted, axis=1) & (size > 0)
+            ranked = np.take_along_axis(open_edit, order, axis=1)
+            going = np.flatnonzero(ranked.any(axis=1))
+            if not len(going):
+                break
+            feature = order[going, ranked[going].argmax(axis=1)]
+            tokens[going, step] = wanted[going, feature]
+            state[going] = guard.edit(going, state[going], tokens[going, step])
+            edited[going, feature] = True
+        _, final, fine = replay(vocabulary, task, query, tokens, length)
+        valid = task.valid(task.judge(final), query.target, query.margin)
+        return tokens, np.flatnonzero(fine & valid & (tokens[:, 0] != END))
+
+    def _supervise(self, query: Query, tokens: Ints, rng: np.random.Generator) -> None:
+        recipe = self.recipe
+        state = self._state(query)
+        steps = recipe.epochs * -(-len(tokens) // recipe.batch)
+        optimiser = torch.optim.AdamW(self.model.parameters(), lr=recipe.rate, weight_decay=0.01)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=steps, pct_start=0.15)
+        done = 0
+        self.losses: list[float] = []
+        for _ in range(recipe.epochs):
+            order = rng.permutation(len(tokens))
+            for begin in range(0, len(order), recipe.batch):
+                at = order[begin : begin + recipe.batch]
+                part, lists = query.take(at), tokens[at, : int((tokens[at] != END).sum(axis=1).max()) + 1]
+                masks, _, _ = replay(self.vocabulary, self.task, part, lists, self.model.longest)
+                chosen = self._log_likelihood(part, state[at], lists[:, None], masks[:, None])
+                loss = -chosen.sum() / (lists != END).sum()
+                self._step(optimiser, loss)
+                schedule.step()
+                done += 1
+                self.losses.append(loss.item())
+                self._say("pairs", done / steps)
+
+    def _reward(self, pool: Query, rng: np.random.Generator) -> None:
+        recipe, task = self.recipe, self.task
+        optimiser = torch.optim.AdamW(self.model.parameters(), lr=recipe.round_rate, weight_decay=0.0)
+        state = self._state(pool)
+        self.rewards: list[tuple[float, float]] = []
+        for number in range(recipe.rounds):
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.round_rate * min(1.0, (number + 1) / 4) * (1.0 - 0.8 * number / recipe.rounds)
+            at = rng.choice(len(pool), min(recipe.round_queries, len(pool)), replace=False)
+            query, k = pool.take(at), recipe.round_samples
+            answers = sample(self.model, self.vocabulary, task, query, state[at], k, rng, greedy=0, keep_masks=True)
+            gain = self._judge(query, answers.rows, answers.ended)
+            self.rewards.append((float((gain > -INVALID).mean()), float(gain.mean())))
+            advantage = gain - gain.mean(axis=1, keepdims=True)
+            advantage /= gain.std(axis=1, keepdims=True) + 0.5
+            assert answers.masks is not None
+            weight = torch.from_numpy(advantage.astype(np.float32))
+            with torch.enable_grad():
+                chosen = self._log_likelihood(query, state[at], answers.tokens, answers.masks)
+                loss = -(weight[..., None] * chosen).sum() / chosen.shape[0] / k
+            self._step(optimiser, loss)
+            self._say("verdicts", (number + 1) / recipe.rounds)
+
+    def _judge(self, query: Query, rows: Floats, ended: Bools) -> Floats:
+        """The reward of answers (q, k): minus the price of a good one, minus `INVALID` of any other."""
+        n, k, d = rows.shape
+        owner, flat = np.repeat(np.arange(n), k), rows.reshape(-1, d)
+        good = ended.reshape(-1).copy()
+        judged = np.flatnonzero(good)
+        good[judged] = self.task.valid(
+            self.task.judge(flat[judged]), query.target[owner[judged]], query.margin[owner[judged]]
+        )
+        gain = np.full(n * k, -INVALID)
+        price = cost(self.task, query, owner[good], flat[good], self.plausibility)
+        gain[good] = -np.minimum(price, 0.8 * INVALID)
+        return gain.reshape(n, k)
+
+    def _log_likelihood(self, query: Query, state: Floats, tokens: Ints, masks: Tensor) -> Tensor:
+        """Log-probability of each token of the lists (q, k, t), 0 after the end."""
+        conditions, features = self.vocabulary.prompt(query, state)
+        cache = self.model.read(
+            torch.from_numpy(conditions), torch.from_numpy(features), torch.from_numpy(query.movable)
+        )
+        wanted = torch.from_numpy(tokens)
+        given = torch.cat([torch.full_like(wanted[..., :1], self.vocabulary.start), wanted[..., :-1]], -1)
+        logits, _ = self.model.write(given, cache)
+        log = logits.masked_fill(~masks, -torch.inf).log_softmax(-1)
+        chosen = log.gather(-1, wanted[..., None]).squeeze(-1)
+        over = (given == END).cummax(-1).values
+        return chosen.masked_fill(over, 0.0)
+
+    def _step(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        optimiser.step()
+
+
+#: Reward of an answer that is not valid, in changed features: worse than any valid one.
+INVALID = 15.0

@@ -1,0 +1,122 @@
+"""Polish: make an answer cheaper while it stays valid and feasible.
+
+Edits are undone or shrunk; where the row is unlike the data, one more value of a similar real person
+may be taken over if that is worth its price.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sensecf.neighbours import Neighbours
+from sensecf.plausibility import Plausibility
+from sensecf.query import Query, by_pattern
+from sensecf.rules import Floats
+from sensecf.task import Ints, Task
+from sensecf.verify import COMFORT, cost, feasible
+
+#: Real people whose values an implausible row may take over, and how many trials of that kind the
+#: classifier is asked about per row and round.
+NEIGHBOURS, REPAIRS = 8, 6
+#: How far an edit is taken back in one trial: all of it, 7/8 of it, ... (levels: all of it).
+FRACTIONS = np.arange(8) / 8
+
+
+def polish(task: Task, query: Query, owner: Ints, rows: Floats, plausibility: float = 1.0, rounds: int = 6) -> Floats:
+    """Cheaper rows in place of valid ones, shape (m, d).
+
+    Each round tries, for every row, to take back every single edit (in whole or in eighths) and, for
+    rows unlike the data, to take over single values of the nearest real people of the target class.
+    All trials are judged in one call; per row the valid, feasible one that is cheapest by
+    `verify.cost` stays. It ends when no row got cheaper. Rows must be valid to begin with.
+    """
+    rows = rows.copy()
+    price = cost(task, query, owner, rows, plausibility)
+    active = np.arange(len(rows))
+    for _ in range(rounds):
+        if not len(active):
+            break
+        at, trials = _less(task, query, owner[active], rows[active])
+        at, trials, new = _priced(task, query, owner, active[at], trials, price, plausibility)
+        if plausibility > 0:
+            score = task.once(Plausibility).score(rows[active], query.target[owner[active]])
+            strange = active[score < COMFORT]
+            more_at, more = _more(task, query, owner[strange], rows[strange])
+            more_at, more, more_new = _priced(task, query, owner, strange[more_at], more, price, plausibility)
+            first = _cheapest(more_at, more_new, REPAIRS)
+            at = np.concatenate([at, more_at[first]])
+            trials, new = np.concatenate([trials, more[first]]), np.concatenate([new, more_new[first]])
+        if not len(at):
+            break
+        ok = task.valid(task.judge(trials), query.target[owner[at]], query.margin[owner[at]])
+        at, trials, new = at[ok], trials[ok], new[ok]
+        winners = _cheapest(at, new, 1)
+        active = at[winners]
+        rows[active], price[active] = trials[winners], new[winners]
+    return rows
+
+
+def _priced(
+    task: Task, query: Query, owner: Ints, at: Ints, trials: Floats, price: Floats, plausibility: float
+) -> tuple[Ints, Floats, Floats]:
+    """The feasible trials that are cheaper than the row they come from, with their prices."""
+    fine = feasible(task.codec, query, owner[at], trials)
+    at, trials = at[fine], trials[fine]
+    # The price of plausibility is never negative: what is dearer without it needs no LOF.
+    hopeful = cost(task, query, owner[at], trials, 0.0) < price[at] - 1e-9
+    at, trials = at[hopeful], trials[hopeful]
+    new = cost(task, query, owner[at], trials, plausibility)
+    better = new < price[at] - 1e-9
+    return at[better], trials[better], new[better]
+
+
+def _cheapest(at: Ints, price: Floats, count: int) -> Ints:
+    """Positions of the `count` cheapest entries of each value of `at`."""
+    order = np.lexsort((price, at))
+    place = np.arange(len(at)) - np.searchsorted(at[order], at[order])
+    chosen: Ints = order[place < count]
+    return chosen
+
+
+def _more(task: Task, query: Query, owner: Ints, rows: Floats) -> tuple[Ints, Floats]:
+    """Every row with one value of a near real person of the target class: (position, row)."""
+    codec = task.codec
+    if not len(rows):
+        return np.empty(0, np.intp), rows
+    near = task.once(Neighbours).nearest(rows, query.target[owner], NEIGHBOURS)
+    at, trials = [], []
+    for mask, follow in by_pattern(task, query, owner):
+        q, r = owner[mask], rows[mask]
+        low, high = codec.rules.intervals(r, query.low[q], query.high[q], follow)
+        values = codec.snap(np.clip(near[mask], low[:, None], np.maximum(low, high)[:, None]))
+        usable = query.movable[q][:, None] & follow.editable & ~np.isnan(values)
+        usable &= np.abs(values - r[:, None]) > codec.step / 2
+        i, k, j = np.nonzero(usable)
+        trial = r[i]
+        trial[np.arange(len(i)), j] = values[i, k, j]
+        at.append(mask[i])
+        trials.append(codec.rules.settle(query.rows[q][i], trial, follow, codec.step))
+    return np.concatenate(at), np.concatenate(trials)
+
+
+def _less(task: Task, query: Query, owner: Ints, rows: Floats) -> tuple[Ints, Floats]:
+    """Every row with one of its edits taken back, followers moved along: (position, row)."""
+    codec = task.codec
+    base = query.rows[owner]
+    at, trials = [], []
+    for mask, follow in by_pattern(task, query, owner):
+        b, r = base[mask], rows[mask]
+        i, j = np.nonzero(codec.changed(b, r) & follow.editable)
+        i, j = np.repeat(i, len(FRACTIONS)), np.repeat(j, len(FRACTIONS))
+        fraction = np.tile(FRACTIONS, len(i) // len(FRACTIONS))
+        keep = (fraction == 0) | codec.numeric[j]
+        i, j, fraction = i[keep], j[keep], fraction[keep]
+        trial = r[i]
+        # Undone is undone: the factual's own value, also where it is no multiple of the step.
+        value = codec.snap_column(b[i, j] + fraction * (r[i, j] - b[i, j]), j)
+        trial[np.arange(len(i)), j] = np.where(fraction == 0, b[i, j], value)
+        trial = codec.rules.settle(b[i], trial, follow, codec.step)
+        moved = codec.changed(r[i], trial).any(axis=1)
+        at.append(mask[i[moved]])
+        trials.append(trial[moved])
+    return np.concatenate(at), np.concatenate(trials)

@@ -1,0 +1,142 @@
+"""`Query`: whom to answer, with which class, under which limits. Always a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sensecf.codec import Codec
+from sensecf.errors import InputError
+from sensecf.rules import Bools, Floats, Follow
+from sensecf.task import Ints, Task
+
+
+@dataclass(frozen=True)
+class Query:
+    """Factuals, a target class and limits, row by row.
+
+    `rows` (q, d) encoded factuals; `target` (q,) class positions; `low`, `high` (q, d) the range
+    each feature may move in; `movable` (q, d) whether it may move at all; `max_changes` (q,) how
+    many features may change; `margin` (q,) the lead over the other classes that an answer must have.
+    """
+
+    rows: Floats
+    target: Ints
+    low: Floats
+    high: Floats
+    movable: Bools
+    max_changes: Ints
+    margin: Floats
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, index: Any) -> Query:
+        """The queries at the given positions."""
+        return replace(
+            self,
+            rows=self.rows[index],
+            target=self.target[index],
+            low=self.low[index],
+            high=self.high[index],
+            movable=self.movable[index],
+            max_changes=self.max_changes[index],
+            margin=self.margin[index],
+        )
+
+
+def make_query(
+    task: Task,
+    factuals: pd.DataFrame,
+    target: Any = None,
+    *,
+    lock: Collection[str] = (),
+    ranges: Mapping[str, tuple[float | None, float | None]] | None = None,
+    directions: Mapping[str, str] | None = None,
+    max_changes: int | None = None,
+    margin: float = 0.0,
+) -> Query:
+    """A checked query for the rows of `factuals`, all towards one class.
+
+    `lock`: features that must stay; `ranges`: closed intervals in physical units, narrower than
+    the schema's; `directions`: "increase" or "decrease" per feature; `max_changes`: at most so
+    many features; `margin` in [0, 1).
+    Raises `InputError` for unknown features, impossible ranges, and factuals outside the schema.
+    """
+    schema, codec = task.schema, task.codec
+    if max_changes is not None and max_changes < 1:
+        raise InputError(f"max_changes must be at least 1, not {max_changes}")
+    if not 0 <= margin < 1:
+        raise InputError(f"margin must lie in [0, 1), not {margin}")
+    rows = codec.encode(factuals)
+    outside = out_of_range(codec, rows, factuals)
+    if outside:
+        raise InputError(f"{next(iter(outside.values()))} ({len(outside)} rows in all)")
+    n = len(rows)
+    low, high = np.tile(codec.low, (n, 1)), np.tile(codec.high, (n, 1))
+    movable = np.tile(codec.changeable, (n, 1))
+    narrow = {name: tuple(bounds) for name, bounds in (ranges or {}).items()}
+    moves = {f.name: f.direction for f in schema.features} | dict(directions or {})
+    for name in lock:
+        schema[name]
+        movable[:, schema.columns[name]] = False
+    for name, (lo, hi) in narrow.items():
+        feature, j = schema[name], schema.columns[name]
+        if not feature.numeric:
+            raise InputError(f"range for {name!r}: the feature has levels, not numbers; lock it instead")
+        lo = feature.low if lo is None else lo
+        hi = feature.high if hi is None else hi
+        assert feature.low is not None and feature.high is not None and lo is not None and hi is not None
+        if lo > hi or lo > feature.high or hi < feature.low:
+            raise InputError(
+                f"range for {name!r}: {lo:g} to {hi:g} is impossible within {feature.low:g} to {feature.high:g}"
+            )
+        low[:, j], high[:, j] = np.maximum(low[:, j], lo), np.minimum(high[:, j], hi)
+    for name, direction in moves.items():
+        feature, j = schema[name], schema.columns[name]
+        if direction not in ("any", "increase", "decrease"):
+            raise InputError(f"direction for {name!r}: {direction!r} is unknown; use any, increase or decrease")
+        if direction == "increase":
+            low[:, j] = np.fmax(low[:, j], rows[:, j])
+        elif direction == "decrease":
+            high[:, j] = np.fmin(high[:, j], rows[:, j])
+        if feature.max_change is not None and feature.numeric:
+            low[:, j] = np.fmax(low[:, j], rows[:, j] - feature.max_change)
+            high[:, j] = np.fmin(high[:, j], rows[:, j] + feature.max_change)
+    # What was not measured cannot be changed, and a value with one choice cannot move.
+    movable &= ~np.isnan(rows) & (high - low > 0)
+    budget = min(x for x in (max_changes, schema.max_changes, len(schema)) if x is not None)
+    position = task.target_position(task.default_target() if target is None else target)
+    return Query(rows, np.full(n, position), low, high, movable, np.full(n, budget), np.full(n, float(margin)))
+
+
+def by_pattern(task: Task, query: Query, owner: Ints) -> Iterator[tuple[Ints, Follow]]:
+    """Positions of `owner` grouped by which members of equalities may move, with who follows whom."""
+    rules = task.codec.rules
+    patterns = query.movable[owner][:, rules.equality_members]
+    if not patterns.size:
+        yield np.arange(len(owner)), rules.follow(np.ones(len(task.schema), bool), task.medians)
+        return
+    _, first, group = np.unique(patterns, axis=0, return_index=True, return_inverse=True)
+    for number, at in enumerate(first):
+        yield np.flatnonzero(group == number), rules.follow(query.movable[owner[at]], task.medians)
+
+
+def out_of_range(codec: Codec, rows: Floats, factuals: pd.DataFrame) -> dict[int, str]:
+    """Positions of the rows with a value outside the schema's range, each with a sentence that says which."""
+    with np.errstate(invalid="ignore"):
+        off = (rows < codec.low - codec.step / 2) | (rows > codec.high + codec.step / 2)
+    out: dict[int, str] = {}
+    for row, j in zip(*(v.tolist() for v in np.nonzero(off)), strict=True):
+        feature = codec.schema.features[j]
+        out.setdefault(
+            row,
+            f"row {factuals.index[row]}, column {feature.name!r}: {feature.format(rows[row, j], unit=True)} lies outside "
+            f"the schema's range {feature.format(feature.low)} to {feature.format(feature.high)}; "
+            "widen the range in the schema or mend the row",
+        )
+    return out

@@ -1,0 +1,410 @@
+"""Rules over features, as data: order, total, linear, implication.
+
+A rule is a frozen dataclass that is read from and written to TOML. `RuleSet` is the compiled
+form over encoded rows (see `codec`): it judges rows, says which feature *follows* when another
+one is edited (a whole follows its parts), and gives the interval in which one feature may move
+while everything else stays put. The interval is what makes a sampled edit feasible by
+construction instead of by rejection.
+
+A rule with a missing member does not apply to that row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensecf.errors import InputError
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+#: Absolute slack when a rule is judged: decimals such as 0.1 + 0.2 are not exact in binary.
+EPS = 1e-6
+
+
+@dataclass(frozen=True)
+class Order:
+    """`features[0] <= features[1] <= ...` in every row (min <= mean <= max)."""
+
+    features: tuple[str, ...]
+    type: ClassVar[str] = "order"
+
+    def members(self) -> tuple[str, ...]:
+        return self.features
+
+    def __str__(self) -> str:
+        return " <= ".join(self.features)
+
+
+@dataclass(frozen=True)
+class Total:
+    """The parts sum to the whole (sleep stages to sleep), within `tolerance`.
+
+    `whole` is a feature, which then follows its parts when one of them is edited, or a number
+    (shares that sum to 100). Where the whole cannot move, the largest part that can move
+    takes up the difference.
+    """
+
+    parts: tuple[str, ...]
+    whole: str | float
+    tolerance: float = 0.0
+    type: ClassVar[str] = "total"
+
+    def members(self) -> tuple[str, ...]:
+        return (*self.parts, self.whole) if isinstance(self.whole, str) else self.parts
+
+    def __str__(self) -> str:
+        return f"{' + '.join(self.parts)} = {self.whole}"
+
+
+@dataclass(frozen=True)
+class Linear:
+    """`sum(weight * feature) op bound`; for `==`, within `tolerance`."""
+
+    weights: Mapping[str, float]
+    op: Literal["<=", ">=", "=="]
+    bound: float
+    tolerance: float = 0.0
+    type: ClassVar[str] = "linear"
+
+    def members(self) -> tuple[str, ...]:
+        return tuple(self.weights)
+
+    def __str__(self) -> str:
+        return f"{' + '.join(f'{w:g} {name}' for name, w in self.weights.items())} {self.op} {self.bound:g}"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One comparison of a feature with a value, or with a list of values for `in`."""
+
+    feature: str
+    op: Literal["<", "<=", ">", ">=", "==", "!=", "in"]
+    value: Any
+
+    def __str__(self) -> str:
+        return f"{self.feature} {self.op} {self.value}"
+
+
+@dataclass(frozen=True)
+class Implication:
+    """Where the condition `when` holds, `then` must hold too."""
+
+    when: Condition
+    then: Condition
+    type: ClassVar[str] = "implication"
+
+    def members(self) -> tuple[str, ...]:
+        return (self.when.feature, self.then.feature)
+
+    def __str__(self) -> str:
+        return f"if {self.when} then {self.then}"
+
+
+Rule = Order | Total | Linear | Implication
+
+
+def rule_from_dict(data: Mapping[str, Any]) -> Rule:
+    """Read one `[[rules]]` entry of a schema file. Raises `InputError` on anything unknown."""
+    entry = dict(data)
+    kind = entry.pop("type", None)
+    try:
+        if kind == "order":
+            return Order(tuple(entry.pop("features")), **entry)
+        if kind == "total":
+            return Total(tuple(entry.pop("parts")), **entry)
+        if kind == "linear":
+            return Linear(dict(entry.pop("weights")), **entry)
+        if kind == "implication":
+            return Implication(Condition(**entry.pop("if")), Condition(**entry.pop("then")), **entry)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"rule {dict(data)}: {error}; see docs/schema.md for the fields of each rule") from error
+    raise InputError(f"rule type {kind!r} is unknown: use order, total, linear or implication")
+
+
+def rule_to_dict(rule: Rule) -> dict[str, Any]:
+    """The `[[rules]]` entry of a rule; the inverse of `rule_from_dict`."""
+    match rule:
+        case Order(features):
+            return {"type": "order", "features": list(features)}
+        case Total(parts, whole, tolerance):
+            return {"type": "total", "parts": list(parts), "whole": whole, "tolerance": tolerance}
+        case Linear(weights, op, bound, tolerance):
+            return {"type": "linear", "weights": dict(weights), "op": op, "bound": bound, "tolerance": tolerance}
+        case Implication(when, then):
+            return {"type": "implication", "if": vars(when).copy(), "then": vars(then).copy()}
+
+
+def _holds(values: Floats, op: str, value: Any) -> Bools:
+    """Whether each encoded value meets the comparison; a missing value never does."""
+    with np.errstate(invalid="ignore"):
+        match op:
+            case "<":
+                return values < value - EPS
+            case "<=":
+                return values <= value + EPS
+            case ">":
+                return values > value + EPS
+            case ">=":
+                return values >= value - EPS
+            case "==":
+                return np.abs(values - value) <= EPS
+            case "!=":
+                return np.abs(values - value) > EPS
+            case _:
+                return np.isin(values, np.asarray(value, dtype=float))
+
+
+@dataclass(frozen=True)
+class _Test:
+    """A `Condition` over a column of encoded rows."""
+
+    column: int
+    op: str
+    value: Any
+
+    def holds(self, values: Floats) -> Bools:
+        return _holds(values, self.op, self.value)
+
+
+@dataclass(frozen=True)
+class Follow:
+    """How encoded rows answer an edit, for one pattern of movable members of the equalities.
+
+    `response[i, j]` is how far feature i moves when feature j is edited by one unit.
+    `editable[j]` is False for the features that follow others: they are not edited directly.
+    """
+
+    response: Floats
+    editable: Bools
+    follower: tuple[int, ...]
+
+    @property
+    def trivial(self) -> bool:
+        return not self.follower
+
+
+@dataclass
+class RuleSet:
+    """Rules compiled to column numbers of the encoded rows.
+
+    `matrix @ row` must lie in `[low, high]` for each linear constraint (an order of three
+    features is two of them); `owner` maps a constraint to its rule.
+    """
+
+    rules: tuple[Rule, ...]
+    matrix: Floats
+    low: Floats
+    high: Floats
+    owner: NDArray[np.intp]
+    equalities: list[tuple[int, int | None, list[int]]]
+    implications: list[tuple[int, _Test, _Test]]
+    _follow_cache: dict[bytes, Follow] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def compile(cls, rules: Sequence[Rule], columns: Mapping[str, int], encode: Any) -> RuleSet:
+        """Compile rules. `encode(feature, value)` gives the encoded value of a condition."""
+        matrix: list[Floats] = []
+        low: list[float] = []
+        high: list[float] = []
+        owner: list[int] = []
+        equalities: list[tuple[int, int | None, list[int]]] = []
+        implications: list[tuple[int, _Test, _Test]] = []
+
+        def add(weights: Mapping[str, float], lo: float, hi: float, rule: int) -> int:
+            row = np.zeros(len(columns))
+            for name, weight in weights.items():
+                row[columns[name]] += weight
+            matrix.append(row)
+            low.append(lo)
+            high.append(hi)
+            owner.append(rule)
+            return len(matrix) - 1
+
+        for number, rule in enumerate(rules):
+            match rule:
+                case Order(features):
+                    for a, b in zip(features, features[1:], strict=False):
+                        add({a: 1.0, b: -1.0}, -np.inf, 0.0, number)
+                case Total(parts, whole, tolerance):
+                    weights = dict.fromkeys(parts, 1.0)
+                    if isinstance(whole, str):
+                        weights[whole] = -1.0
+                        constant = 0.0
+                    else:
+                        constant = float(whole)
+                    row = add(weights, constant - tolerance, constant + tolerance, number)
+                    head = columns[whole] if isinstance(whole, str) else None
+                    equalities.append((row, head, [columns[name] for name in parts]))
+                case Linear(weights, op, bound, tolerance):
+                    lo = bound - tolerance if op in ("==", ">=") else -np.inf
+                    hi = bound + tolerance if op in ("==", "<=") else np.inf
+                    row = add(weights, lo, hi, number)
+                    if op == "==":
+                        equalities.append((row, None, [columns[name] for name in weights]))
+                case Implication(when, then):
+                    tests = [_Test(columns[c.feature], c.op, encode(c.feature, c.value)) for c in (when, then)]
+                    implications.append((number, tests[0], tests[1]))
+
+        # A whole that is a part of another total must follow first.
+        wholes = {whole for _, whole, _ in equalities if whole is not None}
+        equalities.sort(key=lambda e: sum(part in wholes for part in e[2]))
+        width = len(columns)
+        return cls(
+            tuple(rules),
+            np.array(matrix).reshape(-1, width),
+            np.array(low),
+            np.array(high),
+            np.array(owner, dtype=np.intp),
+            equalities,
+            implications,
+        )
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    @cached_property
+    def equality_members(self) -> NDArray[np.intp]:
+        """Columns that take part in a total or a linear equality."""
+        rows = [row for row, _, _ in self.equalities]
+        return np.flatnonzero((self.matrix[rows] != 0).any(axis=0)) if rows else np.empty(0, np.intp)
+
+    def violated(self, rows: Floats) -> Bools:
+        """Which rule each row breaks, shape (rows, rules). A rule with a missing member does not apply."""
+        out = np.zeros((len(rows), len(self.rules)), dtype=bool)
+        if len(self.matrix):
+            missing = np.isnan(rows)
+            value = np.nan_to_num(rows) @ self.matrix.T
+            applies = ~(missing.astype(float) @ (self.matrix.T != 0) > 0)
+            broken = ((value < self.low - EPS) | (value > self.high + EPS)) & applies
+            for constraint, rule in enumerate(self.owner):
+                out[:, rule] |= broken[:, constraint]
+        for rule, when, then in self.implications:
+            a, b = rows[:, when.column], rows[:, then.column]
+            out[:, rule] |= when.holds(a) & ~then.holds(b) & ~np.isnan(b)
+        return out
+
+    def follow(self, movable: Bools, sizes: Floats) -> Follow:
+        """Who follows whom when the features in `movable` (one pattern, shape (d,)) may move.
+
+        Only the members of equalities matter. A total's whole follows its parts if it can move;
+        otherwise the largest part that can move (by `sizes`, the training medians) takes up the
+        difference. Where nobody can, the equality leaves its members where they are.
+        """
+        key = np.packbits(movable[self.equality_members]).tobytes()
+        found = self._follow_cache.get(key)
+        if found is None:
+            found = self._follow(movable, sizes)
+            self._follow_cache[key] = found
+        return found
+
+    def _follow(self, movable: Bools, sizes: Floats) -> Follow:
+        free = movable.copy()
+        while True:
+            response = np.eye(len(movable))
+            followers: list[int] = []
+            seen: set[int] = set()
+            stuck: list[int] = []
+            for row, whole, parts in self.equalities:
+                ranked = ([] if whole is None else [whole]) + sorted(parts, key=lambda c: -sizes[c])
+                # A member of an equality dealt with before must not move a second time.
+                choice = next((c for c in ranked if free[c] and c not in seen), None)
+                seen.update(ranked)
+                if choice is None:
+                    stuck += [c for c in ranked if c in followers and free[c]]
+                    continue
+                others = self.matrix[row].copy()
+                others[choice] = 0.0
+                response[choice] = -(others @ response) / self.matrix[row, choice]
+                response[choice, choice] = 0.0
+                followers.append(choice)
+            if not stuck:
+                break
+            free[stuck] = False  # nobody can absorb their movement: they stay, and another follows
+        editable = np.ones(len(movable), dtype=bool)
+        editable[self.equality_members] = movable[self.equality_members]
+        editable[followers] = False
+        response[:, ~editable] = 0.0
+        return Follow(response, editable, tuple(followers))
+
+    def intervals(self, rows: Floats, low: Floats, high: Floats, follow: Follow) -> tuple[Floats, Floats]:
+        """The closed interval each feature may move to, alone, with its followers in tow.
+
+        All shapes (rows, d). Where a row already breaks a constraint, moves that do not make it
+        worse are allowed, so that a broken row can be mended step by step. Implications are not
+        intervals: see `forbidden`.
+        """
+        if not len(self.matrix):
+            return low, high
+        filled, missing = np.nan_to_num(rows), np.isnan(rows)
+        least, most = low - rows, high - rows
+        reactions = self.matrix @ follow.response
+        limits = [
+            (
+                reactions[c],
+                filled @ self.matrix[c],
+                np.where(missing[:, self.matrix[c] != 0].any(axis=1), -np.inf, self.low[c]),
+                np.where(missing[:, self.matrix[c] != 0].any(axis=1), np.inf, self.high[c]),
+            )
+            for c in range(len(self.matrix))
+        ]
+        limits += [(follow.response[f], rows[:, f], low[:, f], high[:, f]) for f in follow.follower]
+        for reaction, value, lo, hi in limits:
+            lo, hi = np.minimum(lo, value) - value, np.maximum(hi, value) - value
+            for j in np.flatnonzero((np.abs(reaction) > 1e-12) & follow.editable):
+                a, b = lo / reaction[j], hi / reaction[j]
+                least[:, j] = np.fmax(least[:, j], np.minimum(a, b))
+                most[:, j] = np.fmin(most[:, j], np.maximum(a, b))
+        return rows + least, rows + most
+
+    def forbidden(self, rows: Floats, column: int, values: Floats) -> Bools:
+        """Which of `values` for one feature would newly break an implication, shape (rows, values)."""
+        out = np.zeros((len(rows), len(values)), dtype=bool)
+        for _, when, then in self.implications:
+            if column not in (when.column, then.column):
+                continue
+            condition, consequence = when.holds(rows[:, when.column]), then.holds(rows[:, then.column])
+            consequence |= np.isnan(rows[:, then.column])
+            fine = ~(condition & ~consequence)[:, None]
+            if column == when.column:
+                condition = when.holds(values)[None, :] & np.ones((len(rows), 1), bool)  # type: ignore[assignment]
+            else:
+                condition = condition[:, None]
+            consequence = then.holds(values)[None, :] if column == then.column else consequence[:, None]
+            out |= fine & condition & ~consequence
+        return out
+
+    def settle(self, base: Floats, rows: Floats, follow: Follow, step: Floats) -> Floats:
+        """Rows with their followers moved along with the edits, which are read off against `base`.
+
+        An equality that `base` itself breaks is mended by its follower. Followers are rounded to
+        their step.
+        """
+        if follow.trivial:
+            return rows
+        start = self._mend(base, follow)
+        delta = np.where(follow.editable, np.nan_to_num(rows - base), 0.0)
+        out = rows.copy()
+        for f in follow.follower:
+            value = start[:, f] + delta @ follow.response[f]
+            snapped = np.round(np.round(value / step[f]) * step[f], 10)
+            out[:, f] = np.where(np.abs(snapped - base[:, f]) > step[f] / 2, snapped, base[:, f])
+        return out
+
+    def _mend(self, rows: Floats, follow: Follow) -> Floats:
+        out = rows.copy()
+        for row, whole, parts in self.equalities:
+            chosen = next((c for c in [whole, *parts] if c in follow.follower), None)
+            if chosen is None:
+                continue
+            value = out @ self.matrix[row]
+            target = np.clip(value, self.low[row], self.high[row])
+            shift = (target - value) / self.matrix[row, chosen]
+            out[:, chosen] += np.where(np.isnan(shift) | (np.abs(shift) <= EPS), 0.0, shift)
+        return out

@@ -1,0 +1,320 @@
+"""Tasks saved and loaded without pickle.
+
+A saved task is a folder: `schema.toml`, `train.csv`, `classifier.skops` (where the classifier can
+be written) and `task.json`, which holds the hashes of the others, is written last and read first.
+
+Hashes find damage and accidents, not forgery. What keeps a stranger's folder from running code is
+that a classifier is built from `KNOWN_TYPES` and scikit-learn's own estimators only, by skops;
+everything else must be named by the caller in `trusted`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from sensecf import __version__
+from sensecf.classifiers import fit_classifier, one_line, resolve_object
+from sensecf.codec import Codec
+from sensecf.errors import InputError
+from sensecf.files import read_text, replacing, write_json
+from sensecf.rules import Floats
+from sensecf.schema import FeatureSchema, Value
+from sensecf.task import Classifier, Task
+
+#: Classes a classifier may consist of beside those that skops trusts (scikit-learn's public
+#: estimators). Listed one by one: whole packages hold dangerous names
+#: (`sklearn.utils._testing.check_output` starts any program).
+KNOWN_TYPES = frozenset(
+    {
+        "numpy.dtype",
+        "sensecf.classifiers.Balanced",
+        "sensecf.classifiers.Forest",
+        "sensecf.classifiers.RowEncoder",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.tree._tree.Tree",
+        "xgboost.core.Booster",
+        "xgboost.sklearn.XGBClassifier",
+        "xgboost.sklearn.XGBRFClassifier",
+    }
+)
+
+#: Training rows whose probabilities are kept, to see on loading that the classifier is the same.
+PROBES = 16
+
+#: Largest difference in a probability that other processors and libraries may make.
+PROBE_TOLERANCE = 1e-6
+
+_FORMAT = 1
+_RECORD, _SCHEMA, _TRAIN, _CLASSIFIER = "task.json", "schema.toml", "train.csv", "classifier.skops"
+
+
+def data_hash(frame: pd.DataFrame) -> str:
+    """SHA-256 over the columns of a table in order: names, values, blanks; not the index.
+
+    Numbers count as float64 whatever their dtype (5 and 5.0 are equal), text never equals a number.
+    """
+    digest = hashlib.sha256()
+    for name, column in frame.items():
+        digest.update(json.dumps([str(name), len(column)]).encode())
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            # One zero and one NaN: both have several bit patterns.
+            digest.update(np.where(np.isnan(values), np.nan, values + 0.0).astype("<f8").tobytes())
+        else:
+            blank = column.isna().tolist()
+            cells = [None if b else v for b, v in zip(blank, column.tolist(), strict=True)]
+            digest.update(json.dumps(cells, default=str).encode())
+    return digest.hexdigest()
+
+
+def save_task(task: Task, directory: str | Path, classifier_spec: str | None = None) -> None:
+    """Save a task as a folder that `load_task` reads; an older one in its place is replaced.
+
+    Only the schema's columns of the training rows are kept: features, label, group.
+    `classifier_spec` is the `module:object` that the classifier came from. It is what is kept when
+    skops cannot write the classifier, or only with types that a loader does not know. Without it a
+    classifier that cannot be written must be given to `load_task` again.
+    Raises `InputError` when the training rows would not read back exactly.
+    """
+    directory = Path(directory)
+    (directory / _RECORD).unlink(missing_ok=True)  # from here on the folder is no task, until all is there
+    task.schema.to_toml(directory / _SCHEMA)
+
+    group = _group_dtype(task)
+    content = data_hash(_train_frame(task.codec, task.rows, _labels(task), _group(task, group)))
+    _write_train(task, directory / _TRAIN, group)
+    if data_hash(_read_train(directory / _TRAIN, task.codec, task.classes, group)) != content:
+        raise InputError(
+            "the training rows cannot be saved exactly: a level or class is empty text, or two of them print alike; "
+            "rename it in the table and the schema"
+        )
+
+    classifier, data = _describe_classifier(task, classifier_spec)
+    if data is None:
+        (directory / _CLASSIFIER).unlink(missing_ok=True)
+    else:
+        with replacing(directory / _CLASSIFIER) as temporary:
+            temporary.write_bytes(data)
+    files = [_SCHEMA, _TRAIN] + ([] if data is None else [_CLASSIFIER])
+    write_json(
+        directory / _RECORD,
+        {
+            "format": _FORMAT,
+            "classes": task.classes,
+            "group_dtype": group,
+            "data_hash": content,
+            "classifier": classifier,
+            "probe": _probe(task, task.classifier).tolist(),
+            "sha256": {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in files},
+            "versions": _versions(),
+        },
+    )
+
+
+def load_task(directory: str | Path, classifier: Any = None, trusted: Collection[str] = ()) -> Task:
+    """The task saved in a folder, or in the `task` folder of a run.
+
+    `classifier`: the fitted object, or its `module:object`, where it could not be saved.
+    `trusted`: full names of further types that the saved classifier may consist of, or the
+    `module:object` that it is read from. Name only what you know: it is code that will run.
+
+    Raises `InputError` when the folder is no complete task, a file was changed after saving, a type
+    is not trusted, or the classifier does not answer as it did when it was saved.
+    """
+    directory = Path(directory)
+    if not (directory / _RECORD).exists() and (directory / "task" / _RECORD).exists():
+        directory = directory / "task"
+    record = _read_record(directory)
+    saved = record["classifier"]
+    for name in (_SCHEMA, _TRAIN):
+        _verified(directory, name, record)
+    schema = FeatureSchema.from_toml(directory / _SCHEMA)
+    train = _read_train(directory / _TRAIN, Codec(schema), record["classes"], record["group_dtype"])
+    if classifier is not None:
+        classifier = fit_classifier(classifier, schema, train)
+    elif saved["kept"] == "skops":
+        classifier = _load_classifier(directory / _CLASSIFIER, _verified(directory, _CLASSIFIER, record), trusted)
+    elif saved["kept"] == "spec" and saved["spec"] in trusted:
+        classifier = fit_classifier(saved["spec"], schema, train)
+    elif saved["kept"] == "spec":
+        raise InputError(
+            f"the classifier of {directory} is the code {saved['spec']}; if you trust it, "
+            f"pass trusted=[{saved['spec']!r}], or pass the object itself as classifier="
+        )
+    else:
+        raise InputError(
+            f"the classifier of {directory} ({saved['type']}) could not be saved ({saved['reason']}); "
+            "pass the fitted object as classifier="
+        )
+    task = Task(schema, train, classifier)
+    _check_answers(task, record, directory)
+    return task
+
+
+def _read_record(directory: Path) -> dict[str, Any]:
+    path = directory / _RECORD
+    if not path.exists():
+        raise InputError(f"{directory} holds no saved task, or saving it was interrupted ({_RECORD} is absent)")
+    try:
+        record = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is damaged ({error}); save the task again") from error
+    needed = {"format", "classes", "group_dtype", "data_hash", "classifier", "probe", "sha256", "versions"}
+    if not isinstance(record, dict) or not needed <= record.keys():
+        raise InputError(f"{path} is not the record of a saved task; save the task again")
+    if record["format"] != _FORMAT:
+        raise InputError(
+            f"{path} has format {record['format']!r}, SenseCF {__version__} reads {_FORMAT}; save the task again"
+        )
+    return record
+
+
+def _verified(directory: Path, name: str, record: dict[str, Any]) -> bytes:
+    path = directory / name
+    if not path.exists():
+        raise InputError(f"{path} is absent: the saved task is not whole, save it again")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != record["sha256"].get(name):
+        raise InputError(f"{path} was changed after the task was saved; restore it or save the task again")
+    return content
+
+
+# --- training rows --------------------------------------------------------------------------
+
+
+def _labels(task: Task) -> list[Value]:
+    return [task.classes[position] for position in task.y]
+
+
+def _group_dtype(task: Task) -> str | None:
+    if task.schema.group is None:
+        return None
+    kind = task.train[task.schema.group].dtype
+    if pd.api.types.is_integer_dtype(kind) and task.train[task.schema.group].notna().all():
+        return "int64"
+    return "float64" if pd.api.types.is_float_dtype(kind) else "str"
+
+
+def _group(task: Task, dtype: Any) -> pd.Series[Any] | None:
+    return None if dtype is None else task.train[task.schema.group].astype(dtype)
+
+
+def _train_frame(codec: Codec, rows: Floats, labels: Sequence[Any], group: pd.Series[Any] | None) -> pd.DataFrame:
+    frame = codec.decode(rows).assign(**{codec.schema.label: list(labels)})
+    return frame if group is None else frame.assign(**{str(codec.schema.group): group.to_numpy()})
+
+
+def _write_train(task: Task, path: Path, group: str | None) -> None:
+    """Numbers as the shortest decimals that read back bit-equal, levels and classes as their text."""
+    columns: dict[str, Any] = {}
+    for j, feature in enumerate(task.schema.features):
+        column = task.rows[:, j]
+        texts = [str(level) for level in feature.levels]
+        columns[feature.name] = column if feature.numeric else [None if c != c else texts[int(c)] for c in column]
+    columns[task.schema.label] = [str(label) for label in _labels(task)]
+    if task.schema.group is not None:
+        columns[task.schema.group] = _group(task, group)
+    with replacing(path) as temporary:
+        pd.DataFrame(columns).to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def _read_train(path: Path, codec: Codec, classes: Sequence[Value], group: str | None) -> pd.DataFrame:
+    schema = codec.schema
+    dtypes: dict[str, Any] = {f.name: "float64" if f.numeric else "str" for f in schema.features}
+    dtypes[schema.label] = "str"
+    if schema.group is not None:
+        dtypes[schema.group] = group
+    frame = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values=[""], float_precision="round_trip")
+    by_text = {str(value): value for value in classes}
+    labels = [by_text.get(text) for text in frame[schema.label].tolist()]
+    groups = None if schema.group is None else frame[schema.group]
+    return _train_frame(codec, codec.encode(frame), labels, groups)
+
+
+# --- classifier -----------------------------------------------------------------------------
+
+
+def _describe_classifier(task: Task, spec: str | None) -> tuple[dict[str, Any], bytes | None]:
+    """What task.json says of the classifier, and the bytes of its file, if it gets one."""
+    kind = f"{type(task.classifier).__module__}.{type(task.classifier).__qualname__}"
+    data, types, reason = None, [], "it is no scikit-learn estimator"
+    if isinstance(task.classifier, BaseEstimator):
+        import skops.io  # imports every scikit-learn estimator: about a second
+
+        try:
+            data = skops.io.dumps(task.classifier)
+            types = skops.io.get_untrusted_types(data=data)
+            copy = skops.io.loads(data, trusted=types)
+            if not np.array_equal(_probe(task, copy), _probe(task, task.classifier), equal_nan=True):
+                data, reason = None, "its copy answers differently"
+        except Exception as error:  # whatever a foreign estimator does when it is taken apart: it is not saved
+            data, reason = None, one_line(error)
+    if spec is not None and (data is None or set(types) - KNOWN_TYPES):
+        return {"kept": "spec", "type": kind, "spec": spec}, None
+    if data is None:
+        return {"kept": "nothing", "type": kind, "reason": reason}, None
+    return {"kept": "skops", "type": kind}, data
+
+
+def _load_classifier(path: Path, data: bytes, trusted: Collection[str]) -> Classifier:
+    import skops.io
+
+    try:
+        types = set(skops.io.get_untrusted_types(data=data))
+    except Exception as error:  # the file may be a stranger's: anything may be wrong with it
+        raise InputError(f"{path} is no classifier that skops can read ({one_line(error)})") from error
+    unknown = sorted(types - KNOWN_TYPES - set(trusted))
+    if unknown:
+        raise InputError(
+            f"{path} holds types that are not trusted: {', '.join(unknown)}; "
+            f"if you know them, pass trusted={unknown!r}, or pass the fitted object as classifier="
+        )
+    for name in sorted(types - KNOWN_TYPES):
+        module, _, attribute = name.rpartition(".")
+        resolve_object(f"{module}:{attribute}")  # says which module or name is missing
+    try:
+        return skops.io.loads(data, trusted=sorted(types))  # type: ignore[no-any-return]
+    except Exception as error:
+        raise InputError(f"{path} cannot be put together again ({one_line(error)}); save the task again") from error
+
+
+def _probe(task: Task, classifier: Classifier) -> Floats:
+    """Probabilities of a few training rows, shape (up to PROBES, classes)."""
+    rows = task.rows[np.linspace(0, len(task.rows) - 1, min(PROBES, len(task.rows))).astype(int)]
+    return np.asarray(classifier.predict_proba(task.frame(rows)), dtype=float)
+
+
+def _check_answers(task: Task, record: dict[str, Any], directory: Path) -> None:
+    if task.classes != record["classes"]:
+        raise InputError(f"the classifier's classes are {task.classes}, those of {directory} {record['classes']}")
+    if not np.allclose(_probe(task, task.classifier), record["probe"], rtol=0.0, atol=PROBE_TOLERANCE, equal_nan=True):
+        now = _versions()
+        other = [f"{name} {v}, now {now.get(name)}" for name, v in record["versions"].items() if v != now.get(name)]
+        reason = f" (saved with {'; '.join(other)})" if other else ""
+        raise InputError(
+            f"the classifier does not answer as it did when {directory} was saved{reason}; make the task anew"
+        )
+
+
+def _versions() -> dict[str, str]:
+    versions = {name: importlib.metadata.version(name) for name in ("numpy", "pandas", "scikit-learn", "skops")}
+    if "xgboost" in sys.modules:  # its distribution has several names
+        versions["xgboost"] = sys.modules["xgboost"].__version__
+    return {"python": platform.python_version(), "sensecf": __version__} | versions

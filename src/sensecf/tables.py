@@ -1,0 +1,314 @@
+"""Tables from CSV and Parquet files: read as they are meant, or refused with a remedy.
+
+What counts as blank in a CSV file: an empty field and the other `BLANKS`. The words of
+`BLANKS_AMONG_NUMBERS` are blank only in a column that otherwise holds numbers: in a column of
+words, "None" is a level (no sleep disorder, no medication) and stays one.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sensecf.errors import InputError, MissingExtraError
+from sensecf.rules import Floats
+
+#: Spellings of a missing value in any column of a CSV file.
+BLANKS = frozenset(
+    {"", "?", "NA", "na", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN", "NULL", "null"}
+)
+#: Spellings of a missing value where every other value of the column is a number.
+BLANKS_AMONG_NUMBERS = frozenset({"None", "none", "-", "--", "."})
+#: A label with more distinct numbers than this is a measurement, not a class.
+MAX_NUMBER_CLASSES = 20
+#: A label with more distinct words than this is free text, not a class.
+MAX_WORD_CLASSES = 50
+
+_CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+_PARQUET_SUFFIXES = (".parquet", ".pq")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?([eE][+-]?\d+)?")
+#: From here on, whole numbers are not exact as floats: such columns are identifiers and stay text.
+EXACT = 2**53
+# From pandas 3.1 on every float is read exactly, and asking for it is deprecated.
+_EXACT_FLOATS: dict[str, Any] = (
+    {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
+)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """The table in a CSV (comma, semicolon or tab) or Parquet file.
+
+    Numbers are parsed exactly as written; whole numbers without blanks are integers, "true" and
+    "false" are booleans, and everything else is text. Spaces around names and values are dropped.
+    Semicolon and tab files may write decimals with a comma. A named Parquet index becomes a column.
+    Raises `InputError` for a file that is absent, empty, not UTF-8 or not a table, and
+    `MissingExtraError` for Parquet without pyarrow.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if not path.exists():
+        raise InputError(f"{path} does not exist; check the path of the table")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name one CSV or Parquet file in it")
+    if suffix not in _CSV_SUFFIXES + _PARQUET_SUFFIXES:
+        raise InputError(f"{path}: the suffix {suffix!r} is unknown; save the table as .csv or .parquet")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    if not content.strip():
+        raise InputError(f"{path} is empty; it needs a header line and rows")
+    frame = _read_parquet(path, content) if suffix in _PARQUET_SUFFIXES else _read_csv(path, content)
+    if frame.empty:
+        raise InputError(f"{path} has a header but no rows; add the rows or name another file")
+    return frame
+
+
+def check_names(names: Iterable[Any], where: str = "the table") -> list[str]:
+    """Column names as text, stripped. Raises `InputError` for a name that is empty or used twice."""
+    texts = [str(name).strip() for name in names]
+    for position, text in enumerate(texts, start=1):
+        if not text:
+            raise InputError(f"{where}: column {position} has no name; name it, or drop it if it only counts the rows")
+    twice = sorted({text for text in texts if texts.count(text) > 1}) if len(set(texts)) < len(texts) else []
+    if twice:
+        places = ", ".join(str(i) for i, text in enumerate(texts, start=1) if text == twice[0])
+        raise InputError(f"{where}: column {twice[0]!r} occurs more than once (columns {places}); rename or drop one")
+    return texts
+
+
+def check_label(frame: pd.DataFrame, label: str) -> tuple[pd.DataFrame, int]:
+    """The rows that have a label, ready to train on, and how many had none and were dropped.
+
+    The label column comes back as plain booleans, integers, floats or text, so that classes read
+    from it compare equal whatever dtype the table had (0.0 and 1.0 with blanks become 0 and 1).
+    Raises `InputError` for a label that is no column, has no value or one class, or is a
+    measurement or free text instead of classes.
+    """
+    if label not in frame.columns:
+        close = difflib.get_close_matches(label, [str(name) for name in frame.columns], n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"the columns are {', '.join(map(str, frame.columns))}"
+        raise InputError(f"the table has no column {label!r} to use as label; {hint}")
+    column = frame[label]
+    if isinstance(column, pd.DataFrame):
+        raise InputError(f"the table has the column {label!r} twice; rename or drop one")
+    known = column.notna()
+    kept = frame if known.all() else frame[known]
+    values = _plain(kept[label])
+    classes = values.unique().tolist()
+    if len(classes) == 0:
+        raise InputError(f"label {label!r} has no value in any row; name another column")
+    if len(classes) == 1:
+        raise InputError(f"label {label!r} has one class only ({classes[0]!r}); add rows of another class")
+    if values.dtype.kind in "iuf":
+        whole = values.dtype.kind in "iu"
+        check_values(kept, [label])
+        if len(classes) > MAX_NUMBER_CLASSES or (not whole and len(classes) > max(2, len(values) // 2)):
+            middle = float(np.median(values.to_numpy(dtype=float)))
+            raise InputError(
+                f"label {label!r} has {len(classes)} distinct numbers, so it is a measurement; "
+                f"make classes of it first, for instance 1 where {label} >= {middle:g} and 0 elsewhere"
+            )
+    elif len(classes) > MAX_WORD_CLASSES or (len(classes) == len(values) and len(values) > 2):
+        raise InputError(
+            f"label {label!r} has {len(classes)} distinct values in {len(values)} rows (such as {classes[0]!r}), "
+            f"so it is no class; name another column or group the values into at most {MAX_WORD_CLASSES} classes"
+        )
+    return kept.assign(**{label: values}), len(frame) - len(kept)
+
+
+def check_values(frame: pd.DataFrame, names: Sequence[str]) -> None:
+    """Raise `InputError` for an infinite value, or for stray words in a column of numbers.
+
+    A column mixes numbers and words when most of its values are numbers, these look measured
+    (many different ones), and the words are few different ones. Codes such as "<19", "20", "21"
+    and free text such as ticket numbers are no such mixture.
+    """
+    for name in names:
+        column = frame[name]
+        if isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(column.dtype):
+            continue
+        numbers = numbers_in(column)
+        if numbers is None:
+            continue
+        infinite = np.flatnonzero(np.isinf(numbers))
+        if len(infinite):
+            raise InputError(
+                f"column {name!r}, row {column.index[infinite[0]]}: the value is infinite "
+                f"({len(infinite)} such values); mend or blank it"
+            )
+        stray = np.isnan(numbers) & column.notna().to_numpy()
+        if not stray.any():
+            continue
+        measured = numbers[~np.isnan(numbers)]
+        different, words = len(np.unique(measured)), column[stray].nunique()
+        looks_measured = different > 20 or different > len(measured) / 2
+        few_words = words <= max(3, 0.05 * different)
+        if len(measured) > stray.sum() and looks_measured and few_words:
+            rows = np.flatnonzero(stray)
+            some = ", ".join(f"row {column.index[i]}: {column.iloc[i]!r}" for i in rows[:3])
+            raise InputError(
+                f"column {name!r} mixes numbers with text ({some}; {len(rows)} of {len(rows) + len(measured)} values); "
+                "mend or blank these values"
+            )
+
+
+def numbers_in(column: pd.Series[Any]) -> Floats | None:
+    """The values as floats, NaN where a value is blank or no number; None for dates and the like."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        if column.dtype.kind == "c":
+            return None
+        return column.to_numpy(dtype=float, na_value=np.nan)
+    if pd.api.types.is_object_dtype(column.dtype) or pd.api.types.is_string_dtype(column.dtype):
+        numbers: Floats = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        return numbers
+    return None
+
+
+def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column without blanks in its plainest dtype: bool, int64, float64 or text."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    values = [value.item() if isinstance(value, np.generic) else value for value in column.tolist()]
+    if all(isinstance(value, bool) for value in values):
+        return pd.Series(values, index=column.index, dtype=bool)
+    if pd.api.types.is_numeric_dtype(column.dtype) or all(isinstance(v, int | float) for v in values):
+        numbers = np.array(values, dtype=float)
+        whole = np.isfinite(numbers).all() and (numbers == np.round(numbers)).all()
+        return pd.Series([int(v) for v in values] if whole else numbers, index=column.index)
+    return pd.Series([str(value) for value in values], index=column.index)
+
+
+# --- Parquet ------------------------------------------------------------------------------------
+
+
+def _read_parquet(path: Path, content: bytes) -> pd.DataFrame:
+    try:
+        frame = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
+    except ImportError:
+        raise MissingExtraError(
+            f"{path}: reading Parquet needs pyarrow; run pip install 'sensecf[parquet]' or save the table as CSV"
+        ) from None
+    except (ValueError, OSError) as error:  # pyarrow's own errors are kinds of these
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} is no readable Parquet file ({reason}); write it again or use CSV") from error
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    frame.columns = pd.Index(check_names(frame.columns, str(path)))
+    return frame.reset_index(drop=True)
+
+
+# --- CSV ----------------------------------------------------------------------------------------
+
+
+def _read_csv(path: Path, content: bytes) -> pd.DataFrame:
+    text = _decode(path, content)
+    delimiter = _delimiter(text)
+    names, rows = _check_shape(path, text, delimiter)
+    if rows == 0:
+        return pd.DataFrame(columns=pd.Index(names))
+    frame: pd.DataFrame = pd.read_csv(
+        io.StringIO(text),
+        sep=delimiter,
+        header=0,
+        names=names,
+        index_col=False,
+        na_values=sorted(BLANKS),
+        keep_default_na=False,
+        skipinitialspace=True,
+        low_memory=False,
+        **_EXACT_FLOATS,
+    )
+    for name in names:
+        if not pd.api.types.is_numeric_dtype(frame[name].dtype):
+            frame[name] = _mended(frame[name], comma=delimiter != ",")
+    return frame
+
+
+def _decode(path: Path, content: bytes) -> str:
+    utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+    convert = f"save it as UTF-8, e.g. iconv -f {'UTF-16' if utf16 else 'LATIN1'} -t UTF-8 {path.name} > utf8.csv"
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = f"byte {error.start}, line {content.count(10, 0, error.start) + 1}: 0x{content[error.start]:02X}"
+        raise InputError(f"{path} is not UTF-8 text ({where}); {convert}") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError(f"{path} holds a zero byte (line {line}), so it is no UTF-8 text; {convert}")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _delimiter(text: str) -> str:
+    """Comma, semicolon or tab: the one that cuts the first lines into most columns, all alike."""
+    lines = [line for line in io.StringIO(text[:100_000]) if line.strip()][:50]
+
+    def score(delimiter: str) -> tuple[bool, bool, int]:
+        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)]
+        return widths[0] > 1, len(set(widths)) == 1, widths[0]
+
+    return max((",", ";", "\t"), key=score)
+
+
+def _check_shape(path: Path, text: str, delimiter: str) -> tuple[list[str], int]:
+    """The column names and the number of rows. Raises `InputError` where a row has more or fewer fields."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    names: list[str] = []
+    rows = 0
+    try:
+        for row in reader:
+            if not row or (len(row) == 1 and not row[0].strip()):
+                continue
+            if not names:
+                names = check_names(row, str(path))
+            elif len(row) != len(names):
+                raise InputError(
+                    f"{path}, line {reader.line_num}: {len(row)} field(s) where the header has {len(names)}; "
+                    f"mend the line (text that holds {delimiter!r} needs quotes)"
+                )
+            else:
+                rows += 1
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: {error}; check the quotes there") from error
+    return names, rows
+
+
+def _mended(column: pd.Series[Any], comma: bool) -> pd.Series[Any]:
+    """A column that pandas took for text: stripped, further blanks found, and a number where all else is one.
+
+    `comma` allows decimal commas.
+    """
+    codes, uniques = pd.factorize(column)
+    if all(isinstance(value, bool) for value in uniques):  # booleans with blanks
+        return column
+    texts = np.array([str(value).strip() for value in uniques], dtype=object)
+    blank = np.isin(texts, list(BLANKS))
+    numbers = np.full(len(texts), np.nan)
+    for gaps in (blank, blank | np.isin(texts, list(BLANKS_AMONG_NUMBERS))):
+        found = _numbers(texts[~gaps], comma)
+        if found is not None:
+            numbers[~gaps] = found
+            return pd.Series(np.append(numbers, np.nan)[codes], name=column.name)
+    texts[blank] = np.nan
+    return pd.Series(np.append(texts, np.nan)[codes], name=column.name).infer_objects()
+
+
+def _numbers(texts: Any, comma: bool) -> Floats | None:
+    """The texts as floats, or None when there is none, one of them is no number or is too long to be exact."""
+    if len(texts) == 0 or any("_" in text for text in texts):  # Python reads 1_000 as a number
+        return None
+    if comma and all(_DECIMAL_COMMA.fullmatch(text) for text in texts):
+        texts = np.array([text.replace(",", ".") for text in texts], dtype=object)
+    try:
+        numbers: Floats = texts.astype(float)
+    except ValueError:
+        return None
+    return None if all(text.isdigit() for text in texts) and numbers.max() >= EXACT else numbers
