@@ -32,6 +32,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from sensecf.codec import Codec
 from sensecf.errors import InputError
@@ -113,10 +114,9 @@ def _positions(levels: Sequence[Value], column: pd.Series[Any]) -> Floats:
     """Position of each value among the levels, shape (n,); NaN for blanks and unknown levels."""
     codes = {level: float(code) for code, level in enumerate(levels)}
     texts = {str(level): float(code) for code, level in enumerate(levels)}  # "1" in one file is 1 in another
-    found = [codes.get(value) for value in column.tolist()]
-    if None in found:
-        found = [texts.get(str(v), np.nan) if f is None else f for f, v in zip(found, column.tolist(), strict=True)]
-    return np.array(found, dtype=float)
+    which, values = pd.factorize(column)  # -1, the last, for blanks
+    table = [codes.get(value, texts.get(str(value), np.nan)) for value in values.tolist()]
+    return np.array([*table, np.nan])[which]
 
 
 class Balanced(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -135,11 +135,12 @@ class Balanced(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(model, CalibratedClassifierCV):
             if counts.min() < 2:
                 raise InputError(
-                    f"class {self.classes_[counts.argmin()]!r} has a single row, too few to calibrate an SVM; "
+                    f"class {self.classes_.tolist()[counts.argmin()]!r} has a single row, too few to calibrate an SVM; "
                     "merge or drop the class, or use another classifier"
                 )
             model.set_params(cv=int(min(model.cv, counts.min())))
-        with warnings.catch_warnings():
+        # One BLAS thread: the matrices are small, and a second made the network's fit four times as dear.
+        with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
             # max_iter bounds the time on purpose: stopping there is no fault.
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.model_ = model.fit(X, codes, sample_weight=compute_sample_weight("balanced", codes))
@@ -226,14 +227,9 @@ def make_classifier(name: str, schema: FeatureSchema, seed: int = 0, n_rows: int
             folds = 5 if n < 20_000 else 3
             model = CalibratedClassifierCV(LinearSVC(C=0.3, random_state=seed), cv=folds, ensemble=False)
         case "mlp":
-            model = MLPClassifier(
-                (64, 32),
-                alpha=5,
-                batch_size="auto" if n < 1_000 else min(n // 5, 1_000),
-                learning_rate_init=0.003,
-                max_iter=60,
-                random_state=seed,
-            )
+            # With its usual solver the network's last, small batch is penalised beyond measure
+            # (scikit-learn divides alpha by the rows of the batch); L-BFGS has no batches.
+            model = MLPClassifier((32,), alpha=20, solver="lbfgs", max_iter=200, random_state=seed)
         case _:
             model = LogisticRegression(C=0.1, max_iter=1_000)
     return Pipeline([*steps, ("model", Balanced(model))])

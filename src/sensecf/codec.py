@@ -37,6 +37,8 @@ class Codec:
         self._codes: dict[str, dict[Any, int]] = {
             f.name: {level: code for code, level in enumerate(f.levels)} for f in features if not f.numeric
         }
+        # As pandas arrays, which are taken from by code at once; built anew they cost most of a call.
+        self._levels = [None if f.numeric else pd.Series(list(f.levels)).array for f in features]
         self.rules = RuleSet.compile(schema.rules, schema.columns, self._encode_condition)
 
     def _encode_condition(self, name: str, value: Any) -> Any:
@@ -105,31 +107,23 @@ class Codec:
         data: dict[str, Any] = {}
         for j, feature in enumerate(self.schema.features):
             column = rows[:, j]
-            if feature.numeric:
-                if nullable and feature.kind == "integer" and (column[~np.isnan(column)] % 1 == 0).all():
-                    blank = np.isnan(column)
-                    filled = np.where(blank, 0, column).astype(np.int64)
-                    data[feature.name] = pd.array(filled, dtype="Int64")
-                    data[feature.name][blank] = pd.NA
-                    continue
-                whole = feature.kind == "integer" and not feature.missing
-                data[feature.name] = column.astype(np.int64) if whole and not np.isnan(column).any() else column
-                continue
-            levels = pd.Series(list(feature.levels)).to_numpy()
             blank = np.isnan(column)
-            codes = np.where(blank, 0, column).astype(np.intp)
-            values = levels[codes]
-            if nullable and levels.dtype.kind == "i":
-                data[feature.name] = pd.array(values, dtype="Int64")
+            if not feature.numeric:
+                codes = np.where(blank, -1, column).astype(np.intp)
+                kind = "Int64" if nullable and self._levels[j].dtype.kind == "i" else None
+                levels = self._levels[j].astype(kind) if kind else self._levels[j]
+                if levels.dtype.kind in "ib" and not kind and (feature.missing or blank.any()):
+                    # The same dtype with and without blanks.
+                    levels = pd.Series(levels, dtype=float if levels.dtype.kind == "i" else object).array
+                data[feature.name] = levels.take(codes, allow_fill=True)
+            elif feature.kind == "integer" and nullable and (column[~blank] % 1 == 0).all():
+                data[feature.name] = pd.array(np.where(blank, 0, column).astype(np.int64), dtype="Int64")
                 data[feature.name][blank] = pd.NA
-                continue
-            if blank.any():
-                values = values.astype(float if levels.dtype.kind in "if" else object)
-                values[blank] = np.nan
-            elif feature.missing and levels.dtype.kind == "i":
-                values = values.astype(float)
-            data[feature.name] = values
-        return pd.DataFrame(data)
+            elif feature.kind == "integer" and not feature.missing and not blank.any():
+                data[feature.name] = column.astype(np.int64)
+            else:
+                data[feature.name] = column
+        return pd.DataFrame(data, copy=False)
 
     def snap(self, rows: Floats, low: Floats | None = None, high: Floats | None = None) -> Floats:
         """Numbers rounded to their step, inside the range on the step's grid (NaN stays)."""

@@ -27,8 +27,8 @@ from sensecf.polish import polish
 from sensecf.query import Query, out_of_range
 from sensecf.rules import Floats
 from sensecf.select import select
-from sensecf.task import Ints, Task, lead
-from sensecf.verify import Verdicts, cost, verify
+from sensecf.task import Ints, Task
+from sensecf.verify import Verdicts, feasible, verify
 
 #: Queries answered together.
 BATCH = 256
@@ -131,8 +131,8 @@ def explain(
 class Batch:
     """Answers and abstentions of a batch, as plain arrays: what a checkpoint holds.
 
-    `query`, `rank` (0 for an abstention), `rows`, and the verdict on each; `attempts`: one
-    "generator|verdict" per candidate.
+    `query`, `rank` (0 for an abstention), `rows`, and the verdict on each; `attempts`: how many
+    candidates came to which verdict, as "generator|verdict|count".
     """
 
     query: Ints
@@ -193,7 +193,7 @@ def _answer(
     effort = (task.rows_judged - tried_rows) / max(len(query), 1)
 
     verdict = verify(task, query, good)
-    price = cost(task, query, good.query, good.rows, plausibility)
+    price = verdict.price(plausibility)
     changed = task.codec.changed(query.rows[good.query], good.rows)
     at, rank = select(good.query, price, changed, n)
     reasons = blame(task, query.take(open_queries), limits, plausibility, rng, effort) if len(open_queries) else []
@@ -226,8 +226,9 @@ def _answer(
 def _stay(task: Task, query: Query) -> Candidates:
     """Factuals that are in the target class already, and break no rule: nothing need change."""
     everyone = Candidates.of(np.arange(len(query)), query.rows, "none")
-    verdict = verify(task, query, everyone)
-    return everyone.take(verdict.good)
+    judgement = task.judge(query.rows, final=True)
+    there = task.valid(judgement, query.target, query.margin)
+    return everyone.take(there & feasible(task.codec, query, everyone.query, query.rows))
 
 
 def _refine(
@@ -235,13 +236,13 @@ def _refine(
 ) -> tuple[Candidates, np.ndarray]:
     """The good candidates, the cheapest of each query polished; and what became of every candidate."""
     verdict = verify(task, query, candidates)
-    outcome = candidates.generator + "|" + _outcome(verdict, candidates).astype(object)
+    outcome = _outcome(verdict, candidates)
     good = candidates.take(verdict.good)
-    price = cost(task, query, good.query, good.rows, plausibility)
+    price = verdict.price(plausibility)[verdict.good]
     order = np.lexsort((price, good.query))
     place = np.arange(len(order)) - np.searchsorted(good.query[order], good.query[order])
     best = good.take(order[place < POLISHED * n])
-    rows = polish(task, query, best.query, best.rows, plausibility)
+    rows = polish(task, query, best.query, best.rows, plausibility, price=price[order[place < POLISHED * n]])
     polished = Candidates(best.query, rows, best.reason, best.generator)
     # The classifier's own predict has the last word on what the polish made.
     still = verify(task, query, polished).good
@@ -252,18 +253,19 @@ def _refine(
 
 
 def _outcome(verdict: Verdicts, candidates: Candidates) -> np.ndarray:
-    """In a word: answer, not valid, infeasible, refused (nothing was proposed)."""
-    return np.select(
-        [candidates.reason != "", ~verdict.feasible, ~verdict.valid], ["refused", "infeasible", "not valid"], "good"
-    )
+    """What became of the candidates: counts of "generator|verdict" (good, not valid, infeasible, refused)."""
+    words = np.array(["refused", "infeasible", "not valid", "good"])
+    verdicts = np.select([candidates.reason != "", ~verdict.feasible, ~verdict.valid], [0, 1, 2], 3)
+    names, who = np.unique(candidates.generator.astype(str), return_inverse=True)
+    pairs, counts = np.unique(who * len(words) + verdicts, return_counts=True)
+    labels = [f"{names[p // len(words)]}|{words[p % len(words)]}|{c}" for p, c in zip(pairs, counts, strict=True)]
+    return np.array(labels, dtype=object)
 
 
 def _count(attempts: np.ndarray) -> pd.DataFrame:
-    words = pd.Series(attempts.astype(str)).str.split("|", expand=True)
-    if not len(words):
-        return pd.DataFrame(columns=["generator", "verdict", "count"])
-    words.columns = pd.Index(["generator", "verdict"])
-    return words.value_counts(sort=False).reset_index()
+    rows = [text.rsplit("|", 2) for text in attempts.tolist()]
+    frame = pd.DataFrame(rows, columns=["generator", "verdict", "count"]).astype({"count": int})
+    return frame.groupby(["generator", "verdict"], as_index=False)["count"].sum()
 
 
 def _table(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sensecf.generators.search import Effort, Search
@@ -64,7 +66,13 @@ def draw_queries(task: Task, count: int, rng: np.random.Generator, margins: Floa
     )
 
 
-def teach(task: Task, query: Query, rng: np.random.Generator, plausibility: float) -> tuple[Ints, Floats]:
+def teach(
+    task: Task,
+    query: Query,
+    rng: np.random.Generator,
+    plausibility: float,
+    progress: Callable[[float], None] = lambda share: None,
+) -> tuple[Ints, Floats]:
     """The teacher's best answer to each query it can answer: (position, row); valid and feasible."""
     teacher = Search(task, effort=TEACHER, plausibility=plausibility)
     owners, rows = [], []
@@ -77,4 +85,5 @@ def teach(task: Task, query: Query, rng: np.random.Generator, plausibility: floa
         best = found.take(order[np.unique(found.query[order], return_index=True)[1]])
         owners.append(best.query + begin)
         rows.append(polish(task, part, best.query, best.rows, plausibility, rounds=3))
+        progress(min(1.0, (begin + BATCH) / len(query)))
     return np.concatenate(owners), np.concatenate(rows)

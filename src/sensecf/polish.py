@@ -22,16 +22,25 @@ NEIGHBOURS, REPAIRS = 8, 6
 FRACTIONS = np.arange(8) / 8
 
 
-def polish(task: Task, query: Query, owner: Ints, rows: Floats, plausibility: float = 1.0, rounds: int = 6) -> Floats:
+def polish(
+    task: Task,
+    query: Query,
+    owner: Ints,
+    rows: Floats,
+    plausibility: float = 1.0,
+    rounds: int = 6,
+    price: Floats | None = None,
+) -> Floats:
     """Cheaper rows in place of valid ones, shape (m, d).
 
     Each round tries, for every row, to take back every single edit (in whole or in eighths) and, for
     rows unlike the data, to take over single values of the nearest real people of the target class.
     All trials are judged in one call; per row the valid, feasible one that is cheapest by
-    `verify.cost` stays. It ends when no row got cheaper. Rows must be valid to begin with.
+    `verify.cost` stays. It ends when no row got cheaper. Rows must be valid to begin with;
+    `price` (m,) is their `verify.cost` where it is known.
     """
     rows = rows.copy()
-    price = cost(task, query, owner, rows, plausibility)
+    price = cost(task, query, owner, rows, plausibility) if price is None else price.copy()
     active = np.arange(len(rows))
     for _ in range(rounds):
         if not len(active):

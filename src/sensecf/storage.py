@@ -17,7 +17,7 @@ import platform
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -237,14 +237,13 @@ def _write_train(task: Task, path: Path, group: str | None) -> None:
 
 def _read_train(path: Path, codec: Codec, classes: Sequence[Value], group: str | None) -> pd.DataFrame:
     schema = codec.schema
-    dtypes: dict[str, Any] = {f.name: "float64" if f.numeric else "str" for f in schema.features}
-    dtypes[schema.label] = "str"
-    if schema.group is not None:
-        dtypes[schema.group] = group
-    frame = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values=[""], float_precision="round_trip")
+    frame = pd.read_csv(path, dtype="str", keep_default_na=False, na_values=[""])
+    for feature in schema.features:
+        if feature.numeric:  # float() is exact; the parsers of pandas are not in every version
+            frame[feature.name] = frame[feature.name].to_numpy(dtype=object, na_value=np.nan).astype(float)
     by_text = {str(value): value for value in classes}
     labels = [by_text.get(text) for text in frame[schema.label].tolist()]
-    groups = None if schema.group is None else frame[schema.group]
+    groups = None if schema.group is None or group is None else frame[schema.group].astype(cast(Any, group))
     return _train_frame(codec, codec.encode(frame), labels, groups)
 
 

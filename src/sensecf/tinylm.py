@@ -269,33 +269,33 @@ def sample(
     owner = np.repeat(np.arange(n), k)
     rows = query.rows[owner].copy()
     edited = np.zeros((n * k, d), dtype=bool)
-    done = np.zeros(n * k, dtype=bool)
     ended = np.zeros(n * k, dtype=bool)
     fixed = np.tile(np.arange(k) < greedy, n)
-    current = torch.full((n, k, 1), vocabulary.start)
+    going = np.arange(n * k)  # the lists that are not at their end yet
+    tokens = np.full(n * k, vocabulary.start)
     past = None
     written, masks = [], []
     for step in range(model.longest + 1):
-        logits, past = model.write(current, prompt, past)
-        allowed = guard.allowed(owner, rows, edited, last=step == model.longest)
-        allowed[done] = False
-        allowed[done, END] = True
+        logits, past = model.write(torch.from_numpy(tokens).view(n, k, 1), prompt, past)
+        allowed = guard.allowed(owner[going], rows[going], edited[going], last=step == model.longest)
         stuck = ~allowed.any(axis=1)
         allowed[stuck, END] = True
-        mask = torch.from_numpy(allowed)
-        scores = logits.view(n * k, -1).masked_fill(~mask, -torch.inf)
-        chosen = _draw(scores, fixed, temperature, rng)
+        scores = logits.view(n * k, -1)[torch.from_numpy(going)]
+        chosen = _draw(scores.masked_fill_(~torch.from_numpy(allowed), -torch.inf), fixed[going], temperature, rng)
         if keep_masks:
-            masks.append(mask.view(n, k, -1))
-        ended |= (chosen == END) & ~done & ~stuck
-        done |= chosen == END
-        written.append(chosen.reshape(n, k))
-        going = np.flatnonzero(~done)
+            whole = np.zeros((n * k, vocabulary.size), dtype=bool)
+            whole[:, END] = True
+            whole[going] = allowed
+            masks.append(torch.from_numpy(whole).view(n, k, -1))
+        tokens = np.full(n * k, END)
+        tokens[going] = chosen
+        written.append(tokens.reshape(n, k))
+        ended[going] = (chosen == END) & ~stuck
+        going, chosen = going[chosen != END], chosen[chosen != END]
         if not len(going):
             break
-        rows[going] = guard.edit(owner[going], rows[going], chosen[going])
-        edited[going, vocabulary.feature[chosen[going]]] = True
-        current = torch.from_numpy(chosen.reshape(n, k, 1))
+        rows[going] = guard.edit(owner[going], rows[going], chosen)
+        edited[going, vocabulary.feature[chosen]] = True
     return Answers(
         np.stack(written, axis=2),
         rows.reshape(n, k, d),

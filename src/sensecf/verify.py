@@ -31,8 +31,8 @@ class Verdicts:
 
     `valid`: the classifier's own `predict` says target, no tie, and the query's margin is met.
     `feasible`: no rule, lock, range, direction, step or budget is broken; `reason` says which.
-    `score`: LOF score (0 at the threshold, higher is more like the data); `plausible`: score >= 0
-    and changed values inside the training range. `n_changed`, `proximity` (MAD-L1): lower is better.
+    `score`: LOF score (0 at the threshold, higher is more like the data), NaN unless valid and
+    feasible; `plausible`: score >= 0 and changed values inside the training range. `n_changed`, `proximity` (MAD-L1): lower is better.
     """
 
     predicted: Ints
@@ -50,6 +50,11 @@ class Verdicts:
     def good(self) -> Bools:
         """Valid and feasible."""
         return self.valid & self.feasible
+
+    def price(self, plausibility: float) -> Floats:
+        """What `cost` gives, from what is known already, shape (m,); NaN where nothing was judged."""
+        price: Floats = self.n_changed + DISTANCE_WEIGHT * self.proximity
+        return price + plausibility * outlier_price(self.score) if plausibility > 0 else price
 
 
 def feasible(codec: Codec, query: Query, owner: Ints, rows: Floats) -> Bools:
@@ -109,7 +114,8 @@ def verify(task: Task, query: Query, candidates: Candidates) -> Verdicts:
     fine = reason == ""
     changed = task.codec.changed(base, rows)
     score = np.full(m, np.nan)
-    score[proposed] = task.once(Plausibility).score(rows[proposed], target[proposed])
+    good = valid & fine
+    score[good] = task.once(Plausibility).score(rows[good], target[good])
     known = _known_values(task, rows, changed)
     return Verdicts(
         predicted,

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from sensecf import __version__
 from sensecf.candidates import Candidates
 from sensecf.distances import Scale
-from sensecf.plausibility import Plausibility
+from sensecf.errors import InputError
+from sensecf.files import read_text, replacing, write_json
 from sensecf.pairs import draw_queries, teach
+from sensecf.plausibility import Plausibility
 from sensecf.query import Query
 from sensecf.rules import Bools, Floats
 from sensecf.task import Ints, Task, lead
-from sensecf.tinylm import END, MARGINS, Shape, TinyLM, Vocabulary, replay, sample
+from sensecf.tinylm import END, MARGINS, Guard, Shape, TinyLM, Vocabulary, replay, sample
 from sensecf.verify import cost
 
-#: The longest edit list.
-LONGEST = 8
+#: Queries sampled together, which bounds memory.
+SAMPLED = 128
+#: The lead the model is asked for when it answers unchecked.
+ALONE = 0.2
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,7 @@ class Recipe:
     """How the embedded model is trained; the defaults fit in about a minute on two cores."""
 
     shape: Shape = Shape()
+    longest: int = 6
     pairs: int = 6000
     epochs: int = 6
     batch: int = 256
@@ -37,18 +49,23 @@ class Recipe:
     round_samples: int = 8
     round_rate: float = 1e-3
     samples: int = 32
-    temperature: float = 1.0
+    temperature: float = 1.5
 
 
 Progress = Callable[[str, float], None]
 
 
 class Tiny:
-    """The embedded language model of a task: `Tiny(task)` trains it.
+    """The embedded language model of a task; `Tiny(task)` trains it, `Tiny.load` reads a saved one.
 
     Phase 1, pairs: the teacher search answers queries drawn from the training rows, and the model
     learns its answers. Phase 2, verdicts: the model answers, the classifier and the critics
-    judge, and better answers of a group become likelier than worse ones.
+    judge, and better answers of a group become likelier than worse ones (a policy gradient with the
+    group's mean as baseline, as in GRPO). Only training rows are seen.
+
+    `seed` fixes the training; `plausibility` is the dial of `verify.cost` in the pairs and the
+    reward; `cache`: a folder that holds trained models under `fingerprint`, read and written;
+    `progress(phase, share)` is told how far the training is.
     """
 
     name = "tiny"
@@ -60,44 +77,91 @@ class Tiny:
         *,
         recipe: Recipe = Recipe(),
         plausibility: float = 1.0,
+        cache: str | Path | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.task, self.recipe, self.plausibility = task, recipe, plausibility
-        self.vocabulary = Vocabulary.of(task)
-        torch.manual_seed(seed)
-        longest = min(LONGEST, len(task.schema))
-        self.model = TinyLM(self.vocabulary, recipe.shape, longest)
+        self.fingerprint = fingerprint(task, seed, recipe, plausibility)
+        self.history: dict[str, list[float]] = {}
         self._say = progress or (lambda phase, share: None)
-        self._fit(np.random.default_rng([seed, 1]))
+        home = None if cache is None else Path(cache) / self.fingerprint
+        if home is not None and self._read(home):
+            return
+        self.vocabulary = Vocabulary.of(task)
+        # One thread: the matrices are small, and two threads that wait for each other lose.
+        with single_thread():
+            torch.manual_seed(seed)
+            self.model = TinyLM(self.vocabulary, recipe.shape, min(recipe.longest, len(task.schema)))
+            self._fit(np.random.default_rng([seed, 1]))
+        if home is not None:
+            self.save(home)
+
+    def save(self, directory: str | Path) -> None:
+        """Write `model.safetensors` and `tiny.json` (fingerprint, recipe, history), each whole or not at all."""
+        directory = Path(directory)
+        tensors = dict(self.model.state_dict())
+        for j, values in enumerate(self.vocabulary.values):
+            tensors[f"vocabulary.{j}"] = torch.from_numpy(values)
+        with replacing(directory / "model.safetensors") as path:
+            save_file(tensors, path)
+        record = {"fingerprint": self.fingerprint, "recipe": asdict(self.recipe), "history": self.history}
+        write_json(directory / "tiny.json", record)
+
+    def _read(self, directory: Path) -> bool:
+        """Take the model in `directory` if it is whole and made for this task, seed and recipe."""
+        try:
+            record = json.loads(read_text(directory / "tiny.json"))
+            tensors = load_file(directory / "model.safetensors")
+        except (InputError, OSError, ValueError, SafetensorError):
+            return False  # absent or damaged: it is trained again
+        if record.get("fingerprint") != self.fingerprint:
+            return False
+        values = [tensors.pop(f"vocabulary.{j}").numpy() for j in range(len(self.task.schema))]
+        self.vocabulary = Vocabulary(self.task.codec, values, len(self.task.classes))
+        self.model = TinyLM(self.vocabulary, self.recipe.shape, min(self.recipe.longest, len(self.task.schema)))
+        self.model.load_state_dict(tensors)
+        self.history = record["history"]
+        return True
 
     # --- asking ---------------------------------------------------------------------------
 
     def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
         """`recipe.samples` edit lists per query, duplicates dropped; feasible by construction."""
-        answers = sample(
-            self.model,
-            self.vocabulary,
-            self.task,
-            query,
-            self._state(query),
-            self.recipe.samples,
-            rng,
-            temperature=self.recipe.temperature,
-        )
-        n, k, d = answers.rows.shape
-        owner, rows = np.repeat(np.arange(n), k), answers.rows.reshape(-1, d)
-        good = answers.ended.reshape(-1)
-        owner, rows = owner[good], rows[good]
-        _, first = np.unique(np.column_stack([owner, np.nan_to_num(rows)]), axis=0, return_index=True)
+        recipe = self.recipe
+        n, d = len(query), len(self.task.schema)
+        owners, proposals = [np.empty(0, np.intp)], [np.empty((0, d))]
+        with single_thread():
+            for begin in range(0, n, SAMPLED):
+                part = query.take(slice(begin, begin + SAMPLED))
+                answers = sample(
+                    self.model, self.vocabulary, self.task, part, self._state(part), recipe.samples, rng,
+                    temperature=recipe.temperature,
+                )  # fmt: skip
+                who, which = np.nonzero(answers.ended)
+                owners.append(who + begin)
+                proposals.append(answers.rows[who, which])
+        owner, rows = np.concatenate(owners), np.concatenate(proposals)
+        key = np.column_stack([owner, np.where(np.isnan(rows), -np.inf, rows)])
+        first = np.unique(key, axis=0, return_index=True)[1]
         found = Candidates.of(owner[first], rows[first], self.name)
         left = np.setdiff1d(np.arange(n), owner)
         reasons = ["the limits leave the model no edit that ends in a feasible row"] * len(left)
         return Candidates.concat([found, Candidates.of(left, np.full((len(left), d), np.nan), self.name, reasons)])
 
-    def greedy(self, query: Query) -> tuple[Floats, Bools]:
-        """The model alone, one answer by argmax and nothing else: rows (q, d), and whether a list ended."""
-        answers = sample(self.model, self.vocabulary, self.task, query, self._state(query), 1, np.random.default_rng(0))
-        return answers.rows[:, 0], answers.ended[:, 0]
+    def greedy(self, query: Query) -> Candidates:
+        """The model alone: one answer per query by argmax, no verification, no polish.
+
+        It is asked for a lead of at least `ALONE` (p >= 0.6 with two classes), since nobody
+        checks what it says.
+        """
+        asked = replace(query, margin=np.maximum(query.margin, ALONE))
+        with single_thread():
+            answers = sample(
+                self.model, self.vocabulary, self.task, asked, self._state(query), 1, np.random.default_rng(0)
+            )
+        reason = np.where(answers.ended[:, 0], "", "the list came to no feasible end")
+        rows = np.where(answers.ended, answers.rows[:, 0], np.nan)
+        return Candidates.of(np.arange(len(query)), rows, self.name, reason.tolist())
 
     def _state(self, query: Query) -> Floats:
         """What the prompt says of the factuals, shape (q, 2): lead of the target, LOF score in the target class."""
@@ -109,7 +173,7 @@ class Tiny:
     def _fit(self, rng: np.random.Generator) -> None:
         recipe = self.recipe
         query = draw_queries(self.task, recipe.pairs, rng, MARGINS)
-        owner, rows = teach(self.task, query, rng, self.plausibility)
+        owner, rows = teach(self.task, query, rng, self.plausibility, lambda share: self._say("search", share))
         taught = query.take(owner)
         tokens, kept = self._lists(taught, rows)
         taught = taught.take(kept)
@@ -126,8 +190,6 @@ class Tiny:
         size[~task.codec.changed(query.rows, rows)] = 0.0
         order = np.argsort(-size, axis=1, kind="stable")
         tokens = np.zeros((n, length + 1), dtype=np.intp)
-        from sensecf.tinylm import Guard
-
         guard = Guard(vocabulary, task, query)
         state, edited = query.rows.copy(), np.zeros(size.shape, dtype=bool)
         at = np.arange(n)
@@ -154,7 +216,7 @@ class Tiny:
         optimiser = torch.optim.AdamW(self.model.parameters(), lr=recipe.rate, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=steps, pct_start=0.15)
         done = 0
-        self.losses: list[float] = []
+        losses: list[float] = []
         for _ in range(recipe.epochs):
             order = rng.permutation(len(tokens))
             for begin in range(0, len(order), recipe.batch):
@@ -166,14 +228,15 @@ class Tiny:
                 self._step(optimiser, loss)
                 schedule.step()
                 done += 1
-                self.losses.append(loss.item())
+                losses.append(round(loss.item(), 4))
                 self._say("pairs", done / steps)
+        self.history["loss"] = losses
 
     def _reward(self, pool: Query, rng: np.random.Generator) -> None:
         recipe, task = self.recipe, self.task
         optimiser = torch.optim.AdamW(self.model.parameters(), lr=recipe.round_rate, weight_decay=0.0)
         state = self._state(pool)
-        self.rewards: list[tuple[float, float]] = []
+        rewards, valid = [], []
         for number in range(recipe.rounds):
             for group in optimiser.param_groups:
                 group["lr"] = recipe.round_rate * min(1.0, (number + 1) / 4) * (1.0 - 0.8 * number / recipe.rounds)
@@ -181,7 +244,8 @@ class Tiny:
             query, k = pool.take(at), recipe.round_samples
             answers = sample(self.model, self.vocabulary, task, query, state[at], k, rng, greedy=0, keep_masks=True)
             gain = self._judge(query, answers.rows, answers.ended)
-            self.rewards.append((float((gain > -INVALID).mean()), float(gain.mean())))
+            rewards.append(round(float(gain.mean()), 4))
+            valid.append(round(float((gain > -INVALID).mean()), 4))
             advantage = gain - gain.mean(axis=1, keepdims=True)
             advantage /= gain.std(axis=1, keepdims=True) + 0.5
             assert answers.masks is not None
@@ -191,6 +255,7 @@ class Tiny:
                 loss = -(weight[..., None] * chosen).sum() / chosen.shape[0] / k
             self._step(optimiser, loss)
             self._say("verdicts", (number + 1) / recipe.rounds)
+        self.history |= {"reward": rewards, "valid": valid}
 
     def _judge(self, query: Query, rows: Floats, ended: Bools) -> Floats:
         """The reward of answers (q, k): minus the price of a good one, minus `INVALID` of any other."""
@@ -225,6 +290,29 @@ class Tiny:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         optimiser.step()
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """PyTorch on one thread inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def fingerprint(task: Task, seed: int, recipe: Recipe, plausibility: float) -> str:
+    """A name for everything a trained model depends on: schema, training rows, the classifier's
+    answers on them, seed, recipe, dial and the version of this package."""
+    digest = hashlib.sha256()
+    for part in (__version__, task.schema.to_toml(), task.classes, seed, asdict(recipe), plausibility):
+        digest.update(repr(part).encode())
+    sample_rows = task.rows[np.linspace(0, len(task.rows) - 1, min(len(task.rows), 2000)).astype(int)]
+    for array in (task.rows, task.y, task.judge(sample_rows).proba.round(6)):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:32]
 
 
 #: Reward of an answer that is not valid, in changed features: worse than any valid one.

@@ -1,0 +1,44 @@
+"""UCI Heart Disease, Cleveland: 303 patients, 13 features, no groups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from sensecf.datasets.card import Card
+from sensecf.infer import infer_schema
+from sensecf.schema import FeatureSchema
+from sensecf.tables import read_table
+
+CARD = Card(
+    name="heart_disease_cleveland",
+    source="UCI Heart Disease, Cleveland (Janosi, Steinbrunn, Pfisterer, Detrano), doi 10.24432/C52P4X",
+    licence="CC BY 4.0",
+    shareable=True,
+    label="target: 1 where the angiographic diagnosis num is above 0 (disease), 0 where it is 0",
+    caveats=(
+        "num is the source of the label and is dropped",
+        "one row per patient of one clinic in the 1980s",
+    ),
+)
+
+
+def load(folder: Path) -> tuple[pd.DataFrame, FeatureSchema]:
+    """The table without `num`, and its schema."""
+    frame = read_table(folder / "heart_cleveland.csv").drop(columns="num")
+    schema = infer_schema(frame, "target", name=CARD.name).edit(
+        sex={"description": "1 male, 0 female"},
+        cp={"description": "chest pain: 1 typical, 2 atypical, 3 non-anginal, 4 asymptomatic"},
+        trestbps={"role": "actionable", "unit": "mmHg", "description": "resting blood pressure"},
+        chol={"role": "actionable", "unit": "mg/dL", "description": "serum cholesterol"},
+        fbs={"role": "actionable", "description": "1 where fasting sugar is above 120 mg/dL"},
+        restecg={"description": "resting ECG: 0 normal, 1 ST-T abnormality, 2 hypertrophy"},
+        thalach={"unit": "bpm", "description": "highest heart rate reached"},
+        exang={"description": "1 where exercise brings on angina"},
+        oldpeak={"unit": "mm", "description": "ST depression by exercise"},
+        slope={"description": "of the ST segment: 1 up, 2 flat, 3 down"},
+        ca={"role": "mutable", "description": "vessels coloured by fluoroscopy"},
+        thal={"role": "immutable", "description": "3 normal, 6 fixed defect, 7 reversible defect"},
+    )
+    return frame, schema

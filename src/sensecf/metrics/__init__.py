@@ -1,0 +1,82 @@
+"""Metrics: plain functions `(counterfactuals, task) -> one value per answer`, or per request.
+
+Each says its formula, range, direction, what it leaves out and where it comes from; `docs/metrics.md`
+lists them. All are judged anew from the saved feature values: the verdict columns are not trusted.
+
+>>> sensecf.metrics.summarise(cfs, task)  # doctest: +SKIP
+"""
+
+from sensecf.metrics.answers import Answers, read, valid_only
+from sensecf.metrics.diversity import distinct_actions, dpp, pairwise_distance
+from sensecf.metrics.edits import actionable_share, change_entropy, change_profile, n_changed, redundancy
+from sensecf.metrics.feasibility import breaches, feasible, in_range, locks_kept, rules_kept
+from sensecf.metrics.plausibility import (
+    critic,
+    in_class_range,
+    in_training_range,
+    isolation_inlier,
+    knn_ratio,
+    lof_inlier,
+    plausible,
+)
+from sensecf.metrics.proximity import gower, heom, mad_l1
+from sensecf.metrics.requests import coverage, seconds, success, validity
+from sensecf.metrics.robust import (
+    agreement,
+    judge_validity,
+    margin,
+    noise_validity,
+    perturbed,
+    probability,
+    retrain_validity,
+    retrain_validity_worst,
+    retrained,
+)
+from sensecf.metrics.summary import METRICS, Metric, from_json, summarise, to_json
+
+__all__ = [
+    "METRICS",
+    "Answers",
+    "Metric",
+    "actionable_share",
+    "agreement",
+    "breaches",
+    "change_entropy",
+    "change_profile",
+    "coverage",
+    "critic",
+    "distinct_actions",
+    "dpp",
+    "feasible",
+    "from_json",
+    "gower",
+    "heom",
+    "in_class_range",
+    "in_range",
+    "in_training_range",
+    "isolation_inlier",
+    "judge_validity",
+    "knn_ratio",
+    "locks_kept",
+    "lof_inlier",
+    "mad_l1",
+    "margin",
+    "n_changed",
+    "noise_validity",
+    "pairwise_distance",
+    "perturbed",
+    "plausible",
+    "probability",
+    "read",
+    "redundancy",
+    "retrain_validity",
+    "retrain_validity_worst",
+    "retrained",
+    "rules_kept",
+    "seconds",
+    "success",
+    "summarise",
+    "to_json",
+    "valid_only",
+    "validity",
+]

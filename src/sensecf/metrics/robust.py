@@ -1,0 +1,152 @@
+"""Does an answer hold when the classifier, or the person's luck, is a little different?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from sensecf.counterfactuals import Counterfactuals
+from sensecf.distances import Scale
+from sensecf.errors import InputError
+from sensecf.metrics.answers import BATCH, ask, reached, read
+from sensecf.rules import Floats
+from sensecf.task import Classifier, Ints, Task, lead
+
+#: Input noise, in standard deviations of the training rows.
+NOISE = 0.1
+#: Noisy copies of each answer.
+DRAWS = 10
+
+
+def probability(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+    """The classifier's probability of the target class, [0, 1], higher is surer.
+
+    Leaves out: whether the probabilities are calibrated. Source: the classifier.
+    """
+    answers = read(cfs, task)
+    proba = ask(task, answers.after).proba
+    return answers.series(proba[np.arange(len(answers)), answers.target], "probability")
+
+
+def margin(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+    """Probability of the target minus that of the strongest other class, [-1, 1], higher is surer.
+
+    Leaves out: the same as `probability`. Source: ours (see `sensecf.task.lead`).
+    """
+    answers = read(cfs, task)
+    return answers.series(lead(ask(task, answers.after).proba, answers.target), "margin")
+
+
+def agreement(cfs: Counterfactuals, task: Task, judges: Mapping[str, Classifier]) -> pd.DataFrame:
+    """Whether each judge puts each answer in its target class, shape (answers, judges), 1 or 0.
+
+    A judge is fitted, takes raw rows and knows the same classes as the task's classifier.
+    """
+    answers = read(cfs, task)
+    votes = {}
+    for name, judge in judges.items():
+        other = Task(task.schema, task.train, judge)
+        place = np.array([other.target_position(c) for c in task.classes], dtype=np.intp)
+        votes[name] = reached(other, answers.after, place[answers.target]).astype(float)
+    return pd.DataFrame(votes, index=answers.index)
+
+
+def judge_validity(cfs: Counterfactuals, task: Task, judges: Mapping[str, Classifier]) -> pd.Series[float]:
+    """The share of independent judges that put the answer in the target class, [0, 1], higher is better.
+
+    Formula: mean of `agreement`. `judges`: classifiers of other families, trained on other rows; then
+    agreement says something of the world and not of one model's whims. Leaves out: judges alike err
+    alike. Undefined without judges. Source: ours; cross-model validity in Pawelczyk et al. 2020.
+    """
+    return agreement(cfs, task, judges).mean(axis=1).rename("judge_validity")
+
+
+def retrain_validity(cfs: Counterfactuals, task: Task, models: Mapping[str, Classifier]) -> pd.Series[float]:
+    """The share of retrained models (see `retrained`) for which the answer is still valid, [0, 1],
+    higher is better. Undefined without models.
+
+    Leaves out: retraining on later data from elsewhere. Source: Upadhyay et al. 2021; Dutta et al. 2022.
+    """
+    return agreement(cfs, task, models).mean(axis=1).rename("retrain_validity")
+
+
+def retrain_validity_worst(cfs: Counterfactuals, task: Task, models: Mapping[str, Classifier]) -> pd.Series[float]:
+    """As `retrain_validity`, but 1 only if the answer is valid for every one of the models, else 0."""
+    return agreement(cfs, task, models).min(axis=1).rename("retrain_validity_worst")
+
+
+def retrained(
+    task: Task, kind: Literal["seed", "bootstrap", "fewer"], count: int = 5, seed: int = 0
+) -> dict[str, Classifier]:
+    """The task's classifier fitted anew `count` times, by kind of change.
+
+    `seed`: the same rows, another random state; `bootstrap`: rows drawn with replacement, whole
+    groups where the schema names one; `fewer`: a random nine tenths of them.
+    Raises `InputError` when scikit-learn cannot clone the classifier.
+    """
+    try:
+        blank = clone(task.classifier)
+    except TypeError as error:
+        raise InputError(
+            f"the classifier ({type(task.classifier).__name__}) cannot be cloned for retraining; "
+            "give a scikit-learn estimator, or fit the models yourself"
+        ) from error
+    rng = np.random.default_rng(seed)
+    features, label = task.train[task.schema.names], task.train[task.schema.label]
+    group = None if task.schema.group is None else task.train[task.schema.group]
+    units = task.train.index.to_numpy() if group is None else pd.factorize(group)[0]
+    models: dict[str, Classifier] = {}
+    for number in range(count):
+        model = clone(blank)
+        states = {name: number + 1 for name in model.get_params() if name.split("__")[-1] == "random_state"}
+        rows = _resample(units, kind, rng)
+        while label.iloc[rows].nunique() < label.nunique():  # a class may be missed when groups are few
+            rows = _resample(units, kind, rng)
+        models[f"{kind} {number + 1}"] = model.set_params(**states).fit(features.iloc[rows], label.iloc[rows])
+    return models
+
+
+def _resample(units: Ints, kind: str, rng: np.random.Generator) -> Ints:
+    if kind == "seed":
+        return np.arange(len(units))
+    if kind == "fewer":
+        return np.sort(rng.choice(len(units), max(1, len(units) * 9 // 10), replace=False))
+    order = np.argsort(units, kind="stable")
+    counts = np.bincount(units)
+    starts = np.cumsum(counts) - counts
+    drawn = rng.integers(0, len(counts), len(counts))
+    return np.concatenate([order[starts[g] : starts[g] + counts[g]] for g in drawn])
+
+
+def noise_validity(cfs: Counterfactuals, task: Task, seed: int = 0) -> pd.Series[float]:
+    """How often the answer is still valid when the person lands a little off the plan, [0, 1], higher is better.
+
+    Formula: share of 10 noisy copies (see `perturbed`) that are valid. An answer whose edits are all
+    levels has nothing to miss and counts as it stands. Leaves out: noise in features left alone.
+    Source: Pawelczyk et al. 2023; sizes ours.
+    """
+    answers = read(cfs, task)
+    rng = np.random.default_rng(seed)
+    kept = np.zeros(len(answers))
+    chunk = max(1, BATCH // DRAWS)
+    for start in range(0, len(answers), chunk):
+        part = slice(start, start + chunk)
+        base, changed = answers.after[part], answers.changed[part]
+        noisy = np.concatenate([perturbed(task, base, changed, rng) for _ in range(DRAWS)])
+        good = reached(task, noisy, np.tile(answers.target[part], DRAWS))
+        kept[part] = good.reshape(DRAWS, -1).mean(axis=0)
+    return answers.series(kept, "noise_validity")
+
+
+def perturbed(task: Task, rows: Floats, changed: np.ndarray, rng: np.random.Generator) -> Floats:
+    """Rows whose changed numbers miss their mark, shape as `rows`.
+
+    Normal noise of 0.1 training standard deviations, drawn independently for every row and feature,
+    rounded to the step, inside the schema's range.
+    """
+    noise = rng.standard_normal(rows.shape) * NOISE * task.once(Scale).std
+    return np.where(changed & task.codec.numeric, task.codec.snap(rows + noise), rows)

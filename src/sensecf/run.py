@@ -1,0 +1,330 @@
+"""One run of `explain` from a table to a folder: split, fit, ask, measure, write.
+
+The folder is complete when `run.json` is there. Until then `unfinished/` holds what was asked and
+the batches that are done, and the same call goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sensecf import metrics
+from sensecf.classifiers import fit_classifier, resolve_object
+from sensecf.counterfactuals import Counterfactuals
+from sensecf.datasets.splits import split
+from sensecf.errors import InputError, MissingExtraError
+from sensecf.explain import explain
+from sensecf.files import read_text, write_json
+from sensecf.generators import Generator
+from sensecf.generators.nearest import Nearest
+from sensecf.generators.search import Search
+from sensecf.query import Query, make_query, out_of_range
+from sensecf.report import write_report
+from sensecf.schema import FeatureSchema
+from sensecf.storage import data_hash, save_task
+from sensecf.statistics import wilson
+from sensecf.tables import check_label, check_values
+from sensecf.task import Task
+from sensecf.verify import verify
+
+#: The files of a run; `--overwrite` removes these and nothing else.
+FILES = (
+    "counterfactuals.csv", "factuals.csv", "schema.toml", "metrics.json", "report.html", "run.json", "task", "unfinished",
+)  # fmt: skip
+#: Share of the rows (or people) that are held out where no queries are given.
+TEST_SHARE = 0.3
+#: The lead over the other classes that `--robust` demands: p >= 0.6 with two classes.
+ROBUST_MARGIN = 0.2
+#: At most so many queries show what the model does alone.
+ALONE_QUERIES = 200
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `sensecf explain` was asked; see its options."""
+
+    classifier: str = "xgboost"
+    generator: str = "tiny"
+    target: str | None = None
+    limit: int | None = None
+    n: int = 1
+    lock: tuple[str, ...] = ()
+    max_changes: int | None = None
+    margin: float = 0.0
+    plausibility: float = 1.0
+    seed: int = 0
+
+
+def run(
+    frame: pd.DataFrame,
+    schema: FeatureSchema,
+    out: str | Path,
+    request: Request = Request(),
+    *,
+    queries: pd.DataFrame | None = None,
+    overwrite: bool = False,
+    notice: str = "",
+    arguments: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> tuple[Counterfactuals, pd.DataFrame, dict[str, Any]]:
+    """Explain a table into the folder `out`; returns the answers, the metrics and the facts of `run.json`.
+
+    Without `queries`, 30 % of the rows (of the people where the schema names a group) are held out,
+    and those that the classifier does not put in the target class are asked about; held-out rows
+    reach no fit of any kind. With `queries`, every row of `frame` may train.
+    `progress(phase, share)` is told how far each phase is.
+    Raises `InputError` for what cannot be used, before anything is written.
+    """
+    say = progress or (lambda phase, share: None)
+    began = time.perf_counter()
+    if request.n < 1:
+        raise InputError(f"-n must be at least 1, not {request.n}")
+    if request.limit is not None and request.limit < 1:
+        raise InputError(f"--limit must be at least 1, not {request.limit}")
+    for name in request.lock:
+        schema[name]
+    target = request.target if request.target is not None else schema.target
+    if target is None:
+        raise InputError(f"name a target class (--target); the classes are {list(schema.classes)}")
+    goal = schema.find_class(target)
+    generator_class = find_generator(request.generator)
+    frame, train, held_out = _rows(frame, schema, queries, request.seed)
+
+    folder = Path(out)
+    asked = {
+        **asdict(request),
+        "data": data_hash(frame),
+        "schema": hashlib.sha256(schema.to_toml().encode()).hexdigest(),
+    }
+    if queries is not None:
+        asked["queries"] = data_hash(held_out)
+    _open(folder, asked, overwrite)
+
+    say("classifier", 0.0)
+    classifier = fit_classifier(request.classifier, schema, train, seed=request.seed)
+    task = Task(schema, train, classifier)
+    say("classifier", 1.0)
+    if queries is None:
+        predicted = task.judge(task.codec.encode(held_out), final=True).predicted
+        held_out = held_out[predicted != task.target_position(goal)]
+    if request.limit is not None:
+        held_out = held_out.head(request.limit)
+    if held_out.empty:
+        raise InputError(
+            f"nobody to ask about: the classifier puts every held-out row in {goal!r} already; name --queries"
+        )
+
+    generator = _build(generator_class, task, request, say)
+    fallback = None if isinstance(generator, Search) else Search(task, request.seed, plausibility=request.plausibility)
+    ready = time.perf_counter()
+    rows_before = task.rows_judged
+    answers = explain(
+        task,
+        generator,
+        held_out,
+        goal,
+        request.n,
+        lock=request.lock,
+        max_changes=request.max_changes,
+        margin=request.margin,
+        plausibility=request.plausibility,
+        fallback=fallback,
+        strict=queries is not None,
+        seed=request.seed,
+        checkpoint=folder / "unfinished",
+        progress=lambda done, total: say("answers", done / total),
+    )
+    say("measuring", 0.0)
+    facts: dict[str, Any] = {
+        **asked,
+        "target": goal,
+        "classifier": request.classifier,
+        "generator": request.generator,
+        "train_rows": len(train),
+        "queries_asked": len(held_out),
+        "versions": versions(),
+        "seconds": {"fit": round(ready - began, 3), "answers": round(answers.cost["seconds"], 3)},
+        "classifier_rows": {"fit": rows_before, "answers": answers.cost["classifier_rows"]},
+        "arguments": arguments or {},
+    }
+    if notice:
+        facts["notice"] = notice
+    facts |= _alone(task, generator, held_out, goal, request)
+    groups = None if schema.group is None or schema.group not in held_out else held_out[schema.group]
+    summary = metrics.summarise(answers, task, groups=groups, seed=request.seed)
+    _write(folder, answers, task, summary, facts, request, generator)
+    say("measuring", 1.0)
+    return answers, summary, facts
+
+
+def find_generator(name: str) -> Any:
+    """The class behind a generator's name, or `module:Class`. Raises `InputError`."""
+    if ":" in name:
+        return load_generator(name)
+    if name == "tiny":
+        try:
+            from sensecf.generators.tiny import Tiny
+        except ImportError as error:
+            raise MissingExtraError(
+                f"the embedded model needs {error.name}: pip install 'sensecf[tiny]' "
+                "(PyTorch's CPU build is enough), or choose --generator search"
+            ) from error
+        return Tiny
+    known = {"search": Search, "nearest": Nearest}
+    if name not in known:
+        raise InputError(f"generator {name!r} is unknown; use tiny, search, nearest or module:Class")
+    return known[name]
+
+
+def load_generator(spec: str) -> Any:
+    """The class that `module:Class` names; `Class(task, seed)` must have `propose(query, rng)`."""
+    found = resolve_object(spec)
+    if not callable(getattr(found, "propose", None)):
+        raise InputError(f"{spec} has no method propose(query, rng); see sensecf.generators.Generator")
+    return found
+
+
+def _build(generator_class: Any, task: Task, request: Request, say: Progress) -> Generator:
+    if generator_class.__module__ == "sensecf.generators.tiny":
+        return generator_class(  # type: ignore[no-any-return]
+            task, request.seed, plausibility=request.plausibility, cache=cache_folder(), progress=say
+        )
+    if generator_class is Search:
+        return Search(task, request.seed, plausibility=request.plausibility)
+    return generator_class(task, request.seed)  # type: ignore[no-any-return]
+
+
+def cache_folder() -> Path:
+    """Where trained models are kept: `SENSECF_CACHE`, else `sensecf` in the user's cache folder."""
+    own = os.environ.get("SENSECF_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sensecf"
+
+
+def _rows(
+    frame: pd.DataFrame, schema: FeatureSchema, queries: pd.DataFrame | None, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The labelled rows in the schema's columns, those to train on, and those to ask about."""
+    absent = [n for n in [*schema.names, schema.label, schema.group] if n is not None and n not in frame.columns]
+    if absent:
+        raise InputError(f"the table has no column {absent[0]!r}, which the schema names; mend the schema or the table")
+    columns = [*schema.names, schema.label, *([schema.group] if schema.group else [])]
+    frame, _ = check_label(frame[columns], schema.label)
+    frame = frame.copy()
+    frame[schema.label] = [schema.find_class(value) for value in frame[schema.label].tolist()]
+    check_values(frame, [f.name for f in schema.features if f.numeric])
+    if queries is None:
+        train, test = split(frame, schema, TEST_SHARE, seed)
+        return frame, train, test
+    missing = [n for n in schema.names if n not in queries.columns]
+    if missing:
+        raise InputError(f"the queries have no column {missing[0]!r}, which the schema lists ({len(missing)} absent)")
+    if queries.empty:
+        raise InputError("the queries have no rows")
+    kept = [*schema.names, *([schema.group] if schema.group in queries.columns else [])]
+    return frame, frame, queries[kept]
+
+
+def _open(folder: Path, asked: dict[str, Any], overwrite: bool) -> None:
+    """Make the folder ready: new, emptied of an older run, or an unfinished run of the same request."""
+    note = folder / "unfinished" / "request.json"
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder with --out")
+    if overwrite and folder.is_dir():
+        for name in FILES:
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if (folder / "run.json").exists():
+        raise InputError(f"{folder} holds another run; choose another --out or add --overwrite")
+    if note.exists():
+        if json.loads(read_text(note)) != json.loads(json.dumps(asked)):
+            raise InputError(
+                f"{folder} holds an unfinished run of another request; choose another --out or add --overwrite"
+            )
+    elif folder.is_dir() and any((folder / name).exists() for name in FILES):
+        raise InputError(f"{folder} holds files of another run; choose another --out or add --overwrite")
+    else:
+        write_json(note, asked)
+
+
+def _alone(task: Task, generator: Any, held_out: pd.DataFrame, goal: Any, request: Request) -> dict[str, Any]:
+    """What the model does alone: one greedy answer, unverified, with nothing locked and with half locked."""
+    if not hasattr(generator, "greedy"):
+        return {}
+    rows = task.codec.encode(held_out)
+    keep = [i for i in range(len(rows)) if i not in out_of_range(task.codec, rows, held_out)][:ALONE_QUERIES]
+    query = make_query(
+        task, held_out.iloc[keep], goal, lock=request.lock, max_changes=request.max_changes, margin=request.margin
+    )
+    rng = np.random.default_rng([request.seed, 2])
+    locked = replace(query, movable=query.movable & (rng.random(query.movable.shape) < 0.5))
+    found = Search(task, plausibility=request.plausibility).propose(locked, rng)
+    answerable = np.unique(found.query[found.reason == ""])
+
+    def share(asked: Query) -> dict[str, Any]:
+        good = verify(task, asked, generator.greedy(asked)).good
+        low, high = _interval(good)
+        return {"value": float(good.mean()) if len(good) else None, "low": low, "high": high, "n": len(good)}
+
+    return {
+        "model_alone": {
+            "valid, one greedy answer": share(query),
+            "valid, one greedy answer, half of the features locked at random": share(locked.take(answerable)),
+        }
+    }
+
+
+def _interval(good: np.ndarray) -> tuple[float | None, float | None]:
+    """95 % Wilson interval of a share, or nothing for no cases."""
+    if not len(good):
+        return None, None
+    low, high = wilson(int(good.sum()), len(good))
+    return float(low), float(high)
+
+
+def _write(
+    folder: Path,
+    answers: Counterfactuals,
+    task: Task,
+    summary: pd.DataFrame,
+    facts: dict[str, Any],
+    request: Request,
+    generator: Any,
+) -> None:
+    answers.save(folder)
+    task.schema.to_toml(folder / "schema.toml")
+    write_json(folder / "metrics.json", metrics.to_json(summary))
+    save_task(task, folder / "task", request.classifier if ":" in request.classifier else None)
+    if hasattr(generator, "save"):
+        generator.save(folder / "task" / generator.name)
+    write_report(folder, answers, task, summary, facts)
+    attempts = answers.attempts.to_dict(orient="records")
+    write_json(folder / "run.json", {**facts, "attempts": [{**a, "count": int(a["count"])} for a in attempts]})
+    shutil.rmtree(folder / "unfinished")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in ("sensecf", "numpy", "pandas", "scikit-learn", "scipy", "xgboost-cpu", "xgboost", "torch"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

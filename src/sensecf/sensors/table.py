@@ -1,0 +1,113 @@
+"""From a folder of device files to the daily table, in parallel processes, one person at a time in each."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from joblib import Parallel, cpu_count, delayed
+
+from sensecf.datasets.card import Card
+from sensecf.errors import InputError
+from sensecf.sensors.cards import card_of
+from sensecf.sensors.catalogue import ENTRIES
+from sensecf.sensors.features import Wear, daily_rows
+from sensecf.sensors.report import Report
+from sensecf.sensors.source import Source
+from sensecf.sensors.times import iso_day
+
+#: Modules of this package with `find(root, timezone, folders_are_people, report) -> sources` and
+#: `read(source, report) -> Recording`. A new format is one such file and its name here.
+FORMATS = ("aireadi", "apple", "dexcom", "fitbit", "garmin", "libre", "lifesnaps", "oura")
+
+#: Lower edges of the bands of Garmin's stress score.
+STRESS_BANDS = {"low": 26.0, "medium": 51.0, "high": 76.0}
+
+
+class Built(NamedTuple):
+    """The table, one row per person and day; what was read and left out; what may be done with it."""
+
+    table: pd.DataFrame
+    report: Report
+    card: Card
+
+
+def build(
+    root: str | Path,
+    format: str,
+    *,
+    stress_threshold: float = STRESS_BANDS["low"],
+    keep_stress_mean: bool = False,
+    heart_rate: bool = True,
+    wear: Wear | None = None,
+    timezone: str | None = None,
+    folders_are_people: bool = False,
+    jobs: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Built:
+    """Read the device files below `root` and compute one row per person and local day.
+
+    Columns stand in the order of the catalogue; those nobody has a value for are left out.
+    Where stress was measured there is the label `stress`: "high" on days whose mean valid score is
+    at least `stress_threshold` (Garmin's bands begin at 26, 51 and 76). The mean itself is left out unless
+    `keep_stress_mean`, because the label is computed from it; `heart_rate=False` also leaves out
+    the heart rate columns, from which the score is computed. `timezone` (IANA) is for formats with
+    UTC times that do not name one, and overrides it elsewhere. `jobs`: processes (default: one per
+    processor). `progress(done, people)` is called after each person.
+
+    Bad files, records and readings are left out and counted in the report; they are no error.
+    Raises `InputError` for an unknown format, or when `root` holds no files of it.
+    """
+    if format not in FORMATS:
+        raise InputError(f"format {format!r} is unknown; use {', '.join(FORMATS)}")
+    if not 1 <= stress_threshold <= 100:
+        raise InputError(f"stress threshold {stress_threshold:g} must lie in 1 to 100 (Garmin's bands: 26, 51, 76)")
+    report = Report()
+    module = importlib.import_module(f"sensecf.sensors.{format}")
+    sources: list[Source] = module.find(Path(root), timezone, folders_are_people, report)
+    report.seen["people"] += len(sources)
+    rows: list[dict[str, Any]] = []
+    wear = wear or Wear()
+    workers = min(jobs or cpu_count(), max(len(sources), 1))
+    for done, (mine, counted) in enumerate(_each(sources, format, wear, workers), 1):
+        rows += mine
+        report.merge(counted)
+        if progress is not None:
+            progress(done, len(sources))
+    table = _table(rows, stress_threshold, keep_stress_mean, heart_rate)
+    report.seen["rows"] += len(table)
+    return Built(table, report, card_of(root, format))
+
+
+def _each(sources: list[Source], format: str, wear: Wear, workers: int) -> Any:
+    if workers == 1:
+        return (_one(source, format, wear) for source in sources)
+    # The generator holds few results at a time.
+    parallel = Parallel(n_jobs=workers, return_as="generator", pre_dispatch=2 * workers, batch_size=1)
+    return parallel(delayed(_one)(source, format, wear) for source in sources)
+
+
+def _one(source: Source, format: str, wear: Wear) -> tuple[list[dict[str, Any]], Report]:
+    """One person's rows; runs in a worker, so that only one person's readings are in its memory."""
+    report = Report()
+    module = importlib.import_module(f"sensecf.sensors.{format}")
+    recording = module.read(source, report)
+    return daily_rows(recording, wear, report), report
+
+
+def _table(rows: list[dict[str, Any]], threshold: float, keep_mean: bool, heart_rate: bool) -> pd.DataFrame:
+    for row in rows:
+        row["date"] = iso_day(row.pop("day"))
+        mean = row.get("stress_mean", math.nan)
+        if not math.isnan(mean):
+            row["stress"] = "high" if mean >= threshold else "low"
+    left_out = set() if keep_mean else {"stress_mean"}
+    if not heart_rate:
+        left_out |= {entry.name for entry in ENTRIES if entry.unit == "beats/min" or entry.name == "hrv_rmssd_ms"}
+    present = set().union(*rows) if rows else set()
+    columns = [entry.name for entry in ENTRIES if entry.name in present and entry.name not in left_out]
+    return pd.DataFrame(rows, columns=columns or ["person_id", "date"])
