@@ -250,12 +250,12 @@ def fit_classifier(name_or_object: Any, schema: FeatureSchema, train: pd.DataFra
         else:
             classifier = make_classifier(classifier, schema, seed, n_rows=len(train))
     if not isinstance(classifier, BaseEstimator) or _is_fitted(classifier):
-        return classifier  # type: ignore[no-any-return]
+        return classifier
     codec = Codec(schema)
     rows = codec.decode(codec.encode(train))
     labels = _labels(schema, train)
     try:
-        return clone(classifier).fit(rows, labels)  # type: ignore[no-any-return]
+        return clone(classifier).fit(rows, labels)
     except InputError:
         raise
     except Exception as error:

@@ -38,7 +38,9 @@ class Codec:
             f.name: {level: code for code, level in enumerate(f.levels)} for f in features if not f.numeric
         }
         # As pandas arrays, which are taken from by code at once; built anew they cost most of a call.
-        self._levels = [None if f.numeric else pd.Series(list(f.levels)).array for f in features]
+        self._levels: dict[int, Any] = {
+            j: pd.Series(list(f.levels)).array for j, f in enumerate(features) if not f.numeric
+        }
         self.rules = RuleSet.compile(schema.rules, schema.columns, self._encode_condition)
 
     def _encode_condition(self, name: str, value: Any) -> Any:

@@ -55,7 +55,7 @@ class Scale:
         return total
 
     def gower(self, base: Floats, rows: Floats) -> Floats:
-        """Gower distance: mean over features of |difference| / range, levels 0 or 1; shape (n,), in [0, 1] inside the range."""
+        """Gower distance, shape (n,): mean over features of |difference| / range, levels 0 or 1; lower is closer."""
         with np.errstate(invalid="ignore"):
             apart = np.where(self.numeric, np.abs(rows - base) / self.spread, (rows != base).astype(float))
         blank = np.isnan(rows) | np.isnan(base)

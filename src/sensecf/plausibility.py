@@ -72,8 +72,7 @@ class Plausibility:
         """Whether every value lies inside what the training rows show, shape (n,); blanks do."""
         with np.errstate(invalid="ignore"):
             off = (rows < self._task.observed_low - 1e-9) | (rows > self._task.observed_high + 1e-9)
-        inside: Bools = ~off.any(axis=1)
-        return inside
+        return ~np.asarray(off.any(axis=1))
 
 
 def _lof(points: Floats) -> LocalOutlierFactor:

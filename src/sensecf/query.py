@@ -88,13 +88,10 @@ def make_query(
         feature, j = schema[name], schema.columns[name]
         if not feature.numeric:
             raise InputError(f"range for {name!r}: the feature has levels, not numbers; lock it instead")
-        lo = feature.low if lo is None else lo
-        hi = feature.high if hi is None else hi
-        assert feature.low is not None and feature.high is not None and lo is not None and hi is not None
-        if lo > hi or lo > feature.high or hi < feature.low:
-            raise InputError(
-                f"range for {name!r}: {lo:g} to {hi:g} is impossible within {feature.low:g} to {feature.high:g}"
-            )
+        widest, tallest = codec.low[j], codec.high[j]
+        lo, hi = widest if lo is None else lo, tallest if hi is None else hi
+        if lo > hi or lo > tallest or hi < widest:
+            raise InputError(f"range for {name!r}: {lo:g} to {hi:g} is impossible within {widest:g} to {tallest:g}")
         low[:, j], high[:, j] = np.maximum(low[:, j], lo), np.minimum(high[:, j], hi)
     for name, direction in moves.items():
         feature, j = schema[name], schema.columns[name]
@@ -133,9 +130,10 @@ def out_of_range(codec: Codec, rows: Floats, factuals: pd.DataFrame) -> dict[int
     out: dict[int, str] = {}
     for row, j in zip(*(v.tolist() for v in np.nonzero(off)), strict=True):
         feature = codec.schema.features[j]
+        value = feature.format(rows[row, j], unit=True)
         out.setdefault(
             row,
-            f"row {factuals.index[row]}, column {feature.name!r}: {feature.format(rows[row, j], unit=True)} lies outside "
+            f"row {factuals.index[row]}, column {feature.name!r}: {value} lies outside "
             f"the schema's range {feature.format(feature.low)} to {feature.format(feature.high)}; "
             "widen the range in the schema or mend the row",
         )

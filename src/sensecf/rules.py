@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -230,7 +231,7 @@ class RuleSet:
         for number, rule in enumerate(rules):
             match rule:
                 case Order(features):
-                    for a, b in zip(features, features[1:], strict=False):
+                    for a, b in pairwise(features):
                         add({a: 1.0, b: -1.0}, -np.inf, 0.0, number)
                 case Total(parts, whole, tolerance):
                     weights = dict.fromkeys(parts, 1.0)
@@ -373,7 +374,7 @@ class RuleSet:
             consequence |= np.isnan(rows[:, then.column])
             fine = ~(condition & ~consequence)[:, None]
             if column == when.column:
-                condition = when.holds(values)[None, :] & np.ones((len(rows), 1), bool)  # type: ignore[assignment]
+                condition = when.holds(values)[None, :] & np.ones((len(rows), 1), bool)
             else:
                 condition = condition[:, None]
             consequence = then.holds(values)[None, :] if column == then.column else consequence[:, None]

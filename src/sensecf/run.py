@@ -13,7 +13,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sensecf import metrics
+from sensecf import metrics, storage
 from sensecf.classifiers import fit_classifier, resolve_object
 from sensecf.counterfactuals import Counterfactuals
 from sensecf.datasets.splits import split
 from sensecf.errors import InputError, MissingExtraError
-from sensecf.explain import explain
+from sensecf.explainer import explain
 from sensecf.files import read_text, write_json
 from sensecf.generators import Generator
 from sensecf.generators.nearest import Nearest
@@ -34,7 +34,6 @@ from sensecf.generators.search import Search
 from sensecf.query import Query, make_query, out_of_range
 from sensecf.report import write_report
 from sensecf.schema import FeatureSchema
-from sensecf.storage import data_hash, save_task
 from sensecf.statistics import wilson
 from sensecf.tables import check_label, check_values
 from sensecf.task import Task
@@ -42,8 +41,15 @@ from sensecf.verify import verify
 
 #: The files of a run; `--overwrite` removes these and nothing else.
 FILES = (
-    "counterfactuals.csv", "factuals.csv", "schema.toml", "metrics.json", "report.html", "run.json", "task", "unfinished",
-)  # fmt: skip
+    "counterfactuals.csv",
+    "factuals.csv",
+    "schema.toml",
+    "metrics.json",
+    "report.html",
+    "run.json",
+    "task",
+    "unfinished",
+)
 #: Share of the rows (or people) that are held out where no queries are given.
 TEST_SHARE = 0.3
 #: The lead over the other classes that `--robust` demands: p >= 0.6 with two classes.
@@ -108,11 +114,11 @@ def run(
     folder = Path(out)
     asked = {
         **asdict(request),
-        "data": data_hash(frame),
+        "data": storage.data_hash(frame),
         "schema": hashlib.sha256(schema.to_toml().encode()).hexdigest(),
     }
     if queries is not None:
-        asked["queries"] = data_hash(held_out)
+        asked["queries"] = storage.data_hash(held_out)
     _open(folder, asked, overwrite)
 
     say("classifier", 0.0)
@@ -201,12 +207,12 @@ def load_generator(spec: str) -> Any:
 
 def _build(generator_class: Any, task: Task, request: Request, say: Progress) -> Generator:
     if generator_class.__module__ == "sensecf.generators.tiny":
-        return generator_class(  # type: ignore[no-any-return]
+        return generator_class(
             task, request.seed, plausibility=request.plausibility, cache=cache_folder(), progress=say
         )
     if generator_class is Search:
         return Search(task, request.seed, plausibility=request.plausibility)
-    return generator_class(task, request.seed)  # type: ignore[no-any-return]
+    return generator_class(task, request.seed)
 
 
 def cache_folder() -> Path:
@@ -310,7 +316,7 @@ def _write(
     answers.save(folder)
     task.schema.to_toml(folder / "schema.toml")
     write_json(folder / "metrics.json", metrics.to_json(summary))
-    save_task(task, folder / "task", request.classifier if ":" in request.classifier else None)
+    storage.save_task(task, folder / "task", request.classifier if ":" in request.classifier else None)
     if hasattr(generator, "save"):
         generator.save(folder / "task" / generator.name)
     write_report(folder, answers, task, summary, facts)
@@ -328,3 +334,15 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def load_task(directory: str | Path, classifier: Any = None, trusted: Collection[str] = ()) -> Task:
+    """The task of a run folder, or of its `task` folder; no pickle is read.
+
+    `classifier`: the classifier, where it could not be saved. `trusted`: names of types beyond
+    scikit-learn and XGBoost that a saved classifier may be built from.
+    Raises `InputError` when there is no task, it is damaged, or holds types that are not trusted.
+    """
+    directory = Path(directory)
+    inside = directory / "task"
+    return storage.load_task(inside if inside.is_dir() else directory, classifier, trusted)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from sensecf.errors import InputError
 from sensecf.rules import Implication, Rule, Total, rule_from_dict, rule_to_dict
@@ -75,13 +75,13 @@ class Feature:
                 value = getattr(self, attribute)
                 if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
                     fail(f"a {self.kind} feature needs a finite number as {attribute}, not {value!r}")
-            assert self.low is not None and self.high is not None and self.step is not None
-            if self.step <= 0:
-                fail(f"step {self.step:g} must be positive")
-            if self.low > self.high:
-                fail(f"the range is impossible: low {self.low:g} > high {self.high:g}")
-            if self.kind == "integer" and self.step != round(self.step):
-                fail(f"an integer feature needs a whole step, not {self.step:g}")
+            low, high, step = cast(float, self.low), cast(float, self.high), cast(float, self.step)
+            if step <= 0:
+                fail(f"step {step:g} must be positive")
+            if low > high:
+                fail(f"the range is impossible: low {low:g} > high {high:g}")
+            if self.kind == "integer" and step != round(step):
+                fail(f"an integer feature needs a whole step, not {step:g}")
             if self.levels:
                 fail(f"a {self.kind} feature has a range, not levels")
         else:
@@ -324,7 +324,8 @@ class FeatureSchema:
                 raise InputError(f"feature {name!r}: unknown field {wrong[0]!r}; use {', '.join(sorted(allowed))}")
             if "name" not in entry or "kind" not in entry:
                 raise InputError(f"feature {name!r}: both name and kind are needed")
-            features.append(Feature(**{k: tuple(v) if k == "levels" else v for k, v in entry.items()}))
+            known_fields: dict[str, Any] = {k: tuple(v) if k == "levels" else v for k, v in entry.items()}
+            features.append(Feature(**known_fields))
         return cls(
             features=tuple(features),
             label=data["label"],

@@ -10,6 +10,7 @@ everything else must be named by the caller in `trusted`.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import importlib.metadata
 import json
@@ -100,10 +101,10 @@ def save_task(task: Task, directory: str | Path, classifier_spec: str | None = N
     group = _group_dtype(task)
     content = data_hash(_train_frame(task.codec, task.rows, _labels(task), _group(task, group)))
     _write_train(task, directory / _TRAIN, group)
-    if data_hash(_read_train(directory / _TRAIN, task.codec, task.classes, group)) != content:
+    if not _reads_back(task, directory / _TRAIN, group, content):
         raise InputError(
-            "the training rows cannot be saved exactly: a level or class is empty text, or two of them print alike; "
-            "rename it in the table and the schema"
+            "the training rows cannot be saved exactly: a level or class is empty text, or two of them print "
+            "alike; rename it in the table and the schema"
         )
 
     classifier, data = _describe_classifier(task, classifier_spec)
@@ -232,7 +233,17 @@ def _write_train(task: Task, path: Path, group: str | None) -> None:
     if task.schema.group is not None:
         columns[task.schema.group] = _group(task, group)
     with replacing(path) as temporary:
-        pd.DataFrame(columns).to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+        # Text is quoted, for a lone carriage return would end its row.
+        pd.DataFrame(columns).to_csv(
+            temporary, index=False, lineterminator="\n", encoding="utf-8", quoting=csv.QUOTE_NONNUMERIC
+        )
+
+
+def _reads_back(task: Task, path: Path, group: str | None, content: str) -> bool:
+    try:
+        return data_hash(_read_train(path, task.codec, task.classes, group)) == content
+    except ValueError:  # InputError is one
+        return False
 
 
 def _read_train(path: Path, codec: Codec, classes: Sequence[Value], group: str | None) -> pd.DataFrame:
@@ -289,7 +300,7 @@ def _load_classifier(path: Path, data: bytes, trusted: Collection[str]) -> Class
         module, _, attribute = name.rpartition(".")
         resolve_object(f"{module}:{attribute}")  # says which module or name is missing
     try:
-        return skops.io.loads(data, trusted=sorted(types))  # type: ignore[no-any-return]
+        return skops.io.loads(data, trusted=sorted(types))
     except Exception as error:
         raise InputError(f"{path} cannot be put together again ({one_line(error)}); save the task again") from error
 

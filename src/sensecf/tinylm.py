@@ -12,7 +12,7 @@ stands before them. The K answers of one query share the prompt's keys and value
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -157,7 +157,7 @@ class TinyLM(nn.Module):
         x = torch.cat([self.embed(conditions), x], 1)
         cache = []
         for block in self.blocks:
-            x, keys = block.read(x)
+            x, keys = cast(Block, block).read(x)
             cache.append(keys)
         return cache
 
@@ -169,7 +169,7 @@ class TinyLM(nn.Module):
         x = self.embed(tokens) + self.position[begin : begin + tokens.shape[2]]
         cache = []
         for number, block in enumerate(self.blocks):
-            x, own = block.write(x, prompt[number], None if past is None else past[number])
+            x, own = cast(Block, block).write(x, prompt[number], None if past is None else past[number])
             cache.append(own)
         logits = self.norm(x) @ self.embed.weight[: self.answer_size].T + self.bias
         return logits, cache
@@ -353,7 +353,7 @@ class Guard:
             static &= (value >= query.low[:, feature] - 1e-9) & (value <= query.high[:, feature] + 1e-9)
         static[:, END] = False
         self._static = static
-        self._constrained = np.flatnonzero((self.rules.matrix != 0).any(axis=0)) if len(self.rules.matrix) else []
+        self._constrained = np.flatnonzero((self.rules.matrix != 0).any(axis=0))
         self._implied = sorted({t.column for _, when, then in self.rules.implications for t in (when, then)})
 
     def allowed(self, owner: Ints, rows: Floats, edited: Bools, last: bool) -> Bools:

@@ -32,7 +32,8 @@ class Verdicts:
     `valid`: the classifier's own `predict` says target, no tie, and the query's margin is met.
     `feasible`: no rule, lock, range, direction, step or budget is broken; `reason` says which.
     `score`: LOF score (0 at the threshold, higher is more like the data), NaN unless valid and
-    feasible; `plausible`: score >= 0 and changed values inside the training range. `n_changed`, `proximity` (MAD-L1): lower is better.
+    feasible; `plausible`: score >= 0 and changed values inside the training range.
+    `n_changed`, `proximity` (MAD-L1): lower is better.
     """
 
     predicted: Ints
@@ -64,11 +65,10 @@ def feasible(codec: Codec, query: Query, owner: Ints, rows: Floats) -> Bools:
     off = changed & ~query.movable[owner]
     with np.errstate(invalid="ignore"):
         off |= changed & ((rows < query.low[owner] - 1e-9) | (rows > query.high[owner] + 1e-9) | np.isnan(rows))
-    fine = ~off.any(axis=1) & (changed.sum(axis=1) <= query.max_changes[owner])
+    fine: Bools = ~off.any(axis=1) & (changed.sum(axis=1) <= query.max_changes[owner])
     if len(codec.rules):
         fine &= ~codec.rules.violated(rows).any(axis=1)
-    result: Bools = fine
-    return result
+    return fine
 
 
 def breaches(codec: Codec, query: Query, owner: Ints, rows: Floats) -> np.ndarray:
@@ -135,8 +135,7 @@ def _known_values(task: Task, rows: Floats, changed: Bools) -> Bools:
     """Whether the changed values lie inside what the training rows show, shape (m,)."""
     with np.errstate(invalid="ignore"):
         off = changed & ((rows < task.observed_low - 1e-9) | (rows > task.observed_high + 1e-9))
-    known: Bools = ~off.any(axis=1)
-    return known
+    return ~np.asarray(off.any(axis=1))
 
 
 def cost(task: Task, query: Query, owner: Ints, rows: Floats, plausibility: float = 1.0) -> Floats:

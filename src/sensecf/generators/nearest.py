@@ -81,9 +81,8 @@ def walk(task: Task, query: Query, k: int) -> tuple[Ints, Floats]:
     fine = feasible(codec, query, position, stacked)
     valid = np.zeros(len(stacked), dtype=bool)
     valid[fine] = task.valid(task.judge(stacked[fine]), query.target[position[fine]], query.margin[position[fine]])
-    valid = valid.reshape(n * k, longest)
-    hit = valid.any(axis=1)
-    first = valid.argmax(axis=1)
+    table = valid.reshape(n * k, longest)
+    hit, first = table.any(axis=1), table.argmax(axis=1)
     return owner[hit], stacked.reshape(n * k, longest, d)[hit, first[hit]]
 
 

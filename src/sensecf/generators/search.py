@@ -91,7 +91,7 @@ class Search:
     def _extend(self, query: Query, owner: Ints, rows: Floats, rng: np.random.Generator) -> tuple[Floats, Ints]:
         """Single edits of beam rows: (new rows, position of the beam row each comes from)."""
         task, codec = self.task, self.task.codec
-        n, d, edits = len(rows), len(self.task.schema), self.effort.edits
+        n, edits = len(rows), self.effort.edits
         neighbours = task.once(Neighbours)
         near = neighbours.nearest(rows, query.target[owner], 16)  # real people near where we are
         feature = _pick_features(query.movable[owner], edits, rng)

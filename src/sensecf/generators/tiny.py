@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ ALONE = 0.2
 class Recipe:
     """How the embedded model is trained; the defaults fit in about a minute on two cores."""
 
-    shape: Shape = Shape()
+    shape: Shape = field(default_factory=Shape)
     longest: int = 6
     pairs: int = 6000
     epochs: int = 6

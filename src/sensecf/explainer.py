@@ -265,7 +265,7 @@ def _outcome(verdict: Verdicts, candidates: Candidates) -> np.ndarray:
 def _count(attempts: np.ndarray) -> pd.DataFrame:
     rows = [text.rsplit("|", 2) for text in attempts.tolist()]
     frame = pd.DataFrame(rows, columns=["generator", "verdict", "count"]).astype({"count": int})
-    return frame.groupby(["generator", "verdict"], as_index=False)["count"].sum()
+    return frame.groupby(["generator", "verdict"])["count"].sum().reset_index()
 
 
 def _table(
