@@ -84,7 +84,7 @@ class Codec:
 
     def _encode_level(self, feature: Feature, column: pd.Series[Any]) -> Floats:
         codes = self._codes[feature.name]
-        uniques = column.dropna().unique()
+        uniques = column.dropna().unique().tolist()
         table = {}
         for value in uniques:
             code = codes.get(value)
@@ -121,7 +121,7 @@ class Codec:
             elif feature.kind == "integer" and nullable and (column[~blank] % 1 == 0).all():
                 data[feature.name] = pd.array(np.where(blank, 0, column).astype(np.int64), dtype="Int64")
                 data[feature.name][blank] = pd.NA
-            elif feature.kind == "integer" and not feature.missing and not blank.any():
+            elif feature.kind == "integer" and not feature.missing and (column % 1 == 0).all():
                 data[feature.name] = column.astype(np.int64)
             else:
                 data[feature.name] = column

@@ -31,8 +31,8 @@ def draw_queries(task: Task, count: int, rng: np.random.Generator, margins: Floa
     rows = task.rows[rng.integers(0, len(task.rows), 3 * count)]
     rows = np.clip(rows, codec.low, codec.high)
     other = np.clip(task.rows[rng.integers(0, len(task.rows), len(rows))], codec.low, codec.high)
-    mixed = np.asarray(rng.random((len(rows), d)) < rng.uniform(0.05, 0.4, (len(rows), 1)))
-    mixed &= (rng.random((len(rows), 1)) < 0.5) & ~np.isnan(rows) & ~np.isnan(other)
+    mixed = np.less(rng.random((len(rows), d)), rng.uniform(0.05, 0.4, (len(rows), 1)))
+    mixed = mixed & (rng.random((len(rows), 1)) < 0.5) & ~np.isnan(rows) & ~np.isnan(other)
     everything = np.ones(d, dtype=bool)
     follow = codec.rules.follow(everything, task.medians)
     mixture = codec.rules.settle(rows, np.where(mixed, other, rows), follow, codec.step)
@@ -52,8 +52,8 @@ def draw_queries(task: Task, count: int, rng: np.random.Generator, margins: Floa
 
     query = make_query(task, codec.decode(rows[chosen]), task.classes[0])
     n = len(query)
-    locked = rng.random((n, d)) < rng.uniform(0.1, 0.7, (n, 1))
-    locked &= rng.random((n, 1)) < 0.5
+    locked = np.less(rng.random((n, d)), rng.uniform(0.1, 0.7, (n, 1)))
+    locked = locked & (rng.random((n, 1)) < 0.5)
     budget = np.where(rng.random(n) < 0.25, rng.integers(1, 4, n), query.max_changes)
     return Query(
         query.rows,

@@ -159,7 +159,8 @@ def _holds(values: Floats, op: str, value: Any) -> Bools:
             case "!=":
                 return np.abs(values - value) > EPS
             case _:
-                return np.isin(values, np.asarray(value, dtype=float))
+                listed: Bools = (np.abs(values[..., None] - np.asarray(value, dtype=float)) <= EPS).any(axis=-1)
+                return listed
 
 
 @dataclass(frozen=True)
@@ -253,9 +254,13 @@ class RuleSet:
                     tests = [_Test(columns[c.feature], c.op, encode(c.feature, c.value)) for c in (when, then)]
                     implications.append((number, tests[0], tests[1]))
 
-        # A whole that is a part of another total must follow first.
-        wholes = {whole for _, whole, _ in equalities if whole is not None}
-        equalities.sort(key=lambda e: sum(part in wholes for part in e[2]))
+        # A whole that is a part of another total must follow first, however long the chain.
+        depth: dict[int, int] = {}
+        for _ in equalities:
+            for _, head, members in equalities:
+                if head is not None:
+                    depth[head] = 1 + max(depth.get(member, 0) for member in members)
+        equalities.sort(key=lambda e: max((depth.get(member, 0) for member in e[2]), default=0))
         width = len(columns)
         return cls(
             tuple(rules),

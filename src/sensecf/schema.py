@@ -117,7 +117,8 @@ class Feature:
         """A value as people read it: step decimals, thousands separators, the unit on request."""
         if value is None or value != value:
             return "missing"
-        text = f"{float(value):,.{self.decimals}f}" if self.numeric else str(value)
+        # A small negative number that rounds to zero is written 0, not -0.
+        text = f"{round(float(value), self.decimals) + 0.0:,.{self.decimals}f}" if self.numeric else str(value)
         return f"{text} {self.unit}" if unit and self.unit else text
 
 

@@ -136,7 +136,7 @@ class Task:
         """Ask the classifier, once, about all rows.
 
         With `final=True` its own `predict` decides; otherwise `predict` is asked only when it was
-        seen to differ from the most probable class. Distinct rows are asked once.
+        seen to differ from the most probable class.
         Shapes: rows (n, d); predicted (n,), proba (n, classes), tie (n,).
         """
         if len(rows) == 0:
@@ -178,6 +178,15 @@ class Task:
     def observed_high(self) -> Floats:
         """Largest training value of each encoded feature, shape (d,)."""
         return _nan(np.nanmax, self.rows)
+
+    @cached_property
+    def unseen_levels(self) -> dict[int, Floats]:
+        """Codes of the levels that no training row has, by column; columns without such levels are left out."""
+        unseen = {
+            j: np.setdiff1d(np.arange(self.codec.n_levels[j], dtype=float), self.rows[:, j])
+            for j in np.flatnonzero(~self.codec.numeric).tolist()
+        }
+        return {j: codes for j, codes in unseen.items() if len(codes)}
 
     def default_target(self) -> Value:
         """The schema's target, checked against the classifier. Raises `InputError` when there is none."""

@@ -134,7 +134,10 @@ def verify(task: Task, query: Query, candidates: Candidates) -> Verdicts:
 def _known_values(task: Task, rows: Floats, changed: Bools) -> Bools:
     """Whether the changed values lie inside what the training rows show, shape (m,)."""
     with np.errstate(invalid="ignore"):
-        off = changed & ((rows < task.observed_low - 1e-9) | (rows > task.observed_high + 1e-9))
+        off = (rows < task.observed_low - 1e-9) | (rows > task.observed_high + 1e-9)
+    for j, codes in task.unseen_levels.items():
+        off[:, j] |= np.isin(rows[:, j], codes)
+    off &= changed
     return ~np.asarray(off.any(axis=1))
 
 
