@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,7 +104,7 @@ def schema(table: Path, label: str, group: str | None, name: str) -> None:
 )
 @click.option("--limit", type=int, help="Ask about the first N held-out rows only.")
 @click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
-@click.option("--lock", default="", help="Features that must stay, separated by commas.")
+@click.option("--lock", default="", help='Features that must stay: a,b,"c, d".')
 @click.option("--max-changes", type=int, help="At most so many features change.")
 @click.option("--robust", is_flag=True, help="Demand a margin: p >= 0.6 with two classes.")
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
@@ -131,6 +132,7 @@ def explain(
     Without --queries, 30 % of the rows are held out (by person where the schema names a group) and
     those not in the target class are asked about. An interrupted run goes on when called again.
     """
+    from sensecf.folder import belongs
     from sensecf.run import ROBUST_MARGIN, Request, run
     from sensecf.schema import FeatureSchema
     from sensecf.tables import read_table
@@ -141,12 +143,15 @@ def explain(
         target=target,
         limit=limit,
         n=count,
-        lock=tuple(name.strip() for name in lock.split(",") if name.strip()),
+        lock=_names(lock),
         max_changes=max_changes,
         margin=ROBUST_MARGIN if robust else 0.0,
         plausibility=plausibility,
         seed=seed,
     )
+    for path in (table, schema_path, queries):
+        if path is not None and belongs(path, out):
+            raise InputError(f"{path} is a file that the run writes itself; move it out of {out}")
     found = FeatureSchema.from_toml(schema_path)
     frame = read_table(table)
     asked = None if queries is None else read_table(queries)
@@ -155,6 +160,12 @@ def explain(
             frame, found, out, request, queries=asked, overwrite=overwrite, arguments=_arguments(), progress=progress
         )
     _show(answers, summary, facts, out)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names separated by commas; one that holds a comma stands in double quotes."""
+    fields = next(csv.reader([text], skipinitialspace=True), [])
+    return tuple(name.strip() for name in fields if name.strip())
 
 
 def _arguments() -> dict[str, Any]:
@@ -186,7 +197,7 @@ def _bars() -> Iterator[Progress]:
             if phase not in begun:
                 begun[phase] = bar.add_task(names.get(phase, phase), total=1.0)
                 if not console.is_terminal:
-                    click.echo(names.get(phase, phase), err=True)
+                    click.echo(names.get(phase, phase))
             bar.update(begun[phase], completed=share)
 
         yield progress
@@ -200,7 +211,7 @@ def _show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any]
     console = Console(width=None if sys.stdout.isatty() else 120)
     plans = answers.plans()
     shown = Table(
-        title=f"Plans towards {facts['target']!r} (the first {min(len(plans), 12)} of {len(plans)})",
+        title=_plain(f"Plans towards {facts['target']!r} (the first {min(len(plans), 12)} of {len(plans)})"),
         title_justify="left",
     )
     for column, options in (
@@ -234,8 +245,8 @@ def _show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any]
     console.print(f"The classifier was asked about {rows:,.0f} rows per answer.", highlight=False)
     reasons = answers.abstentions["reason"].value_counts().head(3)
     for reason, number in reasons.items():
-        console.print(f"No answer for {number}: {_plain(reason)}", highlight=False)
-    console.print(f"Report: {out / 'report.html'}", highlight=False, soft_wrap=True)
+        console.print(_plain(f"No answer for {number}: {reason}"))
+    console.print(_plain(f"Report: {out / 'report.html'}"), soft_wrap=True)
     console.print(CAUTION, style="italic", highlight=False)
 
 
@@ -253,9 +264,17 @@ def main() -> None:
     except InputError as error:
         click.echo(f"sensecf: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        command = "sensecf" if context is None else context.command_path
+        click.echo(f"sensecf: {' '.join(error.format_message().split())} See: {command} --help", err=True)
+        sys.exit(2)
+    except OSError as error:
+        click.echo(f"sensecf: {error}; when that is mended, the same command goes on where it stopped", err=True)
+        sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         click.echo("sensecf: interrupted; the same command goes on where it stopped", err=True)
         sys.exit(130)

@@ -7,6 +7,7 @@ in `Feature.levels`, blanks as NaN. It is how every vectorised part of SenseCF s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,30 @@ import pandas as pd
 
 from sensecf.errors import InputError
 from sensecf.rules import Floats, RuleSet
-from sensecf.schema import Feature, FeatureSchema
+from sensecf.schema import Feature, FeatureSchema, Value
+
+
+def similar_level(levels: Sequence[Value], value: Any) -> int | None:
+    """Position of the one level that `value` stands for in another file, None where there is no such level.
+
+    A CSV knows no types: 1 stands for "1", 2.0 for "2", 3.5 for "3.50", True for "true".
+    """
+    forms: tuple[Callable[[Any], Any], ...] = (str, _number)
+    if isinstance(value, bool):
+        forms = (lambda level: str(level).lower(),)
+    for form in forms:
+        wanted = form(value)
+        found = [code for code, level in enumerate(levels) if wanted is not None and form(level) == wanted]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(str(value))
+    except ValueError:
+        return None
 
 
 class Codec:
@@ -67,6 +91,9 @@ class Codec:
         return out
 
     def _encode_number(self, feature: Feature, column: pd.Series[Any]) -> Floats:
+        if str(column.dtype).lower() == "float32":  # 98.7 is meant, not 98.69999694824219
+            texts = column.to_numpy(np.float32, na_value=np.nan).astype(str)
+            column = pd.Series(texts.astype(float), index=column.index)
         values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
         bad = np.isnan(values) & column.notna().to_numpy()
         if bad.any():
@@ -87,9 +114,7 @@ class Codec:
         uniques = column.dropna().unique().tolist()
         table = {}
         for value in uniques:
-            code = codes.get(value)
-            if code is None:  # "1" in one file is 1 in another; and 1.0 hashes like 1
-                code = next((c for level, c in codes.items() if str(level) == str(value)), None)
+            code = codes[value] if value in codes else similar_level(feature.levels, value)
             if code is None:
                 row = column.index[int(np.flatnonzero((column == value).to_numpy())[0])]
                 some = ", ".join(map(repr, feature.levels[:8])) + (", ..." if len(feature.levels) > 8 else "")

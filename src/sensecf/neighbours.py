@@ -14,6 +14,8 @@ from sensecf.task import Ints, Task, lead
 
 #: Rows of one class that are kept for neighbour searches; more are sampled down, with a fixed seed.
 MAX_ROWS = 5000
+#: Rows on which the influence of each feature is measured.
+PROBES = 64
 
 
 class Peers(NamedTuple):
@@ -22,6 +24,28 @@ class Peers(NamedTuple):
     rows: Floats
     lead: Floats
     index: NearestNeighbors
+
+
+class Influence:
+    """How much each feature moves the classifier; get it with `task.once(Influence)`.
+
+    `weight` (d,) sums to 1: the mean absolute change of the class probabilities when a training row
+    takes over one value of another row, plus a small share for everybody. It directs the search in
+    wide tables; the classifier is asked about 64 rows per feature, once per task.
+    """
+
+    def __init__(self, task: Task) -> None:
+        rng = np.random.default_rng(0)
+        d = len(task.schema)
+        rows = task.rows[rng.integers(0, len(task.rows), PROBES)]
+        probes = np.repeat(rows[None], d + 1, axis=0)  # the last block stays as it is
+        for j in range(d):
+            probes[j, :, j] = task.rows[rng.integers(0, len(task.rows), PROBES), j]
+        proba = task.judge(probes.reshape(-1, d)).proba.reshape(d + 1, PROBES, -1)
+        moved = np.abs(proba[:-1] - proba[-1]).mean(axis=(1, 2))
+        total = moved.sum()
+        self.weight = np.full(d, 1 / d) if total == 0 else 0.8 * moved / total + 0.2 / d
+        self.order = np.argsort(-self.weight, kind="stable")
 
 
 class Neighbours:

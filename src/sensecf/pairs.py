@@ -37,8 +37,8 @@ def draw_queries(task: Task, count: int, rng: np.random.Generator, margins: Floa
     follow = codec.rules.follow(everything, task.medians)
     mixture = codec.rules.settle(rows, np.where(mixed, other, rows), follow, codec.step)
     off = (mixture < codec.low) | (mixture > codec.high)
-    broken = off.any(axis=1) | codec.rules.violated(mixture).any(axis=1)
-    rows = np.where(broken[:, None], rows, mixture)
+    broken = np.any(off, axis=1) | np.any(codec.rules.violated(mixture), axis=1)
+    rows = np.where(broken.reshape(-1, 1), rows, mixture)
 
     predicted = task.judge(rows).predicted
     target = (predicted + rng.integers(1, len(task.classes), len(rows))) % len(task.classes)

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from sensecf.neighbours import Neighbours
+from sensecf.distances import Scale
+from sensecf.neighbours import Influence, Neighbours
 from sensecf.plausibility import Plausibility
 from sensecf.query import Query, by_pattern
-from sensecf.rules import Floats
+from sensecf.rules import Floats, Follow
 from sensecf.task import Ints, Task
 from sensecf.verify import COMFORT, cost, feasible
 
 #: Real people whose values an implausible row may take over, and how many trials of that kind the
 #: classifier is asked about per row and round.
 NEIGHBOURS, REPAIRS = 8, 6
+#: Features tried for that, per neighbour: those in which the row is farthest from it.
+STRANGEST = 24
+#: From so many edits on, several are undone at once.
+MANY = 4
 #: How far an edit is taken back in one trial: all of it, 7/8 of it, ... (levels: all of it).
 FRACTIONS = np.arange(8) / 8
 
@@ -28,7 +33,7 @@ def polish(
     owner: Ints,
     rows: Floats,
     plausibility: float = 1.0,
-    rounds: int = 6,
+    rounds: int = 10,
     price: Floats | None = None,
 ) -> Floats:
     """Cheaper rows in place of valid ones, shape (m, d).
@@ -100,6 +105,9 @@ def _more(task: Task, query: Query, owner: Ints, rows: Floats) -> tuple[Ints, Fl
         values = codec.snap(np.clip(near[mask], low[:, None], np.maximum(low, high)[:, None]))
         usable = query.movable[q][:, None] & follow.editable & ~np.isnan(values)
         usable &= np.abs(values - r[:, None]) > codec.step / 2
+        if usable.shape[2] > STRANGEST:
+            apart = np.abs(values - r[:, None]) / task.once(Scale).mad * usable
+            usable &= apart >= np.partition(apart, -STRANGEST, axis=2)[:, :, [-STRANGEST]]
         i, k, j = np.nonzero(usable)
         trial = r[i]
         trial[np.arange(len(i)), j] = values[i, k, j]
@@ -128,4 +136,24 @@ def _less(task: Task, query: Query, owner: Ints, rows: Floats) -> tuple[Ints, Fl
         moved = codec.changed(r[i], trial).any(axis=1)
         at.append(mask[i[moved]])
         trials.append(trial[moved])
+        blocks_at, blocks = _blocks(task, b, r, follow)
+        at.append(mask[blocks_at])
+        trials.append(blocks)
+    return np.concatenate(at), np.concatenate(trials)
+
+
+def _blocks(task: Task, base: Floats, rows: Floats, follow: Follow) -> tuple[Ints, Floats]:
+    """Rows of many edits with half, a quarter or an eighth of them undone at once, the least weighty first."""
+    codec = task.codec
+    edits = codec.changed(base, rows) & follow.editable
+    count = edits.sum(axis=1)
+    weight = task.once(Scale).parts(base, rows) * task.once(Influence).weight
+    place = np.argsort(np.argsort(np.where(edits, weight, np.inf), axis=1), axis=1)
+    at, trials = [], []
+    for share in (2, 4, 8):
+        many = np.flatnonzero(count >= max(MANY, share))
+        undone = edits[many] & (place[many] < (count[many] // share)[:, None])
+        trial = np.where(undone, base[many], rows[many])
+        at.append(many)
+        trials.append(codec.rules.settle(base[many], trial, follow, codec.step))
     return np.concatenate(at), np.concatenate(trials)

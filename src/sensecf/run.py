@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
+import math
 import os
 import platform
-import shutil
 import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
@@ -22,34 +21,25 @@ import numpy as np
 import pandas as pd
 
 from sensecf import metrics, storage
-from sensecf.classifiers import fit_classifier, resolve_object
+from sensecf.classifiers import check_answers, fit_classifier, one_line, resolve_object
+from sensecf.codec import Codec
 from sensecf.counterfactuals import Counterfactuals
 from sensecf.datasets.splits import split
 from sensecf.errors import InputError, MissingExtraError
 from sensecf.explainer import explain
-from sensecf.files import read_text, write_json
+from sensecf.files import write_json
+from sensecf.folder import FILES, UNFINISHED, claimed, remove
 from sensecf.generators import Generator
 from sensecf.generators.nearest import Nearest
 from sensecf.generators.search import Search
 from sensecf.query import Query, make_query, out_of_range
 from sensecf.report import write_report
-from sensecf.schema import FeatureSchema
+from sensecf.schema import FeatureSchema, Value
 from sensecf.statistics import wilson
 from sensecf.tables import check_label, check_values
 from sensecf.task import Task
 from sensecf.verify import verify
 
-#: The files of a run; `--overwrite` removes these and nothing else.
-FILES = (
-    "counterfactuals.csv",
-    "factuals.csv",
-    "schema.toml",
-    "metrics.json",
-    "report.html",
-    "run.json",
-    "task",
-    "unfinished",
-)
 #: Share of the rows (or people) that are held out where no queries are given.
 TEST_SHARE = 0.3
 #: The lead over the other classes that `--robust` demands: p >= 0.6 with two classes.
@@ -96,22 +86,15 @@ def run(
     `progress(phase, share)` is told how far each phase is.
     Raises `InputError` for what cannot be used, before anything is written.
     """
-    say = progress or (lambda phase, share: None)
-    began = time.perf_counter()
-    if request.n < 1:
-        raise InputError(f"-n must be at least 1, not {request.n}")
-    if request.limit is not None and request.limit < 1:
-        raise InputError(f"--limit must be at least 1, not {request.limit}")
-    for name in request.lock:
-        schema[name]
+    _check(request, schema)
     target = request.target if request.target is not None else schema.target
     if target is None:
         raise InputError(f"name a target class (--target); the classes are {list(schema.classes)}")
     goal = schema.find_class(target)
     generator_class = find_generator(request.generator)
     frame, train, held_out = _rows(frame, schema, queries, request.seed)
-
-    folder = Path(out)
+    if goal not in train[schema.label].tolist():
+        raise InputError(f"class {goal!r} has no row to learn from; name another --target or add rows of that class")
     asked = {
         **asdict(request),
         "data": storage.data_hash(frame),
@@ -119,63 +102,68 @@ def run(
     }
     if queries is not None:
         asked["queries"] = storage.data_hash(held_out)
-    _open(folder, asked, overwrite)
+    folder, say = Path(out), progress or (lambda phase, share: None)
+    with claimed(folder, asked, overwrite):
+        began = time.perf_counter()
+        say("classifier", 0.0)
+        classifier = fit_classifier(request.classifier, schema, train, seed=request.seed)
+        task = Task(schema, train, classifier)
+        check_answers(task, held_out)
+        say("classifier", 1.0)
+        if queries is None:
+            predicted = task.judge(task.codec.encode(held_out), final=True).predicted
+            held_out = held_out[predicted != task.target_position(goal)]
+        if request.limit is not None:
+            held_out = held_out.head(request.limit)
+        if held_out.empty:
+            raise InputError(
+                f"nobody to ask about: the classifier puts every held-out row in {goal!r} already; name --queries"
+            )
 
-    say("classifier", 0.0)
-    classifier = fit_classifier(request.classifier, schema, train, seed=request.seed)
-    task = Task(schema, train, classifier)
-    say("classifier", 1.0)
-    if queries is None:
-        predicted = task.judge(task.codec.encode(held_out), final=True).predicted
-        held_out = held_out[predicted != task.target_position(goal)]
-    if request.limit is not None:
-        held_out = held_out.head(request.limit)
-    if held_out.empty:
-        raise InputError(
-            f"nobody to ask about: the classifier puts every held-out row in {goal!r} already; name --queries"
+        generator = _build(generator_class, task, request, say)
+        fallback = None
+        if not isinstance(generator, Search):
+            fallback = Search(task, request.seed, plausibility=request.plausibility)
+        ready = time.perf_counter()
+        rows_before = task.rows_judged
+        remove(folder, FILES)
+        answers = explain(
+            task,
+            generator,
+            held_out,
+            goal,
+            request.n,
+            lock=request.lock,
+            max_changes=request.max_changes,
+            margin=request.margin,
+            plausibility=request.plausibility,
+            fallback=fallback,
+            strict=queries is not None,
+            seed=request.seed,
+            checkpoint=folder / "unfinished",
+            progress=lambda done, total: say("answers", done / total),
         )
-
-    generator = _build(generator_class, task, request, say)
-    fallback = None if isinstance(generator, Search) else Search(task, request.seed, plausibility=request.plausibility)
-    ready = time.perf_counter()
-    rows_before = task.rows_judged
-    answers = explain(
-        task,
-        generator,
-        held_out,
-        goal,
-        request.n,
-        lock=request.lock,
-        max_changes=request.max_changes,
-        margin=request.margin,
-        plausibility=request.plausibility,
-        fallback=fallback,
-        strict=queries is not None,
-        seed=request.seed,
-        checkpoint=folder / "unfinished",
-        progress=lambda done, total: say("answers", done / total),
-    )
-    say("measuring", 0.0)
-    facts: dict[str, Any] = {
-        **asked,
-        "target": goal,
-        "classifier": request.classifier,
-        "generator": request.generator,
-        "train_rows": len(train),
-        "queries_asked": len(held_out),
-        "versions": versions(),
-        "seconds": {"fit": round(ready - began, 3), "answers": round(answers.cost["seconds"], 3)},
-        "classifier_rows": {"fit": rows_before, "answers": answers.cost["classifier_rows"]},
-        "arguments": arguments or {},
-    }
-    if notice:
-        facts["notice"] = notice
-    facts |= _alone(task, generator, held_out, goal, request)
-    groups = None if schema.group is None or schema.group not in held_out else held_out[schema.group]
-    summary = metrics.summarise(answers, task, groups=groups, seed=request.seed)
-    _write(folder, answers, task, summary, facts, request, generator)
-    say("measuring", 1.0)
-    return answers, summary, facts
+        say("measuring", 0.0)
+        facts: dict[str, Any] = {
+            **asked,
+            "target": goal,
+            "classifier": request.classifier,
+            "generator": request.generator,
+            "train_rows": len(train),
+            "queries_asked": len(held_out),
+            "versions": versions(),
+            "seconds": {"fit": round(ready - began, 3), "answers": round(answers.cost["seconds"], 3)},
+            "classifier_rows": {"fit": rows_before, "answers": answers.cost["classifier_rows"]},
+            "arguments": arguments or {},
+        }
+        if notice:
+            facts["notice"] = notice
+        facts |= _alone(task, generator, held_out, goal, request)
+        groups = None if schema.group is None or schema.group not in held_out else held_out[schema.group]
+        summary = metrics.summarise(answers, task, groups=groups, seed=request.seed)
+        _write(folder, answers, task, summary, facts, request, generator)
+        say("measuring", 1.0)
+        return answers, summary, facts
 
 
 def find_generator(name: str) -> Any:
@@ -212,7 +200,14 @@ def _build(generator_class: Any, task: Task, request: Request, say: Progress) ->
         )
     if generator_class is Search:
         return Search(task, request.seed, plausibility=request.plausibility)
-    return generator_class(task, request.seed)
+    try:
+        return generator_class(task, request.seed)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{request.generator} cannot be built as {generator_class.__name__}(task, seed): {one_line(error)}"
+        ) from error
 
 
 def cache_folder() -> Path:
@@ -233,7 +228,7 @@ def _rows(
     columns = [*schema.names, schema.label, *([schema.group] if schema.group else [])]
     frame, _ = check_label(frame[columns], schema.label)
     frame = frame.copy()
-    frame[schema.label] = [schema.find_class(value) for value in frame[schema.label].tolist()]
+    frame[schema.label] = _classes(frame[schema.label], schema)
     check_values(frame, [f.name for f in schema.features if f.numeric])
     if queries is None:
         train, test = split(frame, schema, TEST_SHARE, seed)
@@ -243,30 +238,40 @@ def _rows(
         raise InputError(f"the queries have no column {missing[0]!r}, which the schema lists ({len(missing)} absent)")
     if queries.empty:
         raise InputError("the queries have no rows")
+    codec = Codec(schema)
+    outside = out_of_range(codec, codec.encode(queries), queries)
+    if outside:
+        raise InputError(f"the queries, {next(iter(outside.values()))} ({len(outside)} rows in all)")
     kept = [*schema.names, *([schema.group] if schema.group in queries.columns else [])]
     return frame, frame, queries[kept]
 
 
-def _open(folder: Path, asked: dict[str, Any], overwrite: bool) -> None:
-    """Make the folder ready: new, emptied of an older run, or an unfinished run of the same request."""
-    note = folder / "unfinished" / "request.json"
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; name a folder with --out")
-    if overwrite and folder.is_dir():
-        for name in FILES:
-            path = folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    if (folder / "run.json").exists():
-        raise InputError(f"{folder} holds another run; choose another --out or add --overwrite")
-    if note.exists():
-        if json.loads(read_text(note)) != json.loads(json.dumps(asked)):
+def _classes(labels: pd.Series[Any], schema: FeatureSchema) -> list[Value]:
+    """The schema's class of every label. Raises `InputError` naming the row of one that is none."""
+    found: dict[Any, Value] = {}
+    for value in labels.unique().tolist():
+        try:
+            found[value] = schema.find_class(value)
+        except InputError:
+            row = labels.index[labels.tolist().index(value)]
             raise InputError(
-                f"{folder} holds an unfinished run of another request; choose another --out or add --overwrite"
-            )
-    elif folder.is_dir() and any((folder / name).exists() for name in FILES):
-        raise InputError(f"{folder} holds files of another run; choose another --out or add --overwrite")
-    else:
-        write_json(note, asked)
+                f"label {schema.label!r}, row {row}: {value!r} is none of the schema's classes "
+                f"{list(schema.classes)}; mend the row or add the class to the schema"
+            ) from None
+    return [found[value] for value in labels.tolist()]
+
+
+def _check(request: Request, schema: FeatureSchema) -> None:
+    """Raise `InputError` for an option that no run can have."""
+    for option, value in (("-n", request.n), ("--limit", request.limit), ("--max-changes", request.max_changes)):
+        if value is not None and value < 1:
+            raise InputError(f"{option} must be at least 1, not {value}")
+    if not 0 <= request.plausibility < math.inf:
+        raise InputError(f"--plausibility must be 0 or a positive number, not {request.plausibility}")
+    if not 0 <= request.seed < 2**32:
+        raise InputError(f"--seed must lie between 0 and {2**32 - 1}, not {request.seed}")
+    for name in request.lock:
+        schema[name]
 
 
 def _alone(task: Task, generator: Any, held_out: pd.DataFrame, goal: Any, request: Request) -> dict[str, Any]:
@@ -322,7 +327,7 @@ def _write(
     write_report(folder, answers, task, summary, facts)
     attempts = answers.attempts.to_dict(orient="records")
     write_json(folder / "run.json", {**facts, "attempts": [{**a, "count": int(a["count"])} for a in attempts]})
-    shutil.rmtree(folder / "unfinished")
+    remove(folder, UNFINISHED)
 
 
 def versions() -> dict[str, str]:

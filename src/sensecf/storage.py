@@ -41,15 +41,21 @@ KNOWN_TYPES = frozenset(
         "numpy.dtype",
         "sensecf.classifiers.Balanced",
         "sensecf.classifiers.Forest",
+        "sensecf.classifiers.Kernel",
         "sensecf.classifiers.RowEncoder",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.metrics._classification.balanced_accuracy_score",
         "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.metrics._scorer._CurveScorer",
+        "sklearn.metrics._scorer._Scorer",
         "sklearn.neighbors._kd_tree.KDTree",
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         "sklearn.tree._tree.Tree",
+        "sklearn.utils._metadata_requests.MetadataRequest",
+        "sklearn.utils._metadata_requests.MethodMetadataRequest",
         "xgboost.core.Booster",
         "xgboost.sklearn.XGBClassifier",
         "xgboost.sklearn.XGBRFClassifier",
@@ -218,8 +224,10 @@ def _group(task: Task, dtype: Any) -> pd.Series[Any] | None:
 
 
 def _train_frame(codec: Codec, rows: Floats, labels: Sequence[Any], group: pd.Series[Any] | None) -> pd.DataFrame:
-    frame = codec.decode(rows).assign(**{codec.schema.label: list(labels)})
-    return frame if group is None else frame.assign(**{str(codec.schema.group): group.to_numpy()})
+    others: dict[str, Any] = {codec.schema.label: list(labels)}
+    if group is not None:
+        others[str(codec.schema.group)] = group.to_numpy()
+    return pd.concat([codec.decode(rows), pd.DataFrame(others)], axis=1)
 
 
 def _write_train(task: Task, path: Path, group: str | None) -> None:

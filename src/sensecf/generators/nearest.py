@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from sensecf.candidates import Candidates
-from sensecf.neighbours import Neighbours
+from sensecf.neighbours import Influence, Neighbours
 from sensecf.query import Query, by_pattern
 from sensecf.rules import Floats
 from sensecf.task import Ints, Task, lead
 from sensecf.verify import feasible
+
+#: Features whose effect alone is measured, per neighbour.
+PROBED = 40
 
 
 class Nearest:
@@ -18,7 +21,8 @@ class Nearest:
     For each of the `neighbours` nearest training rows that the classifier puts in the target
     class, the features are ordered by what each does for the target alone; values are taken over
     in that order, and the shortest valid prefix is proposed. (Greedy undo comes with `polish`.)
-    The classifier is asked about two rows per neighbour and feature.
+    The classifier is asked about at most two rows per neighbour and feature, and some 60 per
+    neighbour where there are many features.
     """
 
     name = "nearest"
@@ -54,8 +58,11 @@ def walk(task: Task, query: Query, k: int) -> tuple[Ints, Floats]:
     for at, follow in by_pattern(task, query, owner):
         usable[at] &= follow.editable
 
-    # What each value does alone.
-    pair, feature = np.nonzero(usable)
+    # What each value does alone, for the most influential features.
+    leading = task.once(Influence).order
+    probed = np.zeros_like(usable)
+    probed[:, leading] = usable[:, leading] & (usable[:, leading].cumsum(axis=1) <= PROBED)
+    pair, feature = np.nonzero(probed)
     alone = base[pair].copy()
     alone[np.arange(len(pair)), feature] = goals[pair, feature]
     alone = _settle(task, query, owner[pair], alone)
@@ -63,27 +70,34 @@ def walk(task: Task, query: Query, k: int) -> tuple[Ints, Floats]:
     if len(pair):
         gain[pair, feature] = lead(task.judge(alone).proba, query.target[owner[pair]])
 
-    # Prefixes of the order.
+    # Prefixes of the order: probed features by what they do, the others by influence, the rest last.
+    gain = np.where(usable & ~probed, -2.0 + task.once(Influence).weight, gain)
     order = np.argsort(-gain, axis=1, kind="stable")
     count = usable.sum(axis=1)
     longest = min(int(count.max(initial=0)), int(query.max_changes.max(initial=0)))
-    rows, current = [], base.copy()
-    for length in range(longest):
-        column = order[:, length]
-        going = length < count
-        current[going, column[going]] = goals[going, column[going]]
-        rows.append(current.copy())
-    if not rows:
+    if not longest:
         return np.empty(0, np.intp), np.empty((0, d))
-    stacked = np.stack(rows, axis=1).reshape(n * k * longest, d)
-    position = np.repeat(owner, longest)
+    lengths = _lengths(longest)
+    place = np.empty_like(order)
+    np.put_along_axis(place, order, np.arange(d)[None], axis=1)
+    stacked = np.where((place[:, None] < lengths[:, None]) & usable[:, None], goals[:, None], base[:, None])
+    stacked = stacked.reshape(-1, d)
+    position = np.repeat(owner, len(lengths))
     stacked = _settle(task, query, position, stacked)
     fine = feasible(codec, query, position, stacked)
     valid = np.zeros(len(stacked), dtype=bool)
     valid[fine] = task.valid(task.judge(stacked[fine]), query.target[position[fine]], query.margin[position[fine]])
-    table = valid.reshape(n * k, longest)
+    table = valid.reshape(n * k, len(lengths))
     hit, first = table.any(axis=1), table.argmax(axis=1)
-    return owner[hit], stacked.reshape(n * k, longest, d)[hit, first[hit]]
+    return owner[hit], stacked.reshape(n * k, len(lengths), d)[hit, first[hit]]
+
+
+def _lengths(longest: int) -> Ints:
+    """Every length up to `PROBED`, from there on in steps of a third, and the longest."""
+    lengths = list(range(1, min(longest, PROBED) + 1))
+    while lengths[-1] < longest:
+        lengths.append(min(longest, lengths[-1] * 4 // 3 + 1))
+    return np.array(lengths, dtype=np.intp)
 
 
 def _settle(task: Task, query: Query, owner: Ints, rows: Floats) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 
 from sensecf.candidates import Candidates
 from sensecf.generators.nearest import walk
-from sensecf.neighbours import Neighbours
+from sensecf.neighbours import Influence, Neighbours
 from sensecf.query import Query, by_pattern
 from sensecf.rules import Bools, Floats
 from sensecf.task import Ints, Task, lead
@@ -38,7 +38,8 @@ class Search:
     to a pool ordered by `verify.cost`; the beam goes on from the rows closest to the target and
     from valid rows that are not yet plausible. A query leaves the search when one more change
     could not pay. The classifier is asked about at most
-    `beam x edits x depth + 2 x neighbours x features` rows per query.
+    `beam x edits x depth + 60 x neighbours` rows per query. Features are tried in proportion to
+    their influence on the classifier.
 
     `plausibility`: the dial of `verify.cost`; 0 ignores it.
     """
@@ -94,7 +95,7 @@ class Search:
         n, edits = len(rows), self.effort.edits
         neighbours = task.once(Neighbours)
         near = neighbours.nearest(rows, query.target[owner], 16)  # real people near where we are
-        feature = _pick_features(query.movable[owner], edits, rng)
+        feature = _pick_features(query.movable[owner] * task.once(Influence).weight, edits, rng)
         value = near[np.arange(n)[:, None], rng.integers(0, 16, (n, edits)), feature]
         anyone = np.empty((n, edits))
         for position in np.unique(query.target[owner]):
@@ -124,13 +125,11 @@ class Search:
         return rows_out[keep], parent[keep]
 
 
-def _pick_features(movable: Bools, count: int, rng: np.random.Generator) -> Ints:
-    """For each row, `count` movable features: each about equally often. Shape (n, count)."""
-    n, d = movable.shape
-    keys = np.where(movable, rng.random((n, d)), 2.0)
-    order = np.argsort(keys, axis=1)
-    free = np.maximum(movable.sum(axis=1), 1)
-    picked: Ints = order[np.arange(n)[:, None], np.arange(count)[None, :] % free[:, None]]
+def _pick_features(weight: Floats, count: int, rng: np.random.Generator) -> Ints:
+    """For each row of weights (n, d), `count` features drawn by weight, evenly spaced draws. Shape (n, count)."""
+    heap = weight.cumsum(axis=1)
+    points = (np.arange(count) + rng.random((len(weight), 1))) / count * heap[:, -1:]
+    picked: Ints = (heap[:, None, :] <= points[:, :, None]).sum(axis=2).clip(0, weight.shape[1] - 1)
     return picked
 
 

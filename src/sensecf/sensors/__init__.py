@@ -8,6 +8,7 @@ from sensecf.sensors.features import Wear
 from sensecf.sensors.recognise import recognise
 from sensecf.sensors.report import Report
 from sensecf.sensors.simulator import simulate
+from sensecf.sensors.simulator.graph import causal_graph
 from sensecf.sensors.table import FORMATS, Built, build
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Report",
     "Wear",
     "build",
+    "causal_graph",
     "example_day",
     "known_feature",
     "known_rules",

@@ -43,8 +43,6 @@ LONGEST_NIGHT = 24 * 3600
 
 def find(root: Path, timezone: str | None, folders_are_people: bool, report: Report) -> list[Source]:
     """One source for the folder, or one per folder in it. Raises `InputError` when there are no Fitbit files."""
-    if timezone is not None:
-        zone(timezone)
     return find_files(
         root, PATTERNS, timezone or "", folders_are_people, "Fitbit files (heart_rate-*.json, sleep-*.json)"
     )

@@ -23,7 +23,7 @@ from sensecf.sensors.fit import FitData, read_fit
 from sensecf.sensors.recording import STAGES, Recording, make_signal, make_spans
 from sensecf.sensors.report import Report
 from sensecf.sensors.source import Source, column, find_files, numbers, read_json, read_rows
-from sensecf.sensors.times import DAY, NO_TIME, Ints, parse_day, parse_iso, to_local, zone
+from sensecf.sensors.times import DAY, NO_TIME, Ints, parse_day, parse_iso, to_local
 
 PATTERNS = {
     "fit": ("*.fit", "*.FIT"),
@@ -54,8 +54,6 @@ SUMMARY = {
 
 def find(root: Path, timezone: str | None, folders_are_people: bool, report: Report) -> list[Source]:
     """One source for the folder, or one per folder in it. Raises `InputError` when there are no Garmin files."""
-    if timezone is not None:
-        zone(timezone)
     expected = "Garmin files (*.fit, *_sleepData.json, UDSFile*.json, *.csv)"
     return find_files(root, PATTERNS, timezone or "", folders_are_people, expected)
 
@@ -111,41 +109,50 @@ def _fit(
         report.notes["people without a time zone: UTC taken for local, give --timezone"] += 1
     shift = usual[0][0] or 0 if usual else 0
 
-    def local(times: list[int], data: FitData | None) -> Ints:
+    zone_name = source.timezone or None
+
+    def moved(times: list[int], data: FitData | None) -> Ints:
+        """Local seconds by the file's offset; UTC still where a zone is given, for lengths to stay true."""
         seconds = np.array(times, dtype=np.int64)
-        if source.timezone:
-            return to_local(seconds, source.timezone)
+        if zone_name:
+            return seconds
         return seconds + (shift if data is None or data.offset is None else data.offset)
+
+    def local(times: list[int], data: FitData) -> list[int]:
+        seconds = moved(times, data)
+        return (to_local(seconds, zone_name) if zone_name else seconds).tolist()
 
     parts: dict[str, list[tuple[Ints, Any]]] = {}
     for name, pairs in points.items():
         times = [t for t, _ in pairs]
-        parts.setdefault(name, []).append((local(times, None), np.array([v for _, v in pairs])))
+        parts.setdefault(name, []).append((moved(times, None), np.array([v for _, v in pairs])))
     levels: list[tuple[int, str]] = []
     totals: dict[str, dict[tuple[int, str], float]] = {}
     for data in files:
         for name, pairs in data.points.items():
-            parts.setdefault(name, []).append((local([t for t, _ in pairs], data), np.array([v for _, v in pairs])))
-        levels += zip(local([t for t, _ in data.levels], data).tolist(), [s for _, s in data.levels], strict=True)
-        for t, total in zip(local([t for t, *_ in data.totals], data).tolist(), data.totals, strict=True):
+            parts.setdefault(name, []).append((moved([t for t, _ in pairs], data), np.array([v for _, v in pairs])))
+        levels += zip(moved([t for t, _ in data.levels], data).tolist(), [s for _, s in data.levels], strict=True)
+        for t, total in zip(local([t for t, *_ in data.totals], data), data.totals, strict=True):
             # A total at midnight closes the day before.
             key = ((t - 1) // DAY, total[1])
             slot = totals.setdefault(total[2], {})
             slot[key] = max(slot.get(key, 0.0), total[3])
-        for t, (_, beats) in zip(local([t for t, _ in data.resting], data).tolist(), data.resting, strict=True):
+        for t, (_, beats) in zip(local([t for t, _ in data.resting], data), data.resting, strict=True):
             recording.add_daily("resting_hr_bpm", t // DAY, beats)
     for name, arrays in parts.items():
         time, value = (np.concatenate(a) for a in zip(*arrays, strict=True))
-        signal = make_signal(name, time, value, report, where)
+        signal = make_signal(name, time, value, report, where, zone_name)
         if signal is not None:
             recording.signals[name] = signal
     for feature, by_type in totals.items():
         for (day, _), total_of_type in by_type.items():
             recording.add_daily(feature, day, total_of_type + recording.daily.get(feature, {}).get(day, 0.0))
-    _levels(recording, sorted(levels), report, where)
+    _levels(recording, sorted(levels), zone_name, report, where)
 
 
-def _levels(recording: Recording, levels: list[tuple[int, str]], report: Report, where: str) -> None:
+def _levels(
+    recording: Recording, levels: list[tuple[int, str]], timezone: str | None, report: Report, where: str
+) -> None:
     """Each stage lasts until the next record; the last one has no end."""
     if len(levels) < 2:
         return
@@ -156,7 +163,7 @@ def _levels(recording: Recording, levels: list[tuple[int, str]], report: Report,
     night = np.diff(time) <= 4 * 3600
     report.reject("record", "sleep stage unknown", where, int(np.sum(~np.isin(kind, STAGES))))
     keep = known & night
-    recording.sleep = make_spans(time[:-1][keep], time[1:][keep], kind[keep], None, report, where)
+    recording.sleep = make_spans(time[:-1][keep], time[1:][keep], kind[keep], None, report, where, timezone)
 
 
 # --- account export ---------------------------------------------------------------------------
@@ -215,11 +222,10 @@ def _summary(recording: Recording, record: dict[str, Any], report: Report, where
         if value is None:
             continue
         number = float(numbers([value])[0])
-        # -1 and -2 stand for "not computed", as in the signal.
-        if not np.isfinite(number) or number < 0:
-            report.reject("reading", f"{feature}: no number, or code for no reading", where)
-        else:
+        if np.isfinite(number):  # -1 and -2 stand for "not computed" and fall to the range check of all features
             recording.add_daily(feature, day, number)
+        else:
+            report.reject("reading", f"{feature}: no number", where)
 
 
 def _day_stress(record: dict[str, Any]) -> Any:

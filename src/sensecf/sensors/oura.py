@@ -17,7 +17,7 @@ import numpy as np
 from sensecf.sensors.recording import Recording, Signal, make_signal
 from sensecf.sensors.report import Report
 from sensecf.sensors.source import Source, find_files, numbers, read_json
-from sensecf.sensors.times import parse_day, parse_iso, zone
+from sensecf.sensors.times import parse_day, parse_iso
 
 #: Seconds per stage in a record of a night.
 STAGE_KEYS = {
@@ -29,8 +29,6 @@ DEPTH = 4
 
 def find(root: Path, timezone: str | None, folders_are_people: bool, report: Report) -> list[Source]:
     """One source for the folder or file, or one per folder in it. Raises `InputError` when there is no JSON."""
-    if timezone is not None:
-        zone(timezone)
     return find_files(root, {"oura": ("*.json",)}, timezone or "", folders_are_people, "Oura export (*.json)")
 
 

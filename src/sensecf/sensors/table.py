@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from sensecf.sensors.catalogue import ENTRIES
 from sensecf.sensors.features import Wear, daily_rows
 from sensecf.sensors.report import Report
 from sensecf.sensors.source import Source
-from sensecf.sensors.times import iso_day
+from sensecf.sensors.times import iso_day, zone
 
 #: Modules of this package with `find(root, timezone, folders_are_people, report) -> sources` and
 #: `read(source, report) -> Recording`. A new format is one such file and its name here.
@@ -26,6 +26,10 @@ FORMATS = ("aireadi", "apple", "dexcom", "fitbit", "garmin", "libre", "lifesnaps
 
 #: Lower edges of the bands of Garmin's stress score.
 STRESS_BANDS = {"low": 26.0, "medium": 51.0, "high": 76.0}
+
+
+#: One person's rows and what was left out of them.
+_Person = tuple[list[dict[str, Any]], Report]
 
 
 class Built(NamedTuple):
@@ -66,6 +70,8 @@ def build(
         raise InputError(f"format {format!r} is unknown; use {', '.join(FORMATS)}")
     if not 1 <= stress_threshold <= 100:
         raise InputError(f"stress threshold {stress_threshold:g} must lie in 1 to 100 (Garmin's bands: 26, 51, 76)")
+    if timezone is not None:
+        zone(timezone)
     report = Report()
     module = importlib.import_module(f"sensecf.sensors.{format}")
     sources: list[Source] = module.find(Path(root), timezone, folders_are_people, report)
@@ -83,15 +89,16 @@ def build(
     return Built(table, report, card_of(root, format))
 
 
-def _each(sources: list[Source], format: str, wear: Wear, workers: int) -> Any:
+def _each(sources: list[Source], format: str, wear: Wear, workers: int) -> Iterator[_Person]:
     if workers == 1:
         return (_one(source, format, wear) for source in sources)
     # The generator holds few results at a time.
     parallel = Parallel(n_jobs=workers, return_as="generator", pre_dispatch=2 * workers, batch_size=1)
-    return parallel(delayed(_one)(source, format, wear) for source in sources)
+    people: Iterator[_Person] = parallel(delayed(_one)(source, format, wear) for source in sources)
+    return people
 
 
-def _one(source: Source, format: str, wear: Wear) -> tuple[list[dict[str, Any]], Report]:
+def _one(source: Source, format: str, wear: Wear) -> _Person:
     """One person's rows; runs in a worker, so that only one person's readings are in its memory."""
     report = Report()
     module = importlib.import_module(f"sensecf.sensors.{format}")

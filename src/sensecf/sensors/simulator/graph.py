@@ -78,15 +78,15 @@ EDGES: tuple[Edge, ...] = (
     Edge("activity", "stress", -0.4, 0, "Stults-Kolehmainen & Sinha 2014"),
     Edge("glucose", "stress", 0.35, 0, "ours: high glucose raises sympathetic tone"),
     Edge("strain", "stress", 0.7, 0, "definition"),
-    Edge("stress", "heart", 0.5, 0, "the score is computed from heart rate and its variability"),
+    Edge("stress", "heart", 0.3, 0, "the score is computed from heart rate and its variability"),
     Edge("fitness", "heart", -0.7, 0, "Reimers et al. 2018"),
-    Edge("stress", "respiration", 0.3, 0, "Grassmann et al. 2016, Neural Plast 2016:8146809"),
+    Edge("stress", "respiration", 0.12, 0, "Grassmann et al. 2016, Neural Plast 2016:8146809"),
 )
 
 #: Standard deviation of what no edge explains.
 NOISE = {
     "load": 0.85, "activity": 0.7, "sleep": 0.8, "deep": 0.7, "rem": 0.8, "diet": 0.8, "insulin_sensitivity": 0.4,
-    "glucose": 0.4, "stress": 0.8, "heart": 0.5, "respiration": 0.6,
+    "glucose": 0.4, "stress": 1.3, "heart": 0.5, "respiration": 0.6,
 }  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def make_traces(person: Person, first_midnight: int, zone: str, rng: np.random.G
 
     arousal = node["stress"] + 0.7 * _wander(len(time), 60, rng)
     stress = np.where(asleep, 17 + 3 * arousal, 35 + 7 * arousal + 4 * circadian) + rng.normal(0, 4, len(time))
-    heart = 63 + 5 * node["heart"] + 3 * circadian + np.where(asleep, -5 - (stage == 2), 6 + 1.5 * arousal)
+    heart = 63 + 5 * node["heart"] + 3 * circadian + np.where(asleep, -5 - (stage == 2), 6 + 0.8 * arousal)
     heart = heart + 26 * effort + 1.5 * _wander(len(time), 10, rng) + rng.normal(0, 1.2, len(time))
     respiration = 14 + 0.8 * node["respiration"] + np.where(asleep, 0, 2) + 5 * effort + rng.normal(0, 0.7, len(time))
     spo2 = 96 - 0.5 * person.traits["age"] / 2 - 0.4 * person.severity / 3 + rng.normal(0, 1, len(time))

@@ -1,0 +1,103 @@
+"""The folder of a run: claimed before it begins, whole files only, and only its own files removed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sensecf.errors import InputError
+from sensecf.files import read_text, write_json
+
+#: What a run leaves in its folder; `--overwrite` removes these files and nothing else.
+FILES = (
+    "run.json",
+    "counterfactuals.csv",
+    "factuals.csv",
+    "schema.toml",
+    "metrics.json",
+    "report.html",
+    "task/task.json",
+    "task/schema.toml",
+    "task/train.csv",
+    "task/classifier.skops",
+    "task/*/tiny.json",
+    "task/*/model.safetensors",
+)
+#: What it keeps there until it is complete.
+UNFINISHED = ("unfinished/request.json", "unfinished/batch-*.npz")
+
+
+@contextmanager
+def claimed(folder: Path, asked: dict[str, Any], overwrite: bool) -> Iterator[None]:
+    """A folder for what is asked: new, of an older run that may go, or of the same request, unfinished.
+
+    Where the block ends with an `InputError`, the folder is left as it was found.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder with --out")
+    note = folder / UNFINISHED[0]
+    resumed = not (folder / "run.json").exists() and _record(note) == json.loads(json.dumps(asked))
+    if not resumed:
+        _check_free(folder, overwrite)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        remove(folder, [_temporary(name) for name in (*FILES, *UNFINISHED)])
+        if not resumed:
+            remove(folder, UNFINISHED)
+            write_json(note, asked)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}); choose another --out") from error
+    try:
+        yield
+    except InputError:
+        if not resumed:
+            remove(folder, UNFINISHED)
+            for path in made:
+                if not any(path.iterdir()):
+                    path.rmdir()
+        raise
+
+
+def belongs(path: Path, folder: Path) -> bool:
+    """Whether an existing file has the place of one that a run in `folder` writes."""
+    return path.exists() and any(path.samefile(own) for pattern in FILES for own in folder.glob(pattern))
+
+
+def _check_free(folder: Path, overwrite: bool) -> None:
+    """Raise `InputError` when the folder holds what a run would replace and may not."""
+    found = [path.relative_to(folder) for pattern in (*FILES, *UNFINISHED) for path in folder.glob(pattern)]
+    if not found:
+        return
+    done, begun = _record(folder / "run.json"), _record(folder / UNFINISHED[0])
+    if "sensecf" not in done.get("versions", {}) and "generator" not in begun:
+        raise InputError(f"{folder} holds {found[0]}, which is of no run of sensecf; choose another --out")
+    if not overwrite:
+        what = "another run" if done else "an unfinished run of another request"
+        raise InputError(f"{folder} holds {what}; choose another --out or add --overwrite")
+
+
+def _temporary(name: str) -> str:
+    """The pattern of what `files.replacing` leaves of a file when the process is killed."""
+    path = Path(name)
+    return str(path.with_name(f".{path.name}.????????{path.suffix}"))
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """A JSON object from a file, empty where there is none."""
+    try:
+        data = json.loads(read_text(path))
+    except ValueError:  # absent, not UTF-8 or no JSON
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def remove(folder: Path, patterns: Collection[str]) -> None:
+    """Remove the files that match, and the folders below `folder` that this leaves empty."""
+    for pattern in patterns:
+        for path in list(folder.glob(pattern)):
+            path.unlink()
+            while (path := path.parent) != folder and not any(path.iterdir()):
+                path.rmdir()
