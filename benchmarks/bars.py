@@ -23,6 +23,7 @@ import sensecf
 from sensecf import metrics
 from sensecf.datasets.simulated import simulate_cohort
 from sensecf.generators import Nearest, Search, Tiny
+from sensecf.generators.search import THOROUGH
 from sensecf.query import out_of_range
 from sensecf.run import Request, run, versions
 
@@ -43,15 +44,15 @@ def quality(tables: tuple[str, ...], classifiers: tuple[str, ...]) -> list[dict[
             task = sensecf.Task(data.schema, train, classifier)
             goal = task.default_target()
             asked = test[task.judge(task.codec.encode(test), final=True).predicted != task.target_position(goal)]
-            fallback = Search(task)
+            fallback = Search(task, effort=THOROUGH)
             for label, generator_class in GENERATORS.items():
                 began = time.perf_counter()
                 generator = generator_class(task)
                 fitted = time.perf_counter() - began
                 before = task.rows_judged
-                # Only the embedded model has the search to fall back on; the column `generator` says who answered.
+                # `tiny` and `search` fall back on a thorough search; the column `generator` says who answered.
                 answers = sensecf.explain(
-                    task, generator, asked, goal, strict=False, fallback=fallback if label == "tiny" else None
+                    task, generator, asked, goal, strict=False, fallback=None if label == "nearest" else fallback
                 )
                 cost = (task.rows_judged - before) / len(asked)
                 rows.append(

@@ -90,32 +90,37 @@ def explain(
     _, first, same = np.unique(keys[inside], axis=0, return_index=True, return_inverse=True)
     distinct = np.flatnonzero(inside)[first]
     whole = limits.query(task, task.codec.decode(rows[distinct]), goal)
-    answered: list[Batch] = []
     begin_rows, begin = task.rows_judged, time.perf_counter()
-    for number, start in enumerate(range(0, len(whole), BATCH)):
-        part = whole.take(slice(start, start + BATCH))
+
+    def answer(start: int) -> Batch:
+        number = start // BATCH
         stored = None if checkpoint is None else Path(checkpoint) / f"batch-{number:06d}.npz"
-        batch = Batch.load(stored) if stored is not None and stored.exists() else None
-        if batch is None:
-            rng = np.random.default_rng([seed, number])
-            batch = _answer(task, generator, fallback, part, limits, n, plausibility, rng)
-            if stored is not None:
-                batch.save(stored)
-        answered.append(batch.shift(start))
+        if stored is not None and stored.exists():
+            return Batch.load(stored).shift(start)
+        rng = np.random.default_rng([seed, number])
+        part = whole.take(slice(start, start + BATCH))
+        batch = _answer(task, generator, fallback, part, limits, n, plausibility, rng)
+        if stored is not None:
+            batch.save(stored)
+        return batch.shift(start)
+
+    answered = [Batch.empty(len(task.schema))]
+    for start in range(0, len(whole), BATCH):
+        answered.append(answer(start))
         if progress is not None:
-            progress(min(start + BATCH, len(whole)), len(whole))
-    if not answered:
-        answered = [Batch.empty(len(task.schema))]
+            progress(min((len(answered) - 1) * BATCH, len(whole)), len(whole))
     batch = Batch.concat(answered)
     judged = task.judge(rows)
     table = _table(task, batch, factuals, inside, same.reshape(-1), outside, goal)
     seconds = time.perf_counter() - begin
-    origin = factuals[task.schema.names].copy()
-    origin["predicted"] = np.array(task.classes, dtype=object)[judged.predicted]
-    origin["probability"] = judged.proba[:, position].round(6)
+    verdict = {
+        "predicted": np.array(task.classes, dtype=object)[judged.predicted],
+        "probability": judged.proba[:, position].round(6),
+    }
+    origin = pd.concat([task.codec.decode(rows, nullable=True), pd.DataFrame(verdict)], axis=1)
     return Counterfactuals(
         table,
-        origin.infer_objects(),
+        origin.set_index(factuals.index).infer_objects(),
         task.schema,
         attempts=_count(batch.attempts),
         cost={

@@ -31,7 +31,7 @@ from sensecf.files import write_json
 from sensecf.folder import FILES, UNFINISHED, claimed, remove
 from sensecf.generators import Generator
 from sensecf.generators.nearest import Nearest
-from sensecf.generators.search import Search
+from sensecf.generators.search import THOROUGH, Search
 from sensecf.query import Query, make_query, out_of_range
 from sensecf.report import write_report
 from sensecf.schema import FeatureSchema, Value
@@ -121,9 +121,7 @@ def run(
             )
 
         generator = _build(generator_class, task, request, say)
-        fallback = None
-        if not isinstance(generator, Search):
-            fallback = Search(task, request.seed, plausibility=request.plausibility)
+        fallback = Search(task, request.seed, effort=THOROUGH, plausibility=request.plausibility)
         ready = time.perf_counter()
         rows_before = task.rows_judged
         remove(folder, FILES)

@@ -141,15 +141,13 @@ class Task:
         """
         if len(rows) == 0:
             return Judgement(np.empty(0, np.intp), np.empty((0, len(self.classes))), np.empty(0, bool))
-        self.rows_judged += len(rows)
         frame = self.frame(rows)
+        self.rows_judged += len(rows)
         proba = np.asarray(self.classifier.predict_proba(frame), dtype=float)
+        told = self.classifier.predict(frame) if final or not self._argmax else None
         if proba.shape != (len(rows), len(self.classes)):
             raise InputError(f"predict_proba gave shape {proba.shape}, not {(len(rows), len(self.classes))}")
-        if final or not self._argmax:
-            predicted = self._positions(self.classifier.predict(frame))
-        else:
-            predicted = proba.argmax(axis=1)
+        predicted = proba.argmax(axis=1) if told is None else self._positions(told)
         ordered = np.sort(proba, axis=1)
         return Judgement(predicted, proba, ordered[:, -1] - ordered[:, -2] <= TIE)
 

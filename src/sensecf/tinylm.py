@@ -23,6 +23,7 @@ from sensecf.codec import Codec
 from sensecf.query import Query, by_pattern
 from sensecf.rules import Bools, Floats, Follow
 from sensecf.task import Ints, Task
+from sensecf.verify import feasible
 
 #: Values a numeric feature may take in an answer: quantiles of the training values, on the step.
 BINS = 32
@@ -164,15 +165,18 @@ class TinyLM(nn.Module):
     def write(
         self, tokens: Tensor, prompt: list[tuple[Tensor, Tensor]], past: list[tuple[Tensor, Tensor]] | None = None
     ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """Logits (q, k, t, size) of the next token after each of `tokens` (q, k, t), and the cache with them in."""
+        """States (q, k, t, width) after each of `tokens` (q, k, t), and the cache with them in."""
         begin = 0 if past is None else past[0][0].shape[3]
         x = self.embed(tokens) + self.position[begin : begin + tokens.shape[2]]
         cache = []
         for number, block in enumerate(self.blocks):
             x, own = cast(Block, block).write(x, prompt[number], None if past is None else past[number])
             cache.append(own)
-        logits = self.norm(x) @ self.embed.weight[: self.answer_size].T + self.bias
-        return logits, cache
+        return x, cache
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Logits (..., size) of the next token after states (..., width)."""
+        return self.norm(states) @ self.embed.weight[: self.answer_size].T + self.bias
 
 
 class Block(nn.Module):
@@ -272,30 +276,38 @@ def sample(
     ended = np.zeros(n * k, dtype=bool)
     fixed = np.tile(np.arange(k) < greedy, n)
     going = np.arange(n * k)  # the lists that are not at their end yet
-    tokens = np.full(n * k, vocabulary.start)
+    asked = np.arange(n)  # the queries that the cache holds
+    tokens = np.full((n, k), vocabulary.start)
     past = None
     written, masks = [], []
     for step in range(model.longest + 1):
-        logits, past = model.write(torch.from_numpy(tokens).view(n, k, 1), prompt, past)
+        states, past = model.write(torch.from_numpy(tokens[asked])[..., None], prompt, past)
+        place = np.searchsorted(asked, going // k) * k + going % k
+        scores = model.logits(states.view(len(asked) * k, -1)[torch.from_numpy(place)])
         allowed = guard.allowed(owner[going], rows[going], edited[going], last=step == model.longest)
         stuck = ~allowed.any(axis=1)
         allowed[stuck, END] = True
-        scores = logits.view(n * k, -1)[torch.from_numpy(going)]
         chosen = _draw(scores.masked_fill_(~torch.from_numpy(allowed), -torch.inf), fixed[going], temperature, rng)
         if keep_masks:
             whole = np.zeros((n * k, vocabulary.size), dtype=bool)
             whole[:, END] = True
             whole[going] = allowed
             masks.append(torch.from_numpy(whole).view(n, k, -1))
-        tokens = np.full(n * k, END)
-        tokens[going] = chosen
-        written.append(tokens.reshape(n, k))
+        tokens = np.full((n, k), END)
+        tokens.reshape(-1)[going] = chosen
+        written.append(tokens)
         ended[going] = (chosen == END) & ~stuck
         going, chosen = going[chosen != END], chosen[chosen != END]
         if not len(going):
             break
         rows[going] = guard.edit(owner[going], rows[going], chosen)
         edited[going, vocabulary.feature[chosen]] = True
+        alive = np.unique(going // k)
+        if len(alive) < 0.8 * len(asked):  # queries whose lists are all at their end leave the cache
+            kept = torch.from_numpy(np.searchsorted(asked, alive))
+            prompt = [(key[kept], value[kept]) for key, value in prompt]
+            past = [(key[kept], value[kept]) for key, value in past]
+            asked = alive
     return Answers(
         np.stack(written, axis=2),
         rows.reshape(n, k, d),
@@ -361,9 +373,7 @@ class Guard:
         vocabulary, query, codec = self.vocabulary, self.query, self.task.codec
         mask = np.zeros((len(owner), vocabulary.size), dtype=bool)
         changed = codec.changed(query.rows[owner], rows)
-        mask[:, END] = changed.any(axis=1)
-        if len(self.rules):
-            mask[:, END] &= ~self.rules.violated(rows).any(axis=1)
+        mask[:, END] = changed.any(axis=1) & feasible(codec, query, owner, rows)
         if last:
             return mask
         room = query.max_changes[owner] - changed.sum(axis=1)

@@ -65,6 +65,7 @@ def feasible(codec: Codec, query: Query, owner: Ints, rows: Floats) -> Bools:
     off = changed & ~query.movable[owner]
     with np.errstate(invalid="ignore"):
         off |= changed & ((rows < query.low[owner] - 1e-9) | (rows > query.high[owner] + 1e-9) | np.isnan(rows))
+        off |= ~changed & (np.abs(rows - base) > 1e-9)
     fine: Bools = ~off.any(axis=1) & (changed.sum(axis=1) <= query.max_changes[owner])
     if len(codec.rules):
         fine &= ~codec.rules.violated(rows).any(axis=1)
@@ -87,6 +88,7 @@ def breaches(codec: Codec, query: Query, owner: Ints, rows: Floats) -> np.ndarra
         outside = (rows < query.low[owner] - 1e-9) | (rows > query.high[owner] + 1e-9)
         say(changed & query.movable[owner] & outside, "is outside its range")
         say(changed & (np.abs(rows - codec.snap(rows)) > 1e-9), "is no multiple of its step")
+        say(~changed & (np.abs(rows - base) > 1e-9), "moves by less than half a step, which counts as no change")
     for row in np.flatnonzero(changed.sum(axis=1) > query.max_changes[owner]):
         reasons[row].append(f"more than {query.max_changes[owner][row]} changes")
     for row, rule in zip(*codec.rules.violated(rows).nonzero(), strict=True):

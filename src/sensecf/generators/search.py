@@ -30,6 +30,10 @@ class Effort:
     keep: int = 6
 
 
+#: For the few queries that nothing else answers.
+THOROUGH = Effort(beam=8, edits=128, depth=10, neighbours=20)
+
+
 class Search:
     """Propose sparse, close, plausible rows by beam search, for all queries at once.
 

@@ -29,7 +29,9 @@ from sensecf.tinylm import END, MARGINS, Guard, Shape, TinyLM, Vocabulary, repla
 from sensecf.verify import cost
 
 #: Queries sampled together, which bounds memory.
-SAMPLED = 128
+SAMPLED = 384
+#: Budgets under which each query is asked; the last is no limit.
+BUDGETS = np.array([2, 4, np.iinfo(np.intp).max])
 #: The lead the model is asked for when it answers unchecked.
 ALONE = 0.2
 
@@ -41,14 +43,14 @@ class Recipe:
     shape: Shape = field(default_factory=Shape)
     longest: int = 6
     pairs: int = 6000
-    epochs: int = 6
+    epochs: int = 7
     batch: int = 256
     rate: float = 3e-3
-    rounds: int = 40
+    rounds: int = 54
     round_queries: int = 192
     round_samples: int = 8
     round_rate: float = 1e-3
-    samples: int = 32
+    samples: int = 36
     temperature: float = 1.5
 
 
@@ -126,19 +128,32 @@ class Tiny:
     # --- asking ---------------------------------------------------------------------------
 
     def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
-        """`recipe.samples` edit lists per query, duplicates dropped; feasible by construction."""
+        """`recipe.samples` edit lists per query, duplicates dropped; feasible by construction.
+
+        A third each is asked for at most 2 changes, at most 4, and what the query allows: the
+        model knows short answers that it would rarely give when it may be long.
+        """
         recipe = self.recipe
         n, d = len(query), len(self.task.schema)
+        asked = query.take(np.repeat(np.arange(n), len(BUDGETS)))
+        asked = replace(asked, max_changes=np.minimum(asked.max_changes, np.tile(BUDGETS, n)))
         owners, proposals = [np.empty(0, np.intp)], [np.empty((0, d))]
         with single_thread():
-            for begin in range(0, n, SAMPLED):
-                part = query.take(slice(begin, begin + SAMPLED))
+            state = np.repeat(self._state(query), len(BUDGETS), axis=0)
+            for begin in range(0, len(asked), SAMPLED):
+                at = slice(begin, begin + SAMPLED)
                 answers = sample(
-                    self.model, self.vocabulary, self.task, part, self._state(part), recipe.samples, rng,
+                    self.model,
+                    self.vocabulary,
+                    self.task,
+                    asked.take(at),
+                    state[at],
+                    recipe.samples // len(BUDGETS),
+                    rng,
                     temperature=recipe.temperature,
-                )  # fmt: skip
+                )
                 who, which = np.nonzero(answers.ended)
-                owners.append(who + begin)
+                owners.append((who + begin) // len(BUDGETS))
                 proposals.append(answers.rows[who, which])
         owner, rows = np.concatenate(owners), np.concatenate(proposals)
         key = np.column_stack([owner, np.where(np.isnan(rows), -np.inf, rows)])
@@ -281,8 +296,8 @@ class Tiny:
         )
         wanted = torch.from_numpy(tokens)
         given = torch.cat([torch.full_like(wanted[..., :1], self.vocabulary.start), wanted[..., :-1]], -1)
-        logits, _ = self.model.write(given, cache)
-        log = logits.masked_fill(~masks, -torch.inf).log_softmax(-1)
+        states, _ = self.model.write(given, cache)
+        log = self.model.logits(states).masked_fill(~masks, -torch.inf).log_softmax(-1)
         chosen = log.gather(-1, wanted[..., None]).squeeze(-1)
         over = (given == END).cummax(-1).values
         return chosen.masked_fill(over, 0.0)

@@ -66,7 +66,7 @@ def make_traces(person: Person, first_midnight: int, zone: str, rng: np.random.G
         time=time, local=local, stage=stage, move=move,
         heart=np.clip(heart, 36, 200), stress=np.clip(stress, 1, 99),
         respiration=np.clip(respiration, 7, 40), spo2=np.clip(spo2, 80, 100),
-        glucose=_glucose(person, day, days, local, node["glucose"], effort, rng),
+        glucose=glucose_trace(person, day, days, local, node["glucose"], effort, rng),
         energy=_energy(local, move), sleep=sleep,
     )  # fmt: skip
 
@@ -114,10 +114,14 @@ def _movement(person: Person, day: Ints, clock: Floats, asleep: Bools, rng: np.r
     return move
 
 
-def _glucose(
+def glucose_trace(
     person: Person, day: Ints, days: int, local: Ints, level: Floats, effort: Floats, rng: np.random.Generator
 ) -> Floats:
-    """Baseline, three meals and snacks (rise within about 45 minutes, back within three hours), lower with movement."""
+    """True glucose in mg/dL, one value a minute, shape as `local`.
+
+    A baseline by group and by the node `level`, three meals and snacks (rise within about 45
+    minutes, back within three hours), dawn, and lower during and after movement (`effort`).
+    """
     base = np.array([94.0, 104.0, 124.0, 138.0])[person.severity]
     swing = np.array([34.0, 48.0, 76.0, 100.0])[person.severity]
     scale = np.array([3.0, 5.0, 11.0, 15.0])[person.severity]
