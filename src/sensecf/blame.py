@@ -44,15 +44,12 @@ class Limits:
         )
 
 
-def blame(
-    task: Task, query: Query, limits: Limits, plausibility: float, rng: np.random.Generator, effort: float
-) -> list[str]:
+def blame(task: Task, query: Query, limits: Limits, plausibility: float, rng: np.random.Generator) -> list[str]:
     """One sentence per unanswered query.
 
     All limits are lifted, then put back one by one; a limit stays lifted when putting it back
     leaves the search without an answer. What stays lifted is a smallest blocking set: putting any
-    one of it back blocks the answer again (as far as the search sees). `effort`: candidate rows
-    the classifier had judged per query.
+    one of it back blocks the answer again (as far as the search sees).
     """
     codec, names = task.codec, task.schema.names
     loose = replace(
@@ -109,11 +106,9 @@ def blame(
         if parts:
             sentences.append(f"blocked by {' and '.join(parts)}")
         elif found[i]:
-            sentences.append(f"no answer among about {effort:.0f} rows tried; an answer may exist: ask for more effort")
+            sentences.append("no answer among the rows tried; one may exist: another generator or seed may find it")
         else:
-            sentences.append(
-                f"no answer found even without locks and limits, about {effort:.0f} rows tried{fixed_text}"
-            )
+            sentences.append(f"no answer found even without locks and limits{fixed_text}")
     return sentences
 
 

@@ -185,7 +185,6 @@ def _answer(
     tried: list[np.ndarray] = []
     good = _stay(task, query)
     open_queries = np.setdiff1d(np.arange(len(query)), good.query)
-    tried_rows = task.rows_judged
     for source in (generator, fallback):
         if source is None or not len(open_queries):
             continue
@@ -195,13 +194,12 @@ def _answer(
         tried.append(verdicts)
         good = Candidates.concat([good, found])
         open_queries = np.setdiff1d(np.arange(len(query)), good.query)
-    effort = (task.rows_judged - tried_rows) / max(len(query), 1)
 
     verdict = verify(task, query, good)
     price = verdict.price(plausibility)
     changed = task.codec.changed(query.rows[good.query], good.rows)
     at, rank = select(good.query, price, changed, n)
-    reasons = blame(task, query.take(open_queries), limits, plausibility, rng, effort) if len(open_queries) else []
+    reasons = blame(task, query.take(open_queries), limits, plausibility, rng) if len(open_queries) else []
     seconds = (time.perf_counter() - began) / max(len(query), 1)
     m, left = len(at), len(open_queries)
     stay = verdict.n_changed[at] == 0
@@ -317,16 +315,20 @@ def _table(
     features = task.codec.decode(batch.rows[at], nullable=True)
     table = pd.concat([verdicts, features], axis=1)
     if outside:
-        table = pd.concat([table, _refused(table, factuals, outside, goal)], ignore_index=True)
+        table = pd.concat([table, _refused(task, table, factuals, outside, goal)], ignore_index=True)
         who = np.concatenate([who, list(outside)])
     return table.iloc[np.argsort(who, kind="stable")].reset_index(drop=True)
 
 
-def _refused(table: pd.DataFrame, factuals: pd.DataFrame, outside: Mapping[int, str], goal: Any) -> pd.DataFrame:
+def _refused(
+    task: Task, table: pd.DataFrame, factuals: pd.DataFrame, outside: Mapping[int, str], goal: Any
+) -> pd.DataFrame:
     """Abstentions for factuals outside the schema's ranges."""
-    rows = pd.DataFrame(index=range(len(outside)), columns=table.columns)
+    blank = task.codec.decode(np.full((len(outside), len(task.schema)), np.nan), nullable=True)
+    rows = pd.DataFrame(index=range(len(outside)), columns=list(VERDICT_COLUMNS))
     rows["query"] = factuals.index.to_numpy()[list(outside)]
     rows["generator"], rows["target"], rows["seconds"] = "none", goal, 0.0
     rows[["valid", "feasible", "plausible"]] = False
     rows["reason"] = list(outside.values())
-    return rows.astype(table.dtypes.to_dict())
+    typed = rows.astype({name: table.dtypes[name] for name in VERDICT_COLUMNS})
+    return pd.concat([typed, blank], axis=1)

@@ -63,13 +63,16 @@ def make_query(
     """A checked query for the rows of `factuals`, all towards one class.
 
     `lock`: features that must stay; `ranges`: closed intervals in physical units, narrower than
-    the schema's; `directions`: "increase" or "decrease" per feature; `max_changes`: at most so
+    the schema's; `directions`: "increase" or "decrease" per feature, beside the schema's (a feature
+    that is given both cannot move); `max_changes`: at most so
     many features; `margin` in [0, 1).
     Raises `InputError` for unknown features, impossible ranges, and factuals outside the schema.
     """
     schema, codec = task.schema, task.codec
-    if max_changes is not None and max_changes < 1:
-        raise InputError(f"max_changes must be at least 1, not {max_changes}")
+    if max_changes is not None and (not isinstance(max_changes, int) or max_changes < 1):
+        raise InputError(f"max_changes must be a whole number of at least 1, not {max_changes}")
+    if isinstance(lock, str):
+        raise InputError(f"lock takes a list of features, not the text {lock!r}")
     if not 0 <= margin < 1:
         raise InputError(f"margin must lie in [0, 1), not {margin}")
     rows = codec.encode(factuals)
@@ -79,13 +82,15 @@ def make_query(
     n = len(rows)
     low, high = np.tile(codec.low, (n, 1)), np.tile(codec.high, (n, 1))
     movable = np.tile(codec.changeable, (n, 1))
-    narrow = {name: tuple(bounds) for name, bounds in (ranges or {}).items()}
-    moves = {f.name: f.direction for f in schema.features} | dict(directions or {})
+    moves = [(f.name, f.direction) for f in schema.features] + list((directions or {}).items())
     for name in lock:
         schema[name]
         movable[:, schema.columns[name]] = False
-    for name, (lo, hi) in narrow.items():
+    for name, bounds in (ranges or {}).items():
         feature, j = schema[name], schema.columns[name]
+        if len(tuple(bounds)) != 2 or any(v is not None and not np.isfinite(v) for v in bounds):
+            raise InputError(f"range for {name!r}: {bounds!r} is no pair of finite numbers (None for an open end)")
+        lo, hi = bounds
         if not feature.numeric:
             raise InputError(f"range for {name!r}: the feature has levels, not numbers; lock it instead")
         widest, tallest = codec.low[j], codec.high[j]
@@ -93,7 +98,7 @@ def make_query(
         if lo > hi or lo > tallest or hi < widest:
             raise InputError(f"range for {name!r}: {lo:g} to {hi:g} is impossible within {widest:g} to {tallest:g}")
         low[:, j], high[:, j] = np.maximum(low[:, j], lo), np.minimum(high[:, j], hi)
-    for name, direction in moves.items():
+    for name, direction in moves:
         feature, j = schema[name], schema.columns[name]
         if direction not in ("any", "increase", "decrease"):
             raise InputError(f"direction for {name!r}: {direction!r} is unknown; use any, increase or decrease")

@@ -40,7 +40,7 @@ class Order:
         return self.features
 
     def __str__(self) -> str:
-        return " <= ".join(self.features)
+        return " <= ".join(map(str, self.features))
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Total:
         return (*self.parts, self.whole) if isinstance(self.whole, str) else self.parts
 
     def __str__(self) -> str:
-        return f"{' + '.join(self.parts)} = {self.whole}"
+        return f"{' + '.join(map(str, self.parts))} = {self.whole}"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ class Linear:
         return tuple(self.weights)
 
     def __str__(self) -> str:
-        return f"{' + '.join(f'{w:g} {name}' for name, w in self.weights.items())} {self.op} {self.bound:g}"
+        terms = " + ".join(f"{_short(weight)} {name}" for name, weight in self.weights.items())
+        return f"{terms} {self.op} {_short(self.bound)}"
 
 
 @dataclass(frozen=True)
@@ -111,20 +112,33 @@ class Implication:
 Rule = Order | Total | Linear | Implication
 
 
-def rule_from_dict(data: Mapping[str, Any]) -> Rule:
+def _short(number: Any) -> str:
+    """A number without needless decimals; anything else, which is refused later, as it is."""
+    return f"{number:g}" if isinstance(number, int | float) else repr(number)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list of features")
+    return tuple(value)
+
+
+def rule_from_dict(data: Any) -> Rule:
     """Read one `[[rules]]` entry of a schema file. Raises `InputError` on anything unknown."""
+    if not isinstance(data, Mapping):
+        raise InputError(f"rule {data!r} is no table; write it as a [[rules]] entry, see docs/schema.md")
     entry = dict(data)
     kind = entry.pop("type", None)
     try:
         if kind == "order":
-            return Order(tuple(entry.pop("features")), **entry)
+            return Order(_names(entry.pop("features")), **entry)
         if kind == "total":
-            return Total(tuple(entry.pop("parts")), **entry)
+            return Total(_names(entry.pop("parts")), **entry)
         if kind == "linear":
             return Linear(dict(entry.pop("weights")), **entry)
         if kind == "implication":
             return Implication(Condition(**entry.pop("if")), Condition(**entry.pop("then")), **entry)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"rule {dict(data)}: {error}; see docs/schema.md for the fields of each rule") from error
     raise InputError(f"rule type {kind!r} is unknown: use order, total, linear or implication")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from sensecf.errors import InputError
-from sensecf.rules import Implication, Rule, Total, rule_from_dict, rule_to_dict
+from sensecf.rules import Implication, Linear, Order, Rule, Total, rule_from_dict, rule_to_dict
 
 Kind = Literal["continuous", "integer", "binary", "categorical"]
 Role = Literal["actionable", "mutable", "immutable"]
@@ -80,6 +80,8 @@ class Feature:
                 fail(f"step {step:g} must be positive")
             if low > high:
                 fail(f"the range is impossible: low {low:g} > high {high:g}")
+            if high > low and math.floor(high / step + 1e-9) * step < low - 1e-9 * step:
+                fail(f"no multiple of the step {step:g} lies in the range {low:g} to {high:g}")
             if self.kind == "integer" and step != round(step):
                 fail(f"an integer feature needs a whole step, not {step:g}")
             if self.levels:
@@ -154,8 +156,12 @@ class FeatureSchema:
             raise InputError(f"{self.label!r} is both the label and a feature; remove one of them from the schema")
         if self.group in names:
             raise InputError(f"{self.group!r} is both the group and a feature; remove one of them from the schema")
+        if len(set(self.classes)) != len(self.classes):
+            raise InputError(f"label {self.label!r}: a class is listed twice in {list(self.classes)}")
         if len(self.classes) < 2:
             raise InputError(f"label {self.label!r} needs at least two classes, not {list(self.classes)}")
+        if self.group is not None and self.group == self.label:
+            raise InputError(f"{self.group!r} is both the group and the label; name another group")
         if self.target is not None:
             self.find_class(self.target)
         if self.max_changes is not None and self.max_changes < 1:
@@ -171,8 +177,31 @@ class FeatureSchema:
                 for member in rule.members():
                     if not self[member].numeric:
                         raise InputError(f"rule '{rule}' adds or orders {member!r}, which is not a number")
-                if isinstance(rule, Total) and len(rule.parts) < 2:
-                    raise InputError(f"rule '{rule}' needs at least two parts")
+                self._check_sizes(rule)
+
+    def _check_sizes(self, rule: Order | Total | Linear) -> None:
+        """Raise `InputError` for a rule with too few members, or with something else where a number belongs."""
+        numbers: list[Any] = []
+        if isinstance(rule, Order):
+            least, count = 2, len(rule.features)
+        elif isinstance(rule, Total):
+            least, count = 2, len(rule.parts)
+            numbers = [rule.tolerance, *([] if isinstance(rule.whole, str) else [rule.whole])]
+        else:
+            least, count = 1, len(rule.weights)
+            numbers = [*rule.weights.values(), rule.bound, rule.tolerance]
+            if rule.op not in ("<=", ">=", "=="):
+                raise InputError(f"rule '{rule}': {rule.op!r} is unknown; use <=, >= or ==")
+        if count < least:
+            raise InputError(f"rule '{rule}' needs at least {_COUNTS[least]}")
+        members = rule.members()
+        if len(set(members)) < len(members):
+            raise InputError(f"rule '{rule}' names a feature twice")
+        for number in numbers:
+            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+                raise InputError(f"rule '{rule}': {number!r} is not a number")
+        if not isinstance(rule, Order) and rule.tolerance < 0:
+            raise InputError(f"rule '{rule}': tolerance {rule.tolerance:g} must not be negative")
 
     def _check_condition(self, rule: Implication, condition: Any) -> None:
         feature = self[condition.feature]
@@ -316,15 +345,19 @@ class FeatureSchema:
         for needed in ("label", "classes", "features"):
             if needed not in data:
                 raise InputError(f"the schema has no {needed!r}; make one with: sensecf schema TABLE --label COL")
+        _check_types(data, _SCHEMA_TYPES, "")
         features = []
         allowed = {f.name for f in fields(Feature)}
         for entry in data["features"]:
+            if not isinstance(entry, Mapping):
+                raise InputError("features must be written as [[features]] entries")
             name = entry.get("name", "?")
             wrong = sorted(set(entry) - allowed)
             if wrong:
                 raise InputError(f"feature {name!r}: unknown field {wrong[0]!r}; use {', '.join(sorted(allowed))}")
             if "name" not in entry or "kind" not in entry:
                 raise InputError(f"feature {name!r}: both name and kind are needed")
+            _check_types(entry, _FEATURE_TYPES, f"feature {name!r}: ")
             known_fields: dict[str, Any] = {k: tuple(v) if k == "levels" else v for k, v in entry.items()}
             features.append(Feature(**known_fields))
         return cls(
@@ -338,6 +371,32 @@ class FeatureSchema:
             ignored=dict(data.get("ignored", {})),
             name=data.get("name", ""),
         )
+
+
+#: What each field of a schema file may hold; low, high and step are checked with their feature.
+_SCHEMA_TYPES: dict[str, Any] = {
+    "name": str, "label": str, "classes": list, "target": Value, "group": str, "max_changes": int,
+    "ignored": Mapping, "features": list,
+}  # fmt: skip
+_FEATURE_TYPES: dict[str, Any] = {
+    "name": str, "kind": str, "role": str, "unit": str, "levels": list, "direction": str, "max_change": int | float,
+    "protected": bool, "missing": bool, "description": str,
+}  # fmt: skip
+_COUNTS = {1: "one feature", 2: "two parts"}
+_WORDS = {str: "text", list: "a list", int: "a whole number", bool: "true or false", Mapping: "a table"}
+
+
+def _check_types(entry: Mapping[str, Any], types: Mapping[str, Any], where: str) -> None:
+    """Raise `InputError` naming the field of a schema file that holds a value of the wrong type."""
+    for key, kind in types.items():
+        value = entry.get(key)
+        if value is None:
+            continue
+        fits = isinstance(value, kind) and (kind in (bool, Value) or not isinstance(value, bool))
+        if not fits:
+            raise InputError(f"{where}{key} must be {_WORDS.get(kind, 'a number')}, not {value!r}")
+        if kind is list and key != "features" and not all(isinstance(item, Value) for item in value):
+            raise InputError(f"{where}{key} must list texts, numbers or truth values, not {value!r}")
 
 
 def _entries(rules: Any) -> Sequence[Mapping[str, Any]]:

@@ -193,8 +193,11 @@ class Task:
         return self.schema.target
 
     def target_position(self, target: Any) -> int:
-        """Position of a class among the classifier's classes."""
-        return self.classes.index(self.schema.find_class(target))
+        """Position of a class among the classifier's classes. Raises `InputError` when it has none there."""
+        found = self.schema.find_class(target)
+        if found not in self.classes:
+            raise InputError(f"the classifier never learned the class {found!r}; it knows {self.classes}")
+        return self.classes.index(found)
 
 
 def lead(proba: Floats, target: Ints) -> Floats:

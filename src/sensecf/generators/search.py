@@ -176,13 +176,27 @@ class _Pool:
         owner = np.concatenate([touched[at], owner])
         rows = np.concatenate([self._rows[touched[at], place], rows])
         price = np.concatenate([self.price[touched[at], place], price])
-        order = np.lexsort((price, owner))
-        owner, rows, price = owner[order], rows[order], price[order]
+        keep = self._distinct(owner, rows, price)
+        owner, rows, price = owner[keep], rows[keep], price[keep]
         place = np.arange(len(owner)) - np.searchsorted(owner, owner)
         within = place < self._keep
         self.price[touched] = np.inf
         self.price[owner[within], place[within]] = price[within]
         self._rows[owner[within], place[within]] = rows[within]
+
+    def _distinct(self, owner: Ints, rows: Floats, price: Floats) -> Ints:
+        """Positions in order of query and price, without equal rows and with at most half of a
+        query's places for one set of changed features: near copies leave no room for other plans."""
+        once = np.unique(np.column_stack([owner, np.where(np.isnan(rows), -np.inf, rows)]), axis=0, return_index=True)[
+            1
+        ]
+        order = once[np.lexsort((price[once], owner[once]))]
+        changed = self._task.codec.changed(self._query.rows[owner[order]], rows[order])
+        kind = np.unique(np.column_stack([owner[order], changed]), axis=0, return_inverse=True)[1].reshape(-1)
+        by_kind = np.argsort(kind, kind="stable")
+        place = np.empty(len(kind), dtype=np.intp)
+        place[by_kind] = np.arange(len(kind)) - np.searchsorted(kind[by_kind], kind[by_kind])
+        return order[place < max(1, self._keep // 2)]
 
     def candidates(self, name: str) -> Candidates:
         """The pool as candidates; a query without one gets a reason."""

@@ -58,7 +58,7 @@ Progress = Callable[[str, float], None]
 
 
 class Tiny:
-    """The embedded language model of a task; `Tiny(task)` trains it, `Tiny.load` reads a saved one.
+    """The embedded language model of a task; `Tiny(task)` trains it or takes it from the cache.
 
     Phase 1, pairs: the teacher search answers queries drawn from the training rows, and the model
     learns its answers. Phase 2, verdicts: the model answers, the classifier and the critics
@@ -116,12 +116,18 @@ class Tiny:
             tensors = load_file(directory / "model.safetensors")
         except (InputError, OSError, ValueError, SafetensorError):
             return False  # absent or damaged: it is trained again
-        if record.get("fingerprint") != self.fingerprint:
+        if not isinstance(record, dict) or record.get("fingerprint") != self.fingerprint:
             return False
-        values = [tensors.pop(f"vocabulary.{j}").numpy() for j in range(len(self.task.schema))]
+        names = [f"vocabulary.{j}" for j in range(len(self.task.schema))]
+        if not set(names) <= set(tensors) or "history" not in record:
+            return False
+        values = [tensors.pop(name).numpy() for name in names]
         self.vocabulary = Vocabulary(self.task.codec, values, len(self.task.classes))
         self.model = TinyLM(self.vocabulary, self.recipe.shape, min(self.recipe.longest, len(self.task.schema)))
-        self.model.load_state_dict(tensors)
+        try:
+            self.model.load_state_dict(tensors)
+        except RuntimeError:  # tensors of another shape
+            return False
         self.history = record["history"]
         return True
 
@@ -193,9 +199,9 @@ class Tiny:
         owner, rows = teach(self.task, query, rng, self.plausibility, lambda share: self._say("search", share))
         taught = query.take(owner)
         tokens, kept = self._lists(taught, rows)
-        taught = taught.take(kept)
-        self._supervise(taught, tokens[kept], rng)
-        self._reward(query, rng)
+        if len(kept):  # else there is nothing to learn from, and nothing to ask for later
+            self._supervise(taught.take(kept), tokens[kept], rng)
+            self._reward(query, rng)
 
     def _lists(self, query: Query, rows: Floats) -> tuple[Ints, Ints]:
         """Rows as edit lists (n, longest + 1), the largest edits first as far as the rules allow the order,

@@ -1,0 +1,54 @@
+# make demo   the main job on a simulated cohort; the report is demo/report.html
+# make test   the whole test suite
+# make lint   style and types
+# make clean  remove the environment and everything that was made
+#
+# All of it runs in the clone's own environment, .venv, which is made at the first call and reused
+# until pyproject.toml or constraints.txt change. Another Python: make demo PYTHON=python3.12
+
+# The first of these that is Python 3.11 or later.
+PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11 python,\
+	$(if $(shell $(p) -c 'import sys; print("ok" if sys.version_info >= (3, 11) else "")' 2>/dev/null),$(p))))
+WORKERS ?= auto
+
+BIN := .venv/bin
+MADE := .venv/made
+# One file per set of extras, touched when they are installed.
+FOR_USE := .venv/installed-for-use
+FOR_DEV := .venv/installed-for-development
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: demo test lint clean
+
+demo: $(FOR_USE)
+	$(BIN)/sensecf demo --out demo --overwrite
+
+# One thread per process: the processes share the cores. A file stays with one process, since its
+# tests share what they fitted.
+test: $(FOR_DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile $(ARGS)
+
+lint: $(FOR_DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(MADE):
+	@test -n "$(PYTHON)" || { echo "SenseCF needs Python 3.11 or later; name it: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "Making the environment .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; \
+		echo "$(PYTHON) cannot make environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@touch $@
+
+$(FOR_USE): $(MADE) pyproject.toml constraints.txt
+	@echo "Installing SenseCF and the packages it needs into .venv; the first time takes some minutes"
+	@$(INSTALL) '.[tiny]'
+	@touch $@
+
+$(FOR_DEV): $(MADE) pyproject.toml constraints.txt
+	@echo "Installing SenseCF and the packages to develop it into .venv; the first time takes some minutes"
+	@$(INSTALL) '.[dev]'
+	@touch $@ $(FOR_USE)
