@@ -13,6 +13,7 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import pandas as pd
 import sensecf
 from sensecf import metrics
 from sensecf.datasets.simulated import simulate_cohort
+from sensecf.files import write_json
 from sensecf.generators import Nearest, Search, Tiny
 from sensecf.generators.search import THOROUGH
 from sensecf.query import out_of_range
@@ -33,9 +35,8 @@ CLASSIFIERS = ("xgboost", "random-forest", "svm", "mlp")
 GENERATORS = {"tiny": Tiny, "search": Search, "nearest": Nearest}
 
 
-def quality(tables: tuple[str, ...], classifiers: tuple[str, ...]) -> list[dict[str, Any]]:
+def quality(tables: tuple[str, ...], classifiers: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """Every generator on the same queries; verdicts taken from the saved file, read back."""
-    rows = []
     for table in tables:
         data = sensecf.datasets.load(table)
         train, test = sensecf.datasets.split(data.frame, data.schema)
@@ -55,21 +56,17 @@ def quality(tables: tuple[str, ...], classifiers: tuple[str, ...]) -> list[dict[
                     task, generator, asked, goal, strict=False, fallback=None if label == "nearest" else fallback
                 )
                 cost = (task.rows_judged - before) / len(asked)
-                rows.append(
-                    {
-                        "table": table,
-                        "classifier": name,
-                        "generator": label,
-                        "queries": len(asked),
-                        **_read_back(task, answers, goal),
-                        "by_model": float((answers.answers["generator"] == label).mean()),
-                        "classifier_rows": round(cost, 1),
-                        "fit_seconds": round(fitted, 1),
-                        "answer_seconds": round(answers.cost["seconds"], 2),
-                    }
-                )
-                print(json.dumps(rows[-1]), flush=True)
-    return rows
+                yield {
+                    "table": table,
+                    "classifier": name,
+                    "generator": label,
+                    "queries": len(asked),
+                    **_read_back(task, answers, goal),
+                    "by_model": float((answers.answers["generator"] == label).mean()),
+                    "classifier_rows": round(cost, 1),
+                    "fit_seconds": round(fitted, 1),
+                    "answer_seconds": round(answers.cost["seconds"], 2),
+                }
 
 
 def _read_back(task: sensecf.Task, answers: sensecf.Counterfactuals, goal: Any) -> dict[str, Any]:
@@ -139,17 +136,14 @@ def made_up(rows: int, features: int, seed: int = 0) -> tuple[pd.DataFrame, sens
     return frame, sensecf.infer_schema(frame, "y")
 
 
-def fits() -> list[dict[str, Any]]:
+def fits() -> Iterator[dict[str, Any]]:
     """Seconds to fit the embedded model: 2,000 x 20 and 20,000 x 50, XGBoost."""
-    out = []
     for rows, features in ((2_000, 20), (20_000, 50)):
         frame, schema = made_up(rows, features)
         task = sensecf.Task(schema, frame, sensecf.fit_classifier("xgboost", schema, frame))
         began = time.perf_counter()
         Tiny(task)
-        out.append({"rows": rows, "features": features, "fit_seconds": round(time.perf_counter() - began, 1)})
-        print(json.dumps(out[-1]), flush=True)
-    return out
+        yield {"rows": rows, "features": features, "fit_seconds": round(time.perf_counter() - began, 1)}
 
 
 def alone() -> dict[str, Any]:
@@ -220,10 +214,14 @@ if __name__ == "__main__":
     }
     for part, measure in parts.items():
         if options.only in (None, part):
-            found[part] = measure()
-            if part != "quality":
-                print(json.dumps(found[part]), flush=True)
-    found["versions"] = versions()
-    store.write_text(json.dumps(found, indent=1) + "\n")
+            measured = measure()
+            found[part] = measured if isinstance(measured, dict) else []
+            for row in () if isinstance(measured, dict) else measured:
+                found[part].append(row)
+                print(json.dumps(row), flush=True)
+                write_json(store, found)
+            found["versions"] = versions()
+            write_json(store, found)
+            print(json.dumps(found[part]) if isinstance(measured, dict) else "", flush=True)
     if options.write:
         write(found)

@@ -109,6 +109,26 @@ def test_a_group_that_is_none() -> None:
     refused(sensecf("schema", TABLE, "--label", "stress", "--group", "stress"), "both the label and the group")
 
 
+def test_a_table_without_a_feature() -> None:
+    people()[["stress"]].to_csv("labels.csv", index=False)
+    people()[["stress"]].assign(patient_id=range(120), date="2024-01-01").to_csv("ids.csv", index=False)
+    refused(sensecf("schema", "labels.csv", "--label", "stress"), "there is none beside the label", "add columns")
+    refused(
+        sensecf("schema", "ids.csv", "--label", "stress"), "patient_id: an identifier", "date: a date", "add columns"
+    )
+
+
+def test_a_group_that_cannot_be_split() -> None:
+    Path("schema.toml").write_text(SCHEMA.replace(TARGET, f'{TARGET}\ngroup = "who"'))
+    for who, says in (
+        ("all", "group 'who' has one value"),
+        (people()["stress"], "class 'high' occurs in one who only"),
+        ([None, *range(119)], "column 'who' is blank in 1 rows"),
+    ):
+        people().assign(who=who).to_csv("table.csv", index=False)
+        refused(explain(TABLE, Path("schema.toml"), Path("out")), says)
+
+
 def test_a_column_that_takes_the_name_of_a_verdict() -> None:
     people().rename(columns={"age": "rank"}).to_csv("rank.csv", index=False)
     refused(sensecf("schema", "rank.csv", "--label", "stress"), "'rank'", "rename the column")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -284,6 +286,11 @@ MANY = 3 * 256 + 40
 LONG = ("--queries", "queries.csv", "--classifier", "logistic", "--generator", "search", "-n", "2")
 
 
+def batches() -> list[Path]:
+    """The batches that are done."""
+    return sorted(Path("out/unfinished").glob("*/batch-*.npz"))
+
+
 def stopped_by(number: signal.Signals) -> subprocess.Popen[str]:
     """The installed script on many queries, stopped once a batch is done."""
     process = subprocess.Popen(
@@ -292,8 +299,8 @@ def stopped_by(number: signal.Signals) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    first, deadline = Path("out/unfinished/batch-000000.npz"), time.monotonic() + 120
-    while not first.exists() and process.poll() is None and time.monotonic() < deadline:
+    deadline = time.monotonic() + 120
+    while not batches() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     process.send_signal(number)
     return process
@@ -307,16 +314,18 @@ def test_a_stopped_run_leaves_whole_files_and_goes_on(number: signal.Signals) ->
     if number == signal.SIGINT:
         assert process.returncode == 130
         assert said.strip() == "sensecf: interrupted; the same command goes on where it stopped"
-        assert all(re.fullmatch(r"unfinished/(request\.json|batch-\d{6}\.npz)", name) for name in contents(Path("out")))
+        assert all(
+            re.fullmatch(r"unfinished/(request\.json|\w+/batch-\d{6}\.npz)", name) for name in contents(Path("out"))
+        )
     assert process.returncode != 0
-    batches = sorted(Path("out/unfinished").glob("batch-*.npz"))
-    assert 1 <= len(batches) < 4, "stopped in the middle"
-    for batch in batches:
+    done = batches()
+    assert 1 <= len(done) < 4, "stopped in the middle"
+    for batch in done:
         assert np.load(batch)["rows"].shape[1] == 4
 
     ended = command("explain", TABLE, "--schema", "schema.toml", "--out", "out", *LONG, "--seed", "1")
     refused(ended, "out holds an unfinished run of another request", "--overwrite", left=Path("whole"))
-    assert sorted(Path("out/unfinished").glob("batch-*.npz")) == batches
+    assert batches() == done
 
     for out in ("out", "whole"):
         ended = command("explain", TABLE, "--schema", "schema.toml", "--out", out, *LONG)
@@ -343,15 +352,33 @@ def test_an_interrupt_at_any_point_leaves_a_run_that_goes_on(
     assert ended.err.strip() == "sensecf: interrupted; the same command goes on where it stopped"
     assert not Path("out/run.json").exists(), "the folder does not look complete"
     (Path("out") / ".report.html.ab12_xyz.html").write_text("what a killed process was writing")
-    kept = sorted(Path("out/unfinished").glob("batch-*.npz"))
-    assert bool(kept) == (where == "write_report")
-    modified = [batch.stat().st_mtime_ns for batch in kept]
+    assert bool(batches()) == (where == "write_report")
     ended = explain(TABLE, Path("schema.toml"), Path("out"), *options)
     assert ended.status == 0, ended.err
     assert explain(TABLE, Path("schema.toml"), Path("whole")).status == 0
     assert contents(Path("out")).keys() == contents(Path("whole")).keys()
     assert without_seconds(Path("out")) == without_seconds(Path("whole"))
-    assert len(modified) == len(kept)
+
+
+def test_batches_of_another_classifier_are_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user may mend the module between the interrupt and the next call."""
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    own = ("--classifier", "own_model:Own")
+    Path("own_model.py").write_text(CLASS)
+    with monkeypatch.context() as patch:
+        patch.setattr(sensecf.run, "write_report", interrupt)
+        assert explain(TABLE, Path("schema.toml"), Path("out"), *own).status == 130
+    assert batches()
+    Path("own_model.py").write_text(CLASS.replace("/ 16_000", "/ 24_000"))
+    monkeypatch.delitem(sys.modules, "own_model")
+    importlib.invalidate_caches()
+    shutil.rmtree("__pycache__", ignore_errors=True)
+    ended = explain(TABLE, Path("schema.toml"), Path("out"), *own)
+    assert ended.status == 0, ended.err
+    assert (judge(Path("out"), "own_model:Own")["steps"] >= 12_000).all()
 
 
 def test_a_full_disk_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -436,7 +463,7 @@ def test_the_files_of_others_are_never_replaced(names: list[str], options: tuple
     for name in names:
         path = Path("theirs") / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text('{"versions": {}}')
+        path.write_text('{"versions": null}')
     before = contents(Path("theirs"))
     refused(explain(TABLE, Path("schema.toml"), Path("theirs"), *options), "theirs holds", "choose another --out")
     assert contents(Path("theirs")) == before

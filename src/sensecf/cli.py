@@ -65,7 +65,7 @@ def demo(out: Path, overwrite: bool, seed: int) -> None:
     from sensecf.run import Request, run
 
     data = load("simulated")
-    notice = f"The data are simulated: {data.card.source}"
+    notice = "The data are simulated, shaped like AI-READI's daily summaries. No row is a person's."
     click.echo(f"{len(data.frame):,} simulated days of {data.frame['participant_id'].nunique()} people.")
     with _bars() as progress:
         answers, summary, facts = run(

@@ -27,7 +27,7 @@ FILES = (
     "task/*/model.safetensors",
 )
 #: What it keeps there until it is complete.
-UNFINISHED = ("unfinished/request.json", "unfinished/batch-*.npz")
+UNFINISHED = ("unfinished/request.json", "unfinished/*/batch-*.npz")
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def _check_free(folder: Path, overwrite: bool) -> None:
     if not found:
         return
     done, begun = _record(folder / "run.json"), _record(folder / UNFINISHED[0])
-    if "sensecf" not in done.get("versions", {}) and "generator" not in begun:
+    if "sensecf" not in {*done, *begun}:
         raise InputError(f"{folder} holds {found[0]}, which is of no run of sensecf; choose another --out")
     if not overwrite:
         what = "another run" if done else "an unfinished run of another request"

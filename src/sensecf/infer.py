@@ -102,7 +102,10 @@ def infer_schema_with_notes(frame: pd.DataFrame, label: str, group: str | None =
     features = [f for f in features if f.name not in leaks]
     if not features:
         reasons = "; ".join(f"{column}: {reason}" for column, reason in list(ignored.items())[:3])
-        raise InputError(f"no column of the table can be a feature ({reasons}); add columns to the table")
+        raise InputError(
+            f"no column of the table can be a feature ({reasons or 'there is none beside the label'}); "
+            "add columns to the table"
+        )
     values = {f.name: _numbers(frame[f.name]) for f in features if f.numeric}
     rules = find_rules(features, names, values)
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sensecf import metrics, storage
+from sensecf import __version__, metrics, storage
 from sensecf.classifiers import check_answers, fit_classifier, one_line, resolve_object
 from sensecf.codec import Codec
 from sensecf.counterfactuals import Counterfactuals
@@ -99,6 +99,7 @@ def run(
         **asdict(request),
         "data": storage.data_hash(frame),
         "schema": hashlib.sha256(schema.to_toml().encode()).hexdigest(),
+        "sensecf": __version__,
     }
     if queries is not None:
         asked["queries"] = storage.data_hash(held_out)
@@ -110,9 +111,11 @@ def run(
         task = Task(schema, train, classifier)
         check_answers(task, held_out)
         say("classifier", 1.0)
+        judged = task.judge(task.codec.encode(held_out), final=True)
+        # Finished batches are verdicts of one classifier: code of the user's own may have changed since.
+        answers_now = hashlib.sha256(judged.proba.round(6).tobytes() + judged.predicted.tobytes())
         if queries is None:
-            predicted = task.judge(task.codec.encode(held_out), final=True).predicted
-            held_out = held_out[predicted != task.target_position(goal)]
+            held_out = held_out[judged.predicted != task.target_position(goal)]
         if request.limit is not None:
             held_out = held_out.head(request.limit)
         if held_out.empty:
@@ -138,7 +141,7 @@ def run(
             fallback=fallback,
             strict=queries is not None,
             seed=request.seed,
-            checkpoint=folder / "unfinished",
+            checkpoint=folder / "unfinished" / answers_now.hexdigest()[:16],
             progress=lambda done, total: say("answers", done / total),
         )
         say("measuring", 0.0)
