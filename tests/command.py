@@ -94,7 +94,7 @@ class Outcome(NamedTuple):
     err: str
 
 
-def sensecf(*arguments: Any) -> Outcome:
+def call(*arguments: Any) -> Outcome:
     """Call `sensecf.cli.main` as the shell would; an exception that it lets through fails the test."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -106,7 +106,7 @@ def sensecf(*arguments: Any) -> Outcome:
 
 def make_schema(table: Path, path: Path, label: str = "stress", *options: Any) -> Path:
     """The file that `sensecf schema TABLE > path` leaves."""
-    found = sensecf("schema", table, "--label", label, *options)
+    found = call("schema", table, "--label", label, *options)
     assert found.status == 0, found.err
     path.write_text(found.out, encoding="utf-8")
     return path
@@ -114,7 +114,7 @@ def make_schema(table: Path, path: Path, label: str = "stress", *options: Any) -
 
 def explain(table: Path, schema: Path, out: Path, *options: Any) -> Outcome:
     """`sensecf explain` with a quick classifier and generator, unless the options name others."""
-    return sensecf("explain", table, "--schema", schema, "--out", out, *QUICK, *options)
+    return call("explain", table, "--schema", schema, "--out", out, *QUICK, *options)
 
 
 def people(n: int = 120, seed: int = 0) -> pd.DataFrame:

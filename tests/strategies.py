@@ -4,7 +4,8 @@
 too (see `worlds.py`): its structure is drawn by hypothesis and shrinks, its numbers come from a seed.
 `limits(world)` draws what a person may ask for beside the target.
 
-The suite runs about 2,000 cases; `SENSECF_CASES=10000 python -m pytest tests` runs five times as many.
+The suite runs at least 2,000 cases; `SENSECF_CASES=10000 python -m pytest tests --timeout 3600` five times
+as many. With `CI` in the environment they are the same at every run.
 """
 
 from __future__ import annotations

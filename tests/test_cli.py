@@ -7,13 +7,14 @@ to do; no traceback (an exception would fail the test) and nothing left behind.
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from command import CLASS, PROBA, QUICK, SCHEMA, SCRIPT, explain, make_schema, outcome, people, refused, sensecf
+from command import CLASS, PROBA, QUICK, SCHEMA, SCRIPT, call, explain, make_schema, outcome, people, refused
 
 
 @pytest.fixture(autouse=True)
@@ -76,14 +77,14 @@ BAD_TABLES: dict[str, tuple[str, bytes | str, tuple[str, ...]]] = {
 def test_a_table_that_cannot_be_used(name: str, content: bytes | str, says: tuple[str, ...]) -> None:
     path = Path(name)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    refused(sensecf("schema", path, "--label", "stress"), *says)
+    refused(call("schema", path, "--label", "stress"), *says)
     refused(explain(path, Path("schema.toml"), Path("out")), *says)
 
 
 def test_a_table_that_is_not_there_or_is_a_folder() -> None:
     Path("folder.csv").mkdir()
     for path, says in (("nothing.csv", "nothing.csv does not exist"), ("folder.csv", "is a folder")):
-        refused(sensecf("schema", path, "--label", "stress"), says)
+        refused(call("schema", path, "--label", "stress"), says)
         refused(explain(Path(path), Path("schema.toml"), Path("out")), says)
 
 
@@ -96,26 +97,24 @@ BAD_LABELS = {
 
 @pytest.mark.parametrize(("label", "says"), BAD_LABELS.items(), ids=BAD_LABELS.keys())
 def test_a_label_that_is_none(label: str, says: tuple[str, ...]) -> None:
-    refused(sensecf("schema", TABLE, "--label", label), *says)
+    refused(call("schema", TABLE, "--label", label), *says)
 
 
 def test_a_label_that_is_free_text() -> None:
     people().assign(stress=lambda f: [f"note {i}" for i in f.index]).to_csv("notes.csv", index=False)
-    refused(sensecf("schema", "notes.csv", "--label", "stress"), "120 distinct values", "name another column")
+    refused(call("schema", "notes.csv", "--label", "stress"), "120 distinct values", "name another column")
 
 
 def test_a_group_that_is_none() -> None:
-    refused(sensecf("schema", TABLE, "--label", "stress", "--group", "who"), "no column 'who'", "the columns are")
-    refused(sensecf("schema", TABLE, "--label", "stress", "--group", "stress"), "both the label and the group")
+    refused(call("schema", TABLE, "--label", "stress", "--group", "who"), "no column 'who'", "the columns are")
+    refused(call("schema", TABLE, "--label", "stress", "--group", "stress"), "both the label and the group")
 
 
 def test_a_table_without_a_feature() -> None:
     people()[["stress"]].to_csv("labels.csv", index=False)
     people()[["stress"]].assign(patient_id=range(120), date="2024-01-01").to_csv("ids.csv", index=False)
-    refused(sensecf("schema", "labels.csv", "--label", "stress"), "there is none beside the label", "add columns")
-    refused(
-        sensecf("schema", "ids.csv", "--label", "stress"), "patient_id: an identifier", "date: a date", "add columns"
-    )
+    refused(call("schema", "labels.csv", "--label", "stress"), "there is none beside the label", "add columns")
+    refused(call("schema", "ids.csv", "--label", "stress"), "patient_id: an identifier", "date: a date", "add columns")
 
 
 def test_a_group_that_cannot_be_split() -> None:
@@ -131,7 +130,7 @@ def test_a_group_that_cannot_be_split() -> None:
 
 def test_a_column_that_takes_the_name_of_a_verdict() -> None:
     people().rename(columns={"age": "rank"}).to_csv("rank.csv", index=False)
-    refused(sensecf("schema", "rank.csv", "--label", "stress"), "'rank'", "rename the column")
+    refused(call("schema", "rank.csv", "--label", "stress"), "'rank'", "rename the column")
 
 
 # --- schemas ----------------------------------------------------------------------------------
@@ -277,11 +276,11 @@ def test_an_option_that_no_run_can_have(options: str, says: tuple[str, ...]) -> 
     ],
 )
 def test_a_command_that_lacks_something(arguments: str, says: str) -> None:
-    refused(sensecf(*arguments.split()), says, "--help")
+    refused(call(*arguments.split()), says, "--help")
 
 
 def test_without_a_command_the_help_is_shown() -> None:
-    ended = sensecf()
+    ended = call()
     assert ended.status == 2
     assert "Commands:" in ended.out + ended.err
 
@@ -417,9 +416,26 @@ def test_the_installed_script_refuses_with_one_line() -> None:
     assert ended.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("package", "arguments", "says"),
+    [
+        ("torch", "explain table.csv --schema schema.toml --out out", ("sensecf[tiny]", "--generator search")),
+        ("pyarrow", "schema table.parquet --label stress", ("sensecf[parquet]", "save the table as CSV")),
+    ],
+)
+def test_an_extra_that_is_not_installed_is_named(package: str, arguments: str, says: tuple[str, ...]) -> None:
+    pytest.importorskip("pyarrow")
+    people().to_parquet("table.parquet")
+    code = f"import sys; sys.modules[{package!r}] = None; from sensecf.cli import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *arguments.split()], capture_output=True, text=True, timeout=120
+    )
+    refused(outcome(ended), package, "pip install", *says)
+
+
 def test_help_and_version() -> None:
     for arguments in (["--help"], ["-h"], ["explain", "--help"], ["schema", "-h"], ["demo", "-h"], ["--version"]):
-        ended = sensecf(*arguments)
+        ended = call(*arguments)
         assert ended.status == 0
         assert ended.out.strip()
     assert make_schema(TABLE, Path("again.toml")).exists()

@@ -149,6 +149,11 @@ def test_totals_in_a_chain_pass_a_change_on_to_the_last_whole(order: tuple[int, 
     assert settled.tolist() == [[11, 2, 13, 4, 17, 5, 22]]
 
 
+def test_where_a_whole_is_held_from_above_its_parts_make_room_for_each_other() -> None:
+    codec, _ = compiled(Total(("a", "b"), "c"), Total(("c", "d"), "e"))
+    assert moved(codec, row(1, 2, 3, 4, 7), "abc", a=3) == {"a": 3, "b": 0, "c": 3, "d": 4, "e": 7}
+
+
 def test_a_broken_total_is_mended_by_its_follower() -> None:
     codec, _ = compiled(Total(("a", "b"), "c"))
     assert moved(codec, row(1, 2, 9), "abcde", a=5)["c"] == 7

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 import sensecf
+from checker import value_of
 from command import as_text, explain, judge, make_schema, people
 
 RNG = np.random.default_rng
@@ -272,9 +273,13 @@ def test_every_answer_is_valid_and_breaks_nothing(case: Case, tmp_path: Path) ->
     path.write_text(text, encoding="utf-8")
     ended = explain(table, path, tmp_path / "out", *case.options)
     assert ended.status == 0, ended.err
-    answers = judge(tmp_path / "out")
-    facts = pd.read_csv(tmp_path / "out" / "factuals.csv")
+    answers, facts = judge(tmp_path / "out"), as_text(tmp_path / "out" / "factuals.csv")
     assert answers["query"].nunique() >= case.least * len(facts)
+    rows = sensecf.read_table(table).iloc[facts["query"].astype(int)]
+    for feature in sensecf.FeatureSchema.from_toml(path).features:
+        given = [value_of(feature, cell) for cell in rows[feature.name].astype(str)]
+        kept = [value_of(feature, cell) for cell in facts[feature.name]]
+        assert given == kept, f"{feature.name} is not as it was given"
 
 
 # --- the user's own classifiers ---------------------------------------------------------------

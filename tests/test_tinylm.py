@@ -53,12 +53,15 @@ def test_every_list_that_ends_is_feasible(data: st.DataObject, world: World, see
 
 @cases(50)
 @given(worlds(), seeds)
-def test_a_list_that_ends_changes_something(world: World, seed: int) -> None:
+def test_a_list_that_ends_changes_something_and_names_no_feature_twice(world: World, seed: int) -> None:
     task = world.task()
     query = make_query(task, world.people)
-    _, _, answers = untrained(task, query, seed=seed % 1000)
+    _, vocabulary, answers = untrained(task, query, seed=seed % 1000)
     changed = task.codec.changed(query.rows[:, None], answers.rows).any(axis=2)
     assert changed[answers.ended].all()
+    for tokens in answers.tokens.reshape(-1, answers.tokens.shape[2]):
+        named = vocabulary.feature[tokens[tokens != END]]
+        assert len(set(named.tolist())) == len(named)
 
 
 @cases(60)

@@ -1,0 +1,105 @@
+"""What the documentation says is so: its code runs, its commands are understood, its links and names exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+import sensecf
+from sensecf.cli import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every line of a page that calls `sensecf`, continued lines joined."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"^```(?:console|bash|)\n(.*?)^```", text(page), flags=re.DOTALL | re.MULTILINE):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [(page, line.removeprefix("$ ")) for line in lines if re.match(r"(\$ )?sensecf ", line)]
+    return found
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_the_code_of_a_page_runs_from_top_to_bottom(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "cache"))
+    if "Tiny(task, " in text(page):
+        pytest.importorskip("torch", reason="the page trains the embedded model: extra 'tiny'")
+    blocks = list(re.finditer(r"^```python\n(.*?)^```", text(page), flags=re.DOTALL | re.MULTILINE))
+    assert blocks
+    namespace: dict[str, object] = {}
+    for block in blocks:
+        # Blank lines in front, so that a traceback names the line of the page.
+        above = "\n" * text(page).count("\n", 0, block.start(1))
+        exec(compile(above + block[1], page, "exec"), namespace)
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_the_command_line_understands_every_command_of_a_page(page: str, line: str) -> None:
+    words = shlex.split(line.split(" > ")[0], comments=True)[1:]
+    context, command = click.Context(cli), cli
+    while isinstance(command, click.Group):
+        name, found, words = command.resolve_command(context, words)
+        assert name is not None
+        assert found is not None
+        command, context = found, click.Context(found, info_name=name, parent=context)
+    if "..." not in words and "…" not in words:
+        command.make_context(context.info_name, words, parent=context.parent)  # raises for an unknown option
+
+
+def test_pages_show_the_main_commands() -> None:
+    shown = {tuple(shlex.split(line, comments=True)[1:2]) for _, line in commands()}
+    assert {("schema",), ("explain",), ("sensors",)} <= shown
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_within_the_repository_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", text(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), target
+        if anchor:
+            titles = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            anchors = {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
+            assert anchor in anchors, target
+
+
+def test_every_page_is_listed() -> None:
+    listed = set(re.findall(r"\]\(([^)#]+\.md)\)", text("docs/README.md")))
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"} <= listed
+
+
+def test_the_tree_of_the_readme_is_the_tree_of_the_source() -> None:
+    tree = text("README.md").split("src/sensecf/\n", 1)[1].split("```", 1)[0]
+    named = set(re.findall(r"\b(\w+\.py|\w+/)", tree))
+    source = Path(sensecf.__file__).parent
+    there = {path.name for path in source.glob("*.py")} - {"__init__.py"}
+    there |= {f"{path.name}/" for path in source.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert named == there
+
+
+def test_what_the_readme_measures_is_made_by_a_command() -> None:
+    for page in ("README.md", "docs/results.md"):
+        assert text(page).count("<!-- results -->") == text(page).count("<!-- /results -->") == 1
+        assert "python benchmarks/bars.py" in text(page)
+    assert (ROOT / "benchmarks" / "bars.py").exists()
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert f"version: {sensecf.__version__}\n" in text("CITATION.cff")
+    assert re.search(rf"^## (\[)?{re.escape(sensecf.__version__)}\b", text("CHANGELOG.md"), flags=re.MULTILINE)
