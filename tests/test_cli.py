@@ -426,7 +426,18 @@ def test_the_installed_script_refuses_with_one_line() -> None:
 def test_an_extra_that_is_not_installed_is_named(package: str, arguments: str, says: tuple[str, ...]) -> None:
     pytest.importorskip("pyarrow")
     people().to_parquet("table.parquet")
-    code = f"import sys; sys.modules[{package!r}] = None; from sensecf.cli import main; main()"
+    code = f"""
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == {package!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from sensecf.cli import main
+main()
+"""
     ended = subprocess.run(
         [sys.executable, "-c", code, *arguments.split()], capture_output=True, text=True, timeout=120
     )

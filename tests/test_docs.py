@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -20,6 +21,16 @@ def text(page: str) -> str:
     return (ROOT / page).read_text(encoding="utf-8")
 
 
+def run_blocks(page: str) -> dict[str, Any]:
+    """Run the Python of a page in one namespace, which is returned."""
+    namespace: dict[str, Any] = {}
+    for block in re.finditer(r"^```python\n(.*?)^```", text(page), flags=re.DOTALL | re.MULTILINE):
+        # Blank lines in front, so that a traceback names the line of the page.
+        above = "\n" * text(page).count("\n", 0, block.start(1))
+        exec(compile(above + block[1], page, "exec"), namespace)
+    return namespace
+
+
 def commands() -> list[tuple[str, str]]:
     """Every line of a page that calls `sensecf`, continued lines joined."""
     found = []
@@ -30,21 +41,22 @@ def commands() -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
-def test_the_code_of_a_page_runs_from_top_to_bottom(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "CONTRIBUTING.md"])
+def test_the_code_of_a_page_runs_from_top_to_bottom(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "cache"))
     if "Tiny(task, " in text(page):
         pytest.importorskip("torch", reason="the page trains the embedded model: extra 'tiny'")
-    blocks = list(re.finditer(r"^```python\n(.*?)^```", text(page), flags=re.DOTALL | re.MULTILINE))
-    assert blocks
-    namespace: dict[str, object] = {}
-    for block in blocks:
-        # Blank lines in front, so that a traceback names the line of the page.
-        above = "\n" * text(page).count("\n", 0, block.start(1))
-        exec(compile(above + block[1], page, "exec"), namespace)
+    assert run_blocks(page)
+
+
+def test_the_generator_of_the_contributors_page_is_one(mixed_task: sensecf.Task) -> None:
+    made = run_blocks("CONTRIBUTING.md")["Medians"](mixed_task)
+    predicted = mixed_task.classifier.predict(mixed_task.train[mixed_task.schema.names])
+    people = mixed_task.train[predicted != "low"].head(20)
+    attempts = sensecf.explain(mixed_task, made, people, "low").attempts
+    assert attempts.groupby("generator")["count"].sum().to_dict() == {"medians": 20}
+    assert "good" in set(attempts["verdict"])
 
 
 @pytest.mark.parametrize(("page", "line"), commands())

@@ -451,7 +451,5 @@ def test_at_most_so_many_features_change(tmp_path: Path) -> None:
     frame = people()
     frame.to_csv(tmp_path / "table.csv", index=False)
     schema = make_schema(tmp_path / "table.csv", tmp_path / "schema.toml")
-    for option, budget in (("--max-changes", 1), ("--max-changes", 99)):
-        out = tmp_path / f"out{budget}"
-        assert explain(tmp_path / "table.csv", schema, out, "-n", "3", option, budget).status == 0
-        judge(out, max_changes=budget)
+    assert explain(tmp_path / "table.csv", schema, tmp_path / "out", "-n", "3", "--max-changes", "1").status == 0
+    assert len(judge(tmp_path / "out", max_changes=1)) > 20

@@ -212,13 +212,13 @@ class Block(nn.Module):
         scale = q.shape[-1] ** -0.5
         n, h, answers, t, w = q.shape
         seen = q.shape[3], k.shape[3]
-        to_prompt = (q.reshape(n, h, answers * t, w) @ prompt[0].transpose(-1, -2)).view(n, h, answers, t, -1)
+        p = prompt[0].shape[2]
+        to_prompt = (q.reshape(n, h, answers * t, w) @ prompt[0].transpose(-1, -2)).view(n, h, answers, t, p)
         to_own = q @ k.transpose(-1, -2)
         if t > 1:
             later = torch.ones(seen, dtype=torch.bool).triu(seen[1] - seen[0] + 1)
             to_own = to_own.masked_fill(later, -torch.inf)
         weight = (torch.cat([to_prompt, to_own], -1) * scale).softmax(-1)
-        p = prompt[0].shape[2]
         attended = (weight[..., :p].reshape(n, h, answers * t, p) @ prompt[1]).view(n, h, answers, t, w)
         return self._finish(x, attended + weight[..., p:] @ v), (k, v)
 
@@ -267,6 +267,8 @@ def sample(
     comes to its end is feasible by construction.
     """
     n, d = len(query), len(task.schema)
+    if not n:
+        return Answers(np.empty((0, k, 1), np.intp), np.empty((0, k, d)), np.empty((0, k), bool), None)
     conditions, features = vocabulary.prompt(query, state)
     prompt = model.read(torch.from_numpy(conditions), torch.from_numpy(features), torch.from_numpy(query.movable))
     guard = Guard(vocabulary, task, query)
