@@ -311,6 +311,8 @@ def stopped_by(number: signal.Signals) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # A suite that was itself started in the background hands an ignored SIGINT down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not batches() and process.poll() is None and time.monotonic() < deadline:

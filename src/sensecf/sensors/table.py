@@ -74,7 +74,7 @@ def build(
         zone(timezone)
     report = Report()
     module = importlib.import_module(f"sensecf.sensors.{format}")
-    sources: list[Source] = module.find(Path(root), timezone, folders_are_people, report)
+    sources: list[Source] = module.find(Path(root).absolute(), timezone, folders_are_people, report)
     report.seen["people"] += len(sources)
     rows: list[dict[str, Any]] = []
     wear = wear or Wear()

@@ -66,7 +66,7 @@ def simulate(
     `clinical_data/`. The same arguments give the same bytes, whatever `jobs` is.
     Raises `InputError` for impossible arguments, and when `root` already holds files.
     """
-    root = Path(root)
+    root = Path(root).absolute()  # worker processes that are reused may stand in another folder
     _check(root, people, days, version, movement, start)
     style = Style(version, movement, faults)
     todo = [_Job(number, days, seed, start, style, nested) for number in range(people)]
