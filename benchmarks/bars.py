@@ -171,7 +171,8 @@ def _speed_text(results: dict[str, Any]) -> str:
     shares = "; ".join(f"{k}: {v['value']:.3f} of {v['n']}" for k, v in results["alone"].items())
     fitted = ", ".join(f"{f['rows']:,} x {f['features']} in {f['fit_seconds']:.0f} s" for f in results["fits"])
     return (
-        f"On two shared cores, beside whatever else ran there: the embedded model with XGBoost: fitted to {fitted}; one person answered in "
+        f"The embedded model with XGBoost, on two cores that other jobs shared: fitted to {fitted}; "
+        "one person answered in "
         f"{s['one_person_ms_median']:.0f} ms (median; 95 %: {s['one_person_ms_p95']:.0f} ms), "
         f"{s['answers_per_second']:.0f} answers a second in batch, "
         f"{s['classifier_rows_per_answer']:.0f} classifier rows per answer. Model alone, simulated cohort: {shares}."
