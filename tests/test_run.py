@@ -378,19 +378,20 @@ def test_an_interrupt_at_any_point_leaves_a_run_that_goes_on(
 
 def test_batches_of_another_classifier_are_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """The user may mend the module between the interrupt and the next call."""
-    own = ("--classifier", "own_model:Own")
-    Path("own_model.py").write_text(CLASS)
+    # A name of its own: another test of the same process may have imported a module of a common one.
+    own = ("--classifier", "mended_model:Own")
+    Path("mended_model.py").write_text(CLASS)
     with monkeypatch.context() as patch:
         patch.setattr(sensecf.run, "write_report", interrupt)
         assert explain(TABLE, Path("schema.toml"), Path("out"), *own).status == 130
     assert batches()
-    Path("own_model.py").write_text(CLASS.replace("/ 16_000", "/ 24_000"))
-    monkeypatch.delitem(sys.modules, "own_model")
+    Path("mended_model.py").write_text(CLASS.replace("/ 16_000", "/ 24_000"))
+    monkeypatch.delitem(sys.modules, "mended_model")
     importlib.invalidate_caches()
     shutil.rmtree("__pycache__", ignore_errors=True)
     ended = explain(TABLE, Path("schema.toml"), Path("out"), *own)
     assert ended.status == 0, ended.err
-    assert (judge(Path("out"), "own_model:Own")["steps"] >= 12_000).all()
+    assert (judge(Path("out"), "mended_model:Own")["steps"] >= 12_000).all()
 
 
 def test_a_full_disk_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
