@@ -23,7 +23,8 @@ FLOORS = {
     "counterfactuals": 0,
     # pure functions and fits over tables
     "distances": 1, "plausibility": 1, "neighbours": 1, "statistics": 1, "tables": 1, "names": 1, "targets": 1,
-    "leaks": 1, "findrules": 1, "infer": 1, "classifiers": 1, "storage": 1, "folder": 1, "datasets": 1, "sensors": 1,
+    "leaks": 1, "findrules": 1, "infer": 1, "classifiers": 1, "storage": 1, "folder": 1,
+    "prepare": 1, "datasets": 1, "sensors": 1,
     # asking and judging
     "verify": 2, "polish": 2, "select": 2, "tinylm": 2, "prompts": 2, "llm": 2,
     # methods
@@ -32,7 +33,7 @@ FLOORS = {
     "figures": 4, "report_tables": 4, "report": 4, "run": 4, "scarcity": 4, "augment": 4, "study": 4, "privacy": 4,
     "engine": 4, "testing": 4,
     # edges
-    "cli": 5, "web": 5, "sensors.commands": 5,
+    "cli": 5, "commands": 5, "web": 5,
 }  # fmt: skip
 
 #: Who may import PyTorch, and who is loaded on the way.

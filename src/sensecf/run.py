@@ -20,28 +20,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sensecf import __version__, metrics, storage
-from sensecf.classifiers import check_answers, fit_classifier, one_line, resolve_object
-from sensecf.codec import Codec
+from sensecf import __version__, generators, metrics, storage
+from sensecf.classifiers import check_answers, fit_classifier
 from sensecf.counterfactuals import Counterfactuals
-from sensecf.datasets.splits import split
-from sensecf.errors import InputError, MissingExtraError
+from sensecf.errors import InputError
 from sensecf.explainer import explain
 from sensecf.files import write_json
 from sensecf.folder import FILES, UNFINISHED, claimed, remove
-from sensecf.generators import Generator
-from sensecf.generators.nearest import Nearest
 from sensecf.generators.search import THOROUGH, Search
+from sensecf.prepare import prepare
 from sensecf.query import Query, make_query, out_of_range
 from sensecf.report import write_report
-from sensecf.schema import FeatureSchema, Value
+from sensecf.schema import FeatureSchema
 from sensecf.statistics import wilson
-from sensecf.tables import check_label, check_values
 from sensecf.task import Task
 from sensecf.verify import verify
 
-#: Share of the rows (or people) that are held out where no queries are given.
-TEST_SHARE = 0.3
 #: The lead over the other classes that `--robust` demands: p >= 0.6 with two classes.
 ROBUST_MARGIN = 0.2
 #: At most so many queries show what the model does alone.
@@ -91,8 +85,8 @@ def run(
     if target is None:
         raise InputError(f"name a target class (--target); the classes are {list(schema.classes)}")
     goal = schema.find_class(target)
-    generator_class = find_generator(request.generator)
-    frame, train, held_out = _rows(frame, schema, queries, request.seed)
+    generators.find(request.generator)
+    frame, train, held_out = prepare(frame, schema, queries, request.seed)
     if goal not in train[schema.label].tolist():
         raise InputError(f"class {goal!r} has no row to learn from; name another --target or add rows of that class")
     asked = {
@@ -123,7 +117,14 @@ def run(
                 f"nobody to ask about: the classifier puts every held-out row in {goal!r} already; name --queries"
             )
 
-        generator = _build(generator_class, task, request, say)
+        generator = generators.build(
+            request.generator,
+            task,
+            request.seed,
+            plausibility=request.plausibility,
+            cache=cache_folder(),
+            progress=say,
+        )
         fallback = Search(task, request.seed, effort=THOROUGH, plausibility=request.plausibility)
         ready = time.perf_counter()
         rows_before = task.rows_judged
@@ -167,99 +168,12 @@ def run(
         return answers, summary, facts
 
 
-def find_generator(name: str) -> Any:
-    """The class behind a generator's name, or `module:Class`. Raises `InputError`."""
-    if ":" in name:
-        return load_generator(name)
-    if name == "tiny":
-        try:
-            from sensecf.generators.tiny import Tiny
-        except ImportError as error:
-            raise MissingExtraError(
-                f"the embedded model needs {error.name}: pip install 'sensecf[tiny]' "
-                "(PyTorch's CPU build is enough), or choose --generator search"
-            ) from error
-        return Tiny
-    known = {"search": Search, "nearest": Nearest}
-    if name not in known:
-        raise InputError(f"generator {name!r} is unknown; use tiny, search, nearest or module:Class")
-    return known[name]
-
-
-def load_generator(spec: str) -> Any:
-    """The class that `module:Class` names; `Class(task, seed)` must have `propose(query, rng)`."""
-    found = resolve_object(spec)
-    if not callable(getattr(found, "propose", None)):
-        raise InputError(f"{spec} has no method propose(query, rng); see sensecf.generators.Generator")
-    return found
-
-
-def _build(generator_class: Any, task: Task, request: Request, say: Progress) -> Generator:
-    if generator_class.__module__ == "sensecf.generators.tiny":
-        return generator_class(
-            task, request.seed, plausibility=request.plausibility, cache=cache_folder(), progress=say
-        )
-    if generator_class is Search:
-        return Search(task, request.seed, plausibility=request.plausibility)
-    try:
-        return generator_class(task, request.seed)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"{request.generator} cannot be built as {generator_class.__name__}(task, seed): {one_line(error)}"
-        ) from error
-
-
 def cache_folder() -> Path:
     """Where trained models are kept: `SENSECF_CACHE`, else `sensecf` in the user's cache folder."""
     own = os.environ.get("SENSECF_CACHE")
     if own:
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sensecf"
-
-
-def _rows(
-    frame: pd.DataFrame, schema: FeatureSchema, queries: pd.DataFrame | None, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The labelled rows in the schema's columns, those to train on, and those to ask about."""
-    absent = [n for n in [*schema.names, schema.label, schema.group] if n is not None and n not in frame.columns]
-    if absent:
-        raise InputError(f"the table has no column {absent[0]!r}, which the schema names; mend the schema or the table")
-    columns = [*schema.names, schema.label, *([schema.group] if schema.group else [])]
-    frame, _ = check_label(frame[columns], schema.label)
-    frame = frame.copy()
-    frame[schema.label] = _classes(frame[schema.label], schema)
-    check_values(frame, [f.name for f in schema.features if f.numeric])
-    if queries is None:
-        train, test = split(frame, schema, TEST_SHARE, seed)
-        return frame, train, test
-    missing = [n for n in schema.names if n not in queries.columns]
-    if missing:
-        raise InputError(f"the queries have no column {missing[0]!r}, which the schema lists ({len(missing)} absent)")
-    if queries.empty:
-        raise InputError("the queries have no rows")
-    codec = Codec(schema)
-    outside = out_of_range(codec, codec.encode(queries), queries)
-    if outside:
-        raise InputError(f"the queries, {next(iter(outside.values()))} ({len(outside)} rows in all)")
-    kept = [*schema.names, *([schema.group] if schema.group in queries.columns else [])]
-    return frame, frame, queries[kept]
-
-
-def _classes(labels: pd.Series[Any], schema: FeatureSchema) -> list[Value]:
-    """The schema's class of every label. Raises `InputError` naming the row of one that is none."""
-    found: dict[Any, Value] = {}
-    for value in labels.unique().tolist():
-        try:
-            found[value] = schema.find_class(value)
-        except InputError:
-            row = labels.index[labels.tolist().index(value)]
-            raise InputError(
-                f"label {schema.label!r}, row {row}: {value!r} is none of the schema's classes "
-                f"{list(schema.classes)}; mend the row or add the class to the schema"
-            ) from None
-    return [found[value] for value in labels.tolist()]
 
 
 def _check(request: Request, schema: FeatureSchema) -> None:

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from export_files import clarity
 
 from sensecf.cli import cli
+from sensecf.commands.sensors import sensors
 from sensecf.errors import InputError
-from sensecf.sensors.commands import sensors
 
 
 def run(*arguments: object) -> Result:

@@ -1,4 +1,4 @@
-"""`sensecf sensors …`: the command line of this package."""
+"""`sensecf sensors …`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from pathlib import Path
 
 import click
 
-from sensecf.files import replacing, write_json
-from sensecf.sensors.simulator import simulate
-from sensecf.sensors.table import FORMATS, STRESS_BANDS, build
-
 
 @click.group(name="sensors")
 def sensors() -> None:
@@ -21,11 +17,15 @@ def sensors() -> None:
 
 @sensors.command(name="build")
 @click.argument("root", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="What the files are.")
+@click.option(
+    "--format", "form", required=True,
+    help="What the files are: aireadi, apple, dexcom, fitbit, garmin, libre, lifesnaps or oura.",
+)  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The table: .csv or .parquet.")
 @click.option(
-    "--stress-threshold", type=float, default=STRESS_BANDS["low"], show_default=True,
-    help="A day is 'high' when its mean valid stress score reaches this; Garmin's bands begin at 26, 51 and 76.",
+    "--stress-threshold", type=float,
+    help="A day is 'high' when its mean valid stress score reaches this; Garmin's bands begin at 26 (default), 51 "
+    "and 76.",
 )  # fmt: skip
 @click.option("--keep-stress-mean", is_flag=True, help="Keep the score that the label is computed from.")
 @click.option("--without-heart-rate", is_flag=True, help="Leave out heart rate: the stress score is computed from it.")
@@ -36,7 +36,7 @@ def build_command(
     root: Path,
     form: str,
     out: Path,
-    stress_threshold: float,
+    stress_threshold: float | None,
     keep_stress_mean: bool,
     without_heart_rate: bool,
     timezone: str | None,
@@ -48,9 +48,13 @@ def build_command(
     What was read and what was left out is printed, and written beside the table as OUT.report.json;
     OUT.card.json says where the data came from and what may be done with them.
     """
+    from sensecf.files import replacing, write_json
+    from sensecf.sensors.table import STRESS_BANDS, build
+
+    threshold = STRESS_BANDS["low"] if stress_threshold is None else stress_threshold
     with _bar("people") as progress:
         built = build(
-            root, form, stress_threshold=stress_threshold, keep_stress_mean=keep_stress_mean,
+            root, form, stress_threshold=threshold, keep_stress_mean=keep_stress_mean,
             heart_rate=not without_heart_rate, timezone=timezone, folders_are_people=folders_are_people,
             jobs=jobs, progress=progress,
         )  # fmt: skip
@@ -93,6 +97,8 @@ def simulate_command(
     jobs: int | None,
 ) -> None:
     """Write an AI-READI-shaped tree of simulated people, with the causal graph they follow."""
+    from sensecf.sensors.simulator import simulate
+
     with _bar("people") as progress:
         simulate(
             out, people, days, seed, version=version, nested=nested, movement=movement, faults=not no_faults,

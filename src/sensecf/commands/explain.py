@@ -1,0 +1,82 @@
+"""`sensecf explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sensecf.commands.shared import CLASSIFIERS, GENERATORS, arguments, progress_bars, show, split_names
+from sensecf.errors import InputError
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option(
+    "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
+@click.option("--generator", default="tiny", show_default=True, help=GENERATORS)
+@click.option("--target", help="Class to reach (default: the schema's).")
+@click.option(
+    "--queries", type=click.Path(path_type=Path), help="Table of rows to ask about; then all of TABLE trains."
+)
+@click.option("--limit", type=int, help="Ask about the first N held-out rows only.")
+@click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
+@click.option("--lock", default="", help='Features that must stay: a,b,"c, d".')
+@click.option("--max-changes", type=int, help="At most so many features change.")
+@click.option("--robust", is_flag=True, help="Demand a margin: p >= 0.6 with two classes.")
+@click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
+def explain(
+    table: Path,
+    schema_path: Path,
+    out: Path,
+    classifier: str,
+    generator: str,
+    target: str | None,
+    queries: Path | None,
+    limit: int | None,
+    count: int,
+    lock: str,
+    max_changes: int | None,
+    robust: bool,
+    plausibility: float,
+    seed: int,
+    overwrite: bool,
+) -> None:
+    """Verified counterfactuals for the rows of TABLE, written to a folder with a report.
+
+    Without --queries, 30 % of the rows are held out (by person where the schema names a group) and
+    those not in the target class are asked about. An interrupted run goes on when called again.
+    """
+    from sensecf.folder import belongs
+    from sensecf.run import ROBUST_MARGIN, Request, run
+    from sensecf.schema import FeatureSchema
+    from sensecf.tables import read_table
+
+    request = Request(
+        classifier=classifier,
+        generator=generator,
+        target=target,
+        limit=limit,
+        n=count,
+        lock=split_names(lock),
+        max_changes=max_changes,
+        margin=ROBUST_MARGIN if robust else 0.0,
+        plausibility=plausibility,
+        seed=seed,
+    )
+    for path in (table, schema_path, queries):
+        if path is not None and belongs(path, out):
+            raise InputError(f"{path} is a file that the run writes itself; move it out of {out}")
+    found = FeatureSchema.from_toml(schema_path)
+    frame = read_table(table)
+    asked = None if queries is None else read_table(queries)
+    with progress_bars() as progress:
+        answers, summary, facts = run(
+            frame, found, out, request, queries=asked, overwrite=overwrite, arguments=arguments(), progress=progress
+        )
+    show(answers, summary, facts, out)

@@ -1,0 +1,122 @@
+"""What the commands share: words, progress bars, tables on the terminal."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sensecf.counterfactuals import Counterfactuals
+    from sensecf.run import Progress
+
+CLASSIFIERS = "xgboost, random-forest, svm, mlp, logistic or module:object"
+GENERATORS = "tiny, search, nearest or module:Class"
+
+#: What stands wherever plans are read.
+CAUTION = (
+    "A counterfactual changes a classifier's answer: an association, not a proven effect. "
+    "Whether it changes a person's health is not known."
+)
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Names separated by commas; one that holds a comma stands in double quotes."""
+    fields = next(csv.reader([text], skipinitialspace=True), [])
+    return tuple(name.strip() for name in fields if name.strip())
+
+
+def arguments() -> dict[str, Any]:
+    """The options as given, for `run.json`."""
+    context = click.get_current_context()
+    return {key: str(value) if isinstance(value, Path) else value for key, value in context.params.items()}
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """A progress bar per phase on a terminal, a line per phase elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    names = {
+        "classifier": "Fitting the classifier",
+        "search": "Searching for pairs to learn from",
+        "pairs": "Training on pairs",
+        "verdicts": "Training on verdicts",
+        "answers": "Answering",
+        "measuring": "Measuring and writing",
+    }
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<34}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=False, disable=not console.is_terminal) as bar:
+        begun: dict[str, Any] = {}
+
+        def progress(phase: str, share: float) -> None:
+            if phase not in begun:
+                begun[phase] = bar.add_task(names.get(phase, phase), total=1.0)
+                if not console.is_terminal:
+                    click.echo(names.get(phase, phase))
+            bar.update(begun[phase], completed=share)
+
+        yield progress
+
+
+def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any], out: Path) -> None:
+    """The first plans and the summary, as tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    plans = answers.plans()
+    shown = Table(
+        title=_plain(f"Plans towards {facts['target']!r} (the first {min(len(plans), 12)} of {len(plans)})"),
+        title_justify="left",
+    )
+    for column, options in (
+        ("query", {"justify": "right"}),
+        ("plan", {"overflow": "fold"}),
+        ("p", {"justify": "right"}),
+        ("like the data", {}),
+    ):
+        shown.add_column(column, **options)  # type: ignore[arg-type]
+    for row in plans.head(12).itertuples():
+        shown.add_row(_plain(row.query), _plain(row.plan), f"{row.probability:.2f}", "yes" if row.plausible else "no")
+    console.print(shown)
+
+    table = Table(title="Summary", title_justify="left")
+    for column in ("measure", "value", "95 % interval", "of", "better"):
+        table.add_column(column)
+    for name in ("validity", "coverage", "feasible", "plausible", "n_changed", "mad_l1", "margin"):
+        if name in summary.index:
+            m = summary.loc[name]
+            interval = f"{m['low']:.3f} to {m['high']:.3f}" if m["low"] == m["low"] else "–"
+            value = f"{m['value']:.3f}" if m["defined"] else "not defined"
+            table.add_row(name, value, interval, f"{m['n']:,} {m['over']}", str(m["direction"]))
+    for name, share in facts.get("model_alone", {}).items():
+        if share["n"]:
+            table.add_row(
+                f"model alone: {name}", f"{share['value']:.3f}", f"{share['low']:.3f} to {share['high']:.3f}",
+                f"{share['n']:,} requests", "higher",
+            )  # fmt: skip
+    console.print(table)
+    rows = facts["classifier_rows"]["answers"] / max(facts["queries_asked"], 1)
+    console.print(f"The classifier was asked about {rows:,.0f} rows per answer.", highlight=False)
+    reasons = answers.abstentions["reason"].value_counts().head(3)
+    for reason, number in reasons.items():
+        console.print(_plain(f"No answer for {number}: {reason}"))
+    console.print(_plain(f"Report: {out / 'report.html'}"), soft_wrap=True)
+    console.print(CAUTION, style="italic", highlight=False)
+
+
+def _plain(value: Any) -> Any:
+    """A cell of a table as text that is printed as it stands: no markup, no control characters."""
+    from rich.text import Text
+
+    return Text("".join(c if c.isprintable() else "�" for c in str(value)))

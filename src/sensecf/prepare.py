@@ -1,0 +1,65 @@
+"""A table made ready: checked against the schema, and split into rows to learn from and rows to ask about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from sensecf.codec import Codec
+from sensecf.datasets.splits import split
+from sensecf.errors import InputError
+from sensecf.query import out_of_range
+from sensecf.schema import FeatureSchema, Value
+from sensecf.tables import check_label, check_values
+
+#: Share of the rows (or people) that are held out where no queries are given.
+TEST_SHARE = 0.3
+
+
+def prepare(
+    frame: pd.DataFrame, schema: FeatureSchema, queries: pd.DataFrame | None, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The labelled rows in the schema's columns, those to train on, and those to ask about.
+
+    Without `queries`, 30 % of the rows (of the people where the schema names a group) are held out
+    and asked about; with `queries`, every row may train.
+    Raises `InputError` naming the column, row and value of what cannot be used.
+    """
+    absent = [n for n in [*schema.names, schema.label, schema.group] if n is not None and n not in frame.columns]
+    if absent:
+        raise InputError(f"the table has no column {absent[0]!r}, which the schema names; mend the schema or the table")
+    columns = [*schema.names, schema.label, *([schema.group] if schema.group else [])]
+    frame, _ = check_label(frame[columns], schema.label)
+    frame = frame.copy()
+    frame[schema.label] = _classes(frame[schema.label], schema)
+    check_values(frame, [f.name for f in schema.features if f.numeric])
+    if queries is None:
+        train, test = split(frame, schema, TEST_SHARE, seed)
+        return frame, train, test
+    missing = [n for n in schema.names if n not in queries.columns]
+    if missing:
+        raise InputError(f"the queries have no column {missing[0]!r}, which the schema lists ({len(missing)} absent)")
+    if queries.empty:
+        raise InputError("the queries have no rows")
+    codec = Codec(schema)
+    outside = out_of_range(codec, codec.encode(queries), queries)
+    if outside:
+        raise InputError(f"the queries, {next(iter(outside.values()))} ({len(outside)} rows in all)")
+    kept = [*schema.names, *([schema.group] if schema.group in queries.columns else [])]
+    return frame, frame, queries[kept]
+
+
+def _classes(labels: pd.Series[Any], schema: FeatureSchema) -> list[Value]:
+    """The schema's class of every label. Raises `InputError` naming the row of one that is none."""
+    found: dict[Any, Value] = {}
+    for value in labels.unique().tolist():
+        try:
+            found[value] = schema.find_class(value)
+        except InputError:
+            row = labels.index[labels.tolist().index(value)]
+            raise InputError(
+                f"label {schema.label!r}, row {row}: {value!r} is none of the schema's classes "
+                f"{list(schema.classes)}; mend the row or add the class to the schema"
+            ) from None
+    return [found[value] for value in labels.tolist()]
