@@ -23,8 +23,11 @@ NEIGHBOURS, REPAIRS = 8, 6
 STRANGEST = 24
 #: From so many edits on, several are undone at once.
 MANY = 4
-#: How far an edit is taken back in one trial: all of it, 7/8 of it, ... (levels: all of it).
-FRACTIONS = np.arange(8) / 8
+#: What is left of an edit in one trial: nothing, a quarter of it, ... (levels: nothing). The rounds repeat
+#: them, so what an edit has too much ends below the last gap, 2 % of it.
+FRACTIONS = np.array([0.0, 0.25, 0.5, 0.7, 0.85, 0.93, 0.98])
+#: Exchanges tried per row and round, and the values among which one is made stronger.
+EXCHANGES, STRONGER = 16, 6
 
 
 def polish(
@@ -38,8 +41,9 @@ def polish(
 ) -> Floats:
     """Cheaper rows in place of valid ones, shape (m, d).
 
-    Each round tries, for every row, to take back every single edit (in whole or in eighths) and, for
-    rows unlike the data, to take over single values of the nearest real people of the target class.
+    Each round tries, for every row, to take back every single edit (in whole or in part); for the
+    cheapest row of each query, to undo one edit and make another stronger; and, for rows unlike the
+    data, to take over single values of the nearest real people of the target class.
     All trials are judged in one call; per row the valid, feasible one that is cheapest by
     `verify.cost` stays. It ends when no row got cheaper. Rows must be valid to begin with;
     `price` (m,) is their `verify.cost` where it is known.
@@ -52,6 +56,15 @@ def polish(
             break
         at, trials = _less(task, query, owner[active], rows[active])
         at, trials, new = _priced(task, query, owner, active[at], trials, price, plausibility)
+        # Dear moves are for the best row of each query.
+        leading = active[_cheapest(owner[active], price[active], 1)]
+        swap_at, swaps = _exchange(task, query, owner[leading], rows[leading])
+        swap_at, swaps, swap_new = _priced(task, query, owner, leading[swap_at], swaps, price, plausibility, EXCHANGES)
+        at, trials, new = (
+            np.concatenate([at, swap_at]),
+            np.concatenate([trials, swaps]),
+            np.concatenate([new, swap_new]),
+        )
         if plausibility > 0:
             score = task.once(Plausibility).score(rows[active], query.target[owner[active]])
             strange = active[score < COMFORT]
@@ -71,13 +84,23 @@ def polish(
 
 
 def _priced(
-    task: Task, query: Query, owner: Ints, at: Ints, trials: Floats, price: Floats, plausibility: float
+    task: Task,
+    query: Query,
+    owner: Ints,
+    at: Ints,
+    trials: Floats,
+    price: Floats,
+    plausibility: float,
+    most: int | None = None,
 ) -> tuple[Ints, Floats, Floats]:
-    """The feasible trials that are cheaper than the row they come from, with their prices."""
+    """The feasible trials that are cheaper than the row they come from, with their prices; `most` per row."""
     fine = feasible(task.codec, query, owner[at], trials)
     at, trials = at[fine], trials[fine]
     # The price of plausibility is never negative: what is dearer without it needs no LOF.
-    hopeful = cost(task, query, owner[at], trials, 0.0) < price[at] - 1e-9
+    least = cost(task, query, owner[at], trials, 0.0)
+    hopeful = np.flatnonzero(least < price[at] - 1e-9)
+    if most is not None:
+        hopeful = hopeful[_evenly(at[hopeful], least[hopeful], most)]
     at, trials = at[hopeful], trials[hopeful]
     new = cost(task, query, owner[at], trials, plausibility)
     better = new < price[at] - 1e-9
@@ -90,6 +113,41 @@ def _cheapest(at: Ints, price: Floats, count: int) -> Ints:
     place = np.arange(len(at)) - np.searchsorted(at[order], at[order])
     chosen: Ints = order[place < count]
     return chosen
+
+
+def _evenly(at: Ints, price: Floats, count: int) -> Ints:
+    """Positions of at most `count` entries of each value of `at`, evenly spread from the cheapest to the dearest."""
+    order = np.lexsort((price, at))
+    _, start, size = np.unique(at[order], return_index=True, return_counts=True)
+    place = np.arange(len(at)) - np.repeat(start, size)
+    total = np.repeat(size, size)
+    chosen: Ints = order[(place * count) // total != ((place - 1) * count) // total]
+    return chosen
+
+
+def _exchange(task: Task, query: Query, owner: Ints, rows: Floats) -> tuple[Ints, Floats]:
+    """Every row with one edit undone and another made stronger to make up for it: (position, row)."""
+    codec = task.codec
+    base = query.rows[owner]
+    at, trials = [], []
+    for mask, follow in by_pattern(task, query, owner):
+        b, r, q = base[mask], rows[mask], owner[mask]
+        edits = codec.changed(b, r) & follow.editable
+        i, gone, kept = np.nonzero(edits[:, :, None] & edits[:, None, :] & ~np.eye(edits.shape[1], dtype=bool))
+        low, high = codec.rules.intervals(r, query.low[q], query.high[q], follow)
+        end = np.where(r > b, high, low)
+        share = np.tile((np.arange(STRONGER) + 1) / STRONGER, len(i))
+        i, gone, kept = (np.repeat(v, STRONGER) for v in (i, gone, kept))
+        levels = ~codec.numeric[kept]
+        i, gone, kept, share = (v[~levels] for v in (i, gone, kept, share))
+        trial = r[i]
+        trial[np.arange(len(i)), gone] = b[i, gone]
+        # Small steps first: what is far from the data is rarely wanted.
+        value = r[i, kept] + share**2 * (end[i, kept] - r[i, kept])
+        trial[np.arange(len(i)), kept] = codec.snap_column(value, kept)
+        at.append(mask[i])
+        trials.append(codec.rules.settle(b[i], trial, follow, codec.step))
+    return np.concatenate(at), np.concatenate(trials)
 
 
 def _more(task: Task, query: Query, owner: Ints, rows: Floats) -> tuple[Ints, Floats]:

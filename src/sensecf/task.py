@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -20,6 +21,10 @@ Fitted = TypeVar("Fitted")
 
 #: Two class probabilities closer than this are a tie, and a tie is not valid.
 TIE = 1e-6
+
+
+#: One caller at a time: a classifier of the user's own need not be safe to ask from several threads.
+_ASKING = threading.RLock()
 
 
 class Classifier(Protocol):
@@ -142,9 +147,10 @@ class Task:
         if len(rows) == 0:
             return Judgement(np.empty(0, np.intp), np.empty((0, len(self.classes))), np.empty(0, bool))
         frame = self.frame(rows)
-        self.rows_judged += len(rows)
-        proba = np.asarray(self.classifier.predict_proba(frame), dtype=float)
-        told = self.classifier.predict(frame) if final or not self._argmax else None
+        with _ASKING:
+            self.rows_judged += len(rows)
+            proba = np.asarray(self.classifier.predict_proba(frame), dtype=float)
+            told = self.classifier.predict(frame) if final or not self._argmax else None
         if proba.shape != (len(rows), len(self.classes)):
             raise InputError(f"predict_proba gave shape {proba.shape}, not {(len(rows), len(self.classes))}")
         predicted = proba.argmax(axis=1) if told is None else self._positions(told)

@@ -39,7 +39,10 @@ EXTRAS = {"tiny": "tiny"}
 
 
 class Generator(Protocol):
-    """Proposes candidates for a batch of queries. `name` is what the tables call it."""
+    """Proposes candidates for a batch of queries. `name` is what the tables call it.
+
+    One with an attribute `concurrent = True` may be asked from several threads at once.
+    """
 
     name: str
 

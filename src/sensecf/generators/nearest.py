@@ -26,6 +26,7 @@ class Nearest:
     """
 
     name = "nearest"
+    concurrent = True
 
     def __init__(self, task: Task, seed: int = 0, *, neighbours: int = 8) -> None:
         self.task = task

@@ -49,6 +49,7 @@ class Search:
     """
 
     name = "search"
+    concurrent = True
 
     def __init__(self, task: Task, seed: int = 0, *, effort: Effort = Effort(), plausibility: float = 1.0) -> None:
         self.task = task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -31,7 +32,7 @@ from sensecf.verify import cost
 #: Queries sampled together, which bounds memory.
 SAMPLED = 384
 #: Budgets under which each query is asked; the last is no limit.
-BUDGETS = np.array([2, 4, np.iinfo(np.intp).max])
+BUDGETS = np.array([1, 2, 4, np.iinfo(np.intp).max])
 #: The lead the model is asked for when it answers unchecked.
 ALONE = 0.2
 
@@ -71,6 +72,7 @@ class Tiny:
     """
 
     name = "tiny"
+    concurrent = True
 
     def __init__(
         self,
@@ -136,7 +138,7 @@ class Tiny:
     def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
         """`recipe.samples` edit lists per query, duplicates dropped; feasible by construction.
 
-        A third each is asked for at most 2 changes, at most 4, and what the query allows: the
+        A quarter each is asked for at most 1, 2 and 4 changes, and what the query allows: the
         model knows short answers that it would rarely give when it may be long.
         """
         recipe = self.recipe
@@ -315,15 +317,25 @@ class Tiny:
         optimiser.step()
 
 
+#: Threads inside `single_thread`, and how many PyTorch used before the first of them came.
+_inside, _before, _counting = 0, 1, threading.Lock()
+
+
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """PyTorch on one thread inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """PyTorch on one thread inside the block, in whatever thread it runs."""
+    global _inside, _before
+    with _counting:
+        if not _inside:
+            _before = torch.get_num_threads()
+        _inside += 1
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _counting:
+            _inside -= 1
+            torch.set_num_threads(_before)
 
 
 def fingerprint(task: Task, seed: int, recipe: Recipe, plausibility: float) -> str:
