@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checker import problems
-from handmade import BASE, hand_task
+from handmade import BASE, SCHEMA, TRAIN, Stub, hand_task
 from sensecf.generators.nearest import walk
 from sensecf.polish import polish
 from sensecf.query import make_query
@@ -38,6 +38,20 @@ def test_what_is_more_than_needed_is_shrunk_to_the_step() -> None:
 def test_of_two_ways_the_cheaper_one_stays() -> None:
     # 30 minutes of deep sleep are three MAD, 4000 steps two.
     assert polished({"steps": 8000, "deep": 60.0}) == BASE | {"steps": 8000}
+
+
+def test_two_edits_that_need_each_other_become_one_where_that_is_cheaper() -> None:
+    """3200 steps or 20 minutes of deep sleep go as far as each other, and the steps cost 1.6 MAD, the sleep 2."""
+
+    def chance(X: pd.DataFrame) -> np.ndarray:
+        return np.where((X["steps"] - 4000) / 3200 + (X["deep"] - 30) / 20 >= 1, 0.9, 0.2)
+
+    task = Task(SCHEMA, TRAIN, Stub(chance))
+    query = make_query(task, pd.DataFrame([BASE]))
+    both = task.codec.encode(pd.DataFrame([BASE | {"steps": 5600, "deep": 40.0}]))
+    assert task.valid(task.judge(both), query.target, query.margin).all()
+    rows = polish(task, query, np.array([0]), both, plausibility=0)
+    assert dict(task.codec.decode(rows).iloc[0]) == BASE | {"steps": 7200}
 
 
 def test_the_margin_asked_for_is_kept() -> None:
