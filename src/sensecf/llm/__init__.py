@@ -1,0 +1,82 @@
+"""Language models behind one small protocol.
+
+Every backend is one file of this folder and one class with an attribute ``name`` and a method ``complete``.
+Failures of a single request are completions with a ``reason``, so that nothing asked is ever missing from a table;
+only a wrong configuration raises. `connect` turns one string into a backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+Prompt = tuple[Message, ...]
+"""A conversation so far; its last message is what the model answers."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One answer of a model, or the reason why there is none.
+
+    Attributes:
+        text: what the model wrote; it may be partial where ``reason`` is not empty.
+        reason: why the text cannot be used: "refused", "cut off at the token limit",
+            "HTTP 500 after 5 tries", ...; empty if the answer is fine.
+        tokens_in: tokens of the prompt that this answer is charged for, as the backend counted them.
+        tokens_out: tokens written.
+        seconds: time from the first try to the answer; 0 for an answer from the ledger.
+        cached: whether the answer came from a ledger or a recorded run and cost nothing now.
+    """
+
+    text: str
+    reason: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+    cached: bool = False
+
+
+@runtime_checkable
+class LLM(Protocol):
+    """A language model that answers whole batches."""
+
+    name: str
+    """The name for tables: the preset's or the model's."""
+
+    def complete(
+        self,
+        prompts: Sequence[Prompt],
+        n: int = 1,
+        *,
+        json_schemas: Sequence[dict[str, Any]] | None = None,
+        temperature: float = 0.0,
+        seed: int = 0,
+        max_tokens: int = 512,
+    ) -> list[list[Completion]]:
+        """Answer every prompt ``n`` times.
+
+        Args:
+            prompts: the conversations, one per request.
+            n: completions per prompt; at least 1.
+            json_schemas: one JSON Schema per prompt that its answers have to follow; None for free text.
+            temperature: 0 for the most likely answer, higher for more variety.
+            seed: same seed, same prompts, same answers, as far as the model allows it.
+            max_tokens: longest answer, in tokens of the model.
+
+        Returns:
+            One inner list of exactly ``n`` completions per prompt, in the order of the prompts.
+
+        Raises:
+            InputError: the configuration cannot work (unknown or retired model, no key, refused host, spend cap 0).
+        """
+        ...

@@ -1,0 +1,110 @@
+"""One string becomes a model."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from sensecf.errors import InputError, MissingExtraError
+from sensecf.llm.asking import Backend
+from sensecf.llm.client import Client, Progress
+from sensecf.llm.ledger import Ledger
+from sensecf.llm.presets import key_in_environment, preset, presets
+from sensecf.llm.spend import Budget, Prices
+
+#: The environment variable with the key for an address that no preset describes.
+KEY = "SENSECF_LLM_KEY"
+
+
+def connect(
+    spec: str,
+    *,
+    ledger: Ledger | str | Path | None = None,
+    prices: Prices | None = None,
+    cap_money: float | None = None,
+    cap_tokens: int | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Client:
+    """The model that a string names, with its ledger and budget; nothing is asked yet.
+
+    Args:
+        spec: a preset (`gpt-4o`), the preset of a file (`models.toml#NAME`), an address
+            (`http://localhost:8000/v1#MODEL`), a folder of a model (`models/llama`, run in this process;
+            `transformers:NAME` for a preset
+            or a model in the cache of Hugging Face), `replay:FILE` for a recorded
+            run, `batch:FILE#MODEL` for requests as a file.
+        ledger: a file that keeps every answer, or one that is open; without it answers live in memory.
+        prices: per million tokens; by default those of the preset.
+        cap_money, cap_tokens: where to stop, over all runs on the ledger.
+        progress: told how far a batch is.
+        settings: options of the backend: for servers those of `OpenAICompatible`, for folders of `Local`.
+
+    Raises:
+        InputError: an unknown name, a missing key, an address or setting that cannot be used.
+        MissingExtraError: the backend needs packages that are absent.
+    """
+    known = None
+    if spec.startswith("replay:"):
+        backend = _replay(spec.removeprefix("replay:"), settings)
+    elif spec.startswith("batch:"):
+        backend = _batch(spec.removeprefix("batch:"), settings)
+    elif spec.startswith("transformers:"):
+        name = spec.removeprefix("transformers:")
+        backend = _local(presets()[name].model if name in presets() else name, settings)
+    elif spec.startswith(("http://", "https://")):
+        url, _, model = spec.partition("#")
+        backend = _server(url, model, {"key": key_in_environment(KEY), **settings})
+    elif Path(spec).is_dir():
+        backend = _local(spec, settings)
+    else:
+        file, mark, name = spec.rpartition("#")
+        known = preset(name, file) if mark else preset(spec)
+        key = None if known.key_env is None else key_in_environment(known.key_env)
+        if known.key_env is not None and key is None:
+            raise InputError(f"{known.name} needs a key: set the environment variable {known.key_env}")
+        given = {"name": known.name, "note": known.note, **settings, "key": key}
+        backend = _server(known.base_url, known.model, given)
+    budget = Budget(prices or (known.prices if known else None), cap_money, cap_tokens)
+    opened = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
+    return Client(backend, ledger=opened, budget=budget, progress=progress)
+
+
+def _server(url: str, model: str, settings: dict[str, Any]) -> Backend:
+    try:
+        from sensecf.llm.openai_compatible import OpenAICompatible
+    except ImportError as error:
+        raise MissingExtraError(f"asking a server needs {error.name}: pip install 'sensecf[llm]'") from error
+    return OpenAICompatible(url, model, **_fitting(OpenAICompatible, settings))
+
+
+def _local(folder: str, settings: dict[str, Any]) -> Backend:
+    try:
+        from sensecf.llm.local import Local
+    except ImportError as error:
+        raise MissingExtraError(f"a model in this process needs {error.name}: pip install 'sensecf[llm]'") from error
+    return Local(folder, **_fitting(Local, settings))
+
+
+def _replay(rest: str, settings: dict[str, Any]) -> Backend:
+    from sensecf.llm.replay import Replay
+
+    file, _, model = rest.partition("#")
+    return Replay(file, model or None, **_fitting(Replay, settings))
+
+
+def _batch(rest: str, settings: dict[str, Any]) -> Backend:
+    from sensecf.llm.batch_file import BatchFile
+
+    file, _, model = rest.partition("#")
+    return BatchFile(file, model, **_fitting(BatchFile, settings))
+
+
+def _fitting(backend: type[Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings, if the backend knows each of them."""
+    known = [name for name, p in inspect.signature(backend).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    for name in settings:
+        if name not in known:
+            raise InputError(f"{name!r} is no setting of {backend.__name__}; it has {', '.join(known) or 'none'}")
+    return settings
