@@ -1,0 +1,1 @@
+"""The page: one person, a few plans, and what each of them takes. `sensecf serve` opens it."""

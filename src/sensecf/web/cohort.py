@@ -1,0 +1,256 @@
+"""`Cohort`: the people on the page, and what is known of every feature before anybody asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sensecf.distances import Scale
+from sensecf.errors import InputError
+from sensecf.generators import Generator
+from sensecf.neighbours import Influence, Neighbours
+from sensecf.plausibility import Plausibility
+from sensecf.query import out_of_range
+from sensecf.rules import Floats, Total
+from sensecf.schema import Feature, Value
+from sensecf.task import Ints, Task
+from sensecf.web.words import clean, known, labels
+
+#: Bars of a feature's distribution.
+BINS = 28
+#: Neighbours whose distance is called typical, and people of the target class on whom it is measured.
+TYPICAL, SAMPLED = 5, 400
+#: People on the page at most.
+MAX_PEOPLE = 20_000
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature as the page shows it.
+
+    `low`, `high`: the ends of the axis in the feature's unit. `everyone`, `target` (BINS,): shares of the
+    training rows, and of those of the target class, by bin; for levels one bin per level.
+    `normal`: the healthy range, None where none is known. `weekly`: how far the feature may be
+    expected to move in a week, and `weekly_known` whether the catalogue says so or half a standard deviation stands in.
+    """
+
+    feature: Feature
+    label: str
+    low: float
+    high: float
+    everyone: Floats
+    target: Floats
+    sorted: Floats
+    normal: tuple[float, float] | None
+    weekly: float
+    weekly_known: bool
+
+    def below(self, value: float) -> int | None:
+        """How many of 100 people of the cohort lie below a number; None for levels and blanks."""
+        if not self.feature.numeric or np.isnan(value) or not len(self.sorted):
+            return None
+        rank = (np.searchsorted(self.sorted, value, "left") + np.searchsorted(self.sorted, value, "right")) / 2
+        return round(100 * float(rank) / len(self.sorted))
+
+    def text(self, code: float, unit: bool = False) -> str:
+        """An encoded value as people read it."""
+        value = code if self.feature.numeric or np.isnan(code) else self.feature.levels[int(code)]
+        return clean(self.feature.format(value, unit=unit)) if not np.isnan(code) else "not measured"
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A task, its generator, and the people on the page.
+
+    `rows` (n, d): encoded people; `names` (n,): what the page calls them; `outside`: for people
+    with a value outside the schema's range, a sentence that says which.
+    `notice`: a sentence that must not be missed. `title`: what the page is about.
+    """
+
+    task: Task
+    generator: Generator
+    fallback: Generator
+    target: Value
+    rows: Floats
+    names: list[str]
+    outside: dict[int, str]
+    title: str = ""
+    notice: str = ""
+    classifier: str = ""
+    seed: int = 0
+    plausibility: float = 1.0
+    added: int = 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def position(self) -> int:
+        """Position of the target among the classifier's classes."""
+        return self.task.target_position(self.target)
+
+    @cached_property
+    def chance(self) -> Floats:
+        """The classifier's probability of the target class, shape (n,)."""
+        return self._judged[1]
+
+    @cached_property
+    def predicted(self) -> Ints:
+        """The class the classifier puts each person in (positions), shape (n,)."""
+        return self._judged[0]
+
+    @cached_property
+    def _judged(self) -> tuple[Ints, Floats]:
+        judged = self.task.judge(self.rows, final=True)
+        return judged.predicted, judged.proba[:, self.position]
+
+    @cached_property
+    def columns(self) -> list[Column]:
+        """Every feature as the page shows it, in schema order."""
+        task, names = self.task, labels(self.task.schema)
+        spread = task.once(Scale).std
+        return [self._column(j, names[j], float(spread[j])) for j in range(len(task.schema))]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The label of every feature."""
+        return [column.label for column in self.columns]
+
+    def _column(self, j: int, label: str, spread: float) -> Column:
+        task, feature = self.task, self.task.schema.features[j]
+        values, wanted = task.rows[:, j], task.rows[task.y == self.position, j]
+        values, wanted = values[~np.isnan(values)], wanted[~np.isnan(wanted)]
+        if feature.numeric:
+            people = self.rows[:, j]
+            shown = np.concatenate([values, people[~np.isnan(people)]])
+            entry = known(feature)
+            normal = entry.healthy if entry is not None else None
+            # Far values would squeeze all others into a corner; they are drawn at the edge.
+            low, high = np.quantile(shown, [0.005, 0.995]) if len(shown) else (self.codec_low(j), self.codec_high(j))
+            pad = max((high - low) * 0.06, float(task.codec.step[j]))
+            low, high = max(low - pad, self.codec_low(j)), min(high + pad, self.codec_high(j))
+            if not high > low:
+                low, high = low - 0.5, high + 0.5
+            bins = np.linspace(low, high, BINS + 1)
+            weekly = entry.weekly if entry is not None and entry.weekly else None
+            step = float(task.codec.step[j])
+            return Column(
+                feature, label, float(low), float(high), _shares(np.clip(values, low, high), bins),
+                _shares(np.clip(wanted, low, high), bins), np.sort(values), normal,
+                weekly or max(spread / 2, step), weekly is not None,
+            )  # fmt: skip
+        edges = np.arange(len(feature.levels) + 1) - 0.5
+        return Column(
+            feature, label, 0, len(feature.levels) - 1, _shares(values, edges), _shares(wanted, edges),
+            np.sort(values), None, 1, False,
+        )  # fmt: skip
+
+    def codec_low(self, j: int) -> float:
+        """The smallest value the schema allows a feature."""
+        return float(self.task.codec.low[j])
+
+    def codec_high(self, j: int) -> float:
+        """The largest value the schema allows a feature."""
+        return float(self.task.codec.high[j])
+
+    @cached_property
+    def locked_first(self) -> list[int]:
+        """Features that are kept at first: those that move as a result, but for wholes that follow their parts."""
+        wholes = {rule.whole for rule in self.task.schema.rules if isinstance(rule, Total)}
+        return [
+            j
+            for j, f in enumerate(self.task.schema.features)
+            if f.changeable and f.role == "mutable" and f.name not in wholes
+        ]
+
+    @cached_property
+    def typical_row(self) -> Floats:
+        """A person the classifier puts in the target class: the median, or the most frequent level, shape (d,)."""
+        peers = self.task.once(Neighbours).peers(self.position).rows
+        out = np.full(peers.shape[1], np.nan)
+        for j, numeric in enumerate(self.task.codec.numeric):
+            values = peers[~np.isnan(peers[:, j]), j]
+            if len(values):
+                out[j] = np.median(values) if numeric else np.bincount(values.astype(int)).argmax()
+        return self.task.codec.snap(out[None])[0]
+
+    def leaning(self, person: int) -> Floats:
+        """What the classifier leans on for one person, shape (d,): how far the probability of the target would
+        rise if one value were that of a typical person of the target class, all else as it is; NaN for blanks."""
+        row = self.rows[person]
+        changed = np.repeat(row[None], len(row), axis=0)
+        np.fill_diagonal(changed, np.where(np.isnan(self.typical_row), row, self.typical_row))
+        gain = self.task.judge(changed).proba[:, self.position] - self.chance[person]
+        return np.where(np.isnan(row), np.nan, gain)
+
+    def similar(self, rows: Floats) -> tuple[Ints, Floats]:
+        """Real people like each row (m, d) whom the classifier puts in the target class: how many lie within
+        twice the typical distance between neighbours there, and how far the nearest is, in typical distances."""
+        peers = self.task.once(Neighbours).peers(self.position)
+        points = self.task.once(Scale).embed(rows)
+        typical = self.typical_distance
+        nearest = peers.index.kneighbors(points, 1)[0][:, 0]
+        close = peers.index.radius_neighbors(points, 2 * typical, return_distance=False)
+        return np.array([len(found) for found in close], dtype=np.intp), nearest / typical
+
+    @cached_property
+    def typical_distance(self) -> float:
+        """Median distance from people of the target class to their fifth neighbour in it; more than 0."""
+        peers = self.task.once(Neighbours).peers(self.position)
+        some = peers.rows[np.linspace(0, len(peers.rows) - 1, min(SAMPLED, len(peers.rows))).astype(int)]
+        count = min(TYPICAL + 1, len(peers.rows))
+        return max(float(np.median(peers.index.kneighbors(self.task.once(Scale).embed(some), count)[0][:, -1])), 1e-9)
+
+    def warm(self) -> None:
+        """Fit and measure all that the first person would otherwise wait for."""
+        for fit in (Influence, Neighbours, Plausibility):
+            self.task.once(fit)
+        if len(self):
+            row = self.rows[:1]
+            self.similar(row)
+            self.task.once(Plausibility).score(row, np.array([self.position]))
+            self.leaning(0)
+        assert self.columns
+        assert self.chance is not None
+
+    def with_people(self, frame: pd.DataFrame) -> Cohort:
+        """The cohort with further people. Raises `InputError` where they do not fit the schema, or are too many."""
+        if len(self) + len(frame) > MAX_PEOPLE:
+            raise InputError(f"the page holds at most {MAX_PEOPLE:,} people; the file has {len(frame):,} more")
+        rows, names, outside = encode_people(self.task, frame)
+        if outside:
+            raise InputError(next(iter(outside.values())))
+        fresh = replace(
+            self,
+            rows=np.concatenate([self.rows, rows]),
+            names=[*self.names, *(f"Added {self.added + k + 1}: {name}" for k, name in enumerate(names))],
+            added=self.added + len(rows),
+        )
+        fresh.warm()
+        return fresh
+
+
+def encode_people(task: Task, frame: pd.DataFrame) -> tuple[Floats, list[str], dict[int, str]]:
+    """People as encoded rows, with their names and who lies outside the schema's ranges.
+
+    A name is the group's value and the row's index, or the index alone.
+    """
+    rows = task.codec.encode(frame)
+    group = task.schema.group
+    index = [clean(label) for label in frame.index]
+    if group is not None and group in frame.columns:
+        names = [f"{clean(who)} · row {label}" for who, label in zip(frame[group], index, strict=True)]
+    else:
+        names = index
+    return rows, names, out_of_range(task.codec, rows, frame)
+
+
+def _shares(values: Floats, bins: NDArray[Any]) -> Floats:
+    counts = np.histogram(values, bins)[0]
+    shares: Floats = counts / max(int(counts.sum()), 1)
+    return shares

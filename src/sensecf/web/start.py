@@ -1,0 +1,189 @@
+"""The start: a run folder, a table with its schema, or the simulated cohort becomes a `Cohort`, phase by phase."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sensecf import generators
+from sensecf.classifiers import check_answers, fit_classifier
+from sensecf.datasets import load
+from sensecf.errors import InputError, MissingExtraError
+from sensecf.files import read_text
+from sensecf.generators.search import THOROUGH, Search
+from sensecf.prepare import prepare
+from sensecf.run import cache_folder, load_task
+from sensecf.schema import FeatureSchema
+from sensecf.tables import read_table
+from sensecf.task import Task
+from sensecf.web.cohort import Cohort, encode_people
+
+#: What is shown of each phase, in order.
+PHASES = {
+    "reading": "Reading the table",
+    "classifier": "Fitting the classifier",
+    "search": "Searching for examples to learn from",
+    "pairs": "Learning from examples",
+    "verdicts": "Learning from the classifier’s verdicts",
+    "warming": "Getting ready for the first question",
+}
+SIMULATED = "The data are simulated, shaped like daily summaries of a study. No row is a person’s."
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the page is opened with: a run folder, a table and its schema, or neither."""
+
+    path: Path | None = None
+    schema: Path | None = None
+    classifier: str = "xgboost"
+    generator: str = "tiny"
+    target: str | None = None
+    seed: int = 0
+
+
+@dataclass
+class Start:
+    """How far the start is: `shares` by phase, and in the end `cohort` or `problem`."""
+
+    source: Source
+    shares: dict[str, float] = field(default_factory=dict)
+    cohort: Cohort | None = None
+    problem: str = ""
+
+    def begin(self) -> None:
+        """Start in a thread of its own; the page shows how far it is."""
+        threading.Thread(target=self.run, name="sensecf-start", daemon=True).start()
+
+    def run(self) -> None:
+        """Make the cohort, or keep the problem in words. Raises nothing: the page has to show it."""
+        try:
+            self.cohort = make_cohort(self.source, self.say)
+        except InputError as error:
+            self.problem = str(error)
+        except Exception as error:  # the page would wait for ever
+            self.problem = (
+                f"This is an error of ours ({type(error).__name__}: {error}). The terminal has no more to say."
+            )
+
+    def say(self, phase: str, share: float) -> None:
+        """Note how far a phase is; those before it are done."""
+        for name in PHASES:
+            if name == phase:
+                break
+            self.shares[name] = 1.0
+        self.shares[phase] = share
+
+
+def make_cohort(source: Source, say: Progress = lambda phase, share: None) -> Cohort:
+    """The cohort behind a source. Raises `InputError` for what cannot be used."""
+    say("reading", 0.0)
+    if source.path is not None and source.path.is_dir():
+        cohort = _from_run(source.path, say)
+    elif source.path is not None:
+        if source.schema is None:
+            raise InputError(
+                f"a table needs its schema: sensecf serve {source.path} --schema schema.toml "
+                f"(made by: sensecf schema {source.path} --label COL > schema.toml)"
+            )
+        schema = FeatureSchema.from_toml(source.schema)
+        cohort = _from_table(read_table(source.path), schema, source, say, source.path.stem, "")
+    else:
+        data = load("simulated")
+        cohort = _from_table(data.frame, data.schema, source, say, "Simulated cohort", SIMULATED)
+    say("warming", 0.0)
+    cohort.warm()
+    say("warming", 1.0)
+    return cohort
+
+
+def _from_table(
+    frame: pd.DataFrame, schema: FeatureSchema, source: Source, say: Progress, title: str, notice: str
+) -> Cohort:
+    target = source.target if source.target is not None else schema.target
+    if target is None:
+        raise InputError(f"name a target class (--target); the classes are {list(schema.classes)}")
+    _, train, people = prepare(frame, schema, None, source.seed)
+    say("classifier", 0.0)
+    classifier = fit_classifier(source.classifier, schema, train, seed=source.seed)
+    task = Task(schema, train, classifier)
+    check_answers(task, people)
+    say("classifier", 1.0)
+    generator, told = _generator(source.generator, task, source.seed, 1.0, say)
+    rows, names, outside = encode_people(task, people)
+    return Cohort(
+        task,
+        generator,
+        Search(task, source.seed, effort=THOROUGH),
+        schema.find_class(target),
+        rows,
+        names,
+        outside,
+        title,
+        " ".join(part for part in (notice, told) if part),
+        source.classifier,
+        source.seed,
+    )
+
+
+def _from_run(folder: Path, say: Progress) -> Cohort:
+    try:
+        facts: dict[str, Any] = json.loads(read_text(folder / "run.json"))
+    except (InputError, ValueError) as error:
+        raise InputError(
+            f"{folder} is no finished run: it has no readable run.json; run sensecf explain first"
+        ) from error
+    say("classifier", 0.0)
+    task = load_task(folder)
+    say("classifier", 1.0)
+    people = read_table(folder / "factuals.csv").set_index("query")
+    _take_model(folder)
+    seed, dial = int(facts.get("seed", 0)), float(facts.get("plausibility", 1.0))
+    generator, told = _generator(str(facts.get("generator", "tiny")), task, seed, dial, say)
+    rows, names, outside = encode_people(task, people)
+    notice = " ".join(part for part in (str(facts.get("notice", "")), told) if part)
+    return Cohort(
+        task,
+        generator,
+        Search(task, seed, effort=THOROUGH, plausibility=dial),
+        task.schema.find_class(facts["target"]),
+        rows,
+        names,
+        outside,
+        task.schema.name or folder.name,
+        notice,
+        str(facts.get("classifier", "")),
+        seed,
+        dial,
+    )
+
+
+def _generator(name: str, task: Task, seed: int, dial: float, say: Progress) -> tuple[generators.Generator, str]:
+    """The generator, and a remark where another stands in because a package is not installed."""
+    try:
+        return generators.build(name, task, seed, plausibility=dial, cache=cache_folder(), progress=say), ""
+    except MissingExtraError as error:
+        return Search(task, seed, plausibility=dial), f"Plans come from the search: {error}."
+
+
+def _take_model(folder: Path) -> None:
+    """Copy a run's trained model to the cache, where it is found by its fingerprint instead of trained anew."""
+    saved = folder / "task" / "tiny"
+    try:
+        fingerprint = str(json.loads(read_text(saved / "tiny.json"))["fingerprint"])
+    except (InputError, ValueError, KeyError, TypeError):
+        return  # another generator, or damaged: it is trained
+    home = cache_folder() / fingerprint
+    if re.fullmatch(r"[0-9a-f]{32}", fingerprint) and not home.exists() and (saved / "model.safetensors").exists():
+        home.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(saved, home, dirs_exist_ok=True)

@@ -1,0 +1,248 @@
+// Everything here makes a page quicker; every form works without it, but for the sliders.
+"use strict";
+(() => {
+  const find = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const csrf = find("meta[name=csrf]").content;
+  document.documentElement.classList.add("js");
+
+  // The server escapes every cell, and the policy of the page lets no script in: its parts are put in as they come.
+  const put = (target, html) => { target.innerHTML = html; };
+
+  // FormData leaves out the button that was pressed.
+  function fields(form, button) {
+    const data = new FormData(form);
+    if (button && button.name) data.set(button.name, button.value);
+    return new URLSearchParams(data);
+  }
+
+  async function problemOf(response) {
+    try { return (await response.json()).problem; } catch { return "The page could not be reached. Try again."; }
+  }
+
+  // A request that tells how far it is, line by line.
+  async function stream(form, button, onEvent) {
+    let response;
+    try {
+      response = await fetch(button && button.formAction !== location.href && button.hasAttribute("formaction") ? button.formAction : form.action,
+        { method: "POST", body: fields(form, button), headers: { accept: "application/x-ndjson", "x-csrf": csrf } });
+    } catch { return onEvent({ problem: "The page could not be reached. Is it still running?" }); }
+    if (!response.ok) return onEvent({ problem: await problemOf(response) });
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      rest += value;
+      const lines = rest.split("\n");
+      rest = lines.pop();
+      lines.filter(Boolean).forEach((line) => onEvent(JSON.parse(line)));
+    }
+  }
+
+  function showProgress(place, event) {
+    const bar = find("progress", place), words = find(".words", place);
+    const busy = "words" in event;
+    bar.hidden = !busy;
+    if (busy) { bar.value = event.share; words.textContent = event.words + " …"; } else words.textContent = "";
+  }
+
+  function showProblem(place, text) {
+    place.hidden = !text;
+    place.textContent = text || "";
+  }
+
+  // --- the start ---------------------------------------------------------------------------
+  const starting = find("[data-starting]");
+  if (starting && find(".phases", starting)) {
+    const look = async () => {
+      try {
+        const found = await (await fetch("/start")).json();
+        if (found.ready || found.problem) return location.reload();
+        for (const { phase, share } of found.phases) {
+          const item = find(`[data-phase=${phase}]`, starting);
+          if (!item) continue;
+          find("progress", item).value = share;
+          item.className = share >= 1 ? "done" : share > 0 ? "now" : "";
+        }
+      } catch { /* the next look will tell */ }
+      setTimeout(look, 400);
+    };
+    look();
+  }
+
+  // --- the list of people ------------------------------------------------------------------
+  const people = find("#people");
+  if (people) {
+    let latest = 0, timer = 0;
+    const refresh = async (button) => {
+      const mine = ++latest, form = find("#people-form"), held = document.activeElement;
+      const response = await fetch("/", { method: "POST", body: fields(form, button), headers: { "x-csrf": csrf, "x-part": "people" } });
+      if (mine !== latest || !response.ok) return;
+      const at = held && held.id === "search" ? held.selectionStart : null;
+      const again = held && held.name && held.value ? `[name="${held.name}"][value="${CSS.escape(held.value)}"]` : null;
+      put(people, await response.text());
+      if (at !== null) { const search = find("#search"); search.focus(); search.setSelectionRange(at, at); }
+      else if (again) find(again, people)?.focus();
+    };
+    people.addEventListener("input", (event) => {
+      clearTimeout(timer);
+      timer = setTimeout(refresh, event.target.id === "search" ? 150 : 0);
+    });
+    people.addEventListener("submit", (event) => { event.preventDefault(); refresh(event.submitter); });
+    document.addEventListener("keydown", (event) => {
+      const typing = event.target.matches("input:not([type=radio]), textarea, select");
+      if (event.key === "/" && !typing) { event.preventDefault(); find("#search").focus(); return; }
+      if (typing && !(event.target.id === "search" && event.key === "ArrowDown")) return;
+      const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
+      if (!step || event.target.matches("[type=radio]") || event.ctrlKey || event.metaKey || event.altKey) return;
+      const links = all("tbody a", people), now = links.indexOf(document.activeElement);
+      const next = links[now < 0 ? (step > 0 ? 0 : links.length - 1) : now + step];
+      if (next) { event.preventDefault(); next.focus(); }
+    });
+  } else {
+    document.addEventListener("keydown", (event) => {
+      if (event.target.matches("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+      find(`a[data-key="${CSS.escape(event.key)}"]`)?.click();
+    });
+  }
+
+  // --- asking and ranking ------------------------------------------------------------------
+  const ask = find("#ask");
+  if (ask) {
+    const part = find("#plans-part"), problem = find("#ask-problem"), progress = find("#ask-progress");
+    let busy = false;
+    ask.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      if (busy) return;
+      busy = true;
+      showProblem(problem, "");
+      const lifted = event.submitter && event.submitter.name === "lift" ? event.submitter.value : "";
+      await stream(ask, event.submitter, (said) => {
+        showProgress(progress, said);
+        if (said.problem) showProblem(problem, said.problem);
+        if (said.html) { put(part, said.html); lifted.split(" ").filter(Boolean).forEach(lift); }
+      });
+      busy = false;
+    });
+    // What was lifted on the server is lifted in the controls too.
+    const lift = (control) => {
+      const [kind, column] = control.split("-");
+      if (kind === "lock") { const box = find(`[name="lock-${column}"]`); box.checked = false; mark(box); }
+      if (kind === "limits") {
+        for (const name of ["low", "high"]) { const field = find(`[name="${name}-${column}"]`); if (field) field.value = ""; }
+        const way = find(`[name="direction-${column}"]`);
+        if (way) way.value = "any";
+      }
+      if (kind === "budget") find("#budget").value = "";
+      if (kind === "margin") find("#margin").value = "0.0";
+      find("#plans-title").scrollIntoView({ block: "nearest" });
+    };
+    const mark = (box) => box.closest(".feature").classList.toggle("kept", box.checked);
+    let latest = 0;
+    ask.addEventListener("change", async (event) => {
+      if (event.target.name.startsWith("lock-")) mark(event.target);
+      const held = find("[data-pool]", part);
+      if (!held || !/^(order|count|effort-\d+)$/.test(event.target.name)) return;
+      const mine = ++latest;
+      const response = await fetch(`/pool/${held.dataset.pool}/rank`, { method: "POST", body: fields(ask), headers: { "x-csrf": csrf, "x-part": "plans" } });
+      if (mine !== latest) return;
+      if (response.ok) put(part, await response.text()); else showProblem(problem, await problemOf(response));
+    });
+  }
+
+  // --- other work that takes a while -------------------------------------------------------
+  for (const form of all("form[data-stream]")) {
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const button = event.submitter, problem = find(".problem", form);
+      button.disabled = true;
+      showProblem(problem, "");
+      await stream(form, button, (said) => {
+        showProgress(find(".progress", form), said);
+        if (said.problem) { showProblem(problem, said.problem); button.disabled = false; }
+        if (said.html) { put(find(`#${form.dataset.into}`), said.html); form.hidden = true; } else if (said.address) location.assign(said.address);
+      });
+    });
+  }
+
+  // --- what if -----------------------------------------------------------------------------
+  const form = find("#try-form");
+  if (form) {
+    const sliders = new Map(all(".slider", form).map((box) => [box.dataset.column, box]));
+    const moved = new Map();
+    const control = (box) => find("input, select", box);
+    const written = (box, value) => {
+      const input = control(box);
+      if (input.tagName === "SELECT") return input.selectedOptions[0].textContent;
+      return Number(value).toLocaleString("en-US", { minimumFractionDigits: +box.dataset.decimals, maximumFractionDigits: +box.dataset.decimals });
+    };
+    const show = (box, value) => { control(box).value = value; find("output", box).textContent = written(box, value); };
+    let running = false, again = false;
+    const judge = async () => {
+      if (running) { again = true; return; }
+      running = true;
+      const body = new URLSearchParams([...moved].map(([column, value]) => [`value-${column}`, value]));
+      try {
+        const response = await fetch(form.action, { method: "POST", body, headers: { "x-csrf": csrf, accept: "application/json" } });
+        const said = await response.json();
+        if (response.ok) tell(said); else find("#try-words").textContent = said.problem;
+      } catch { find("#try-words").textContent = "The page could not be reached. Is it still running?"; }
+      running = false;
+      if (again) { again = false; judge(); }
+    };
+    const tell = (said) => {
+      const chip = find("#try-chip"), fill = find(".gauge .fill", form);
+      chip.textContent = said.predicted;
+      chip.classList.toggle("there", said.reached);
+      find("#try-number").textContent = said.probability.toFixed(2);
+      fill.setAttribute("width", (100 * said.probability).toFixed(1));
+      fill.classList.toggle("there", said.reached);
+      const rules = find("#try-rules");
+      rules.replaceChildren(...said.broken.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+      const words = !said.changed.length ? "Nothing changed yet." : said.broken.length ? "This cannot be: a rule is broken." : said.tie ? "A tie: the classifier cannot decide."
+        : said.reached ? "The classifier’s answer changes, and every rule is kept." : "Every rule is kept; the answer stays.";
+      find("#try-words").textContent = words + (said.changed.length && !said.like ? " Few real people in that class look like this." : "");
+      const changed = new Map(said.changed.map((entry) => [String(entry.column), entry]));
+      for (const [column, box] of sliders) {
+        const entry = changed.get(column);
+        if (!moved.has(column)) show(box, entry ? entry.value : box.dataset.value);
+        box.classList.toggle("moved", Boolean(entry));
+        box.classList.toggle("follows", Boolean(entry && entry.follows));
+      }
+    };
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("input", (event) => {
+      const box = event.target.closest(".slider");
+      moved.set(box.dataset.column, event.target.value);
+      find("output", box).textContent = written(box, event.target.value);
+      judge();
+    });
+    const reset = () => { moved.clear(); for (const box of sliders.values()) show(box, box.dataset.value); };
+    find("#try-reset").addEventListener("click", () => { reset(); judge(); });
+    document.addEventListener("click", (event) => {
+      const button = event.target.closest(".try-plan");
+      if (!button) return;
+      reset();
+      for (const pair of button.dataset.values.split(" ")) {
+        const [column, value] = pair.split(":");
+        const box = sliders.get(column);
+        if (!box) continue;
+        const input = control(box);
+        if (input.type === "range") { input.min = Math.min(input.min, value); input.max = Math.max(input.max, value); }
+        moved.set(column, value);
+        show(box, value);
+      }
+      judge();
+      find("#try").scrollIntoView({ behavior: "smooth" });
+    });
+  }
+
+  // --- the plan ----------------------------------------------------------------------------
+  find("#print")?.addEventListener("click", () => print());
+  const who = find("#who");
+  if (who) {
+    who.value = sessionStorage.getItem("who") || "";
+    who.form.addEventListener("submit", () => sessionStorage.setItem("who", who.value));
+  }
+})();

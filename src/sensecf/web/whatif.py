@@ -1,0 +1,81 @@
+"""What if a value were another: the verdict and the rules, for one row, in one call to the classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sensecf.errors import InputError
+from sensecf.plausibility import Plausibility
+from sensecf.web.cohort import Cohort
+from sensecf.web.words import clean, inside, rule_words
+
+
+def what_if(cohort: Cohort, person: int, values: Mapping[int, float]) -> dict[str, Any]:
+    """The verdict on a person with some values replaced (encoded, by column), as plain data for the page.
+
+    Wholes follow their parts (sleep its stages) unless they were set by hand themselves. `values` in the
+    answer are those of all features that differ from the person's own.
+    Raises `InputError` for a column that cannot change, was not measured, or a value outside its range.
+    """
+    task, codec = cohort.task, cohort.task.codec
+    base = cohort.rows[person]
+    row = base.copy()
+    for j, value in values.items():
+        label = cohort.labels[j]
+        if not codec.changeable[j]:
+            raise InputError(f"{label} stays as it is; try another value")
+        if np.isnan(base[j]):
+            raise InputError(f"{label} was not measured; try another value")
+        if not codec.low[j] - codec.step[j] <= value <= codec.high[j] + codec.step[j]:
+            raise InputError(f"{label}: {value:g} lies outside {codec.low[j]:g} to {codec.high[j]:g}")
+        row[j] = value
+    moved = np.array(sorted(values), dtype=np.intp)
+    row[moved] = codec.snap_column(row[moved], moved)
+    movable = codec.changeable & ~np.isnan(base)
+    movable[moved] = False
+    if len(moved):
+        follow = codec.rules.follow(movable, task.medians)
+        row = codec.rules.settle(row[None], row[None], follow, codec.step)[0]
+    judged = task.judge(np.array([row, base]), final=True)
+    there = bool(judged.predicted[0] == cohort.position and not judged.tie[0])
+    broken = [
+        rule_words(codec.rules.rules[r], task.schema, cohort.labels)
+        for r in np.flatnonzero(codec.rules.violated(row[None])[0])
+    ]
+    with np.errstate(invalid="ignore"):
+        off = ((row < codec.low - 1e-9) | (row > codec.high + 1e-9)) & codec.changed(base[None], row[None])[0]
+    broken += [
+        f"{cohort.labels[j]} must stay between {cohort.columns[j].text(codec.low[j])} and "
+        f"{cohort.columns[j].text(codec.high[j], unit=True)}."
+        for j in np.flatnonzero(off)
+    ]
+    score = float(task.once(Plausibility).score(row[None], np.array([cohort.position]))[0])
+    against = [
+        f"{cohort.labels[j]} is meant to {task.schema.features[j].direction}."
+        for j in moved.tolist()
+        if (task.schema.features[j].direction == "increase" and row[j] < base[j])
+        or (task.schema.features[j].direction == "decrease" and row[j] > base[j])
+    ]
+    changed = np.flatnonzero(codec.changed(base[None], row[None])[0])
+    return {
+        "predicted": clean(task.classes[int(judged.predicted[0])]),
+        "target": clean(cohort.target),
+        "reached": there,
+        "tie": bool(judged.tie[0]),
+        "probability": round(float(judged.proba[0, cohort.position]), 6),
+        "broken": [*broken, *against],
+        "like": score >= 0,
+        "changed": [
+            {
+                "column": int(j),
+                "label": inside(cohort.labels[j]),
+                "value": float(row[j]),
+                "text": cohort.columns[j].text(row[j], unit=True),
+                "follows": int(j) not in values,
+            }
+            for j in changed
+        ],
+    }

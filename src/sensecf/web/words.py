@@ -1,0 +1,194 @@
+"""What the page says: labels, rules, reasons and the sentence of a plan, for readers of no method's jargon."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sensecf.blame import Limits
+from sensecf.figures import UNSEEN
+from sensecf.names import parse_names
+from sensecf.rules import Condition, Implication, Linear, Order, Rule, Total
+from sensecf.schema import Feature, FeatureSchema
+from sensecf.sensors.catalogue import Entry, known_feature
+
+#: What stands wherever plans are read.
+CAUTION = (
+    "A plan changes the answer of a classifier. That is an association, not a proven effect: whether it changes "
+    "a person’s health is not known. No plan should be followed without a clinician."
+)
+
+#: Spellings of one unit.
+_SAME_UNIT = {"bpm": "beats/min", "beats per minute": "beats/min", "count": "steps", "minutes": "min"}
+
+#: Units of things there can be more of; others are higher or lower.
+_AMOUNTS = ("min", "h", "steps", "kcal", "m", "km", "events", "cups", "g")
+
+_COMPARISONS = {
+    "<": "must be under", "<=": "must be at most", ">": "must be over", ">=": "must be at least",
+    "==": "must be", "!=": "must not be", "in": "must be one of",
+}  # fmt: skip
+_HOLDS = {
+    "<": "is under", "<=": "is at most", ">": "is over", ">=": "is at least", "==": "is", "!=": "is not",
+    "in": "is one of",
+}  # fmt: skip
+
+
+def clean(text: object) -> str:
+    """Text on one line, without characters that cannot be seen or that turn the text around them."""
+    return " ".join(UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(text)).split())
+
+
+def known(feature: Feature) -> Entry | None:
+    """What the catalogue knows of a column, None for an unknown name or one in another unit."""
+    entry = known_feature(feature.name)
+    if entry is None or not feature.numeric:
+        return entry
+    return entry if _SAME_UNIT.get(feature.unit, feature.unit) == _SAME_UNIT.get(entry.unit, entry.unit) else None
+
+
+def labels(schema: FeatureSchema) -> list[str]:
+    """One label per feature: the catalogue's words, else the column's name without underscores and unit."""
+    parsed = parse_names(schema.names)
+    found = []
+    for feature in schema.features:
+        entry = known_feature(feature.name)
+        plain = " ".join(parsed[feature.name].stem) or feature.name
+        text = clean(plain if entry is None else entry.description.partition(":")[0])
+        # HDL and REM stay as they are.
+        found.append(text[:1].upper() + text[1:])
+    return [text if text and found.count(text) == 1 else clean(schema.names[j]) for j, text in enumerate(found)]
+
+
+def inside(label: str) -> str:
+    """A label within a sentence: the first letter small, unless the word is an abbreviation."""
+    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
+
+
+def rule_words(rule: Rule, schema: FeatureSchema, label: Sequence[str]) -> str:
+    """A rule as a sentence."""
+
+    def name(feature: str) -> str:
+        return inside(label[schema.columns[feature]])
+
+    match rule:
+        case Order(features):
+            return _sentence(" must not be more than ".join(name(f) for f in features))
+        case Total(parts, whole, _):
+            total = name(whole) if isinstance(whole, str) else f"{whole:g}"
+            return _sentence(f"{_listed([name(part) for part in parts])} must add up to {total}")
+        case Linear(weights, op, bound, _):
+            if set(weights.values()) == {1}:
+                terms = _listed([name(f) for f in weights]) + (" together" if len(weights) > 1 else "")
+            else:
+                terms = " + ".join(f"{weight:g} × {name(f)}" for f, weight in weights.items())
+            return _sentence(f"{terms} {_COMPARISONS[op]} {bound:,g}")
+        case Implication(when, then):
+            return _sentence(
+                f"where {name(when.feature)} {_HOLDS[when.op]} {_condition_value(schema, when)}, "
+                f"{name(then.feature)} {_COMPARISONS[then.op]} {_condition_value(schema, then)}"
+            )
+
+
+def _condition_value(schema: FeatureSchema, condition: Condition) -> str:
+    values = condition.value if isinstance(condition.value, list | tuple) else [condition.value]
+    return " or ".join(clean(schema[condition.feature].format(value, unit=True)) for value in values)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+class Piece(NamedTuple):
+    """A part of a sentence. `field` names the entry of the plan's record that it is written from, "" for words."""
+
+    text: str
+    field: str = ""
+
+
+def plan_sentence(record: Mapping[str, Any]) -> list[Piece]:
+    """The sentence of a plan, from its record (see `plans.record`) and from nothing else.
+
+    Every figure stands in a piece of its own that names the field it comes from.
+    """
+    pieces: list[Piece] = [Piece("With ")]
+    for k, change in enumerate(record["changes"]):
+        where = f"changes.{k}"
+        if k:
+            pieces.append(Piece(" and " if k == len(record["changes"]) - 1 else ", "))
+        if change["delta"] is None:
+            pieces += [
+                Piece(change["label_inside"] + " "), Piece(change["after_text"], f"{where}.after"),
+                Piece(" instead of "), Piece(change["before_text"], f"{where}.before"),
+            ]  # fmt: skip
+            continue
+        name, unit = change["label_inside"], f" {change['unit']}" if change["unit"] else ""
+        if change["unit"] in _AMOUNTS:
+            unit = "" if change["unit"] == name else unit
+            how = f" {'more' if change['delta'] > 0 else 'less'} {name} ("
+            pieces += [Piece(change["delta_text"] + unit, f"{where}.delta"), Piece(how)]
+        else:
+            how = f" {'higher' if change['delta'] > 0 else 'lower'} ("
+            pieces += [Piece(f"{name} "), Piece(change["delta_text"] + unit, f"{where}.delta"), Piece(how)]
+        pieces += [
+            Piece(change["after_text"], f"{where}.after"), Piece(" instead of "),
+            Piece(change["before_text"], f"{where}.before"), Piece(")"),
+        ]  # fmt: skip
+    pieces += [
+        Piece(", the classifier would say "), Piece(record["target"], "target"), Piece(" instead of "),
+        Piece(record["predicted_before"], "predicted_before"), Piece(": its probability of "),
+        Piece(record["target"], "target"), Piece(" goes from "),
+        Piece(f"{record['probability_before']:.2f}", "probability_before"), Piece(" to "),
+        Piece(f"{record['probability']:.2f}", "probability"), Piece("."),
+    ]  # fmt: skip
+    return pieces
+
+
+class Block(NamedTuple):
+    """What stands in the way of a plan: `field` is the control that would lift it, "" where none can."""
+
+    text: str
+    field: str
+
+
+def blocks(reason: str, limits: Limits, schema: FeatureSchema, label: Sequence[str]) -> list[Block]:
+    """The limits that a reason of `blame` names, in words, each with the control that lifts it."""
+    known_texts: dict[str, Block] = {
+        "the budget of changes": Block("The largest number of changes allowed", "budget"),
+        "the margin asked for": Block("The certainty asked for", "margin"),
+    }
+    for j, feature in enumerate(schema.features):
+        name = feature.name
+        known_texts[f"the lock on {name}"] = Block(f"{label[j]} is kept as it is", f"lock-{j}")
+        fixed = "its value was not measured" if feature.changeable else "the schema keeps it as it is"
+        known_texts[f"{name}, which cannot move"] = Block(f"{label[j]} cannot move: {fixed}", "")
+        own = name in (limits.ranges or {}) or name in (limits.directions or {})
+        known_texts[f"the limits on {name}"] = Block(f"The limits on {inside(label[j])}", f"limits-{j}" if own else "")
+    for rule in schema.rules:
+        known_texts[f"the rule {rule}"] = Block(f"A rule: {rule_words(rule, schema, label)}", "")
+    rest, found = reason.removeprefix("blocked by "), []
+    while rest != reason and rest:
+        # Names may hold any text, so the longest text that fits is taken.
+        fits = [t for t in known_texts if rest == t or rest.startswith(f"{t} and ")]
+        if not fits:
+            break
+        best = max(fits, key=len)
+        found.append(known_texts[best])
+        rest = rest[len(best) :].removeprefix(" and ")
+    return found
+
+
+def reason_words(reason: str) -> str:
+    """A reason that names no limit, as a sentence."""
+    if reason.startswith("no answer among the rows tried"):
+        return "No plan was found among those tried. One may exist: fewer limits give the search more room."
+    if reason.startswith("no answer found even without"):
+        return (
+            "No plan was found even with every lock and limit lifted: only what cannot change would change the answer."
+        )
+    return _sentence(clean(re.sub(r"^row \S+, column ", "", reason))).replace("..", ".")

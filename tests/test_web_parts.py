@@ -1,0 +1,444 @@
+"""What stands behind the page: plans, steps, words, the log, exports, the start, and many people at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+
+pytest.importorskip("starlette", reason="the page's packages are not installed")
+
+import sensecf
+from command import call
+from sensecf.blame import Limits
+from sensecf.errors import InputError
+from sensecf.generators.search import Search
+from sensecf.task import Task
+from sensecf.verify import feasible
+from sensecf.web.app import make_app
+from sensecf.web.audit import Journal
+from sensecf.web.cohort import Cohort, encode_people
+from sensecf.web.controls import Wish, first_wish, read_wish
+from sensecf.web.export import to_fhir
+from sensecf.web.people import Choice, chosen
+from sensecf.web.plans import Ask, answer, rank, record, restore
+from sensecf.web.robust import robustness
+from sensecf.web.start import Source, make_cohort
+from sensecf.web.steps import weekly_steps
+from sensecf.web.survey import by_group, survey, ways_to_group
+from sensecf.web.whatif import what_if
+from sensecf.web.words import Block, blocks, labels, plan_sentence, rule_words
+from webpage import away, csrf_of, desk_of, serving, small_cohort
+
+
+@pytest.fixture(scope="module")
+def cohort() -> Any:
+    return small_cohort()
+
+
+@pytest.fixture(scope="module")
+def pools(cohort: Any) -> Any:
+    wish = first_wish(cohort)
+    return answer(cohort, [wish.ask(cohort, person) for person in away(cohort)[:16]])
+
+
+@pytest.fixture(scope="module")
+def mixed(mixed_task: Task) -> Cohort:
+    rows, names, outside = encode_people(mixed_task, mixed_task.train.head(60))
+    return Cohort(mixed_task, Search(mixed_task), Search(mixed_task), "low", rows, names, outside)
+
+
+# --- plans --------------------------------------------------------------------------------
+
+
+def test_every_plan_is_valid_feasible_and_keeps_the_locks(cohort: Any, pools: Any) -> None:
+    assert sum(bool(pool.plans) for pool in pools) > 12
+    for pool in pools:
+        for plan in pool.plans:
+            judged = cohort.task.judge(plan.row[None], final=True)
+            assert judged.predicted[0] == cohort.position
+            assert plan.lead >= pool.ask.limits.margin
+            assert feasible(cohort.task.codec, pool.query, np.zeros(1, dtype=int), plan.row[None])[0]
+            assert (plan.row == cohort.rows[plan.person])[cohort.locked_first].all() or np.isnan(plan.row).any()
+            assert plan.similar >= 0
+            assert plan.nearest >= 0
+
+
+def test_who_else_asks_does_not_change_my_plans(cohort: Any, pools: Any) -> None:
+    wish = first_wish(cohort)
+    for pool in pools[:3]:
+        [alone] = answer(cohort, [wish.ask(cohort, pool.ask.person)])
+        np.testing.assert_array_equal([p.row for p in alone.plans], [p.row for p in pool.plans])
+
+
+def test_each_ranking_puts_its_own_first(cohort: Any, pools: Any) -> None:
+    for pool in (pool for pool in pools if len(pool.plans) > 3):
+        shown = {order: rank(cohort, pool, order, {}) for order in ("effort", "changes", "safety")}
+        assert shown["changes"][0].n_changed == min(plan.n_changed for plan in pool.plans if plan.score >= 0)
+        assert shown["safety"][0].lead >= shown["effort"][0].lead
+        for plans in shown.values():
+            assert len({plan.id for plan in plans}) == len(plans) <= 4
+
+
+def test_a_person_in_the_target_class_needs_no_plan(cohort: Any) -> None:
+    person = int(np.argmax(cohort.chance))
+    [pool] = answer(cohort, [first_wish(cohort).ask(cohort, person)])
+    assert pool.there
+    assert [plan.n_changed for plan in pool.plans] == [0]
+
+
+def test_a_plan_is_restored_from_its_record_and_only_for_the_same_person(cohort: Any, pools: Any) -> None:
+    plan = pools[0].plans[0]
+    kept = json.loads(json.dumps(record(cohort, plan)))
+    found = restore(cohort, kept)
+    assert found is not None
+    np.testing.assert_array_equal(found[0].row, plan.row)
+    assert found[0].id == plan.id
+    kept["changes"][0]["before"] += 1
+    assert restore(cohort, kept) is None
+    assert restore(cohort, kept | {"person": "nobody"}) is None
+
+
+def test_a_plan_is_tested_on_classifiers_fitted_again(cohort: Any, pools: Any) -> None:
+    said: list[float] = []
+    plans = [plan for pool in pools for plan in pool.plans]
+    sure, narrow = max(plans, key=lambda p: p.lead), min(plans, key=lambda p: p.lead)
+    first = robustness(cohort, sure, said.append)
+    assert first.refits == 7
+    assert first.held >= robustness(cohort, narrow, said.append).held
+    assert 0 <= first.near <= 1
+    assert said[0] == 0.0
+    assert said[-1] == 1.0
+
+
+# --- words --------------------------------------------------------------------------------
+
+
+def test_every_figure_of_the_sentence_stands_in_a_field_of_the_record(cohort: Any, pools: Any) -> None:
+    for pool in pools:
+        for plan in pool.plans:
+            written = record(cohort, plan)
+            pieces = plan_sentence(written)
+            for piece in pieces:
+                if not piece.field:
+                    assert not re.search(r"\d", piece.text) or any(
+                        c["label_inside"] in piece.text for c in written["changes"]
+                    )
+                    continue
+                value: Any = written
+                for key in piece.field.split("."):
+                    value = value[int(key)] if key.isdecimal() else value[key]
+                if isinstance(value, float):
+                    figure = float(re.sub(r"[^\d.]", "", piece.text.split(" ")[0]))
+                    assert figure == pytest.approx(abs(value), abs=0.005 + 1e-9)
+                else:
+                    assert piece.text == str(value)
+            assert "".join(piece.text for piece in pieces).startswith("With ")
+
+
+def test_rules_are_said_in_words(mixed_task: Task) -> None:
+    schema = mixed_task.schema
+    found = [rule_words(rule, schema, labels(schema)) for rule in schema.rules]
+    assert found == [
+        "Deep, rem and light must add up to sleep.",
+        "Pulse min must not be more than pulse mean.",
+        "Where pill is yes, coffee must be at most 2 cups.",
+    ]
+
+
+def test_a_reason_names_the_controls_that_lift_it(mixed_task: Task) -> None:
+    schema = mixed_task.schema
+    limits = Limits(lock=("deep",), ranges={"steps": (0, 9000)})
+    reason = "blocked by the lock on deep and the limits on steps and the budget of changes and age, which cannot move"
+    found = blocks(reason, limits, schema, labels(schema))
+    assert [block.field for block in found] == ["lock-1", "limits-7", "budget", ""]
+    assert blocks("no answer among the rows tried; one may exist", limits, schema, labels(schema)) == []
+
+
+def test_names_that_hold_one_another_are_told_apart() -> None:
+    from sensecf.schema import Feature, FeatureSchema
+
+    names = ["a", "a and the lock on b", "b"]
+    features = tuple(Feature(name, "continuous", low=0, high=1, step=0.1) for name in names)
+    schema = FeatureSchema(features, "y", ("no", "yes"))
+    found = blocks("blocked by the lock on a and the lock on b", Limits(lock=tuple(names)), schema, names)
+    assert found == [Block("a and the lock on b is kept as it is", "lock-1")]
+
+
+# --- what if, steps, groups ---------------------------------------------------------------
+
+
+def test_what_if_follows_totals_and_names_broken_rules(mixed: Cohort) -> None:
+    columns = mixed.task.schema.columns
+    person = next(k for k in range(60) if mixed.rows[k, columns["pill"]] == 0 and mixed.rows[k, columns["coffee"]] > 2)
+    row = mixed.rows[person]
+    said = what_if(mixed, person, {columns["deep"]: row[columns["deep"]] + 10})
+    moved = {entry["column"]: entry for entry in said["changed"]}
+    assert moved[columns["sleep"]]["value"] == row[columns["sleep"]] + 10
+    assert moved[columns["sleep"]]["follows"]
+    assert said["broken"] == []
+    said = what_if(mixed, person, {columns["pill"]: 1})
+    assert said["broken"] == ["Where pill is yes, coffee must be at most 2 cups."]
+    expected = mixed.task.judge(row[None]).proba[0, mixed.position]
+    assert what_if(mixed, person, {})["probability"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_weekly_steps_keep_the_pace_and_every_rule_and_end_at_the_plan(cohort: Any, pools: Any) -> None:
+    pace = np.array([column.weekly for column in cohort.columns])
+    step = cohort.task.codec.step
+    whole = cohort.task.schema.columns["sleep_total_min"]
+    for pool in pools:
+        for plan in pool.plans:
+            way = weekly_steps(cohort, plan, pool.query)
+            rows = np.array([cohort.rows[plan.person], *(s.row for s in way.steps)])
+            np.testing.assert_array_equal(rows[-1], plan.row)
+            moves = np.abs(np.diff(np.nan_to_num(rows), axis=0))
+            within = moves <= pace + step
+            within[:, whole] = True  # the sum of what moves may move faster than its own pace by rounding
+            assert within.all()
+            assert not any(s.problems for s in way.steps)
+            assert way.steps[-1].reached
+
+
+def test_a_step_that_breaks_a_rule_says_so(mixed: Cohort) -> None:
+    columns = mixed.task.schema.columns
+    person = next(
+        k for k in range(60) if mixed.rows[k, columns["pill"]] == 0 and mixed.rows[k, columns["coffee"]] == 6 - 1
+    )
+    [pool] = answer(mixed, [Ask(person, Limits())])
+    row = mixed.rows[person].copy()
+    row[columns["pill"]], row[columns["coffee"]] = 1, 2
+    slow = replace(mixed, added=0)
+    slow.columns[columns["coffee"]] = replace(slow.columns[columns["coffee"]], weekly=1.0)
+    way = weekly_steps(slow, replace(pool.plans[0], row=row), pool.query)
+    assert len(way.steps) == 3
+    assert not any(step.problems for step in way.steps), "the pill waits for the coffee"
+    assert [step.row[columns["pill"]] for step in way.steps] == [0, 0, 1]
+
+
+def test_groups_add_up_to_everybody(cohort: Any) -> None:
+    shares: list[float] = []
+    found = survey(cohort, shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert len(found.people) == (cohort.predicted != cohort.position).sum()
+    for column in ways_to_group(cohort):
+        groups = by_group(cohort, found, column)
+        assert sum(group.asked for group in groups) == len(found.people)
+        assert sum(group.answered for group in groups) == found.answered.sum()
+        assert all(group.silent[1] <= group.silent[0] <= group.silent[2] for group in groups)
+
+
+def test_the_list_finds_and_sorts(cohort: Any) -> None:
+    assert list(cohort.chance[chosen(cohort, Choice())]) == sorted(cohort.chance)
+    name = cohort.names[7]
+    assert [cohort.names[k] for k in chosen(cohort, Choice(search=name.upper()))] == [name]
+    there = chosen(cohort, Choice(filter="there"))
+    assert set(there) == set(np.flatnonzero(cohort.predicted == cohort.position))
+    deep = cohort.task.schema.columns["sleep_deep_min"]
+    values = cohort.rows[chosen(cohort, Choice(order=str(deep), down=False)), deep]
+    known = values[~np.isnan(values)]
+    assert list(known) == sorted(known)
+    assert np.isnan(values[len(known) :]).all(), "blanks come last"
+
+
+def test_controls_are_read_and_refused_in_words(cohort: Any) -> None:
+    steps = cohort.task.schema.columns["steps"]
+    deep = cohort.task.schema.columns["sleep_deep_min"]
+    wish = read_wish(
+        cohort,
+        {f"lock-{steps}": "1", f"low-{deep}": "50", f"direction-{deep}": "increase", f"effort-{deep}": "hard",
+         "budget": "2", "order": "safety", "margin": "0.5"},
+    )  # fmt: skip
+    asked = wish.ask(cohort, 0)
+    assert asked.limits == Limits(("steps",), {"sleep_deep_min": (50, None)}, {"sleep_deep_min": "increase"}, 2, 0.5)
+    assert asked.effort == {deep: 2.5}
+    assert wish.lift(f"lock-{steps}").lift(f"limits-{deep}").lift("budget").lift("margin") == Wish(
+        effort={deep: "hard"}, margin=0.0, order="safety"
+    )
+    for form in ({"budget": "0"}, {"budget": "x"}, {f"low-{deep}": "inf"}, {"order": "luck"}, {"margin": "2"},
+                 {f"effort-{deep}": "none"}, {f"direction-{deep}": "up"}, {"count": "99"}):  # fmt: skip
+        with pytest.raises(InputError):
+            read_wish(cohort, form)
+
+
+# --- the log and the exports --------------------------------------------------------------
+
+
+def test_the_log_grows_only_and_is_read_back(tmp_path: Path, cohort: Any, pools: Any) -> None:
+    journal, written = Journal(tmp_path), record(cohort, pools[0].plans[0])
+    journal.append(" Ada ", "bookmark", written)
+    before = journal.path.read_bytes()
+    journal.append("Ada", "reject", written, "too much")
+    assert journal.path.read_bytes().startswith(before)
+    again = Journal(tmp_path)
+    assert again.entries == journal.entries
+    assert [entry["action"] for entry in again.of_plan(written["plan"])] == ["bookmark", "reject"]
+    again.append("Bob", "bookmark", written)
+    with pytest.raises(InputError, match="somebody else"):
+        journal.append("Ada", "bookmark", written)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b.replace(b"Ada", b"Eve"), lambda b: b[b.index(b"\n") + 1 :], lambda b: b[:-9]]
+)
+def test_a_log_that_was_changed_is_noticed(tmp_path: Path, damage: Any, cohort: Any, pools: Any) -> None:
+    journal = Journal(tmp_path)
+    for _ in range(3):
+        journal.append("Ada", "bookmark", record(cohort, pools[0].plans[0]))
+    journal.path.write_bytes(damage(journal.path.read_bytes()))
+    with pytest.raises(InputError, match="was changed or cut off"):
+        Journal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("who", "action", "note"),
+    [("", "bookmark", ""), (" ", "note", "x"), ("Ada", "reject", " "), ("Ada", "note", ""), ("Ada", "erase", "x"),
+     ("A" * 81, "bookmark", ""), ("Ada", "note", "x" * 2001)],
+)  # fmt: skip
+def test_a_decision_needs_a_name_and_a_rejection_a_reason(tmp_path: Path, who: str, action: str, note: str) -> None:
+    journal = Journal(tmp_path)
+    with pytest.raises(InputError):
+        journal.append(who, action, {"plan": "x"}, note)
+    assert not journal.path.exists()
+
+
+def test_the_fhir_draft_is_a_draft_with_one_goal_per_change(cohort: Any, pools: Any) -> None:
+    written = record(cohort, pools[0].plans[0])
+    bundle = json.loads(to_fhir(written, 3, "2026-01-02"))
+    resources = [entry["resource"] for entry in bundle["entry"]]
+    kinds = [resource["resourceType"] for resource in resources]
+    assert kinds == ["Patient", *["Goal"] * len(written["changes"]), "CarePlan"]
+    plan = resources[-1]
+    assert (plan["status"], plan["intent"]) == ("draft", "proposal")
+    known = {entry["fullUrl"] for entry in bundle["entry"]}
+    assert {goal["reference"] for goal in plan["goal"]} < known
+    for goal, change in zip(resources[1:-1], written["changes"], strict=True):
+        assert goal["lifecycleStatus"] == "proposed"
+        assert goal["subject"]["reference"] in known
+        assert goal["target"][0]["detailQuantity"]["value"] == change["after"]
+    assert "not a proven effect" in plan["note"][0]["text"]
+
+
+# --- the start ----------------------------------------------------------------------------
+
+
+def test_a_run_folder_opens_with_its_people_and_its_classifier(tmp_path: Path) -> None:
+    from command import explain, make_schema, people
+
+    people().to_csv(tmp_path / "t.csv", index=False)
+    schema = make_schema(tmp_path / "t.csv", tmp_path / "s.toml")
+    assert explain(tmp_path / "t.csv", schema, tmp_path / "run", "--limit", 5).status == 0
+    said: list[str] = []
+    cohort = make_cohort(Source(tmp_path / "run"), lambda phase, share: said.append(phase))
+    assert len(cohort) == 5
+    assert cohort.generator.name == "nearest"
+    assert cohort.target == "low"
+    assert list(dict.fromkeys(said)) == ["reading", "classifier", "warming"]
+    table = make_cohort(Source(tmp_path / "t.csv", schema, "logistic", "search"))
+    assert len(table) == round(0.3 * 120)
+
+
+def test_a_start_that_cannot_be_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no finished run"):
+        make_cohort(Source(tmp_path))
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    with pytest.raises(InputError, match="needs its schema"):
+        make_cohort(Source(tmp_path / "t.csv"))
+
+
+def test_the_command_refuses_before_it_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    from sensecf.cli import COMMANDS
+
+    if "serve" not in COMMANDS:
+        pytest.skip("the command line does not know serve yet")
+    for arguments, words in (
+        (["--host", "0.0.0.0"], "--token"), (["absent"], "does not exist"), (["--schema", "s.toml"], "needs its table"),
+        (["--host", "0.0.0.0", "--token", "short"], "at least 16"),
+    ):  # fmt: skip
+        outcome = call("serve", *arguments)
+        assert outcome.status == 2
+        assert words in outcome.err
+
+
+# --- many at once -------------------------------------------------------------------------
+
+
+def test_twenty_people_at_once_without_an_error(cohort: Any, tmp_path: Path) -> None:
+    seconds: list[float] = []
+    last: list[dict[str, Any]] = []
+
+    def person(address: str, number: int) -> None:
+        headers = {"cookie": "sensecf_visitor=" + "a" * 32}
+        with urlopen(Request(address, headers=headers), timeout=60) as page:
+            token = csrf_of(page.read().decode())
+        headers |= {"x-csrf": token, "accept": "application/x-ndjson"}
+        target = f"{address}/person/{away(cohort)[number]}/ask"
+        began = time.perf_counter()
+        with urlopen(Request(target, b"order=effort", headers), timeout=60) as said:
+            last.append(json.loads(said.read().splitlines()[-1]))
+        seconds.append(time.perf_counter() - began)
+
+    with serving(make_app(desk_of(cohort, tmp_path))) as address:
+        threads = [threading.Thread(target=person, args=(address, number)) for number in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(last) == 20
+    assert all("html" in answer for answer in last)
+    # benchmarks/page.py measures the bar of 2 s; here the machine is shared.
+    assert sorted(seconds)[18] < 15
+
+
+def test_those_who_wait_are_answered_together(cohort: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sensecf.web import desk as module
+
+    sizes: list[int] = []
+
+    def counted(cohort: Any, asks: Any, say: Any) -> Any:
+        sizes.append(len(asks))
+        time.sleep(0.05)
+        return answer(cohort, asks, say)
+
+    monkeypatch.setattr(module, "answer", counted)
+    desk = desk_of(cohort, tmp_path)
+
+    async def everybody() -> Any:
+        wish = first_wish(cohort)
+        return await asyncio.gather(*(desk.ask(k, wish, lambda share, words: None) for k in away(cohort)[:10]))
+
+    pools = asyncio.run(everybody())
+    assert [pool.ask.person for pool in pools] == away(cohort)[:10]
+    assert sum(sizes) == 10
+    assert len(sizes) <= 3
+
+
+def test_what_if_and_ranking_are_quick(cohort: Any, pools: Any) -> None:
+    steps = cohort.task.schema.columns["steps"]
+
+    def median(work: Any) -> float:
+        times = []
+        for _ in range(9):
+            began = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - began)
+        return float(np.median(times))
+
+    person = next(k for k in away(cohort) if not np.isnan(cohort.rows[k, steps]))
+    assert median(lambda: what_if(cohort, person, {steps: cohort.rows[person, steps] + 500})) < 0.5
+    assert median(lambda: rank(cohort, pools[0], "safety", {})) < 0.25
+
+
+def test_the_page_is_no_part_of_an_import_of_sensecf() -> None:
+    assert "web" not in sensecf.__all__

@@ -1,0 +1,116 @@
+"""Pages for tests: a cohort that fits in a moment, a server on loopback, a browser, and a plain client."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: Flags for a browser that runs in a container and calls nobody.
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+#: Where Linux distributions put Chromium.
+CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
+
+
+def small_cohort() -> Any:
+    """The simulated cohort, smaller: logistic regression and the search."""
+    from sensecf import fit_classifier
+    from sensecf.datasets.simulated import simulate_cohort, simulated_schema
+    from sensecf.datasets.splits import split
+    from sensecf.generators.search import Effort, Search
+    from sensecf.task import Task
+    from sensecf.web.cohort import Cohort, encode_people
+    from sensecf.web.start import SIMULATED
+
+    schema = simulated_schema()
+    train, people = split(simulate_cohort(60, 6, seed=3), schema)
+    task = Task(schema, train, fit_classifier("logistic", schema, train))
+    rows, names, outside = encode_people(task, people)
+    quick = Effort(beam=3, edits=32, depth=4, neighbours=4)
+    search = Search(task, effort=quick)
+    cohort = Cohort(
+        task, search, search, "low", rows, names, outside, "Simulated cohort", SIMULATED, classifier="logistic"
+    )
+    cohort.warm()
+    return cohort
+
+
+def desk_of(cohort: Any, folder: Path) -> Any:
+    """A desk over a cohort that is ready."""
+    from sensecf.web.desk import Desk
+    from sensecf.web.start import Source, Start
+
+    return Desk.open(Start(Source(), cohort=cohort), folder)
+
+
+def away(cohort: Any) -> list[int]:
+    """People outside the target class, the likeliest to be helped first."""
+    import numpy as np
+
+    people = np.flatnonzero(cohort.predicted != cohort.position)
+    return [int(k) for k in people[np.argsort(-cohort.chance[people])]]
+
+
+@contextlib.contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """A server on loopback in a thread; gives its address."""
+    import uvicorn
+
+    listener = socket.socket(proto=socket.IPPROTO_TCP)  # else every answer waits 40 ms
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(app, access_log=False, log_level="error", ws="none", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+@contextlib.contextmanager
+def browsing() -> Iterator[Any]:
+    """A headless Chromium; skips where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+def until(page: Any, expression: str, seconds: float = 20) -> None:
+    """Wait for an expression; Playwright's own way would need eval in the page, which its policy forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"still not: {expression}"
+        page.wait_for_timeout(20)
+
+
+def client(app: Any, **options: Any) -> Any:
+    """A client that calls the app in this process, under the name that the page is served by."""
+    from starlette.testclient import TestClient
+
+    return TestClient(app, base_url="http://127.0.0.1", **options)
+
+
+def csrf_of(page: str) -> str:
+    """The token in a page's forms."""
+    found = re.search(r'name="csrf" content="([0-9a-f]+)"', page)
+    assert found is not None
+    return found[1]
