@@ -1,7 +1,10 @@
-"""The data sets fit their schemas, and splits keep people and classes apart as promised."""
+"""The data sets fit their schemas, cards travel with tables, splits keep people and classes apart as promised."""
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensecf.codec import Codec
-from sensecf.datasets import NAMES, load, simulated, split
+from sensecf.datasets import NAMES, Card, aireadi, find_card, heart, lifesnaps, load, simulated, split
+from sensecf.datasets.card import strictest
 from sensecf.errors import InputError
 from sensecf.infer import infer_schema
 from sensecf.schema import Feature, FeatureSchema
@@ -143,13 +147,116 @@ def test_inference_agrees_with_the_schema_made_by_hand():
     inferred = infer_schema(frame, "stress")
     assert inferred.names == by_hand.names
     assert (inferred.group, inferred.target, inferred.ignored) == (by_hand.group, by_hand.target, by_hand.ignored)
-    assert set(map(str, inferred.rules)) == {str(rule) for rule in by_hand.rules if rule.type in ("order", "total")}
+    assert set(map(str, inferred.rules)) == set(map(str, by_hand.rules))
     assert [f.kind for f in inferred.features] == [f.kind for f in by_hand.features]
 
 
 def test_an_empty_cohort_is_refused():
     with pytest.raises(InputError, match="at least 1 person"):
         simulated.simulate_cohort(people=0)
+
+
+# --- AI-READI ---
+
+
+def test_a_built_table_of_aireadi_is_a_data_set(tmp_path):
+    frame = simulated.simulate_cohort(10, 5).rename(columns={"participant_id": "person_id"})
+    folder = tmp_path / "aireadi"
+    folder.mkdir()
+    with pytest.raises(InputError, match="sensecf sensors build DOWNLOAD --format aireadi"):
+        load("aireadi", root=tmp_path)
+    frame.assign(recommended_split="train", clinical_site="UW").to_csv(folder / "days.csv", index=False)
+    found = load("aireadi", root=tmp_path)
+    assert found.card is aireadi.CARD  # the strict one, where nothing says otherwise
+    assert not found.card.permits("api.example.org")
+    assert found.schema.group == "person_id"
+    assert {"recommended_split", "clinical_site"} <= set(found.schema.ignored)
+    simulated.CARD.save_beside(folder / "days.csv")
+    assert load("aireadi", root=tmp_path).card == simulated.CARD
+
+
+# --- cards ---
+
+NAMED = replace(heart.CARD, name="named", leaves="named hosts", hosts=("llm.example.org", "b.example.org"))
+
+
+def test_a_card_comes_back_from_its_file(tmp_path):
+    for card in (aireadi.CARD, simulated.CARD, NAMED):
+        card.save(tmp_path)
+        assert Card.read(tmp_path / "card.json") == card
+
+
+def test_a_card_says_where_rows_may_go():
+    assert heart.CARD.permits("anywhere.example.org")
+    assert heart.CARD.shareable
+    assert not aireadi.CARD.permits("anywhere.example.org")
+    assert NAMED.permits("LLM.example.org")
+    assert not NAMED.permits("example.org")
+    assert not NAMED.shareable
+    assert "may leave: only to llm.example.org, b.example.org" in NAMED.lines()
+    assert "may leave: local only" in aireadi.CARD.lines()
+    assert "data: simulated (SIMULATED)" in simulated.CARD.lines()
+
+
+def test_a_card_lies_beside_its_table_or_in_its_folder(tmp_path):
+    table = tmp_path / "days.csv"
+    table.write_text("a\n1\n")
+    assert find_card(table) is None
+    NAMED.save(tmp_path)  # what was made in a run folder is held to the terms of the run
+    assert find_card(table) == NAMED
+    aireadi.CARD.save_beside(table)
+    assert find_card(table) == aireadi.CARD
+    assert find_card(tmp_path / "other.csv") == NAMED
+
+
+def test_a_public_table_is_known_by_its_bytes(tmp_path):
+    dataset("heart_disease_cleveland")
+    for module in (heart, lifesnaps):
+        source = DATA / module.CARD.name / module.FILE
+        copy = tmp_path / module.FILE
+        shutil.copy(source, copy)
+        assert find_card(copy) is module.CARD
+        copy.write_bytes(source.read_bytes() + b"\n")
+        assert find_card(copy) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"leaves": "everything"}, "use local only, named hosts, shareable"),
+        ({"leaves": "named hosts"}, "hosts are listed where"),
+        ({"hosts": ["a.example.org"]}, "hosts are listed where"),
+        ({"hosts": "a.example.org"}, "hosts must be a list"),
+        ({"licence": None}, "licence must be text"),
+        ({"simulated": "no"}, "simulated must be true or false"),
+        ({"shareable": True}, "unknown field 'shareable'"),
+        ({"source": ...}, "the card has no 'source'"),
+    ],
+)
+def test_a_card_that_cannot_be_read_is_not_taken_for_none(tmp_path, change, said):
+    data = {key: value for key, value in {**asdict(aireadi.CARD), **change}.items() if value is not ...}
+    (tmp_path / "days.csv.card.json").write_text(json.dumps(data))
+    with pytest.raises(InputError, match=said):
+        find_card(tmp_path / "days.csv")
+    (tmp_path / "days.csv.card.json").write_text("{")
+    with pytest.raises(InputError, match="not valid JSON"):
+        find_card(tmp_path / "days.csv")
+
+
+def test_what_is_made_of_several_tables_may_go_where_all_of_them_may():
+    assert strictest([heart.CARD]) is heart.CARD
+    assert strictest([heart.CARD, heart.CARD]) is heart.CARD
+    assert strictest([None, None]) is strictest([None, heart.CARD]) is None
+    both = strictest([heart.CARD, NAMED])
+    assert (both.leaves, both.hosts) == ("named hosts", NAMED.hosts)
+    assert "heart_disease_cleveland + named" in both.name
+    other = replace(NAMED, name="other", hosts=("b.example.org", "c.example.org"))
+    assert strictest([NAMED, other]).hosts == ("b.example.org",)
+    assert strictest([NAMED, replace(other, hosts=("c.example.org",))]).leaves == "local only"
+    for cards in ([aireadi.CARD, NAMED], [NAMED, aireadi.CARD], [aireadi.CARD, None], [NAMED, None]):
+        assert strictest(cards).leaves == "local only"
+    assert strictest([simulated.CARD, heart.CARD]).shareable
+    assert not strictest([simulated.CARD, heart.CARD]).simulated
 
 
 # --- splits ---
@@ -226,3 +333,42 @@ def test_a_split_that_cannot_be_is_refused(frame, group, said):
 def test_a_share_outside_0_and_1_is_refused():
     with pytest.raises(InputError, match="test_share"):
         split(pd.DataFrame({"x": [1, 2], "y": [0, 1]}), schema_of(), test_share=1.0)
+
+
+OFFICIAL = pd.DataFrame(
+    {
+        "x": 1,
+        "who": np.repeat(list("abcdef"), 2),
+        "y": [0, 1] * 6,
+        "recommended_split": np.repeat(["train", "test", "val", "train", "Test ", "train"], 2),
+    }
+)
+
+
+def test_the_data_set_s_own_split_is_respected():
+    for schema in (schema_of(), schema_of("who")):
+        for seed in range(3):
+            train, test = split(OFFICIAL, schema, seed=seed)
+            assert set(test["who"]) == {"b", "e"}
+            assert set(train["who"]) == {"a", "c", "d", "f"}
+
+
+def test_a_feature_of_that_name_is_no_split():
+    feature = Feature("recommended_split", "categorical", levels=("Test ", "test", "train", "val"))
+    schema = FeatureSchema((feature,), label="y", classes=(0, 1))
+    assert len({tuple(split(OFFICIAL, schema, seed=seed)[1].index) for seed in range(5)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"recommended_split": "fold1"}, "row 0: 'fold1' is none of train, val, test"),
+        ({"recommended_split": "train"}, "no row is held out"),
+        ({"recommended_split": ["train", "test"] * 6}, "has rows on both sides"),
+        ({"recommended_split": [None, "test"] * 6}, "is blank in 6 rows"),
+        ({"y": [0] * 2 + [1] * 2 + [0] * 8}, "class '1' has no row to learn from"),
+    ],
+)
+def test_a_split_of_the_data_set_that_cannot_be_is_refused(change, said):
+    with pytest.raises(InputError, match=said):
+        split(OFFICIAL.assign(**change), schema_of("who"))

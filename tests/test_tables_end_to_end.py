@@ -252,10 +252,10 @@ CASES = {
         with_columns(participant_id=lambda f: [f"p{i % 20:02d}" for i in range(len(f))]), options=("--seed", "3")
     ),
     "one direction only": Case(
-        people, edit={'unit = "steps"': 'unit = "steps"\ndirection = "increase"\nmax_change = 6000'}, least=0.5
+        people, edit={'direction = "increase"': 'direction = "increase"\nmax_change = 6000'}, least=0.5
     ),
-    "coarse steps": Case(people, edit={"low = 1038": "low = 1000", "step = 1\n": "step = 250\n"}),
-    "a range narrower than the data": Case(people, edit={"high = 14": "high = 9999 #"}, least=0.0),
+    "coarse steps": Case(people, edit={"step = 100\n": "step = 250\n"}),
+    "a range narrower than the data": Case(people, edit={"high = 60000": "high = 9999"}, least=0.0),
 }
 
 

@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from sensecf import datasets, generators, metrics
+    from sensecf.augmentation import augment
     from sensecf.classifiers import fit_classifier
     from sensecf.counterfactuals import Counterfactuals
     from sensecf.errors import InputError, SenseCFError
@@ -41,6 +42,7 @@ __all__ = [
     "InputError",
     "SenseCFError",
     "Task",
+    "augment",
     "datasets",
     "explain",
     "fit_classifier",
@@ -59,6 +61,7 @@ _HOME = {
     "InputError": "errors",
     "SenseCFError": "errors",
     "Task": "task",
+    "augment": "augmentation",
     "datasets": "",
     "explain": "explainer",
     "fit_classifier": "classifiers",

@@ -145,11 +145,14 @@ class Balanced(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(self, model: Any = None) -> None:
         self.model = model
 
-    def fit(self, X: Floats, y: Any) -> Self:
-        """Fit a clone of `model`. X (n, d); y (n,). Raises `InputError` when a class is too small."""
+    def fit(self, X: Floats, y: Any, sample_weight: Floats | None = None) -> Self:
+        """Fit a clone of `model`. X (n, d); y (n,). Raises `InputError` when a class is too small.
+
+        `sample_weight` (n,) replaces the weights by which the classes weigh alike.
+        """
         self.classes_, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
         model = clone(self.model)
-        if isinstance(model, CalibratedClassifierCV):
+        if isinstance(model, CalibratedClassifierCV) and isinstance(model.cv, int):
             if counts.min() < 2:
                 raise InputError(
                     f"class {self.classes_.tolist()[counts.argmin()]!r} has a single row, too few to calibrate an SVM; "
@@ -159,7 +162,8 @@ class Balanced(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with warnings.catch_warnings(), _one_blas_thread():
             # max_iter bounds the time on purpose: stopping there is no fault.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model_ = model.fit(X, codes, sample_weight=compute_sample_weight("balanced", codes))
+            weight = compute_sample_weight("balanced", codes) if sample_weight is None else sample_weight
+            self.model_ = model.fit(X, codes, sample_weight=weight)
         return self
 
     def predict_proba(self, X: Floats) -> Floats:
@@ -268,12 +272,15 @@ def make_classifier(name: str, schema: FeatureSchema, seed: int = 0, n_rows: int
     return Pipeline([*steps, ("model", Balanced(model))])
 
 
-def fit_classifier(name_or_object: Any, schema: FeatureSchema, train: pd.DataFrame, seed: int = 0) -> Classifier:
+def fit_classifier(
+    name_or_object: Any, schema: FeatureSchema, train: pd.DataFrame, seed: int = 0, weight: Floats | None = None
+) -> Classifier:
     """A fitted classifier: one of the five by name, a `module:object`, or an object of the user's.
 
     An unfitted scikit-learn estimator is cloned and fitted on the raw rows; a fitted one, and
     anything that is no scikit-learn estimator, is returned as it is. `train` holds the features and
-    the label; it is fitted as `Task` will show rows to it. Raises `InputError` when the name is
+    the label; it is fitted as `Task` will show rows to it. `weight` (n,): what each row weighs, for
+    the five only; by default each class weighs alike. Raises `InputError` when the name is
     unknown, the label has blanks or one class, or the user's own code fails.
     """
     classifier = name_or_object
@@ -288,7 +295,7 @@ def fit_classifier(name_or_object: Any, schema: FeatureSchema, train: pd.DataFra
     rows = codec.decode(codec.encode(train))
     labels = _labels(schema, train)
     try:
-        return clone(classifier).fit(rows, labels)
+        return clone(classifier).fit(rows, labels, **({} if weight is None else {"model__sample_weight": weight}))
     except InputError:
         raise
     except Exception as error:

@@ -15,6 +15,12 @@ COMMANDS = {
     "demo": "sensecf.commands.demo:demo",
     "schema": "sensecf.commands.schema:schema",
     "explain": "sensecf.commands.explain:explain",
+    "compare": "sensecf.commands.compare:compare",
+    "augment": "sensecf.commands.augment:augment",
+    "study": "sensecf.commands.study:study",
+    "report": "sensecf.commands.study:report",
+    "serve": "sensecf.commands.serve:serve",
+    "prompt": "sensecf.commands.prompt:prompt",
     "sensors": "sensecf.commands.sensors:sensors",
 }
 

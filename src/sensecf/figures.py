@@ -210,6 +210,7 @@ def change_radar(runs: Mapping[str, tuple[Counterfactuals, Task]]) -> str:
     top = ticks[np.searchsorted(ticks, min(highest, 1.0))]
 
     def draw(figure: Figure) -> None:
+        figure.set_size_inches(1.5 * WIDTH, 4.8)
         axes: Any = figure.add_subplot(projection="polar")
         angle = np.linspace(0, 2 * np.pi, len(shown), endpoint=False)
         styles = ("-", "--", "-.", ":")
@@ -222,8 +223,11 @@ def change_radar(runs: Mapping[str, tuple[Counterfactuals, Task]]) -> str:
         axes.set_theta_offset(np.pi / 2)
         axes.set_theta_direction(-1)
         axes.set_xticks(angle, [_name(schema[name]) for name in shown])
+        for label, turn in zip(axes.get_xticklabels(), angle, strict=True):
+            across = np.sin(turn)  # names stand outside of the circle, on their own side
+            label.set_horizontalalignment("center" if abs(across) < 0.1 else "left" if across > 0 else "right")
         axes.set_ylim(0, top)
-        axes.set_yticks(ticks[ticks <= top], [f"{tick:.0%}" for tick in ticks[ticks <= top]], color=SOFT)
+        axes.set_yticks(ticks[ticks <= top], [f"{tick:.0%}" for tick in ticks[ticks <= top]], color=SOFT, fontsize=7)
         axes.set_rlabel_position(180 / len(shown))
         axes.grid(color=RULE, linewidth=0.6)
         axes.spines["polar"].set_color(RULE)

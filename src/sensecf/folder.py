@@ -19,6 +19,8 @@ FILES = (
     "schema.toml",
     "metrics.json",
     "report.html",
+    "model_answers.csv",
+    "card.json",
     "task/task.json",
     "task/schema.toml",
     "task/train.csv",

@@ -2,13 +2,15 @@
 
 Every decision that a person may want to change is said: the reason of an ignored column stands in
 `FeatureSchema.ignored`, the reason of a feature's role or kind in the notes, which `to_toml` writes
-above the feature. docs/schema.md lists how each field is decided.
+above the feature. Columns of health that the catalogue of `sensecf.sensors` knows take what it says.
+docs/schema.md lists how each field is decided.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,10 +30,11 @@ from sensecf.names import (
     parse_names,
     role_of,
 )
-from sensecf.rules import Floats
+from sensecf.rules import Floats, Rule, RuleSet
 from sensecf.schema import Feature, FeatureSchema, Kind, Value
+from sensecf.sensors.recognise import recognise
 from sensecf.tables import EXACT, check_label, check_names, check_values, numbers_in
-from sensecf.targets import default_target
+from sensecf.targets import default_target, named_target
 
 #: Text columns with more levels than this are free text.
 MAX_LEVELS = 200
@@ -61,11 +64,14 @@ def infer_schema(frame: pd.DataFrame, label: str, group: str | None = None, name
     return infer_schema_with_notes(frame, label, group, name).schema
 
 
-def infer_schema_with_notes(frame: pd.DataFrame, label: str, group: str | None = None, name: str = "") -> Inferred:
+def infer_schema_with_notes(
+    frame: pd.DataFrame, label: str, group: str | None = None, name: str = "", weeks: float | None = None
+) -> Inferred:
     """The schema of a table with the reasons of its choices.
 
     `group` names the column whose rows belong to one person; without it, a column named like a
-    person's identifier that repeats is taken. Ranges, steps and levels are those of all rows.
+    person's identifier that repeats is taken. Ranges, steps and levels hold all rows. With `weeks`,
+    known columns may change by no more than is reasonable in so many weeks.
     Raises `InputError` for a table or label that cannot be used (see `tables.check_label` and
     `tables.check_values`), a group that is no column, and a table that leaves no feature.
     """
@@ -93,6 +99,14 @@ def infer_schema_with_notes(frame: pd.DataFrame, label: str, group: str | None =
         features.append(feature)
         notes[column] = note
 
+    values = {f.name: _numbers(frame[f.name]) for f in features if f.numeric}
+    classes: list[Value] = sorted(labelled[label].unique().tolist())
+    directed = named_target(classes, names[label].words) is not None
+    known = recognise(features, names, values, label, directed, weeks)
+    features = known.features
+    ignored |= known.ignored
+    notes |= known.notes
+
     leaks = find_leaks(labelled, label, features, names)
     if len(leaks) == len(features) and features:
         for column, reason in leaks.items():
@@ -106,10 +120,9 @@ def infer_schema_with_notes(frame: pd.DataFrame, label: str, group: str | None =
             f"no column of the table can be a feature ({reasons or 'there is none beside the label'}); "
             "add columns to the table"
         )
-    values = {f.name: _numbers(frame[f.name]) for f in features if f.numeric}
     rules = find_rules(features, names, values)
+    added, broken = _obeyed(known.rules, rules, features, values)
 
-    classes: list[Value] = sorted(labelled[label].unique().tolist())
     target, why = default_target(classes, labelled[label], names[label].words)
     schema = FeatureSchema(
         features=tuple(features),
@@ -117,17 +130,35 @@ def infer_schema_with_notes(frame: pd.DataFrame, label: str, group: str | None =
         classes=tuple(classes),
         target=target,
         group=group,
-        rules=tuple(rules),
+        rules=(*rules, *added),
         ignored=ignored,
         name=name,
     )
-    remarks = [why]
+    remarks = [why, *known.remarks]
     if group is not None:
         remarks.append(f"group: rows of one {group} ({frame[group].nunique()} of them) stay on one side of every split")
     if unlabelled:
         remarks.append(f"label: {unlabelled} of {len(frame)} rows have no {label} and are left out of training")
     remarks += [f"rule found in every complete row, delete it if it is no law: {rule}" for rule in rules]
-    return Inferred(schema, {k: v for k, v in notes.items() if v and k not in leaks}, tuple(remarks))
+    remarks += [f"rule known for such columns, obeyed by every row: {rule}" for rule in added]
+    remarks += [f"rule known for such columns, left out because rows break it: {rule}" for rule in broken]
+    return Inferred(schema, {f.name: notes[f.name] for f in features if notes[f.name]}, tuple(remarks))
+
+
+def _obeyed(
+    known: Sequence[Rule], found: Sequence[Rule], features: Sequence[Feature], values: Mapping[str, Floats]
+) -> tuple[list[Rule], list[Rule]]:
+    """The known rules that are not among those found: obeyed by every row, and broken by some."""
+    there = {(type(rule), frozenset(rule.members())) for rule in found}
+    columns = {f.name: i for i, f in enumerate(f for f in features if f.numeric)}
+    new = [r for r in known if (type(r), frozenset(r.members())) not in there and set(r.members()) <= set(columns)]
+    if not new:
+        return [], []
+    rows = np.column_stack([values[name] for name in columns])
+    broken = RuleSet.compile(new, columns, lambda name, value: value).violated(rows)
+    bad = [bool(rule.any()) for rule in broken.T]
+    kept = [rule for rule, wrong in zip(new, bad, strict=True) if not wrong]
+    return kept, [rule for rule, wrong in zip(new, bad, strict=True) if wrong]
 
 
 def _find_group(frame: pd.DataFrame, label: str, names: dict[str, ColumnName]) -> str | None:

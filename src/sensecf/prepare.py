@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from sensecf.codec import Codec
-from sensecf.datasets.splits import split
+from sensecf.datasets.splits import OFFICIAL, split
 from sensecf.errors import InputError
 from sensecf.query import out_of_range
 from sensecf.schema import FeatureSchema, Value
@@ -22,21 +22,23 @@ def prepare(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The labelled rows in the schema's columns, those to train on, and those to ask about.
 
-    Without `queries`, 30 % of the rows (of the people where the schema names a group) are held out
-    and asked about; with `queries`, every row may train.
+    Without `queries`, the rows that the table's `recommended_split` calls test are held out and asked
+    about, else 30 % of the rows (of the people where the schema names a group); with `queries`,
+    every row may train.
     Raises `InputError` naming the column, row and value of what cannot be used.
     """
     absent = [n for n in [*schema.names, schema.label, schema.group] if n is not None and n not in frame.columns]
     if absent:
         raise InputError(f"the table has no column {absent[0]!r}, which the schema names; mend the schema or the table")
     columns = [*schema.names, schema.label, *([schema.group] if schema.group else [])]
-    frame, _ = check_label(frame[columns], schema.label)
+    official = [OFFICIAL] if OFFICIAL in frame.columns and OFFICIAL not in columns else []
+    frame, _ = check_label(frame[[*columns, *official]], schema.label)
     frame = frame.copy()
     frame[schema.label] = _classes(frame[schema.label], schema)
     check_values(frame, [f.name for f in schema.features if f.numeric])
     if queries is None:
         train, test = split(frame, schema, TEST_SHARE, seed)
-        return frame, train, test
+        return frame[columns], train[columns], test[columns]
     missing = [n for n in schema.names if n not in queries.columns]
     if missing:
         raise InputError(f"the queries have no column {missing[0]!r}, which the schema lists ({len(missing)} absent)")
@@ -47,7 +49,7 @@ def prepare(
     if outside:
         raise InputError(f"the queries, {next(iter(outside.values()))} ({len(outside)} rows in all)")
     kept = [*schema.names, *([schema.group] if schema.group in queries.columns else [])]
-    return frame, frame, queries[kept]
+    return frame[columns], frame[columns], queries[kept]
 
 
 def _classes(labels: pd.Series[Any], schema: FeatureSchema) -> list[Value]:

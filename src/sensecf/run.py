@@ -13,9 +13,10 @@ import os
 import platform
 import time
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,21 +26,28 @@ from sensecf.classifiers import check_answers, fit_classifier
 from sensecf.counterfactuals import Counterfactuals
 from sensecf.errors import InputError
 from sensecf.explainer import explain
-from sensecf.files import write_json
+from sensecf.files import replacing, write_json
 from sensecf.folder import FILES, UNFINISHED, claimed, remove
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.prepare import prepare
+from sensecf.prompting import Prompting, costs
 from sensecf.query import Query, make_query, out_of_range
 from sensecf.report import write_report
-from sensecf.schema import FeatureSchema
+from sensecf.schema import FeatureSchema, Value
 from sensecf.statistics import wilson
 from sensecf.task import Task
 from sensecf.verify import verify
+
+if TYPE_CHECKING:
+    from sensecf.datasets.card import Card
+    from sensecf.llm.client import Client
 
 #: The lead over the other classes that `--robust` demands: p >= 0.6 with two classes.
 ROBUST_MARGIN = 0.2
 #: At most so many queries show what the model does alone.
 ALONE_QUERIES = 200
+#: What a language model answered, in the run's folder; what was paid for is never removed.
+LEDGER = "ledger.jsonl"
 
 Progress = Callable[[str, float], None]
 
@@ -58,6 +66,7 @@ class Request:
     margin: float = 0.0
     plausibility: float = 1.0
     seed: int = 0
+    prompting: Prompting | None = None
 
 
 def run(
@@ -67,17 +76,22 @@ def run(
     request: Request = Request(),
     *,
     queries: pd.DataFrame | None = None,
+    card: Card | None = None,
     overwrite: bool = False,
     notice: str = "",
     arguments: dict[str, Any] | None = None,
     progress: Progress | None = None,
+    confirm: Callable[[str], None] = lambda estimate: None,
 ) -> tuple[Counterfactuals, pd.DataFrame, dict[str, Any]]:
     """Explain a table into the folder `out`; returns the answers, the metrics and the facts of `run.json`.
 
     Without `queries`, 30 % of the rows (of the people where the schema names a group) are held out,
     and those that the classifier does not put in the target class are asked about; held-out rows
     reach no fit of any kind. With `queries`, every row of `frame` may train.
-    `progress(phase, share)` is told how far each phase is.
+    `progress(phase, share)` is told how far each phase is. `card` says whether rows may go to a
+    language model elsewhere, and is copied into the folder; before a model is asked, `confirm` is
+    told what that costs at most, and may raise. Its answers stay in the folder, so that nothing is
+    asked and paid for twice.
     Raises `InputError` for what cannot be used, before anything is written.
     """
     _check(request, schema)
@@ -95,10 +109,15 @@ def run(
         "schema": hashlib.sha256(schema.to_toml().encode()).hexdigest(),
         "sensecf": __version__,
     }
+    if request.prompting is None:
+        del asked["prompting"]
     if queries is not None:
         asked["queries"] = storage.data_hash(held_out)
     folder, say = Path(out), progress or (lambda phase, share: None)
-    with claimed(folder, asked, overwrite):
+    with claimed(folder, asked, overwrite), ExitStack() as stack:
+        model = None
+        if request.prompting is not None:
+            model = stack.enter_context(request.prompting.model(folder / LEDGER, card, say))
         began = time.perf_counter()
         say("classifier", 0.0)
         classifier = fit_classifier(request.classifier, schema, train, seed=request.seed)
@@ -117,15 +136,18 @@ def run(
                 f"nobody to ask about: the classifier puts every held-out row in {goal!r} already; name --queries"
             )
 
-        generator = generators.build(
+        generator: Any = generators.build(
             request.generator,
             task,
             request.seed,
             plausibility=request.plausibility,
             cache=cache_folder(),
             progress=say,
+            **({} if request.prompting is None or model is None else request.prompting.settings(model, card)),
         )
         fallback = Search(task, request.seed, effort=THOROUGH, plausibility=request.plausibility)
+        if model is not None:
+            confirm(_estimate(task, generator, model, held_out, goal, request))
         ready = time.perf_counter()
         rows_before = task.rows_judged
         remove(folder, FILES)
@@ -142,7 +164,8 @@ def run(
             fallback=fallback,
             strict=queries is not None,
             seed=request.seed,
-            checkpoint=folder / "unfinished" / answers_now.hexdigest()[:16],
+            # A model's answers are in its ledger, and the record of them must be whole.
+            checkpoint=None if model is not None else folder / "unfinished" / answers_now.hexdigest()[:16],
             progress=lambda done, total: say("answers", done / total),
         )
         say("measuring", 0.0)
@@ -160,12 +183,32 @@ def run(
         }
         if notice:
             facts["notice"] = notice
+        if model is not None:
+            facts["model"] = {**generator.facts(), "cost": costs(model)}
+            answers.cost["model_tokens"] = facts["model"]["tokens_in"] + facts["model"]["tokens_out"]
         facts |= _alone(task, generator, held_out, goal, request)
         groups = None if schema.group is None or schema.group not in held_out else held_out[schema.group]
         summary = metrics.summarise(answers, task, groups=groups, seed=request.seed)
-        _write(folder, answers, task, summary, facts, request, generator)
+        _write(folder, answers, task, summary, facts, request, generator, held_out, card)
         say("measuring", 1.0)
         return answers, summary, facts
+
+
+def _estimate(task: Task, generator: Any, model: Client, held_out: pd.DataFrame, goal: Value, request: Request) -> str:
+    """What asking the model costs at most, in words; answers that are in the ledger cost nothing."""
+    assert request.prompting is not None
+    outside = out_of_range(task.codec, task.codec.encode(held_out), held_out)
+    people = held_out[[i not in outside for i in range(len(held_out))]]
+    query = make_query(task, people, goal, lock=request.lock, max_changes=request.max_changes, margin=request.margin)
+    questions = generator.questions(query)
+    first = model.estimate(
+        [question.prompt for question in questions],
+        request.prompting.samples,
+        json_schemas=[question.json_schema for question in questions] if request.prompting.constrained else None,
+        **generator.sampling,
+    )
+    more = request.prompting.rounds
+    return f"{first}" + (f"; and up to {more} more rounds, of the same size at most, for what fails" if more else "")
 
 
 def cache_folder() -> Path:
@@ -232,14 +275,25 @@ def _write(
     facts: dict[str, Any],
     request: Request,
     generator: Any,
+    held_out: pd.DataFrame,
+    card: Card | None,
 ) -> None:
     answers.save(folder)
     task.schema.to_toml(folder / "schema.toml")
+    if card is not None:
+        card.save(folder)
     write_json(folder / "metrics.json", metrics.to_json(summary))
     storage.save_task(task, folder / "task", request.classifier if ":" in request.classifier else None)
     if hasattr(generator, "save"):
         generator.save(folder / "task" / generator.name)
-    write_report(folder, answers, task, summary, facts)
+    extra = {}
+    if request.prompting is not None:
+        with replacing(folder / "model_answers.csv") as path:
+            generator.answers(held_out).to_csv(path, index=False)
+        if facts["model"]["rounds"]:
+            rounds = pd.DataFrame(facts["model"]["rounds"])
+            extra["Answers of the language model, by round (0 is the first)"] = rounds
+    write_report(folder, answers, task, summary, facts, extra)
     attempts = answers.attempts.to_dict(orient="records")
     write_json(folder / "run.json", {**facts, "attempts": [{**a, "count": int(a["count"])} for a in attempts]})
     remove(folder, UNFINISHED)

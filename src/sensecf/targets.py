@@ -32,12 +32,10 @@ _WANTED_LABELS = word_set(
 )
 
 
-def default_target(
-    classes: Sequence[Value], values: pd.Series[Any], label: tuple[str, ...]
-) -> tuple[Value | None, str]:
-    """The class to reach, or None, and one line that says why.
+def named_target(classes: Sequence[Value], label: tuple[str, ...]) -> Value | None:
+    """The class whose name says that it is the one to reach; None where no name does, or several do.
 
-    `values` are the labels of the table (for the majority), `label` the words of its name.
+    `label`: the words of the label's name.
     """
     # Among more than two numbers, 0 and 1 are degrees and not the answers no and yes.
     signs = [0 if len(classes) > 2 and not isinstance(value, str) else _sign(value, label) for value in classes]
@@ -45,8 +43,19 @@ def default_target(
     neutral = [c for c, sign in zip(classes, signs, strict=True) if sign == 0]
     if len(classes) == 2 and not wanted and len(neutral) == 1:
         wanted = neutral
-    if len(wanted) == 1:
-        return wanted[0], f"target: {wanted[0]!r} looks like the class to reach, by its name; change it if it is not"
+    return wanted[0] if len(wanted) == 1 else None
+
+
+def default_target(
+    classes: Sequence[Value], values: pd.Series[Any], label: tuple[str, ...]
+) -> tuple[Value | None, str]:
+    """The class to reach, or None, and one line that says why.
+
+    `values` are the labels of the table (for the majority), `label` the words of its name.
+    """
+    wanted = named_target(classes, label)
+    if wanted is not None:
+        return wanted, f"target: {wanted!r} looks like the class to reach, by its name; change it if it is not"
     if len(classes) > 2:
         return (
             None,

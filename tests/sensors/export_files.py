@@ -290,3 +290,53 @@ def oura(path: Path, split: bool = False) -> None:
             (path / f"{kind}.json").write_text(json.dumps({"data": records, "next_token": None}))
     else:
         (path / "oura_data.json").write_text(json.dumps(content))
+
+
+# --- T1D-UOM ----------------------------------------------------------------------------------
+
+
+def t1d_uom(root: Path, exchanged: bool = False, intervals: bool = True) -> None:
+    """Person 2301, an hour ahead of UTC; `exchanged`: awake and REM intervals under each other's name."""
+    form, hour = "%d/%m/%Y %H:%M", timedelta(hours=1)
+
+    def put(folder: str, name: str, head: str, rows: list[str]) -> None:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / folder / name).write_text("\n".join([head, *rows]) + "\n")
+
+    put("Glucose Data", "UoMGlucose2301.csv", "bg_ts,value",
+        [f"{t.strftime(form)},{glucose(i) / 18.0156:.3f}" for i, t in enumerate(five_minutes())])  # fmt: skip
+    put("Sleep Data", "UoMsleep2301.csv",
+        "sleep_ts,step_count,heart_rate,current_activity_type_intensity,stress_level_value,sleep_level,"
+        "resting_heart_rate",
+        [f"{t.strftime(form)},{i},{beats(i)},0,{-2 if 120 <= i < 144 else 30},0,{58 if i == 100 else 0}"
+         for i, t in enumerate(five_minutes())])  # fmt: skip
+    other = {"awake": "rem", "rem": "awake"} if exchanged else {}
+    maps: dict[str, list[dict[str, int]]] = {name: [] for name in ("deep", "light", "awake", "rem")}
+    for t, minutes, stage in night():
+        start = int((t - hour - datetime(1970, 1, 1)).total_seconds())
+        maps[other.get(stage, stage)].append({"startTimeInSeconds": start, "endTimeInSeconds": start + 60 * minutes})
+    cells = [json.dumps(maps[name]).replace('"', '""') if intervals else "" for name in maps]
+    quoted = ",".join(f'"{cell}"' if cell else "" for cell in cells)
+    bed = (BEDTIME - hour).strftime(form)
+    put("Sleep Data", "UoM2301sleeptime.csv",
+        "calendar_date,duration_in_sec,start_date_ts,start_time_offset_s,unmeasurable_sleep_s,deep_sleep_s,"
+        "light_sleep_s,rem_sleep_s,awake_s,sleep_levels_map_deep,sleep_levels_map_light,sleep_levels_map_awake,"
+        "sleep_levels_map_rem,sleep_levels_map_unmeasurable,validation",
+        [f"05/03/2024,20000,{bed},3600,0,3000,9000,3000,1800,,,,,,ENHANCED_TENTATIVE",
+         f"05/03/2024,27000,{bed},3600,0,5400,13500,6300,1800,{quoted},,ENHANCED_FINAL"])  # fmt: skip
+    walk = "{},WALKING,65,1500,1000.5,900,600,0,3600,3,ACTIVE,2,3"
+    rest = "{},SEDENTARY,0,0,0,900,{},0,3600,1,SEDENTARY,0,0"
+    rows = []
+    for k in range(96):
+        time = (DAY + timedelta(minutes=15 * k)).strftime(form)
+        walking = k in (32, 33, 34, 72)
+        rows += [walk.format(time)] * (2 if k == 32 else 1) if walking else []  # the first one twice
+        rows.append(rest.format(time, 300 if walking else 900))
+    put("Activity Data", "UoMActivity2301.csv",
+        "activity_ts,activity_type,active_Kcal,step_count,distance_m,duration_s,active_time_s,start_time_s,"
+        "start_time_offset_s,met,intensity,motion_intensity_mean,motion_intensity_max", rows)  # fmt: skip
+    put("Insulin Data/Bolus Data", "UoMBolus2301.csv", "bolus_ts,bolus_dose",
+        ["05/03/2024 08:00,2.5", "05/03/2024 12:30,4", "05/03/2024 12:31,0"])  # fmt: skip
+    put("Nutrition Data", "UoMNutrition2301.csv", "meal_ts,meal_type,meal_tag,carbs_g,prot_g,fat_g,fibre_g",
+        ["05/03/2024 08:00,Breakfast,Toast,30,5,2,1", "05/03/2024 19:00,Dinner,Pasta,80,20,10,4",
+         "05/03/2024 21:00,Snack,Not reported,,,,"])  # fmt: skip

@@ -14,6 +14,7 @@ from export_files import clarity
 
 from sensecf.cli import cli
 from sensecf.commands.sensors import sensors
+from sensecf.datasets import Card, find_card
 from sensecf.errors import InputError
 
 
@@ -70,8 +71,9 @@ def test_real_ai_readi_files_and_personal_exports_stay_local(tmp_path: Path) -> 
         out = tmp_path / f"{form}.csv"
         result = run("build", root, "--format", form, "--out", out, "--jobs", 1)
         card = json.loads(Path(f"{out}.card.json").read_text())
-        assert (card["name"], card["shareable"]) == (name, False)
-        assert "keep it on this machine" in result.output
+        assert (card["name"], card["leaves"]) == (name, "local only")
+        assert "may leave: local only" in result.output
+        assert find_card(out) == Card.read(f"{out}.card.json")
 
 
 def test_wrong_input_is_one_line_and_leaves_no_table(tmp_path: Path) -> None:
@@ -83,22 +85,55 @@ def test_wrong_input_is_one_line_and_leaves_no_table(tmp_path: Path) -> None:
 
 def test_the_group_is_named_for_the_command_line() -> None:
     assert sensors.name == "sensors"
-    assert set(sensors.commands) == {"build", "simulate"}
+    assert set(sensors.commands) == {"build", "simulate", "day"}
     assert isinstance(sensors, click.Group)
 
 
+#: What makes the tutorial small enough for a test.
+SMALLER = {
+    "sensors simulate": "--days 4 --jobs 1",
+    "sensors build": "--jobs 1",
+    "explain": "--generator search --classifier logistic --limit 3",
+}
+
+
 def test_the_tutorial_of_the_documentation_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """sensors simulate | sensors build | schema | explain, as docs/sensors.md has it, smaller."""
+    """sensors simulate | build | schema | explain | sensors day: the commands of docs/sensors.md, made smaller."""
     monkeypatch.chdir(tmp_path)
-    steps = (
-        "sensors simulate --people 12 --days 4 --out tree --jobs 1",
-        "sensors build tree --format aireadi --out days.csv --jobs 1",
-        "schema days.csv --label stress --group person_id",
-        "explain days.csv --schema schema.toml --generator search --classifier logistic --limit 3 --out plans",
-    )
+    page = (Path(__file__).resolve().parents[2] / "docs" / "sensors.md").read_text(encoding="utf-8")
+    lines = page.split("```\n")[1].replace("--people 20", "--people 12").splitlines()
+    steps = [line.split("#")[0].removeprefix("sensecf ").strip() for line in lines]
+    assert [step.split(" --")[0].rsplit(" ", 1)[0] for step in steps] == [
+        "sensors", "sensors build", "schema", "explain", "sensors day",
+    ]  # fmt: skip
     for step in steps:
-        result = CliRunner().invoke(cli, step.split())
+        command, _, saved = step.partition(" > ")
+        command += "".join(f" {more}" for start, more in SMALLER.items() if step.startswith(start))
+        if "--query 3" in command:
+            query = pd.read_csv("plans/counterfactuals.csv", dtype=str).dropna(subset="rank")["query"].iloc[0]
+            command = command.replace("--query 3", f"--query {query}")
+        result = CliRunner().invoke(cli, command.split())
         assert result.exit_code == 0, result.output
-        if step.startswith("schema"):
-            (tmp_path / "schema.toml").write_text(result.stdout)
-    assert len(pd.read_csv(tmp_path / "plans" / "counterfactuals.csv")) >= 1
+        if saved:
+            Path(saved).write_text(result.stdout, encoding="utf-8")
+    assert "sleep: deep" in result.stdout
+    assert "recommended_split" in Path("schema.toml").read_text(encoding="utf-8").split("[[features]]")[0]
+
+
+def test_a_day_needs_a_plan(tmp_path: Path) -> None:
+    def problem(*options: object) -> str:
+        result = run("day", tmp_path, *options)
+        assert isinstance(result.exception, InputError)
+        return str(result.exception)
+
+    assert "does not exist" in problem("--query", 1)
+    (tmp_path / "counterfactuals.csv").write_text(
+        "query,rank,reason,steps,sleep_total_min\n7,1,,8000,430\n8,,all locked,,\n"
+    )
+    assert "no query '1'" in problem("--query", 1)
+    assert "no plan of rank 2" in problem("--query", 7, "--rank", 2)
+    assert "no answer: all locked" in problem("--query", 8)
+    shown = run("day", tmp_path, "--query", 7)
+    assert shown.exit_code == 0, shown.output
+    assert "steps: 8000" in shown.output
+    assert "sleep: deep" in shown.output

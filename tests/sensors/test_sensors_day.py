@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sensecf.errors import InputError
 from sensecf.sensors import build, example_day, known_feature, simulate
+from sensecf.sensors.day_glucose import STEEPEST
 from sensecf.sensors.night import stage_sequence
 
 PLAN = {
@@ -31,7 +32,7 @@ def assert_within_a_step(plan: dict[str, float], realised: dict[str, float]) -> 
 def test_a_plan_is_lived_within_one_step() -> None:
     day = example_day(PLAN)
     assert_within_a_step(PLAN, day.realised)
-    assert day.left == ()
+    assert day.left == {}
 
 
 def test_the_timeline_can_be_read_from_top_to_bottom() -> None:
@@ -56,8 +57,65 @@ def test_what_the_plan_leaves_open_is_filled() -> None:
     assert example_day({"steps": 5000}).realised == {"steps": 5000}
 
 
-def test_features_it_cannot_live_are_named() -> None:
-    assert example_day({"steps": 5000, "glucose_mean_mgdl": 120, "shoe_size": 42}).left == ("glucose_mean_mgdl",)
+def test_features_a_day_does_not_show_are_named() -> None:
+    day = example_day({"steps": 5000, "hba1c_pct": 6.1, "shoe_size": 42, "age": float("nan")})
+    assert list(day.left) == ["hba1c_pct"]
+    assert day.glucose is None
+
+
+# --- glucose ---
+
+SUGAR = {
+    "glucose_mean_mgdl": 154.0, "glucose_sd_mgdl": 45.0, "glucose_cv_pct": 29.2, "gmi_pct": 6.99,
+    "glucose_tir_pct": 70.0, "glucose_tbr_pct": 3.0, "glucose_tar_pct": 27.0, "hyperglycaemia_events": 4,
+}  # fmt: skip
+
+
+def test_a_glucose_plan_is_lived_within_one_step_and_physiological_rates() -> None:
+    day = example_day(PLAN | SUGAR)
+    assert day.left == {}
+    assert_within_a_step(PLAN | SUGAR, day.realised)
+    assert day.glucose is not None
+    assert len(day.glucose) == 1440
+    assert day.glucose["glucose_mgdl"].between(40, 400).all()
+    assert np.abs(np.diff(day.recording.signals["glucose"].value)).max() <= STEEPEST
+
+
+def test_glucose_in_mmol_and_by_index_is_lived_too() -> None:
+    plan = {"glucose_mean_mmol": 7.6, "glucose_sd_mmol": 2.0, "glucose_tar_pct": 9.0, "glucose_tbr_pct": 0.7}
+    assert_within_a_step(plan, example_day(plan).realised)
+    plan = {"gmi_pct": 6.2, "glucose_cv_pct": 25.0}
+    assert_within_a_step(plan, example_day(plan).realised)
+
+
+@pytest.mark.parametrize(
+    ("plan", "reason"),
+    [
+        ({"glucose_mean_mgdl": 110, "glucose_sd_mgdl": 60, "glucose_tar_pct": 0}, "no day has mean 110.0, SD 60.0"),
+        ({"glucose_mean_mgdl": 250, "glucose_tir_pct": 100}, "no day has mean 250.0"),
+        ({"glucose_mean_mgdl": 150, "glucose_tbr_pct": 60, "glucose_tar_pct": 60}, "exceed 100 %"),
+        ({"glucose_mean_mgdl": 150, "glucose_tar_pct": 1, "hyperglycaemia_events": 4}, "do not fit into 14 minutes"),
+        ({"glucose_mean_mgdl": 250, "glucose_tar_pct": 95, "hyperglycaemia_events": 0}, "peaks in a day"),
+        ({"glucose_sd_mgdl": 30, "glucose_tir_pct": 90}, "needs the mean"),
+    ],
+)
+def test_a_glucose_summary_that_no_day_has_is_left_with_the_reason(plan: dict[str, float], reason: str) -> None:
+    day = example_day({"steps": 6000} | plan)
+    assert day.realised == {"steps": 6000}
+    assert set(day.left) == set(plan)
+    assert reason in day.left[next(iter(plan))]
+
+
+def test_nearly_every_glucose_day_of_a_simulated_table_can_be_lived(tmp_path: Path) -> None:
+    simulate(tmp_path / "t", 8, 5, seed=8, jobs=1)
+    table = build(tmp_path / "t", "aireadi", jobs=1).table.dropna(subset="glucose_mean_mgdl")
+    lived = 0
+    for _, row in table.iterrows():
+        plan = {name: float(row[name]) for name in SUGAR}
+        day = example_day(plan)
+        assert_within_a_step({name: plan[name] for name in day.realised}, day.realised)
+        lived += not day.left
+    assert lived >= 0.9 * len(table) > 20
 
 
 @pytest.mark.parametrize(

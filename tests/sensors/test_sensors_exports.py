@@ -20,6 +20,7 @@ from export_files import (
     garmin_fit,
     libreview,
     oura,
+    t1d_uom,
 )
 
 from sensecf.errors import InputError
@@ -305,3 +306,36 @@ def test_a_lifesnaps_table_of_another_shape_is_reported(tmp_path: Path) -> None:
     built = build(tmp_path, "lifesnaps", jobs=1)
     assert built.report.count("file") == 1
     assert built.table.empty
+
+
+# --- T1D-UOM ----------------------------------------------------------------------------------
+
+UOM_DAY = HEART | SLEEP | GLUCOSE | {
+    "resting_hr_bpm": 62.5, "steps": 6000, "distance_m": 4002, "active_kcal": 260, "active_min": 40,
+    "sedentary_min": 1400, "very_active_min": 0, "bolus_insulin_u": 6.5, "carbs_g": 110, "stress_mean": 30.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_the_golden_day_of_t1d_uom(tmp_path: Path, exchanged: bool) -> None:
+    t1d_uom(tmp_path, exchanged)
+    built = build(tmp_path, "t1d_uom", jobs=1, keep_stress_mean=True)
+    assert built.table["person_id"].tolist() == ["2301"]
+    assert_day(built.table, UOM_DAY)
+    assert built.report.count("record") == 3  # a repeated epoch, a shorter record of the night, a meal without amount
+    assert (sum("exchanged" in note for note in built.report.notes) == 1) == exchanged
+    assert built.card.shareable
+
+
+def test_a_night_without_intervals_keeps_its_stages(tmp_path: Path) -> None:
+    t1d_uom(tmp_path, intervals=False)
+    built = build(tmp_path, "t1d_uom", jobs=1)
+    assert_day(built.table, SLEEP)
+    assert any("one after the other" in note for note in built.report.notes)
+
+
+def test_a_folder_without_t1d_uom_files_and_a_file_without_its_columns_are_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no T1D-UOM files"):
+        build(tmp_path, "t1d_uom", jobs=1)
+    (tmp_path / "UoMGlucose2301.csv").write_text("time,glucose\n01/01/2024 00:00,5\n")
+    assert build(tmp_path, "t1d_uom", jobs=1).report.count("file") == 1

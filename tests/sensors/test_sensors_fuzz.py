@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aireadi_files import MIDNIGHT, every, moves, points, stages, wear, write
-from export_files import apple, clarity, fitbit, garmin_account, garmin_csv, garmin_fit, libreview, oura
+from export_files import apple, clarity, fitbit, garmin_account, garmin_csv, garmin_fit, libreview, oura, t1d_uom
 
 from sensecf.sensors import Report, build, known_feature
 
@@ -43,6 +43,18 @@ def aireadi(root: Path) -> None:
     )
 
 
+def lifesnaps(root: Path) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    head = (
+        "id,date,steps,minutesAsleep,minutesAwake,sleep_efficiency,bpm,resting_hr,rmssd,full_sleep_breathing_rate,"
+        "spo2,stress_score,moderately_active_minutes,very_active_minutes"
+    )
+    rows = [
+        f"{'ab'[i % 2]},2021-05-{1 + i:02d},{8000 + i},430,40,92,71.5,60.2,40.1,14.5,96.0,78,20,15" for i in range(20)
+    ]
+    (root / "daily_fitbit_sema_df_unprocessed.csv").write_text("\n".join([head, *rows]) + "\n")
+
+
 def file(writer: Callable[[Path], None], name: str) -> Callable[[Path], None]:
     def make(root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
@@ -59,8 +71,10 @@ FORMATS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "garmin-fit": ("garmin", file(garmin_fit, "a.fit")),
     "garmin-account": ("garmin", garmin_account),
     "garmin-csv": ("garmin", garmin_csv),
+    "lifesnaps": ("lifesnaps", lifesnaps),
     "libre": ("libre", file(libreview, "a.csv")),
     "oura": ("oura", oura),
+    "t1d_uom": ("t1d_uom", t1d_uom),
 }
 
 

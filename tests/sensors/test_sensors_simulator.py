@@ -99,7 +99,7 @@ def test_without_faults_nothing_is_missing(tmp_path: Path) -> None:
 def test_the_tables_of_a_tree_obey_the_rules_of_the_catalogue(tree: Path) -> None:
     table = build(tree, "aireadi", jobs=1).table
     rules = known_rules(table.columns)
-    assert len(rules) == 6
+    assert len(rules) == 8
     for rule in rules:
         if rule.type == "total":
             whole = table[rule.whole] if isinstance(rule.whole, str) else rule.whole
@@ -108,6 +108,8 @@ def test_the_tables_of_a_tree_obey_the_rules_of_the_catalogue(tree: Path) -> Non
             ).all()
         elif rule.type == "order":
             assert (table[list(rule.features)].dropna().diff(axis=1).iloc[:, 1:] >= 0).all().all()
+        elif rule.type == "implication":
+            assert (table["glucose_tir_pct"][table["hyperglycaemia_events"] > 0] < 100).all()
         else:
             total = sum(table[name] * weight for name, weight in rule.weights.items())
             assert ((total - rule.bound).dropna().abs() <= rule.tolerance + 1e-6).all()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from sensecf.commands.shared import CLASSIFIERS, GENERATORS, arguments, progress_bars, show, split_names
+from sensecf.commands.prompt_options import prompt_options, prompting
+from sensecf.commands.shared import CLASSIFIERS, GENERATORS, arguments, progress_bars, show, show_card, split_names
 from sensecf.errors import InputError
 
 
@@ -30,6 +33,8 @@ from sensecf.errors import InputError
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
+@prompt_options
+@click.option("--yes", is_flag=True, help="Ask a language model without a question about its cost.")
 def explain(
     table: Path,
     schema_path: Path,
@@ -46,12 +51,16 @@ def explain(
     plausibility: float,
     seed: int,
     overwrite: bool,
+    yes: bool,
+    **asking: Any,
 ) -> None:
     """Verified counterfactuals for the rows of TABLE, written to a folder with a report.
 
     Without --queries, 30 % of the rows are held out (by person where the schema names a group) and
     those not in the target class are asked about. An interrupted run goes on when called again.
     """
+    from sensecf.datasets import find_card
+    from sensecf.datasets.card import strictest
     from sensecf.folder import belongs
     from sensecf.run import ROBUST_MARGIN, Request, run
     from sensecf.schema import FeatureSchema
@@ -68,6 +77,7 @@ def explain(
         margin=ROBUST_MARGIN if robust else 0.0,
         plausibility=plausibility,
         seed=seed,
+        prompting=prompting(asking, generator),
     )
     for path in (table, schema_path, queries):
         if path is not None and belongs(path, out):
@@ -75,8 +85,20 @@ def explain(
     found = FeatureSchema.from_toml(schema_path)
     frame = read_table(table)
     asked = None if queries is None else read_table(queries)
+    card = strictest(find_card(path) for path in (table, queries) if path is not None)
+    show_card(card)
+
+    def confirm(estimate: str) -> None:
+        click.echo(estimate, err=True)
+        if sys.stdin.isatty() and not yes:
+            # A whole line: beside a progress bar, a prompt without an end is not shown.
+            click.echo("Type y to ask.", err=True)
+            if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+                raise click.Abort
+
     with progress_bars() as progress:
         answers, summary, facts = run(
-            frame, found, out, request, queries=asked, overwrite=overwrite, arguments=arguments(), progress=progress
-        )
+            frame, found, out, request, queries=asked, card=card, overwrite=overwrite, arguments=arguments(),
+            progress=progress, confirm=confirm,
+        )  # fmt: skip
     show(answers, summary, facts, out)

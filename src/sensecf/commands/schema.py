@@ -12,12 +12,17 @@ import click
 @click.option("--label", required=True, help="Column with the classes.")
 @click.option("--group", help="Column that says whose row it is; found by itself where its name is plain.")
 @click.option("--name", default="", help="What to call the data set.")
-def schema(table: Path, label: str, group: str | None, name: str) -> None:
+@click.option(
+    "--weeks",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Known columns may change by no more than is reasonable in so many weeks.",
+)
+def schema(table: Path, label: str, group: str | None, name: str, weeks: float | None) -> None:
     """Infer a schema from a table (CSV or Parquet) and print it as commented TOML, to be edited."""
     from sensecf.infer import infer_schema_with_notes
     from sensecf.tables import read_table
 
-    found = infer_schema_with_notes(read_table(table), label, group, name or table.stem)
+    found = infer_schema_with_notes(read_table(table), label, group, name or table.stem, weeks)
     for remark in found.remarks:
         click.echo(remark, err=True)
     click.echo(found.schema.to_toml(notes=found.notes), nl=False)

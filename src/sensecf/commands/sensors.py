@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from sensecf.sensors.day import ExampleDay
 
 
 @click.group(name="sensors")
@@ -19,7 +23,7 @@ def sensors() -> None:
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option(
     "--format", "form", required=True,
-    help="What the files are: aireadi, apple, dexcom, fitbit, garmin, libre, lifesnaps or oura.",
+    help="What the files are: aireadi, apple, dexcom, fitbit, garmin, libre, lifesnaps, oura or t1d_uom.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The table: .csv or .parquet.")
 @click.option(
@@ -64,11 +68,9 @@ def build_command(
         else:
             built.table.to_csv(temporary, index=False)
     write_json(f"{out}.report.json", built.report.to_dict())
-    write_json(f"{out}.card.json", asdict(built.card))
-    for line in built.report.lines():
+    built.card.save_beside(out)
+    for line in [*built.report.lines(), *built.card.lines()]:
         click.echo(line)
-    sharing = "may be shared" if built.card.shareable else "keep it on this machine"
-    click.echo(f"licence: {built.card.licence} ({sharing})")
     click.echo(f"{out}: {len(built.table):,} rows, {built.table.shape[1]} columns")
 
 
@@ -105,6 +107,50 @@ def simulate_command(
             jobs=jobs, progress=progress,
         )  # fmt: skip
     click.echo(f"{out}: {people} people × {days} days")
+
+
+@sensors.command(name="day")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--query", required=True, help="Whose plan, as in counterfactuals.csv.")
+@click.option("--rank", type=int, default=1, show_default=True, help="Which of the person's plans.")
+@click.option("--wake", type=float, default=6.5, show_default=True, help="Hour of the day at which the night ends.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for timeline.csv and glucose.csv.")
+def day_command(run: Path, query: str, rank: int, wake: float, out: Path | None) -> None:
+    """An example day that realises a plan of the run folder RUN: sleep, movement and glucose.
+
+    One of many days with that daily summary, drawn to be read; it is no prescription.
+    """
+    from sensecf.sensors.day import example_day, plan_of
+
+    day = example_day(plan_of(run, query, rank), wake_hour=wake)
+    _show_day(day)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        day.timeline.to_csv(out / "timeline.csv", index=False)
+        if day.glucose is not None:
+            day.glucose.to_csv(out / "glucose.csv", index=False)
+
+
+def _show_day(day: ExampleDay) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="An example day", title_justify="left")
+    for name in ("from", "to", "minutes", "what", "steps"):
+        table.add_column(name)
+    for row in day.timeline.to_dict("records"):
+        steps = "" if row["steps"] is None or row["steps"] != row["steps"] else f"{row['steps']:,.0f}"
+        table.add_row(row["start"][11:], row["end"][11:], f"{row['minutes']:g}", row["what"], steps)
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print(table)
+    if day.glucose is not None:
+        hours = day.glucose.iloc[::120]
+        levels = ", ".join(f"{t[11:]} {v:.0f}" for t, v in zip(hours["time"], hours["glucose_mgdl"], strict=True))
+        click.echo(f"glucose, mg/dL: {levels}")
+    for name, value in day.realised.items():
+        click.echo(f"{name}: {value:g}")
+    for name, reason in day.left.items():
+        click.echo(f"{name}: not shown: {reason}")
 
 
 @contextmanager

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sensecf.counterfactuals import Counterfactuals
+    from sensecf.datasets.card import Card
     from sensecf.run import Progress
 
 CLASSIFIERS = "xgboost, random-forest, svm, mlp, logistic or module:object"
-GENERATORS = "tiny, search, nearest or module:Class"
+GENERATORS = "tiny, search, nearest, prompted, nice, cfnow, dice, treecf-sparse, exact or module:Class"
 
 #: What stands wherever plans are read.
 CAUTION = (
@@ -50,6 +51,7 @@ def progress_bars() -> Iterator[Progress]:
         "search": "Searching for pairs to learn from",
         "pairs": "Training on pairs",
         "verdicts": "Training on verdicts",
+        "asking": "Asking the language model",
         "answers": "Answering",
         "measuring": "Measuring and writing",
     }
@@ -66,6 +68,12 @@ def progress_bars() -> Iterator[Progress]:
             bar.update(begun[phase], completed=share)
 
         yield progress
+
+
+def show_card(card: Card | None) -> None:
+    """What the card of a table says, before anything is done with it."""
+    for line in () if card is None else card.lines():
+        click.echo(line, err=True)
 
 
 def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any], out: Path) -> None:

@@ -1,12 +1,13 @@
 """Data sets by name: a table, its hand-checked schema, and a card that says what it is.
 
-The simulated cohort is made on the spot. The public tables are read from a data folder, one
-subfolder each, that is given by argument, by the environment variable SENSECF_DATA, or lies as
-`shared/data` beside the checkout. Adding a data set is one file with `CARD` and `load`.
+The simulated cohort is made on the spot. The others are read from a data folder, one subfolder
+each, that is given by argument, by the environment variable SENSECF_DATA, or lies as `shared/data`
+beside the checkout. Adding a data set is one file with `CARD` and `load(folder) -> frame, schema, card`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from types import ModuleType
@@ -14,15 +15,19 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from sensecf.datasets import heart, lifesnaps, simulated, t1d_uom
-from sensecf.datasets.card import Card
+from sensecf.datasets import aireadi, heart, lifesnaps, simulated, t1d_uom
+from sensecf.datasets.card import Card, card_beside
 from sensecf.datasets.splits import split
 from sensecf.errors import InputError
 from sensecf.schema import FeatureSchema
 
-__all__ = ["NAMES", "Card", "Dataset", "load", "split"]
+__all__ = ["NAMES", "Card", "Dataset", "find_card", "load", "split"]
 
-_MODULES: dict[str, ModuleType] = {module.CARD.name: module for module in (simulated, heart, lifesnaps, t1d_uom)}
+_MODULES: dict[str, ModuleType] = {
+    module.CARD.name: module for module in (simulated, heart, lifesnaps, t1d_uom, aireadi)
+}
+#: The public tables that never change.
+_PUBLIC = (heart, lifesnaps, t1d_uom)
 #: The names that `load` knows.
 NAMES = tuple(_MODULES)
 
@@ -38,7 +43,7 @@ class Dataset(NamedTuple):
 def load(name: str, root: str | Path | None = None) -> Dataset:
     """The data set of that name.
 
-    `root` is the folder that holds a folder per public data set; the simulated cohort needs none.
+    `root` is the folder that holds a folder per data set; the simulated cohort needs none.
     Raises `InputError` for an unknown name, or when the folder or its file is not there.
     """
     if name not in _MODULES:
@@ -49,8 +54,23 @@ def load(name: str, root: str | Path | None = None) -> Dataset:
     folder = _root(root) / name
     if not folder.is_dir():
         raise InputError(f"data set {name!r}: {folder} is no folder; name the data folder in SENSECF_DATA or by root=")
-    frame, schema = module.load(folder)
-    return Dataset(frame, schema, module.CARD)
+    return Dataset(*module.load(folder))
+
+
+def find_card(table: str | Path) -> Card | None:
+    """The card of a table file; None where nothing is known of it.
+
+    `TABLE.card.json`, else the `card.json` of its folder (a run folder has one, so that what was made
+    from a table is held to the same terms), else the card of the public table that it is, byte by
+    byte. Raises `InputError` for a card that cannot be read: it is not taken for none.
+    """
+    card = card_beside(table)
+    path = Path(table)
+    if card is None and path.is_file():
+        for module in _PUBLIC:
+            if path.name == module.FILE and hashlib.sha256(path.read_bytes()).hexdigest() == module.SHA256:
+                return module.CARD
+    return card
 
 
 def _root(root: str | Path | None) -> Path:

@@ -15,7 +15,8 @@ CARD = Card(
     name="heart_disease_cleveland",
     source="UCI Heart Disease, Cleveland (Janosi, Steinbrunn, Pfisterer, Detrano), doi 10.24432/C52P4X",
     licence="CC BY 4.0",
-    shareable=True,
+    leaves="shareable",
+    derivatives="attribution to the authors (CC BY 4.0), and a word that rows were changed or made up",
     label="target: 1 where the angiographic diagnosis num is above 0 (disease), 0 where it is 0",
     caveats=(
         "num is the source of the label and is dropped",
@@ -24,9 +25,14 @@ CARD = Card(
 )
 
 
-def load(folder: Path) -> tuple[pd.DataFrame, FeatureSchema]:
-    """The table without `num`, and its schema."""
-    frame = read_table(folder / "heart_cleveland.csv").drop(columns="num")
+#: The prepared table and the SHA-256 of its bytes.
+FILE = "heart_cleveland.csv"
+SHA256 = "ea4979ee2ffd86d2ad342c61be23c9622954dad2089ea4083133528ab7c8b607"
+
+
+def load(folder: Path) -> tuple[pd.DataFrame, FeatureSchema, Card]:
+    """The table without `num`, its schema and card."""
+    frame = read_table(folder / FILE).drop(columns="num")
     schema = infer_schema(frame, "target", name=CARD.name).edit(
         sex={"description": "1 male, 0 female"},
         cp={"description": "chest pain: 1 typical, 2 atypical, 3 non-anginal, 4 asymptomatic"},
@@ -41,4 +47,4 @@ def load(folder: Path) -> tuple[pd.DataFrame, FeatureSchema]:
         ca={"role": "mutable", "description": "vessels coloured by fluoroscopy"},
         thal={"role": "immutable", "description": "3 normal, 6 fixed defect, 7 reversible defect"},
     )
-    return frame, schema
+    return frame, schema, CARD

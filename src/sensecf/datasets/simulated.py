@@ -234,7 +234,8 @@ CARD = Card(
     name="simulated",
     source="SIMULATED by sensecf.datasets.simulated; shaped like AI-READI's daily summaries, none of its rows",
     licence="Apache-2.0 (part of SenseCF)",
-    shareable=True,
+    leaves="shareable",
+    derivatives="nothing to inherit: no person is described; whatever is made from it stays marked SIMULATED",
     label='stress "high" or "low", drawn from a logistic mechanism over eight features and a hidden offset per person',
     caveats=(
         "no row comes from a person: results say nothing about people, only about methods",

@@ -1,4 +1,4 @@
-"""Training and test rows: by person where the schema names a group, every class on both sides."""
+"""Training and test rows: the data set's own split where it has one, else by person and with every class."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from sensecf.errors import InputError
 from sensecf.rules import Bools
 from sensecf.schema import FeatureSchema
 
+#: The column of a data set's own split (AI-READI), and its values: which rows are learnt from, which are asked about.
+OFFICIAL = "recommended_split"
+_LEARN, _HELD_OUT = ("train", "val"), ("test",)
 #: Draws of groups among which the best balanced one is taken.
 _DRAWS = 200
 
@@ -21,14 +24,18 @@ def split(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training and test rows, each in the order and with the index of `frame`.
 
-    With a group, its rows stay on one side: of many random draws of groups, the one whose test
-    side is closest to `test_share` of every class. Without, `test_share` of each class, at least
-    one row. Raises `InputError` for rows without label or group, and when some class cannot be on
-    both sides.
+    Where the frame has a column `recommended_split`, which is no feature, that decides: "train" and
+    "val" are learnt from (nothing is tuned on the latter), "test" is held out, and neither
+    `test_share` nor `seed` matters. Otherwise, with a group, its rows stay on one side: of many
+    random draws of groups, the one whose test side is closest to `test_share` of every class.
+    Without, `test_share` of each class, at least one row. Raises `InputError` for rows without
+    label, group or recommended split, and when some class cannot be on both sides (by the
+    recommended split: in training).
     """
     if not 0 < test_share < 1:
         raise InputError(f"test_share must lie between 0 and 1, not {test_share}")
-    for column in (schema.label, schema.group):
+    official = OFFICIAL in frame.columns and OFFICIAL not in (*schema.names, schema.label, schema.group)
+    for column in (schema.label, schema.group, OFFICIAL if official else None):
         if column is None:
             continue
         if column not in frame.columns:
@@ -41,12 +48,39 @@ def split(
     classes, names = pd.factorize(frame[schema.label], sort=True)
     if len(names) < 2:
         raise InputError(f"label {schema.label!r} has one class only in these rows; rows of two classes are needed")
+    if official:
+        test = _official(frame, schema)
+        return frame[~test], frame[test]
     rng = np.random.default_rng(seed)
     if schema.group is None:
         test = _stratified(classes, list(names), test_share, rng)
     else:
         test = _grouped(classes, list(names), frame[schema.group], test_share, rng)
     return frame[~test], frame[test]
+
+
+def _official(frame: pd.DataFrame, schema: FeatureSchema) -> Bools:
+    """The rows that the data set itself holds out."""
+    said = frame[OFFICIAL].astype(str).str.strip().str.casefold()
+    unknown = said[~said.isin((*_LEARN, *_HELD_OUT))]
+    if len(unknown):
+        raise InputError(
+            f"column {OFFICIAL!r}, row {unknown.index[0]}: {frame[OFFICIAL][unknown.index[0]]!r} is none of "
+            f"{', '.join((*_LEARN, *_HELD_OUT))}; mend it, or drop the column to split anew"
+        )
+    test: Bools = said.isin(_HELD_OUT).to_numpy()
+    if schema.group is not None:
+        both = set(frame[schema.group][test]) & set(frame[schema.group][~test])
+        if both:
+            raise InputError(
+                f"{schema.group} {sorted(map(str, both))[0]!r} has rows on both sides of {OFFICIAL!r}; "
+                "mend it, or drop the column to split anew"
+            )
+    absent = set(frame[schema.label]) - set(frame[schema.label][~test])
+    if absent or not test.any():
+        what = f"class {sorted(map(str, absent))[0]!r} has no row to learn from" if absent else "no row is held out"
+        raise InputError(f"by {OFFICIAL!r}, {what}; add people, or drop the column to split anew")
+    return test
 
 
 def _stratified(classes: NDArray[np.intp], names: list[Any], share: float, rng: np.random.Generator) -> Bools:

@@ -32,10 +32,25 @@ NAMES: dict[str, tuple[str, dict[str, str]]] = {
     "tiny": ("sensecf.generators.tiny:Tiny", {}),
     "search": ("sensecf.generators.search:Search", {}),
     "nearest": ("sensecf.generators.nearest:Nearest", {}),
+    "nice": ("sensecf.generators.nice:Nice", {"optimiser": "sparsity"}),
+    "nice-sparsity": ("sensecf.generators.nice:Nice", {"optimiser": "sparsity"}),
+    "nice-proximity": ("sensecf.generators.nice:Nice", {"optimiser": "proximity"}),
+    "nice-plausibility": ("sensecf.generators.nice:Nice", {"optimiser": "plausibility"}),
+    "cfnow": ("sensecf.generators.cfnow:CFNow", {"strategy": "greedy"}),
+    "cfnow-greedy": ("sensecf.generators.cfnow:CFNow", {"strategy": "greedy"}),
+    "cfnow-random": ("sensecf.generators.cfnow:CFNow", {"strategy": "random"}),
+    "dice": ("sensecf.generators.dice:Dice", {"method": "random"}),
+    "dice-random": ("sensecf.generators.dice:Dice", {"method": "random"}),
+    "dice-genetic": ("sensecf.generators.dice:Dice", {"method": "genetic"}),
+    "dice-kdtree": ("sensecf.generators.dice:Dice", {"method": "kdtree"}),
+    "treecf-sparse": ("sensecf.generators.treecf:TreeCF", {"method": "sparse"}),
+    "treecf-genetic": ("sensecf.generators.treecf:TreeCF", {"method": "genetic"}),
+    "prompted": ("sensecf.generators.prompted:Prompted", {}),
+    "exact": ("sensecf.generators.exact:Exact", {}),
 }
 
 #: The extra of the package that brings what a generator needs beyond the core.
-EXTRAS = {"tiny": "tiny"}
+EXTRAS = {"tiny": "tiny", "dice": "dice", "treecf": "treecf", "prompted": "llm", "tuned": "local-llm"}
 
 
 class Generator(Protocol):

@@ -53,6 +53,9 @@ class LLM(Protocol):
     name: str
     """The name for tables: the preset's or the model's."""
 
+    host: str | None
+    """Where prompts go; None where the model runs in this process."""
+
     def complete(
         self,
         prompts: Sequence[Prompt],

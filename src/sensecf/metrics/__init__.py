@@ -32,13 +32,16 @@ from sensecf.metrics.robust import (
     retrain_validity_worst,
     retrained,
 )
-from sensecf.metrics.summary import METRICS, Metric, from_json, summarise, to_json
+from sensecf.metrics.summary import COLUMNS, METRICS, Metric, Values, aggregate, from_json, measure, summarise, to_json
 
 __all__ = [
+    "COLUMNS",
     "METRICS",
     "Answers",
     "Metric",
+    "Values",
     "actionable_share",
+    "aggregate",
     "agreement",
     "breaches",
     "change_entropy",
@@ -61,6 +64,7 @@ __all__ = [
     "lof_inlier",
     "mad_l1",
     "margin",
+    "measure",
     "n_changed",
     "noise_validity",
     "pairwise_distance",

@@ -65,6 +65,26 @@ METRICS: dict[str, Metric] = {
 COLUMNS = ("value", "low", "high", "n", "defined", "direction", "over")
 
 
+class Values(NamedTuple):
+    """What `measure` found: the values of each metric, one per request or per answer, and the edits behind them.
+
+    `metrics`: how each is averaged; `values`: indexed by query, or by query and rank;
+    `edits`: which features each valid answer changes, 1.0 or 0.0, a column per feature.
+    """
+
+    metrics: dict[str, Metric]
+    values: dict[str, pd.Series[float]]
+    edits: pd.DataFrame
+
+    def of(self, queries: pd.Index) -> Values:
+        """The same for some of the queries; metrics of a fit (the critic) keep the values of the whole."""
+
+        def part(found: Any) -> Any:
+            return found[_queries(found.index).isin(queries)] if len(found) else found
+
+        return Values(self.metrics, {name: part(series) for name, series in self.values.items()}, part(self.edits))
+
+
 def summarise(
     cfs: Counterfactuals,
     task: Task,
@@ -88,6 +108,21 @@ def summarise(
     independent classifiers for judge validity. `models`: retrained ones (see `retrained`).
     `reference`: distance of another method's answer per query, for `success_at_3`.
     """
+    found = measure(cfs, task, query=query, judges=judges, models=models, reference=reference)
+    rows = aggregate(found, groups=groups, seed=seed)
+    return pd.concat([rows, _frame(_costs(cfs))])
+
+
+def measure(
+    cfs: Counterfactuals,
+    task: Task,
+    *,
+    query: Query | None = None,
+    judges: Mapping[str, Classifier] | None = None,
+    models: Mapping[str, Classifier] | None = None,
+    reference: pd.Series[float] | None = None,
+) -> Values:
+    """The values behind a summary, before any mean is taken; arguments as in `summarise`."""
     metrics = METRICS | {
         "feasible": METRICS["feasible"]._replace(function=partial(feasibility.feasible, query=query)),
         # Without a reference it asks for less, and so it has another name.
@@ -107,20 +142,24 @@ def summarise(
     sets: dict[Over, Counterfactuals] = {"requests": cfs, "answers": cfs, "valid answers": valid, "menus": valid}
     values = {name: metric.function(sets[metric.over], task) for name, metric in metrics.items()}
     changed = read(valid, task)
-    rates = pd.DataFrame(changed.changed.astype(float), index=changed.index)
+    return Values(metrics, values, pd.DataFrame(changed.changed.astype(float), index=changed.index))
 
+
+def aggregate(found: Values, *, groups: pd.Series[Any] | None = None, seed: int = 0) -> pd.DataFrame:
+    """Means, intervals and denominators of measured values: a summary without the costs of the run."""
+    rates = found.edits
     rows: dict[str, tuple[Any, ...]] = {}
-    samples = _resampled(values, rates, groups, seed)
-    for name, metric in metrics.items():
-        found = values[name].dropna()
-        people = _people(found, groups)
-        mean = float(found.mean()) if len(found) else math.nan
+    samples = _resampled(found.values, rates, groups, seed)
+    for name, metric in found.metrics.items():
+        series = found.values[name].dropna()
+        people = _people(series, groups)
+        mean = float(series.mean()) if len(series) else math.nan
         low, high = statistics.UNDEFINED
-        if found.isin([0.0, 1.0]).all():
-            low, high = statistics.share_interval(found.to_numpy(), people)
+        if series.isin([0.0, 1.0]).all():
+            low, high = statistics.share_interval(series.to_numpy(), people)
         elif pd.Series(people).nunique(dropna=False) > 1:
             low, high = samples[name]
-        rows[name] = (mean, low, high, len(found), bool(len(found)), metric.direction, metric.over)
+        rows[name] = (mean, low, high, len(series), bool(len(series)), metric.direction, metric.over)
 
     entropy = float(edits.change_entropy(rates.mean().to_numpy())) if len(rates) else math.nan
     alone = pd.Series(_people(rates, groups)).nunique(dropna=False) < 2
@@ -128,8 +167,11 @@ def summarise(
     # Resampling concentrates edits a little, so that near 1 the interval may end below the value.
     low, high = min(low, entropy), max(high, entropy)
     rows["change_entropy"] = (entropy, low, high, len(rates), not math.isnan(entropy), "none", "valid answers")
-    rows |= _costs(cfs)
-    return pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS)).rename_axis("metric")
+    return _frame(rows)
+
+
+def _frame(rows: Mapping[str, tuple[Any, ...]]) -> pd.DataFrame:
+    return pd.DataFrame.from_dict(dict(rows), orient="index", columns=list(COLUMNS)).rename_axis("metric")
 
 
 def _with_others(
@@ -143,8 +185,12 @@ def _with_others(
 
 def _people(values: pd.Series[float] | pd.DataFrame, groups: pd.Series[Any] | None) -> np.ndarray:
     """Who stands behind each row: its query, or the group of its query."""
-    queries = values.index.get_level_values("query") if values.index.nlevels > 1 else values.index
+    queries = _queries(values.index)
     return queries.to_numpy() if groups is None else groups.reindex(queries).to_numpy()
+
+
+def _queries(index: pd.Index) -> pd.Index:
+    return index.get_level_values("query") if index.nlevels > 1 else index
 
 
 def _resampled(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from sensecf.sensors.catalogue import known_feature, known_rules
-from sensecf.sensors.day import ExampleDay, example_day
-from sensecf.sensors.features import Wear
-from sensecf.sensors.recognise import recognise
-from sensecf.sensors.report import Report
-from sensecf.sensors.simulator import simulate
-from sensecf.sensors.simulator.graph import causal_graph
-from sensecf.sensors.table import FORMATS, Built, build
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sensecf.sensors.catalogue import known_feature, known_rules
+    from sensecf.sensors.day import ExampleDay, example_day
+    from sensecf.sensors.features import Wear
+    from sensecf.sensors.report import Report
+    from sensecf.sensors.simulator import simulate
+    from sensecf.sensors.simulator.graph import causal_graph
+    from sensecf.sensors.table import FORMATS, Built, build
 
 __all__ = [
     "FORMATS",
@@ -22,6 +25,26 @@ __all__ = [
     "example_day",
     "known_feature",
     "known_rules",
-    "recognise",
     "simulate",
 ]
+
+#: Where each public name lives. Imported when first used: schema inference needs the catalogue alone.
+_HOME = {
+    "FORMATS": "table",
+    "Built": "table",
+    "ExampleDay": "day",
+    "Report": "report",
+    "Wear": "features",
+    "build": "table",
+    "causal_graph": "simulator.graph",
+    "example_day": "day",
+    "known_feature": "catalogue",
+    "known_rules": "catalogue",
+    "simulate": "simulator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

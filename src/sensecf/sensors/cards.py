@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from sensecf.datasets import aireadi, lifesnaps, t1d_uom
 from sensecf.datasets.card import Card
-from sensecf.datasets.lifesnaps import CARD as LIFESNAPS
 
 #: Written beside a tree by `simulate`.
 SIMULATED_MARK = "causal_graph.json"
-
-_LABEL = (
-    "stress: high on days whose mean valid Garmin stress score reaches the threshold (26 unless set otherwise; "
-    "the bands begin at 26, 51 and 76; the threshold is a choice of this project), not self-reported"
-)
-
-AIREADI = Card(
-    name="aireadi",
-    source="AI-READI flagship data set, FAIRhub (v1 doi 10.60775/fairhub.1, v3 doi 10.60775/fairhub.3)",
-    licence="AI-READI custom licence (data licence agreement)",
-    shareable=False,
-    label=_LABEL,
-    caveats=(
-        "local only: rows may not go to a third-party language model without a HIPAA business associate agreement",
-        "what is made from it inherits the licence: this table, counterfactuals and synthetic rows, trained weights",
-        "fine-tuning in house is allowed with precautions against memorising; use must concern type 2 diabetes",
-        "publish no more than a small representative sample of rows",
-        "the watch computes stress from the heart rate, so heart-rate features are partly circular",
-        "stress is missing while the wearer moves: it is not missing at random",
-        "rows of one person are correlated: split by person_id, or by recommended_split",
-        "the field called steps may hold the watch's activity byte: see the build report",
-    ),
-)
 
 SIMULATED = Card(
     name="simulated_sensors",
     source="written by sensecf sensors simulate from the causal graph beside it; nobody is described",
     licence="none needed: no person's data",
-    shareable=True,
-    label=_LABEL,
+    leaves="shareable",
+    derivatives="nothing to inherit: no person is described; whatever is made from it stays marked SIMULATED",
+    label=aireadi.CARD.label,
     caveats=("effects are those of the simulator: results show that software works, not what is good for anyone",),
     simulated=True,
 )
@@ -47,13 +26,19 @@ PERSONAL = Card(
     name="personal_export",
     source="exports of watches, rings, phones and glucose sensors, given by their owners",
     licence="belongs to the people described; needs their consent for any use beyond their own",
-    shareable=False,
-    label=_LABEL,
+    leaves="local only",
+    derivatives="the owners' consent: this table, counterfactuals and trained weights still describe them",
+    label=aireadi.CARD.label,
     caveats=(
-        "local only: health data of people who can be recognised by their days",
-        "what is made from it (this table, counterfactuals, trained weights) still describes them",
+        "health data of people who can be recognised by their days",
         "devices differ in how they compute the same feature: compare people only within one format",
     ),
+)
+
+T1D_UOM_CAVEATS = (
+    "Garmin computes stress from the heart rate, so heart-rate features are partly circular",
+    "17 people, not all with every kind of data; rows of one person are correlated: split by person_id",
+    "doses and meals are logged by hand: a blank is not zero",
 )
 
 
@@ -61,7 +46,9 @@ def card_of(root: str | Path, format: str) -> Card:
     """The card of the files below `root`: simulated when `simulate` wrote them, else the strict one of the format."""
     root = Path(root)
     if format == "lifesnaps":
-        return LIFESNAPS
+        return lifesnaps.CARD
+    if format == "t1d_uom":
+        return replace(t1d_uom.CARD, name="t1d_uom", label=aireadi.CARD.label, caveats=T1D_UOM_CAVEATS)
     if format != "aireadi":
         return PERSONAL
-    return SIMULATED if (root / SIMULATED_MARK).is_file() else AIREADI
+    return SIMULATED if (root / SIMULATED_MARK).is_file() else aireadi.CARD

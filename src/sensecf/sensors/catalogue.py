@@ -3,16 +3,18 @@
 `known_feature(name)` answers for one column, `known_rules(names)` gives the rules that hold among
 the columns present. Ranges are what a person can plausibly have (not what is healthy; `healthy`
 is that), steps the precision worth stating, `weekly` the largest change that is reasonable to ask
-for within a week. Each number has a source in `SOURCES`; "ours" marks a choice of this project.
+for within a week. A direction is set only where the opposite is never advice. Each number has a source
+in `SOURCES`; "ours" marks a choice of this project.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sensecf.rules import Linear, Order, Rule, Total
+from sensecf.rules import Condition, Implication, Linear, Order, Rule, Total
 from sensecf.schema import Direction, Kind, Role
 
 SOURCES = {
@@ -41,9 +43,11 @@ class Entry:
     """What is known of one column.
 
     `low`, `high`, `step`, `weekly`, `healthy` are in `unit`; `levels` for categorical columns.
-    `ignore`: why the column is no feature (an id, a date, the source of the label), else "".
-    `derived_from`: columns that determine this one exactly; a schema with all of them present
-    does better without it, since no rule keeps a quotient true. `sources`: keys of `SOURCES`.
+    `peak`: a column none of whose values is above it is in another unit (hours, fractions,
+    thousands). `ignore`: why the column is no feature (an id, a date), else "". `label_source`: a
+    stress label is computed from it. `formula`: the columns that determine this one exactly; a
+    schema with all of them present does better without it, since no rule keeps a quotient true.
+    `sources`: keys of `SOURCES`.
     """
 
     name: str
@@ -59,9 +63,16 @@ class Entry:
     healthy: tuple[float, float] | None = None
     levels: tuple[str, ...] = ()
     protected: bool = False
-    derived_from: tuple[str, ...] = ()
+    peak: float = -math.inf
+    formula: str = ""
     ignore: str = ""
+    label_source: bool = False
     sources: tuple[str, ...] = ("ours",)
+
+    @property
+    def derived_from(self) -> tuple[str, ...]:
+        """The columns of the formula."""
+        return tuple(re.findall(r"[a-z]\w*", self.formula))
 
     @property
     def decimals(self) -> int:
@@ -71,21 +82,20 @@ class Entry:
 
 def _minutes(
     name: str, description: str, high: float, role: Role, direction: Direction, weekly: float | None, *sources: str,
-    healthy: tuple[float, float] | None = None, derived_from: tuple[str, ...] = (), low: float = 0,
+    healthy: tuple[float, float] | None = None, peak: float = 24,
 ) -> Entry:  # fmt: skip
     return Entry(
-        name, description, "integer", "min", low, high, 1, role, direction, weekly, healthy,
-        derived_from=derived_from, sources=sources,
+        name, description, "integer", "min", 0, high, 1, role, direction, weekly, healthy, peak=peak, sources=sources,
     )  # fmt: skip
 
 
 def _percent(
     name: str, description: str, role: Role, direction: Direction = "any", weekly: float | None = None,
-    *sources: str, healthy: tuple[float, float] | None = None, derived_from: tuple[str, ...] = (), high: float = 100,
+    *sources: str, healthy: tuple[float, float] | None = None, formula: str = "",
 ) -> Entry:  # fmt: skip
     return Entry(
-        name, description, "continuous", "%", 0, high, 0.1, role, direction, weekly, healthy,
-        derived_from=derived_from, sources=sources or ("ours",),
+        name, description, "continuous", "%", 0, 100, 0.1, role, direction, weekly, healthy,
+        peak=1, formula=formula, sources=sources,
     )  # fmt: skip
 
 
@@ -124,26 +134,27 @@ ENTRIES: tuple[Entry, ...] = (
           sources=("aha", "dash")),
     Entry("cesd10", "CES-D-10 depression total", "integer", "points", 0, 30, 1, healthy=(0, 9), sources=("cesd",)),
     Entry("paid5", "PAID-5 diabetes distress total", "integer", "points", 0, 20, 1, healthy=(0, 7), sources=("paid",)),
-    _minutes("sleep_total_min", "asleep: light + deep + REM", 960, "mutable", "any", 60, "nsf", "sleepx",
+    _minutes("sleep_total_min", "asleep: light + deep + REM", 960, "actionable", "any", 60, "nsf", "sleepx",
              healthy=(420, 540)),
     _minutes("sleep_deep_min", "deep sleep", 360, "actionable", "any", 20, "aasm", healthy=(60, 120)),
     _minutes("sleep_rem_min", "REM sleep", 360, "actionable", "any", 20, "aasm", healthy=(75, 140)),
     _minutes("sleep_light_min", "light sleep", 720, "actionable", "any", 45, "aasm"),
     _percent("sleep_deep_pct", "deep share of sleep", "actionable", "any", 5, "aasm", healthy=(12, 25),
-             derived_from=("sleep_deep_min", "sleep_total_min")),
+             formula="100 * sleep_deep_min / sleep_total_min"),
     _percent("sleep_rem_pct", "REM share of sleep", "actionable", "any", 5, "aasm", healthy=(15, 25),
-             derived_from=("sleep_rem_min", "sleep_total_min")),
+             formula="100 * sleep_rem_min / sleep_total_min"),
     _percent("sleep_light_pct", "light share of sleep", "actionable", "any", 10, "aasm",
-             derived_from=("sleep_light_min", "sleep_total_min")),
-    _minutes("sleep_awake_min", "awake within the night", 480, "actionable", "any", 30, "nsf"),
-    _percent("sleep_efficiency_pct", "asleep share of the time recorded", "actionable", "any", 5, "nsf",
-             healthy=(85, 100), derived_from=("sleep_total_min", "sleep_awake_min")),
-    _minutes("sleep_midpoint_sd_min", "irregularity: SD of the middle of the nights", 720, "actionable", "any", 20,
-             "ours", healthy=(0, 45)),
-    Entry("steps", "steps", "integer", "steps", 0, 60_000, 100, "actionable", "any", 2500, (6000, 12_000),
-          sources=("bravata", "paluch")),
-    _minutes("active_min", "walking or running", 1080, "actionable", "any", 60, "who", healthy=(22, 300)),
-    Entry("active_kcal", "active energy", "integer", "kcal", 0, 6000, 10, "mutable", weekly=150),
+             formula="100 * sleep_light_min / sleep_total_min"),
+    _minutes("sleep_awake_min", "awake within the night", 480, "actionable", "decrease", 30, "nsf", peak=0),
+    _percent("sleep_efficiency_pct", "asleep share of the time recorded", "actionable", "increase", 5, "nsf",
+             healthy=(85, 100), formula="100 * sleep_total_min / (sleep_total_min + sleep_awake_min)"),
+    _minutes("sleep_midpoint_sd_min", "irregularity: SD of the middle of the nights", 720, "actionable", "decrease", 20,
+             "ours", healthy=(0, 45), peak=0),
+    Entry("steps", "steps", "integer", "steps", 0, 60_000, 100, "actionable", "increase", 2500, (6000, 12_000),
+          peak=300, sources=("bravata", "paluch")),
+    _minutes("active_min", "walking or running", 1080, "actionable", "increase", 60, "who", healthy=(22, 300),
+             peak=0),
+    Entry("active_kcal", "active energy", "integer", "kcal", 0, 6000, 10, "mutable", weekly=150, peak=10),
     Entry("hr_mean_bpm", "mean heart rate", unit="beats/min", low=25, high=180, step=0.1, weekly=3,
           sources=("aha", "ours")),
     _bpm("hr_min_bpm", "lowest heart rate", 2),
@@ -156,32 +167,38 @@ ENTRIES: tuple[Entry, ...] = (
           healthy=(95, 100)),
     Entry("glucose_mean_mgdl", "mean glucose", unit="mg/dL", low=40, high=400, step=0.1, weekly=20,
           healthy=(70, 154), sources=("ada", "agp")),
-    Entry("glucose_sd_mgdl", "SD of glucose", unit="mg/dL", low=0, high=150, step=0.1, weekly=10, sources=("agp",)),
+    Entry("glucose_sd_mgdl", "SD of glucose", unit="mg/dL", low=0, high=150, step=0.1, weekly=10, peak=8.5,
+          sources=("agp",)),
     _percent("glucose_cv_pct", "coefficient of variation of glucose", "mutable", "any", 5, "agp", healthy=(0, 36),
-             derived_from=("glucose_sd_mgdl", "glucose_mean_mgdl")),
+             formula="100 * glucose_sd_mgdl / glucose_mean_mgdl"),
     _percent("glucose_tir_pct", "time in range, 70-180 mg/dL", "mutable", "any", 15, "agp", healthy=(70, 100)),
     _percent("glucose_tbr_pct", "time below 70 mg/dL", "mutable", "any", 5, "agp", healthy=(0, 4)),
     _percent("glucose_tar_pct", "time above 180 mg/dL", "mutable", "any", 15, "agp", healthy=(0, 25)),
     Entry("hyperglycaemia_events", "times above 180 mg/dL for 15 minutes or more", "integer", "events", 0, 30, 1,
           weekly=2, sources=("agp",)),
     Entry("gmi_pct", "glucose management indicator", unit="%", low=3.31, high=13, step=0.01, weekly=0.5,
-          derived_from=("glucose_mean_mgdl",), sources=("gmi",)),
-    Entry("mage", "mean amplitude of glucose swings", unit="mg/dL", low=0, high=350, step=0.1, weekly=20),
+          formula="3.31 + 0.02392 * glucose_mean_mgdl", sources=("gmi",)),
+    Entry("mage", "mean amplitude of glucose swings", unit="mg/dL", low=0, high=350, step=0.1, weekly=20, peak=19),
     Entry("fitbit_stress_score", "Fitbit's stress management score, higher is calmer", "integer", "points", 1, 100, 1,
-          ignore="the source of a label"),
+          label_source=True),
     Entry("stress_mean", "mean of the valid stress scores of the day", unit="points", low=1, high=100, step=0.1,
-          healthy=(1, 25), ignore="the label is computed from it", sources=("garmin",)),
-    _skip("stress", "label: high when stress_mean reaches the threshold", "a label"),
+          healthy=(1, 25), label_source=True, sources=("garmin",)),
+    Entry("stress", "high when stress_mean reaches the threshold", "categorical", role="mutable",
+          levels=("low", "high"), label_source=True),
     # Not computed by `build`, but common in tables of watches, glucose sensors and clinics.
     Entry("glucose_mean_mmol", "mean glucose", unit="mmol/L", low=2, high=23, step=0.1, weekly=1.1,
           healthy=(3.9, 8.6), sources=("ada", "agp")),
     Entry("glucose_sd_mmol", "SD of glucose", unit="mmol/L", low=0, high=8.5, step=0.1, weekly=0.6, sources=("agp",)),
-    _minutes("sedentary_min", "sitting or lying awake", 1440, "actionable", "any", 90, "who"),
-    _minutes("lightly_active_min", "light activity", 1080, "actionable", "any", 90, "who"),
-    _minutes("moderately_active_min", "moderate activity", 720, "actionable", "any", 30, "who"),
-    _minutes("very_active_min", "vigorous activity", 480, "actionable", "any", 20, "who"),
-    _minutes("sleep_onset_min", "minutes to fall asleep", 240, "mutable", "any", 15, "nsf", healthy=(0, 30)),
-    Entry("distance_m", "distance covered", "integer", "m", 0, 100_000, 100, "actionable", weekly=2000),
+    _minutes("sedentary_min", "sitting or lying awake", 1440, "actionable", "decrease", 90, "who"),
+    _minutes("lightly_active_min", "light activity", 1080, "actionable", "any", 90, "who", peak=0),
+    _minutes("moderately_active_min", "moderate activity", 720, "actionable", "increase", 30, "who", peak=0),
+    _minutes("very_active_min", "vigorous activity", 480, "actionable", "increase", 20, "who", peak=0),
+    _minutes("sleep_onset_min", "minutes to fall asleep", 240, "mutable", "any", 15, "nsf", healthy=(0, 30), peak=0),
+    Entry("distance_m", "distance covered", "integer", "m", 0, 100_000, 100, "actionable", "increase", 2000, peak=200),
+    Entry("carbs_g", "carbohydrates logged; a blank is not zero", "integer", "g", 0, 1000, 1, "actionable", weekly=50,
+          peak=5),
+    Entry("bolus_insulin_u", "bolus insulin: a dose is set with the clinician, no plan changes it", unit="U",
+          low=0, high=300, step=0.1, role="immutable"),
     Entry("calories_kcal", "energy spent, rest included", "integer", "kcal", 500, 10_000, 10, weekly=200),
     Entry("hr_sd_bpm", "SD of heart rate", unit="beats/min", low=0, high=60, step=0.1, weekly=2),
     Entry("vo2max", "cardiorespiratory fitness", unit="ml/kg/min", low=8, high=90, step=0.1, weekly=0.3,
@@ -194,17 +211,34 @@ ENTRIES: tuple[Entry, ...] = (
 
 _BY_NAME = {entry.name: entry for entry in ENTRIES}
 
-#: Other names of the same column in the same unit.
-ALIASES = {
-    "participant_id": "person_id",
-    "sleep_min": "sleep_total_min",
-    "rmssd_ms": "hrv_rmssd_ms",
-    "breathing_rate_brpm": "respiration_mean_brpm",
-    "spo2_pct": "spo2_mean_pct",
-    "hba1c": "hba1c_pct",
-    "sbp_mmhg": "sbp",
-    "dbp_mmhg": "dbp",
-    "mage_mgdl": "mage",
+#: Other names of the same quantity. Those without a unit may be in several: the values decide.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "participant_id": ("person_id",),
+    "sleep_min": ("sleep_total_min",),
+    "sleep_duration_min": ("sleep_total_min",),
+    "deep_sleep": ("sleep_deep_min", "sleep_deep_pct"),
+    "rem_sleep": ("sleep_rem_min", "sleep_rem_pct"),
+    "light_sleep": ("sleep_light_min", "sleep_light_pct"),
+    "sleep_efficiency": ("sleep_efficiency_pct",),
+    "step_count": ("steps",),
+    "daily_steps": ("steps",),
+    "highly_active_min": ("very_active_min",),
+    "hr_mean": ("hr_mean_bpm",),
+    "resting_hr": ("resting_hr_bpm",),
+    "rmssd_ms": ("hrv_rmssd_ms",),
+    "breathing_rate_brpm": ("respiration_mean_brpm",),
+    "spo2": ("spo2_mean_pct",),
+    "spo2_pct": ("spo2_mean_pct",),
+    "glucose_mean": ("glucose_mean_mgdl", "glucose_mean_mmol"),
+    "glucose_sd": ("glucose_sd_mgdl", "glucose_sd_mmol"),
+    "glucose_cv": ("glucose_cv_pct",),
+    "time_in_range_pct": ("glucose_tir_pct",),
+    "hba1c": ("hba1c_pct",),
+    "systolic_bp": ("sbp",),
+    "sbp_mmhg": ("sbp",),
+    "diastolic_bp": ("dbp",),
+    "dbp_mmhg": ("dbp",),
+    "mage_mgdl": ("mage",),
 }
 
 _RULES: tuple[Rule, ...] = (
@@ -212,21 +246,30 @@ _RULES: tuple[Rule, ...] = (
     Total(("sleep_deep_pct", "sleep_rem_pct", "sleep_light_pct"), 100.0, tolerance=0.05),
     Total(("glucose_tir_pct", "glucose_tbr_pct", "glucose_tar_pct"), 100.0, tolerance=0.05),
     Order(("hr_min_bpm", "hr_mean_bpm", "hr_max_bpm")),
+    Order(("resting_hr_bpm", "hr_mean_bpm")),
     Order(("dbp", "sbp")),
     # 0.01 is the rounding of both columns together.
     Linear({"gmi_pct": 1.0, "glucose_mean_mgdl": -0.02392}, "==", 3.31, tolerance=0.01),
-)
+    # No day is longer than its minutes.
+    Linear({"sleep_total_min": 1.0, "active_min": 1.0, "sedentary_min": 1.0}, "<=", 1440.0),
+    Linear(
+        dict.fromkeys(("lightly_active_min", "moderately_active_min", "very_active_min", "sedentary_min"), 1.0),
+        "<=", 1440.0,
+    ),
+    # An excursion above 180 mg/dL is time out of range.
+    Implication(Condition("hyperglycaemia_events", ">", 0), Condition("glucose_tir_pct", "<", 100)),
+)  # fmt: skip
 
 
 def known_feature(name: str) -> Entry | None:
-    """The catalogue's entry for a column of that name or alias, None when it is not known.
+    """The catalogue's entry of that name, or the first under that other name; None when it is not known.
 
     >>> known_feature("glucose_mean_mgdl").unit
     'mg/dL'
     >>> known_feature("shoe_size") is None
     True
     """
-    return _BY_NAME.get(ALIASES.get(name, name))
+    return _BY_NAME.get(name) or next((_BY_NAME[other] for other in ALIASES.get(name, ())), None)
 
 
 def in_range(name: str, value: float) -> bool:

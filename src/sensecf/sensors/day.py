@@ -1,24 +1,28 @@
 """Back to the day: an example of how a planned daily summary could be lived.
 
-First version, for sleep and movement: the night's stages in order, bouts of walking through the
-waking hours. It is one of many days with that summary, drawn to be read, not a prescription.
+The night's stages in order, bouts of walking through the waking hours, a glucose trace. It is one
+of many days with that summary, drawn to be read, not a prescription.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sensecf.errors import InputError
+from sensecf.sensors import day_glucose
 from sensecf.sensors.catalogue import known_feature
 from sensecf.sensors.features import Wear, daily_rows
 from sensecf.sensors.night import CYCLE, stage_sequence
+from sensecf.sensors.recognise import known_columns
 from sensecf.sensors.recording import Recording, Signal, Spans
 from sensecf.sensors.report import Report
+from sensecf.sensors.source import MGDL_PER_MMOL
 from sensecf.sensors.times import DAY, iso_day, parse_day
 
 #: What a plan may say and this module can live. Other features of a plan are listed in `ExampleDay.left`.
@@ -44,19 +48,28 @@ class ExampleDay:
     """`timeline`: start, end (local), minutes and what, in order of time; `recording`: the same as device data.
 
     `realised`: the plan's features recomputed from the recording, each within one step of the plan.
-    `left`: features of the plan that this version does not live.
+    `left`: the other features that the catalogue knows, each with the reason why the day does not realise it.
     """
 
     timeline: pd.DataFrame
     recording: Recording
     realised: dict[str, float]
-    left: tuple[str, ...]
+    left: dict[str, str]
+
+    @property
+    def glucose(self) -> pd.DataFrame | None:
+        """The glucose trace, a row a minute: time (local) and mg/dL; None without one."""
+        signal = self.recording.signals.get("glucose")
+        if signal is None:
+            return None
+        return pd.DataFrame({"time": [_clock(t) for t in signal.time.tolist()], "glucose_mgdl": signal.value.round(1)})
 
 
 def example_day(plan: Mapping[str, Any], date: str = "2024-01-02", wake_hour: float = 6.5) -> ExampleDay:
     """A day that realises the plan: a row of daily features, such as a counterfactual (blanks are skipped).
 
-    The night ends at `wake_hour` on `date`. Raises `InputError` when no such day exists: stages that
+    The night ends at `wake_hour` on `date`. A glucose summary that no trace within physiological rates
+    has is left, with the reason. Raises `InputError` when no such night or movement exists: stages that
     do not sum to the total, more movement than waking hours, steps too fast or too slow to walk.
     """
     day = parse_day(date)
@@ -64,22 +77,58 @@ def example_day(plan: Mapping[str, Any], date: str = "2024-01-02", wake_hour: fl
         raise InputError(f"date {date!r} is no date; write YYYY-MM-DD")
     if not 0 <= wake_hour < 18:
         raise InputError(f"wake_hour {wake_hour:g} must lie in 0 to 18")
-    wanted = {k: float(plan[k]) for k in (*SLEEP, *MOVEMENT) if k in plan and not pd.isna(plan[k])}
+    lived = (*SLEEP, *MOVEMENT, *day_glucose.FEATURES)
+    wanted = {k: float(plan[k]) for k in lived if k in plan and not pd.isna(plan[k])}
     for name, value in wanted.items():
         if not np.isfinite(value) or value < 0:
             raise InputError(f"{name} {value:g} of the plan must be zero or more")
-    left = tuple(k for k in plan if known_feature(str(k)) is not None and k not in (*SLEEP, *MOVEMENT))
+    known = [str(k) for k in plan if known_feature(str(k)) is not None]
+    left = {k: "a day alone does not show it" for k in known if k not in lived and not pd.isna(plan[k])}
     wake = day * DAY + int(3600 * wake_hour)
     recording = Recording("example")
     if any(name in wanted for name in SLEEP):
         recording.sleep = _night(_stages(wanted), wake)
     if any(name in wanted for name in MOVEMENT):
         _move(recording, wanted, day, wake)
+    sugar = {name: wanted.pop(name) for name in day_glucose.FEATURES if name in wanted}
+    if sugar:
+        trace = day_glucose.trace(sugar)
+        if isinstance(trace, str):
+            left |= dict.fromkeys(sugar, trace)
+            sugar = {}
+        else:
+            time = day * DAY + 60 * np.arange(len(trace), dtype=np.int64)
+            recording.signals["glucose"] = Signal(time, trace, time)
     rows = daily_rows(recording, Wear(sleep_min=0), Report())
     row = next((row for row in rows if row["day"] == day), {})
-    realised = {name: float(row[name]) for name in wanted if name in row}
-    _check(wanted, realised)
+    for name in ("mean", "sd"):
+        if f"glucose_{name}_mgdl" in row:
+            row[f"glucose_{name}_mmol"] = row[f"glucose_{name}_mgdl"] / MGDL_PER_MMOL
+    off = {name: text for name, value in wanted.items() if (text := _apart(name, value, row))}
+    if off:
+        raise InputError(f"no example day: {next(iter(off.values()))}; check its features")
+    left |= {name: text for name, value in sugar.items() if (text := _apart(name, value, row))}
+    realised = {name: float(row[name]) for name in (*wanted, *sugar) if name in row and name not in left}
     return ExampleDay(_timeline(recording), recording, realised, left)
+
+
+def plan_of(run: str | Path, query: str, rank: int = 1) -> dict[str, Any]:
+    """The plan of a run folder's counterfactuals.csv as the catalogue's features.
+
+    Raises `InputError` when the file is absent, or holds no such answer.
+    """
+    path = Path(run) / "counterfactuals.csv"
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; name a folder that sensecf explain wrote")
+    table = pd.read_csv(path, dtype={"query": str, "reason": str})
+    mine = table[table["query"] == query]
+    if mine.empty:
+        raise InputError(f"{path} has no query {query!r}; its queries are {', '.join(table['query'].unique()[:8])} ...")
+    row = mine[mine["rank"] == rank]
+    if row.empty:
+        why = "" if mine["rank"].notna().any() else f" (no answer: {mine['reason'].iloc[0]})"
+        raise InputError(f"query {query} of {path} has no plan of rank {rank}{why}")
+    return {name: row[column].iloc[0] for name, column in known_columns(table.columns).items()}
 
 
 def _stages(plan: dict[str, float]) -> dict[str, int]:
@@ -168,16 +217,13 @@ def _move(recording: Recording, plan: dict[str, float], day: int, wake: int) -> 
         recording.signals["energy"] = Signal(time, np.array([0.0, plan["active_kcal"]]), time)
 
 
-def _check(plan: dict[str, float], realised: dict[str, float]) -> None:
-    for name, value in plan.items():
-        entry = known_feature(name)
-        assert entry is not None
-        assert entry.step is not None
-        got = realised.get(name, 0.0 if name in ("steps", "active_min", "active_kcal") else float("nan"))
-        if not abs(got - value) <= entry.step + 1e-9:
-            raise InputError(
-                f"no example day: {name} comes out as {got:g}, the plan says {value:g}; check its features"
-            )
+def _apart(name: str, value: float, row: Mapping[str, Any]) -> str:
+    """How a recomputed feature differs from the plan by more than a step, or ""."""
+    entry = known_feature(name)
+    assert entry is not None
+    assert entry.step is not None
+    got = float(row.get(name, 0.0 if name in ("steps", "active_min", "active_kcal") else "nan"))
+    return "" if abs(got - value) <= entry.step + 1e-9 else f"{name} comes out as {got:g}, the plan says {value:g}"
 
 
 def _timeline(recording: Recording) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from sensecf.sensors.times import iso_day, zone
 
 #: Modules of this package with `find(root, timezone, folders_are_people, report) -> sources` and
 #: `read(source, report) -> Recording`. A new format is one such file and its name here.
-FORMATS = ("aireadi", "apple", "dexcom", "fitbit", "garmin", "libre", "lifesnaps", "oura")
+FORMATS = ("aireadi", "apple", "dexcom", "fitbit", "garmin", "libre", "lifesnaps", "oura", "t1d_uom")
 
 #: Lower edges of the bands of Garmin's stress score.
 STRESS_BANDS = {"low": 26.0, "medium": 51.0, "high": 76.0}

@@ -1,0 +1,119 @@
+"""`sensecf compare`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sensecf.commands.shared import CAUTION, CLASSIFIERS, arguments, progress_bars, split_names
+from sensecf.errors import InputError
+
+if TYPE_CHECKING:
+    from sensecf.compare import Comparison
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option(
+    "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
+)
+@click.option(
+    "--generators", "names", required=True,
+    help="Who is compared: a,b,c. NAME+raw, NAME+filter or NAME+polish says how a generator is shown.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
+@click.option("--target", help="Class to reach (default: the schema's).")
+@click.option("--each-class", is_flag=True, help="Ask towards every class, not one.")
+@click.option(
+    "--queries", type=click.Path(path_type=Path), help="Table of rows to ask about; then all of TABLE trains."
+)
+@click.option("--limit", type=int, help="Ask about N rows per target, drawn at random.")
+@click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
+@click.option("--lock", default="", help='Features that must stay: a,b,"c, d".')
+@click.option("--max-changes", type=int, help="At most so many features change.")
+@click.option("--seconds-per-query", type=float, default=10.0, show_default=True, help="Limit for one request.")
+@click.option("--time-limit", type=float, default=600.0, show_default=True, help="Limit for each method, in seconds.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
+def compare(
+    table: Path,
+    schema_path: Path,
+    names: str,
+    out: Path,
+    classifier: str,
+    target: str | None,
+    each_class: bool,
+    queries: Path | None,
+    limit: int | None,
+    count: int,
+    lock: str,
+    max_changes: int | None,
+    seconds_per_query: float,
+    time_limit: float,
+    seed: int,
+    overwrite: bool,
+) -> None:
+    """Generators side by side on the same rows of TABLE: one table with intervals, figures, a report.
+
+    Our own generators are shown as `explain` answers with them, others as they propose, and with a rule
+    filter in front. Each runs in a process of its own; one that hangs, crashes or is late stays in the
+    table with its reason. An interrupted comparison goes on when called again.
+    """
+    from sensecf.compare import Request
+    from sensecf.compare import compare as run
+    from sensecf.folder import belongs
+    from sensecf.schema import FeatureSchema
+    from sensecf.tables import read_table
+
+    request = Request(
+        generators=split_names(names),
+        classifier=classifier,
+        target=target,
+        each_class=each_class,
+        limit=limit,
+        n=count,
+        lock=split_names(lock),
+        max_changes=max_changes,
+        seconds_per_query=seconds_per_query,
+        time_limit=time_limit,
+        seed=seed,
+    )
+    for path in (table, schema_path, queries):
+        if path is not None and belongs(path, out):
+            raise InputError(f"{path} is a file that the run writes itself; move it out of {out}")
+    found = FeatureSchema.from_toml(schema_path)
+    frame = read_table(table)
+    asked = None if queries is None else read_table(queries)
+    with progress_bars() as progress:
+        made = run(
+            frame, found, out, request, queries=asked, overwrite=overwrite, arguments=arguments(), progress=progress
+        )
+    _show(made, out)
+
+
+def _show(made: Comparison, out: Path) -> None:
+    """The table of results on the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from sensecf import compare_tables
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    found = compare_tables.table("", compare_tables.RESULTS, made.scores.summary)
+    for group in found["groups"]:
+        shown = Table(title=Text(group["title"]), title_justify="left")
+        shown.add_column("method")
+        for head in found["heads"]:
+            shown.add_column(Text(head["title"]), justify="right")
+        for row in group["rows"]:
+            cells = [f"{c['value']} ({c['interval'] or '–'}) {c['foot']}" if c["foot"] else "–" for c in row["cells"]]
+            shown.add_row(Text(row["name"]), *cells)
+        console.print(shown)
+    console.print("Mean (95 % interval) of how many. Costs, tests and plans are in the report.", highlight=False)
+    console.print(Text(f"Report: {out / 'report.html'}"), soft_wrap=True)
+    console.print(CAUTION, style="italic", highlight=False)

@@ -1,0 +1,96 @@
+"""`sensecf prompt`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sensecf.commands.prompt_options import as_data, prompt_options
+from sensecf.commands.shared import CLASSIFIERS, split_names
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option(
+    "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="File to write, JSON lines (default: print them).")
+@click.option("--text", is_flag=True, help="Print the conversations to be read by people.")
+@click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
+@click.option("--target", help="Class to reach (default: the schema's).")
+@click.option(
+    "--queries", type=click.Path(path_type=Path), help="Table of rows to ask about; then all of TABLE trains."
+)
+@click.option("--limit", type=int, help="The first N people only.")
+@click.option("--lock", default="", help='Features that must stay: a,b,"c, d".')
+@click.option("--max-changes", type=int, help="At most so many features change.")
+@click.option("--robust", is_flag=True, help="Demand a margin: p >= 0.6 with two classes.")
+@click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@prompt_options
+def prompt(
+    table: Path,
+    schema_path: Path,
+    out: Path | None,
+    text: bool,
+    classifier: str,
+    target: str | None,
+    queries: Path | None,
+    limit: int | None,
+    lock: str,
+    max_changes: int | None,
+    robust: bool,
+    plausibility: float,
+    seed: int,
+    **asking: Any,
+) -> None:
+    """What `sensecf explain --generator prompted` would send to a language model, without sending it.
+
+    With --llm at a server, each line is the body of one request as it would go out, byte for byte;
+    otherwise the query, the messages and the JSON Schema of the answer. Later rounds add the model's
+    own answers and what is wrong with them.
+    """
+    from sensecf.datasets import find_card
+    from sensecf.datasets.card import strictest
+    from sensecf.dryrun import dry_run
+    from sensecf.files import write_text
+    from sensecf.run import ROBUST_MARGIN, Request
+    from sensecf.schema import FeatureSchema
+    from sensecf.tables import read_table
+
+    request = Request(
+        classifier=classifier,
+        generator="prompted",
+        target=target,
+        limit=limit,
+        lock=split_names(lock),
+        max_changes=max_changes,
+        margin=ROBUST_MARGIN if robust else 0.0,
+        plausibility=plausibility,
+        seed=seed,
+        prompting=as_data(asking),
+    )
+    found = dry_run(
+        read_table(table),
+        FeatureSchema.from_toml(schema_path),
+        request,
+        queries=None if queries is None else read_table(queries),
+        card=strictest(find_card(path) for path in (table, queries) if path is not None),
+    )
+    lines = found.lines
+    if text:
+        lines = [
+            "\n".join(f"--- {message.role}\n{message.content}" for message in question.prompt)
+            for question in found.questions
+        ]
+    if out is None:
+        for line in lines:
+            click.echo(line)
+    else:
+        write_text(out, "".join(line + "\n" for line in lines))
+    where = "this machine" if found.host is None else found.host
+    click.echo(f"{len(found.questions)} people, {len(found.lines)} requests to {where}: {found.permission}", err=True)
+    for name, reason in found.withheld.items():
+        click.echo(f"never shown: {name} ({reason})", err=True)

@@ -1,0 +1,140 @@
+"""What would be sent to a language model, without sending it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from sensecf.classifiers import check_answers, fit_classifier
+from sensecf.datasets.card import Card
+from sensecf.errors import InputError
+from sensecf.generators.prompted import Prompted, Question
+from sensecf.llm import Completion, Prompt
+from sensecf.llm.asking import Request as Asking
+from sensecf.llm.chat import request_body
+from sensecf.llm.presets import preset
+from sensecf.prepare import prepare
+from sensecf.privacy_gate import permission
+from sensecf.prompting import Prompting
+from sensecf.prompts import PROMPT_VERSION
+from sensecf.query import make_query, out_of_range
+from sensecf.run import Request
+from sensecf.schema import FeatureSchema
+from sensecf.task import Task
+
+
+class DryRun(NamedTuple):
+    """The first round of a run: `queries` (names of the rows), a question about each, and `lines`, as sent.
+
+    `host`: where it would go, None for a model in this process. `permission`: why it may, or why not.
+    `withheld`: features that no prompt shows, with the reason.
+    """
+
+    queries: list[Any]
+    questions: list[Question]
+    lines: list[str]
+    host: str | None
+    permission: str
+    withheld: dict[str, str]
+
+
+def dry_run(
+    frame: pd.DataFrame,
+    schema: FeatureSchema,
+    request: Request,
+    *,
+    queries: pd.DataFrame | None = None,
+    card: Card | None = None,
+) -> DryRun:
+    """The first round of what `run` would ask for a request with `prompting`; nothing is asked, no key is needed.
+
+    Without a model named in it (`Prompting("")`) any model is meant.
+
+    For a server, `lines` are the bodies of its requests, `samples` for each person, as UTF-8 goes over
+    the wire. Otherwise they are JSON objects with query, prompt version, messages and JSON Schema.
+    Where a server refuses a parameter, a run leaves that parameter out.
+    Raises `InputError` as `run` does.
+    """
+    prompting = request.prompting or Prompting("")
+    target = request.target if request.target is not None else schema.target
+    if target is None:
+        raise InputError(f"name a target class (--target); the classes are {list(schema.classes)}")
+    goal = schema.find_class(target)
+    frame, train, held_out = prepare(frame, schema, queries, request.seed)
+    task = Task(schema, train, fit_classifier(request.classifier, schema, train, seed=request.seed))
+    check_answers(task, held_out)
+    if queries is None:
+        judged = task.judge(task.codec.encode(held_out), final=True)
+        held_out = held_out[judged.predicted != task.target_position(goal)]
+    held_out = held_out if request.limit is None else held_out.head(request.limit)
+    outside = out_of_range(task.codec, task.codec.encode(held_out), held_out)
+    held_out = held_out[[i not in outside for i in range(len(held_out))]]
+    query = make_query(task, held_out, goal, lock=request.lock, max_changes=request.max_changes, margin=request.margin)
+    settings = prompting.settings(_Silent(), None)
+    generator = Prompted(task, request.seed, plausibility=request.plausibility, **settings)
+    questions = generator.questions(query)
+    names = held_out.index.tolist()
+    server = server_of(prompting.llm)
+    if server is None:
+        lines = [
+            _json(
+                {
+                    "query": str(name),
+                    "prompt_version": PROMPT_VERSION,
+                    "messages": [vars(message) for message in question.prompt],
+                    "json_schema": question.json_schema if prompting.constrained else None,
+                }
+            )
+            for name, question in zip(names, questions, strict=True)
+        ]
+        return DryRun(names, questions, lines, None, permission(None, card), generator.withheld)
+    host, model = server
+    lines = []
+    for question in questions:
+        schema_of_answer = question.json_schema if prompting.constrained else None
+        for sample in range(prompting.samples):
+            asking = Asking(question.prompt, sample, schema_of_answer, **generator.sampling)
+            lines.append(_json(request_body(asking, model)))
+    try:
+        why = permission(host, card, prompting.allow_hosts)
+    except InputError as error:
+        why = f"refused: {error}"
+    return DryRun(names, questions, lines, host, why, generator.withheld)
+
+
+def server_of(spec: str) -> tuple[str, str] | None:
+    """The host and the model's name where `sensecf.llm.connect` would ask a server; None where it would not.
+
+    Raises `InputError` for an unknown preset and an address that cannot be used.
+    """
+    if not spec or spec.startswith(("replay:", "batch:", "transformers:")) or Path(spec).is_dir():
+        return None
+    if spec.startswith(("http://", "https://")):
+        address, _, model = spec.partition("#")
+    else:
+        file, mark, name = spec.rpartition("#")
+        known = preset(name, file) if mark else preset(spec)
+        address, model = known.base_url, known.model
+    host = urlsplit(address).hostname
+    if not host or not model:
+        raise InputError(f"{spec!r} names no server and model; write http://host:port/v1#MODEL")
+    return host, model
+
+
+def _json(data: Any) -> str:
+    """JSON as the client library sends it."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+class _Silent:
+    """Stands in for the model: a dry run asks nothing."""
+
+    name, host = "nobody", None
+
+    def complete(self, prompts: Sequence[Prompt], n: int = 1, **settings: Any) -> list[list[Completion]]:
+        raise AssertionError("a dry run asks nothing")
