@@ -1,0 +1,116 @@
+"""`sensecf augment`: from a table to rows to learn from beside it, and what they are worth on held-out rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sensecf import __version__, methods, storage
+from sensecf.controls import Situation, Treatment
+from sensecf.errors import InputError
+from sensecf.files import replacing, write_json
+from sensecf.measure import assess
+from sensecf.prepare import prepare
+from sensecf.scarcity import positive_class, remove_labels
+from sensecf.schema import FeatureSchema
+
+#: What the command leaves in its folder.
+FILES = ("augmented.csv", "scores.csv", "schema.toml", "run.json")
+#: Methods that are scored beside ours.
+BESIDE = ("nothing", "class-weights", "smote")
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `sensecf augment` was asked; see its options."""
+
+    generator: str = "search"
+    scenario: str | None = None
+    removed: float = 0.5
+    amount: float | None = None
+    rows: int | None = None
+    positive: str | None = None
+    classifiers: tuple[str, ...] = methods.LEARNERS
+    seed: int = 0
+
+
+def run(
+    frame: pd.DataFrame,
+    schema: FeatureSchema,
+    out: str | Path,
+    request: Request = Request(),
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Augment a table into the folder `out`; returns the added rows, the scores and the facts of `run.json`.
+
+    30 % of the rows (of the people, where the schema names a group) are held out and only score.
+    With a scenario, labels are removed from the others first. The rows come from `methods`' `augment`:
+    an amount is chosen inside (nothing, where nothing helps) unless `request.amount` gives it, in
+    multiples of the labels removed, or of the labelled rows where none are.
+    Raises `InputError` for what cannot be used, before anything is written.
+    """
+    folder, say = Path(out), progress or (lambda phase, share: None)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder with --out")
+    there = [name for name in FILES if (folder / name).exists()]
+    if there and not overwrite:
+        raise InputError(f"{folder} holds {there[0]}; choose another --out or add --overwrite")
+    frame, train, test = prepare(frame, schema, None, request.seed)
+    positive = positive_class(schema, request.positive)
+    rows, removed = train, train.iloc[:0]
+    if request.scenario is not None:
+        rows, removed = remove_labels(train, schema, request.scenario, request.removed, positive, request.seed)
+    budget = request.rows or len(removed) or len(rows)
+    situation = Situation(schema, rows, positive, budget, request.seed)
+    amount = 1.0 if request.rows is not None and request.amount is None else request.amount
+    name = f"augment:{request.generator}" + ("" if amount is None else f"@{amount:g}")
+    methods.find(name)
+
+    began, shared = time.perf_counter(), methods.Shared()
+    arms = (*BESIDE, name)
+    treatments: dict[str, Treatment] = {}
+    scores = []
+    for number, arm in enumerate(arms):
+        say("making rows", number / len(arms))
+        treatments[arm] = methods.apply(arm, situation, shared)
+        for classifier in request.classifiers:
+            found = assess(classifier, situation, treatments[arm], test)
+            scores.append({"method": arm, "classifier": classifier, **found})
+    say("making rows", 1.0)
+    made, table = treatments[name], pd.DataFrame(scores)
+    facts: dict[str, Any] = {
+        **asdict(request),
+        "sensecf": __version__,
+        "data": storage.data_hash(frame),
+        "positive": positive,
+        "train_rows": len(rows),
+        "labels_removed": len(removed),
+        "test_rows": len(test),
+        "added_entries": len(made.added),
+        "added_weight": round(float(made.added["weight"].sum()), 3) if len(made.added) else 0.0,
+        "seconds": round(time.perf_counter() - began, 3),
+        **made.facts,
+    }
+    added = made.added if len(made.added) else _nothing(schema)
+    for file, content in (("augmented.csv", added), ("scores.csv", table)):
+        with replacing(folder / file) as path:
+            content.to_csv(path, index=False)
+    schema.to_toml(folder / "schema.toml")
+    write_json(folder / "run.json", facts)
+    return added, table, facts
+
+
+def _nothing(schema: FeatureSchema) -> pd.DataFrame:
+    """No rows, with the columns that rows have."""
+    from sensecf.augmentation import PROVENANCE
+
+    return pd.DataFrame(columns=[*schema.names, schema.label, *PROVENANCE])

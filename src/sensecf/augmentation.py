@@ -1,0 +1,303 @@
+"""`augment`: rows to learn from beside the real ones, made from counterfactuals of the real ones.
+
+    factuals -> propose -> verify -> judge -> curate -> draw -> rows with label, weight and origin
+
+A counterfactual near the boundary with the label it was made for is label noise: it says no more than
+the classifier that made it believed. So judges of other families say how likely each class is, and a row
+enters once per class with that likelihood as its weight. LOG.md has the experiments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.utils.class_weight import compute_sample_weight
+
+from sensecf.classifiers import fit_classifier, make_classifier
+from sensecf.curate import Pool, curate
+from sensecf.errors import InputError
+from sensecf.generators import Generator
+from sensecf.judges import Panel, convene, in_order
+from sensecf.mixtures import mix
+from sensecf.query import make_query
+from sensecf.rules import Floats
+from sensecf.schema import FeatureSchema, Value
+from sensecf.task import Classifier, Ints, Task
+from sensecf.verify import feasible
+
+#: Columns of an augmented row beside features and label: where it comes from and what is thought of it.
+PROVENANCE = ("weight", "source", "generator", "factual", "pair", "target", "probability", "agreement")
+#: Times the generator is asked again (with other random numbers) while rows are missing.
+ATTEMPTS = 4
+#: Inner folds in which an SVM is calibrated, as in `classifiers`.
+SVM_FOLDS = 5
+#: Queries that the generator gets in one call.
+BATCH = 512
+#: Numbers of pairs of one attempt: more than there can be.
+SPAN = 1_000_000
+#: Weights below this are left out: such a row says nothing of the class.
+LEAST_WEIGHT = 0.01
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is added, and what a row must be to be added.
+
+    `margin`: the lead (see `Task.valid`) that the classifier must give the wanted class. `judged`:
+    rows get one entry per class, weighed by what judges say, instead of the wanted class alone.
+    `curated`: rows that held-out judges confidently contradict, outliers and near copies are left out.
+    `mixed`: where real rows are too few to ask about, mixtures of them are asked about too. `sides`:
+    what of each pair is added.
+    """
+
+    margin: float = 0.0
+    judged: bool = True
+    curated: bool = True
+    mixed: bool = True
+    sides: tuple[str, ...] = ("factual", "counterfactual")
+
+
+#: What rows can be made for. `augment` is ours. `margin` (p >= 0.6 with two classes) and `boundary` take
+#: the wanted class for the label. The others take `augment` apart: one side of its pairs only.
+PURPOSES = {
+    "augment": Policy(),
+    "factuals": Policy(sides=("factual",)),
+    "counterfactuals": Policy(sides=("counterfactual",)),
+    "margin": Policy(margin=0.2, judged=False, mixed=False, sides=("counterfactual",)),
+    "boundary": Policy(judged=False, curated=False, mixed=False, sides=("counterfactual",)),
+}
+
+
+def augment(
+    task: Task,
+    generator: Generator,
+    rows: int | None = None,
+    *,
+    purpose: str = "augment",
+    per_class: dict[Value, int] | None = None,
+    panel: Panel | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Rows to learn from beside the training rows, made from counterfactuals, with label and provenance columns.
+
+    Columns: the features, the label, then `weight` (what the row counts beside a real row's 1),
+    `source` ("factual" for the row that a counterfactual was made of, or "counterfactual"),
+    `generator`, `factual` (position of the training row it was made from), `pair` (shared by a
+    factual and its counterfactual), `target` (the class asked for; of a factual the class it is put
+    in), `probability` (of the label, by the judges) and `agreement` (share of the judges' families
+    that say the target).
+
+    `rows`: how many (default: as many as there are training rows), or `per_class`: how many towards
+    each class. With purpose "augment" a row is one entry per class, and the weights of each class sum
+    to the same, `rows` in all: fit with each class weighing alike. With "margin" and "boundary" a row
+    is one entry of weight 1. Fewer come back where no more are found. `panel`: judges convened
+    before; by default they are convened here. Only training rows are seen, and the same arguments
+    give the same rows. Raises `InputError` for an unknown purpose and numbers that are not positive.
+    """
+    if purpose not in PURPOSES:
+        raise InputError(f"purpose {purpose!r} is unknown; use {', '.join(PURPOSES)}")
+    if rows is not None and rows < 1:
+        raise InputError(f"rows must be at least 1, not {rows}")
+    panel = panel or convene(task.train, task.schema, seed)
+    pool = draw(task, generator, _wanted(task, rows, per_class), PURPOSES[purpose], panel, seed)
+    return to_frame(task, pool, PURPOSES[purpose])
+
+
+def _wanted(task: Task, rows: int | None, per_class: dict[Value, int] | None) -> Ints:
+    """How many rows towards each class of the task, shape (classes,)."""
+    if per_class is not None:
+        if any(count < 0 for count in per_class.values()):
+            raise InputError(f"per_class {per_class} must hold no negative number")
+        return np.array([per_class.get(c, 0) for c in task.classes], dtype=np.intp)
+    return evenly(len(task.train) if rows is None else rows, len(task.classes))
+
+
+def evenly(total: int, classes: int) -> Ints:
+    """`total` rows divided among classes as evenly as may be, shape (classes,)."""
+    return np.array([total // classes + (k < total % classes) for k in range(classes)], dtype=np.intp)
+
+
+def draw(
+    task: Task,
+    generator: Generator,
+    wanted: Ints,
+    policy: Policy,
+    panel: Panel,
+    seed: int,
+    learner: Classifier | None = None,
+) -> Pool:
+    """As many rows towards each class as wanted (classes,), or as are found: proposed, judged, curated, drawn.
+
+    Which factuals are asked about, and which rows are taken, is drawn by how uncertain the judges
+    are there; with a `learner` (on raw rows), by how far it is from what the judges say.
+    """
+    rng = np.random.default_rng([seed, 401])
+    empty = Pool.empty(len(task.schema), len(task.classes))
+    parts = []
+    for position, count in enumerate(wanted.tolist()):
+        pool = empty
+        for attempt in range(ATTEMPTS):
+            short = count - len(pool)
+            if short <= 0:
+                break
+            asked = _factuals(task, panel, policy, position, -(-short // len(policy.sides)), attempt, rng)
+            asked = _weak(task, asked, -(-short // len(policy.sides)), rng, learner)
+            asked = replace(asked, pair=asked.pair + attempt * SPAN + position * SPAN * ATTEMPTS)
+            found = _propose(task, generator, asked, position, policy.margin, rng)
+            found = _judge(task, panel, found)
+            found = curate(task, found, pool.rows) if policy.curated else found
+            sides = {"factual": asked, "counterfactual": found}
+            pool = Pool.concat([pool, *(sides[side] for side in policy.sides)])
+        parts.append(_weak(task, pool, count, rng, learner))
+    return Pool.concat([empty, *parts])
+
+
+def _weak(task: Task, pool: Pool, count: int, rng: np.random.Generator, learner: Classifier | None) -> Pool:
+    """At most `count` rows, those where the judges, or the learner by their lights, are weak more often."""
+    if len(pool) <= count:
+        return pool
+    if learner is None:
+        weight = 1.05 - pool.certainty()
+    else:
+        told = in_order(learner.predict_proba(task.codec.decode(pool.rows)), learner.classes_, task.classes)
+        weight = 0.05 + np.abs(told - pool.unseen).max(axis=1)
+    return pool.take(np.sort(rng.choice(len(pool), count, replace=False, p=weight / weight.sum())))
+
+
+def _factuals(
+    task: Task, panel: Panel, policy: Policy, position: int, count: int, attempt: int, rng: np.random.Generator
+) -> Pool:
+    """Rows to ask about that are to come to a class, at least `count` where there are so many.
+
+    Training rows of other classes; with judges, those that they put in another class, and mixtures
+    of training rows where these are too few or had their turn.
+    """
+    codec, pools = task.codec, []
+    if attempt == 0 or not policy.mixed:
+        real = np.clip(task.rows, codec.low, codec.high)
+        pool = _judge(task, panel, _asked(task, real, np.arange(len(real)), "none"))
+        elsewhere = pool.unseen.argmax(axis=1) != position if policy.judged else task.y != position
+        pools.append(pool.take(elsewhere))
+    if policy.mixed and sum(map(len, pools)) < count:
+        first = rng.integers(0, len(task.rows), 3 * count)
+        pool = _judge(task, panel, _asked(task, mix(task, first, panel.fold, rng), first, "mixture"))
+        pool = pool.take(pool.unseen.argmax(axis=1) != position)
+        pools.append(curate(task, pool) if policy.curated else pool)
+    found = Pool.concat(pools)
+    return replace(found, pair=np.arange(len(found)))
+
+
+def _asked(task: Task, rows: Floats, origin: Ints, maker: str) -> Pool:
+    """Factuals that nobody has judged yet."""
+    n = len(rows)
+    blank = np.full((n, len(task.classes)), np.nan)
+    source, words = np.full(n, "factual", dtype=object), np.full(n, maker, dtype=object)
+    return Pool(rows, np.full(n, -1), origin, np.arange(n), source, words, blank, np.full(n, np.nan))
+
+
+def _propose(
+    task: Task, generator: Generator, asked: Pool, position: int, margin: float, rng: np.random.Generator
+) -> Pool:
+    """One counterfactual per factual, drawn among the generator's that are valid with the margin and break nothing."""
+    parts = [asked.take(np.empty(0, np.intp))]
+    for start in range(0, len(asked), BATCH):
+        part = asked.take(np.arange(start, min(start + BATCH, len(asked))))
+        query = make_query(task, task.codec.decode(part.rows), task.classes[position], margin=margin)
+        found = generator.propose(query, rng)
+        found = found.take(found.reason == "")
+        found = found.take(feasible(task.codec, query, found.query, found.rows))
+        judgement = task.judge(found.rows, final=True)
+        found = found.take(task.valid(judgement, query.target[found.query], query.margin[found.query]))
+        moved = task.codec.changed(query.rows[found.query], found.rows).any(axis=1)
+        found = found.take(np.flatnonzero(moved))
+        found = found.take(rng.permutation(len(found)))
+        found = found.take(np.unique(found.query, return_index=True)[1])
+        n = len(found)
+        made = replace(part.take(found.query), rows=found.rows, generator=found.generator)
+        source = np.full(n, "counterfactual", dtype=object)
+        parts.append(replace(made, target=np.full(n, position), source=source))
+    return Pool.concat(parts)
+
+
+def _judge(task: Task, panel: Panel, pool: Pool) -> Pool:
+    """The pool with what the judges say who have not seen the training rows that a row was made from.
+
+    A row without a target (-1), a factual, gets the class that they put it in.
+    """
+    unseen, agreement, target = np.empty_like(pool.unseen), np.empty(len(pool)), pool.target.copy()
+    fold, frame = panel.fold[pool.factual], task.codec.decode(pool.rows)
+    for number in np.unique(fold):
+        at, committee = np.flatnonzero(fold == number), panel.folds[number]
+        order = [np.asarray(committee.classes_).tolist().index(c) for c in task.classes]
+        each = committee.each(frame.iloc[at])[:, :, order]
+        unseen[at] = np.einsum("m,mnc->nc", np.array(committee.weights), each)
+        target[at] = np.where(target[at] < 0, unseen[at].argmax(axis=1), target[at])
+        agreement[at] = (each.argmax(axis=2) == target[at]).mean(axis=0)
+    return replace(pool, unseen=unseen, agreement=agreement, target=target)
+
+
+def to_frame(task: Task, pool: Pool, policy: Policy) -> pd.DataFrame:
+    """The pool as labelled rows with their provenance; see `augment`."""
+    n, k = len(pool), len(task.classes)
+    if policy.judged:
+        mass = pool.unseen.sum(axis=0)
+        weight = pool.unseen * (n / k / np.maximum(mass, 1e-9))
+        row, label = np.nonzero(weight >= LEAST_WEIGHT)
+        weight = weight[row, label]
+    else:
+        row, label, weight = np.arange(n), pool.target, np.ones(n)
+    frame = task.codec.decode(pool.rows[row])
+    words = np.array([*task.classes, None], dtype=object)
+    provenance: dict[str, Any] = {
+        task.schema.label: words[label],
+        "weight": weight.round(6),
+        "source": pool.source[row],
+        "generator": pool.generator[row],
+        "factual": pool.factual[row],
+        "pair": pool.pair[row],
+        "target": words[pool.target[row]],
+        "probability": pool.unseen[row, label].round(6),
+        "agreement": pool.agreement[row].round(6),
+    }
+    return pd.concat([frame, pd.DataFrame(provenance, index=frame.index)], axis=1).infer_objects()
+
+
+def learn(
+    name: str, rows: pd.DataFrame, added: pd.DataFrame, schema: FeatureSchema, seed: int = 0, balanced: bool = True
+) -> Classifier:
+    """One of the five classifiers, fitted on labelled rows and on rows that were added to them.
+
+    With `balanced` each class weighs alike among the real rows, otherwise each row 1. An added row
+    has its `weight`, 1 where the frame has no such column. Where it has `factual` (position in `rows`,
+    or a number beyond them for a row of another origin),
+    the inner folds in which an SVM is calibrated keep a row and all that was made from it
+    together: a counterfactual in another fold than its factual, to which it is close and whose label it does not
+    have, turns the calibration around.
+    """
+    train, weight = combine(rows, added, schema, balanced)
+    if name != "svm" or "factual" not in added:
+        return fit_classifier(name, schema, train, seed, weight)
+    family = np.concatenate([np.arange(len(rows)), added["factual"].to_numpy(dtype=np.intp)])
+    labels = train[schema.label].astype(str).to_numpy()
+    count = int(min(SVM_FOLDS, np.unique(labels[: len(rows)], return_counts=True)[1].min()))
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    parts = list(splitter.split(labels, labels, family))
+    model = make_classifier(name, schema, seed, len(train)).set_params(model__model__cv=parts)
+    return fit_classifier(model, schema, train, seed, weight)
+
+
+def combine(
+    rows: pd.DataFrame, added: pd.DataFrame, schema: FeatureSchema, balanced: bool = True
+) -> tuple[pd.DataFrame, Floats]:
+    """Real and added rows to fit on, and the weight of each; see `learn`."""
+    columns = [*schema.names, schema.label]
+    labels = rows[schema.label].astype(str).to_numpy()
+    weight = np.asarray(compute_sample_weight("balanced" if balanced else None, labels), dtype=float)
+    if not len(added):
+        return rows[columns], weight
+    own = added["weight"].to_numpy(dtype=float) if "weight" in added else np.ones(len(added))
+    return pd.concat([rows[columns], added[columns]], ignore_index=True), np.concatenate([weight, own])

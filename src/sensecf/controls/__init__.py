@@ -1,0 +1,51 @@
+"""Controls of the scarcity study: what an augmentation must beat to be worth having.
+
+An arm is a function from a `Situation` to a `Treatment`. It sees the rows that kept their label and
+nothing else, unless `ARMS` says that it sees more. All arms that add rows add the same number, to the
+same classes (`Situation.allot`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import NamedTuple
+
+from sensecf.controls.situation import Arm, Situation, Treatment
+from sensecf.errors import InputError
+
+__all__ = ["CONTROLS", "Arm", "Control", "Situation", "Treatment", "find"]
+
+
+class Control(NamedTuple):
+    """Where an arm lives, what it may see (`reduced`, `unlabelled` or `removed` rows), and its title."""
+
+    where: str
+    sees: str
+    title: str
+
+
+#: The controls by name. `removed` is for the upper bounds only.
+CONTROLS: dict[str, Control] = {
+    "nothing": Control("weighting:nothing", "reduced", "nothing"),
+    "class-weights": Control("weighting:class_weights", "reduced", "class weights"),
+    "threshold": Control("weighting:threshold", "reduced", "threshold tuned in inner folds"),
+    "oversampling": Control("oversampling:random", "reduced", "random oversampling"),
+    "smote": Control("oversampling:smote", "reduced", "SMOTE (SMOTENC with levels)"),
+    "borderline-smote": Control("oversampling:borderline", "reduced", "Borderline-SMOTE"),
+    "adasyn": Control("oversampling:adasyn", "reduced", "ADASYN"),
+    "cfa": Control("cfa:cfa", "reduced", "CFA (Temraz & Keane)"),
+    "copula": Control("copula:copula", "reduced", "Gaussian copula"),
+    "self-training": Control("unlabelled:self_training", "unlabelled", "self-training on the unlabelled rows"),
+    "label-spreading": Control("unlabelled:label_spreading", "unlabelled", "label spreading to the unlabelled rows"),
+    "oracle": Control("weighting:oracle", "removed", "the removed labels given back"),
+    "oracle-weights": Control("weighting:oracle_weights", "removed", "the removed labels given back, class weights"),
+}
+
+
+def find(name: str) -> Arm:
+    """The function of a control. Raises `InputError` for an unknown name, and for a package that is not installed."""
+    if name not in CONTROLS:
+        raise InputError(f"control {name!r} is unknown; use {', '.join(CONTROLS)}")
+    module, _, function = CONTROLS[name].where.partition(":")
+    found: Arm = getattr(importlib.import_module(f"sensecf.controls.{module}"), function)
+    return found

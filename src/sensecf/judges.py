@@ -1,0 +1,171 @@
+"""Judges: classifiers of several families, asked about rows that they have not learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from sensecf.classifiers import fit_classifier
+from sensecf.codec import Codec
+from sensecf.errors import InputError
+from sensecf.rules import Floats
+from sensecf.schema import FeatureSchema, Value
+from sensecf.task import Ints
+
+#: The families that judge: unlike each other, so that their mistakes are.
+FAMILIES = ("xgboost", "random-forest", "svm", "mlp", "logistic")
+#: Folds of out-of-fold judgements.
+FOLDS = 4
+#: Probabilities are held this far from 0 and 1 when they are scored.
+EDGE = 1e-3
+
+Folds = list[tuple[Ints, Ints]]
+
+
+def folds(rows: pd.DataFrame, schema: FeatureSchema, count: int, seed: int) -> Folds:
+    """(fit, judge) positions of `count` folds, every class in each; whole groups where they allow that.
+
+    With few people no split by person may leave every class on both sides; then the split is by row.
+    Raises `InputError` when a class has fewer rows than folds.
+    """
+    labels = rows[schema.label].to_numpy()
+    names, counts = np.unique(labels.astype(str), return_counts=True)
+    if len(names) < 2 or counts.min() < count:
+        raise InputError(
+            f"label {schema.label!r}: class {str(names[counts.argmin()])!r} has {counts.min()} rows, "
+            f"too few for {count} folds of two classes"
+        )
+    everyone = np.arange(len(rows))
+    if schema.group is not None:
+        people = rows[schema.group].to_numpy()
+        if len(set(people.tolist())) >= count:
+            splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+            with np.errstate(all="ignore"):
+                found = list(splitter.split(everyone, labels.astype(str), people))
+            if all(len(set(labels[part].tolist())) == len(names) for pair in found for part in pair):
+                return found
+    return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(everyone, labels.astype(str)))
+
+
+@dataclass
+class Committee:
+    """Fitted classifiers that vote with weights; itself a classifier on raw rows, with `classes_`.
+
+    `members`: any number per family; `weights` of the same length, summing to 1.
+    """
+
+    members: tuple[Any, ...]
+    weights: tuple[float, ...]
+    classes_: Any
+
+    def each(self, X: pd.DataFrame) -> Floats:
+        """Class probabilities of every member, shape (members, n, classes)."""
+        return np.stack([np.asarray(member.predict_proba(X), dtype=float) for member in self.members])
+
+    def predict_proba(self, X: pd.DataFrame) -> Floats:
+        """Weighted mean of the members' class probabilities, shape (n, classes)."""
+        return np.einsum("m,mnc->nc", np.array(self.weights), self.each(X))
+
+    def predict(self, X: pd.DataFrame) -> Any:
+        """The most probable class of each row, shape (n,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Committees of every fold, and what is known of them from rows that they have not seen.
+
+    `folds`: a committee per fold that never saw that fold's rows; `fold` (n,): the fold of each
+    labelled row; `whole`: the committee of all rows; `proba` (n, classes): what the committee of its
+    fold says of each labelled row; `weights`: of each family; `classes`: the columns of `proba`.
+    All judge with each class weighing alike.
+    """
+
+    folds: tuple[Committee, ...]
+    fold: Ints
+    whole: Committee
+    proba: Floats
+    weights: dict[str, float]
+    classes: list[Value]
+
+
+def convene(
+    rows: pd.DataFrame,
+    schema: FeatureSchema,
+    seed: int = 0,
+    families: Sequence[str] = FAMILIES,
+    count: int = FOLDS,
+) -> Panel:
+    """Fit the families in folds of labelled rows, weigh them by how well they judge, and fit them on all rows.
+
+    `count` is lowered to the rows of the smallest class. Raises `InputError` as `folds` does.
+    """
+    labels = rows[schema.label].tolist()
+    classes = [c for c in schema.classes if c in set(labels)]
+    smallest = min(labels.count(c) for c in classes)
+    parts = folds(rows, schema, max(2, min(count, smallest)), seed)
+    codec = Codec(schema)
+    frame = codec.decode(codec.encode(rows))
+    y = np.array([classes.index(v) for v in labels], dtype=np.intp)
+    fold = np.empty(len(rows), dtype=np.intp)
+    said = np.empty((len(families), len(rows), len(classes)))
+    panels = []
+    for number, (fit, rest) in enumerate(parts):
+        fold[rest] = number
+        members = [fit_classifier(name, schema, rows.iloc[fit], seed) for name in families]
+        panels.append(members)
+        for k, member in enumerate(members):
+            said[k, rest] = in_order(member.predict_proba(frame.iloc[rest]), member.classes_, classes)
+    weight = weigh(said, y)
+    names = np.array(classes)
+    order = [_aligned(members, weight, names) for members in panels]
+    whole = _aligned([fit_classifier(name, schema, rows, seed) for name in families], weight, names)
+    proba = np.einsum("f,fnc->nc", weight, said)
+    return Panel(tuple(order), fold, whole, proba, dict(zip(families, weight.tolist(), strict=True)), classes)
+
+
+def convene_without(
+    rows: pd.DataFrame, schema: FeatureSchema, panel: Panel, left_out: set[int], seed: int
+) -> Committee:
+    """A committee of the panel's families and weights, fitted on the rows of all folds but those left out."""
+    fit = np.flatnonzero(~np.isin(panel.fold, sorted(left_out)))
+    members = [fit_classifier(name, schema, rows.iloc[fit], seed) for name in panel.weights]
+    return Committee(tuple(members), tuple(panel.weights.values()), np.asarray(members[0].classes_))
+
+
+def in_order(proba: Floats, classes: Any, wanted: Sequence[Value]) -> Floats:
+    """Columns of `proba` in the order of `wanted`."""
+    found = list(np.asarray(classes).tolist())
+    return np.asarray(proba)[:, [found.index(c) for c in wanted]]
+
+
+def weigh(said: Floats, y: Ints) -> Floats:
+    """Weights (families,) of the mixture with the least class-balanced log loss; half-way back to equal ones.
+
+    `said` (families, n, classes): out-of-fold probabilities; `y` (n,). Half-way, because the loss of
+    few rows is a noisy guide and equal weights are hard to beat (the "forecast combination puzzle").
+    """
+    share = 1.0 / np.bincount(y)[y]
+    own = np.clip(said[:, np.arange(len(y)), y], EDGE, 1.0)
+
+    def loss(z: Floats) -> float:
+        weight = np.exp(z - z.max())
+        weight = weight / weight.sum()
+        return float(-(share * np.log(weight @ own)).sum())
+
+    best = minimize(loss, np.zeros(len(said)), method="L-BFGS-B", options={"maxiter": 50}).x
+    best = np.exp(best - best.max())
+    return np.asarray(0.5 * best / best.sum() + 0.5 / len(said))
+
+
+def _aligned(members: Sequence[Any], weight: Floats, names: Any) -> Committee:
+    """A committee; the members have learned from the same labels, so that their columns agree."""
+    order = np.asarray(members[0].classes_)
+    assert sorted(order.tolist()) == sorted(names.tolist()), "every fold has every class"
+    return Committee(tuple(members), tuple(weight.tolist()), order)

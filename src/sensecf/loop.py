@@ -1,0 +1,44 @@
+"""The loop: train, make rows where the learner is weak, train again; the generator refreshed each round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from sensecf.augmentation import PURPOSES, draw, evenly, learn, to_frame
+from sensecf.generators import Generator
+from sensecf.judges import Panel
+from sensecf.schema import FeatureSchema
+from sensecf.task import Classifier, Task
+
+#: Rounds among which the rows are divided.
+ROUNDS = 3
+
+
+def loop(
+    rows: pd.DataFrame,
+    schema: FeatureSchema,
+    panel: Panel,
+    build: Callable[[Task, int], Generator],
+    learner: str,
+    count: int,
+    *,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+) -> Classifier:
+    """A classifier that learned from `rows` and, in rounds, from `count` rows made for it.
+
+    Each round builds the generator on the classifier as it is, so that counterfactuals cross its own
+    boundary, and takes rows where it is far from the judges (`panel`), who have not changed.
+    `learner`: one of the five by name. Raises what `augmentation.learn` and `build` raise.
+    """
+    added: list[pd.DataFrame] = []
+    classifier = learn(learner, rows, pd.DataFrame(), schema, seed)
+    for number in range(rounds):
+        task = Task(schema, rows, classifier)
+        wanted = evenly((count * (number + 1)) // rounds - (count * number) // rounds, len(task.classes))
+        pool = draw(task, build(task, seed), wanted, PURPOSES["augment"], panel, seed + 1000 * number, classifier)
+        added.append(to_frame(task, pool, PURPOSES["augment"]))
+        classifier = learn(learner, rows, pd.concat(added, ignore_index=True), schema, seed)
+    return classifier

@@ -1,0 +1,413 @@
+"""Augmentation: rows that keep what they promise, judged by those who have not seen their origin, and no leak."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.utils.class_weight import compute_sample_weight
+
+from scarce import SCHEMA, scarce, table
+from sensecf import methods
+from sensecf.augment_run import Request, run
+from sensecf.augmentation import PROVENANCE, PURPOSES, augment, combine, draw, evenly, learn
+from sensecf.candidates import Candidates
+from sensecf.classifiers import fit_classifier
+from sensecf.controls import Situation
+from sensecf.curate import CONTRADICTED, Pool, contradicted, distinct
+from sensecf.errors import InputError
+from sensecf.gate import choose_amount, portion
+from sensecf.generators.nearest import Nearest
+from sensecf.judges import Committee, Panel, convene, folds, weigh
+from sensecf.loop import loop
+from sensecf.mixtures import mix
+from sensecf.query import Query
+from sensecf.schema import FeatureSchema
+from sensecf.soft import estimate_shares, label_softly
+from sensecf.task import Task
+from strategies import cases
+
+FAMILIES = ("logistic", "mlp")
+
+
+@pytest.fixture(scope="module")
+def situation() -> Situation:
+    return scarce()
+
+
+@pytest.fixture(scope="module")
+def panel(situation: Situation) -> Panel:
+    return convene(situation.rows.reset_index(drop=True), SCHEMA, families=FAMILIES)
+
+
+@pytest.fixture(scope="module")
+def task(situation: Situation, panel: Panel) -> Task:
+    return Task(SCHEMA, situation.rows, panel.whole)
+
+
+def build(task: Task, seed: int) -> Nearest:
+    return Nearest(task, seed)
+
+
+# --- judges -------------------------------------------------------------------------------
+
+
+@given(people=st.integers(1, 30), count=st.integers(2, 4), seed=st.integers(0, 99))
+@cases(30)
+def test_every_fold_has_every_class_on_both_sides(people: int, count: int, seed: int) -> None:
+    frame = table(80, seed).assign(who=np.random.default_rng(seed).integers(0, people, 80))
+    schema = FeatureSchema(SCHEMA.features, "stress", ("high", "low"), group="who")
+    found = folds(frame, schema, count, seed)
+    assert np.array_equal(np.sort(np.concatenate([rest for _, rest in found])), np.arange(80))
+    for fit, rest in found:
+        assert not set(fit) & set(rest)
+        for part in (fit, rest):
+            assert set(frame["stress"].iloc[part]) == {"high", "low"}
+
+
+def test_people_stay_in_one_fold_where_there_are_enough() -> None:
+    frame = table(240).assign(who=np.arange(240) % 24)
+    schema = FeatureSchema(SCHEMA.features, "stress", ("high", "low"), group="who")
+    for fit, rest in folds(frame, schema, 4, 0):
+        assert not set(frame["who"].iloc[fit]) & set(frame["who"].iloc[rest])
+
+
+def test_too_few_rows_of_a_class_are_refused() -> None:
+    frame = table(40).assign(stress=["high"] * 2 + ["low"] * 38)
+    with pytest.raises(InputError, match="class 'high' has 2 rows, too few for 3 folds"):
+        folds(frame, SCHEMA, 3, 0)
+
+
+def test_out_of_fold_judges_have_not_learned_the_rows_they_judge(situation: Situation, panel: Panel) -> None:
+    rows = situation.rows.reset_index(drop=True)
+    frame = situation.codec.decode(situation.encoded)
+    for number, committee in enumerate(panel.folds):
+        at = np.flatnonzero(panel.fold == number)
+        learned = rows.drop(index=at)
+        again = np.einsum(
+            "m,mnc->nc",
+            list(panel.weights.values()),
+            [fit_classifier(name, SCHEMA, learned, 0).predict_proba(frame.iloc[at]) for name in FAMILIES],
+        )
+        np.testing.assert_allclose(panel.proba[at], again)
+        np.testing.assert_allclose(committee.predict_proba(frame.iloc[at]), again)
+
+
+def test_weights_favour_the_better_family_and_leave_nobody_out() -> None:
+    y = np.repeat([0, 1], 50)
+    good = np.where(y[:, None] == [0, 1], 0.8, 0.2)
+    weight = weigh(np.stack([good, np.full((100, 2), 0.5)]), y)
+    assert weight.sum() == pytest.approx(1)
+    assert weight[0] > 0.7
+    assert weight[1] >= 0.24
+
+
+# --- rows ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_added_rows_obey_the_schema_and_say_where_they_come_from(task: Task, panel: Panel, purpose: str) -> None:
+    made = augment(task, Nearest(task), 40, purpose=purpose, panel=panel)
+    assert list(made.columns) == [*SCHEMA.names, "stress", *PROVENANCE]
+    rows = task.codec.encode(made)
+    inside = ~((rows < task.codec.low - 1e-9) | (rows > task.codec.high + 1e-9)).any(axis=1)
+    assert inside.all()
+    counterfactuals = (made["source"] == "counterfactual").to_numpy()
+    assert not task.codec.rules.violated(rows[counterfactuals]).any()
+    assert made["factual"].between(0, len(task.train) - 1).all()
+    assert made["stress"].isin(["high", "low"]).all()
+    assert (made["weight"] > 0).all()
+    assert made["probability"].between(0, 1).all()
+    assert set(made["source"]) == set(PURPOSES[purpose].sides)
+
+
+@given(rows=st.integers(4, 60), seed=st.integers(0, 9))
+@cases(8)
+def test_classes_weigh_alike_and_rows_in_all(task: Task, panel: Panel, rows: int, seed: int) -> None:
+    made = augment(task, Nearest(task), rows, panel=panel, seed=seed)
+    counted = made.drop_duplicates(["pair", "source"])
+    assert len(counted) <= rows
+    sums = made.groupby("stress")["weight"].sum()
+    # Entries of next to no weight are left out.
+    np.testing.assert_allclose(sums, len(counted) / 2, rtol=0.05)
+
+
+def test_a_row_is_one_entry_per_class_and_the_likelihoods_sum_to_one(task: Task, panel: Panel) -> None:
+    made = augment(task, Nearest(task), 40, panel=panel)
+    sums = made.groupby(["pair", "source"])["probability"].sum()
+    assert sums.between(0.97, 1.0 + 1e-6).all()
+
+
+@pytest.mark.parametrize(("purpose", "least"), [("margin", 0.6), ("boundary", 0.5)])
+def test_plain_purposes_take_the_wanted_class_with_their_margin(
+    task: Task, panel: Panel, purpose: str, least: float
+) -> None:
+    made = augment(task, Nearest(task), purpose=purpose, per_class={"high": 25}, panel=panel)
+    assert set(made["stress"]) == {"high"}
+    assert (made["weight"] == 1).all()
+    proba = task.judge(task.codec.encode(made)).proba[:, task.target_position("high")]
+    assert (proba >= least - 1e-9).all()
+    factuals = task.train["stress"].iloc[made["factual"]]
+    assert set(factuals) == {"low"}
+
+
+def test_the_same_arguments_give_the_same_bytes_and_another_seed_other_rows(task: Task, panel: Panel) -> None:
+    first, again, other = (augment(task, Nearest(task), 30, panel=panel, seed=s).to_csv() for s in (3, 3, 4))
+    assert first == again
+    assert first != other
+
+
+def test_a_factual_is_not_of_the_class_that_its_counterfactual_was_made_for(task: Task, panel: Panel) -> None:
+    made = augment(task, Nearest(task), 60, panel=panel)
+    sides = made.drop_duplicates(["pair", "source"]).pivot(index="pair", columns="source", values="target").dropna()
+    assert len(sides) > 5
+    assert (sides["factual"] != sides["counterfactual"]).all()
+    assert made.loc[made["source"] == "factual", "agreement"].mean() > 0.6
+
+
+def test_a_generator_that_finds_nothing_leaves_the_factuals(task: Task, panel: Panel) -> None:
+    class Silent:
+        name = "silent"
+
+        def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
+            n, d = query.rows.shape
+            return Candidates.of(np.arange(n), np.full((n, d), np.nan), self.name, ["nothing"] * n)
+
+    assert set(augment(task, Silent(), 20, panel=panel)["source"]) == {"factual"}
+    assert augment(task, Silent(), 20, purpose="margin", panel=panel).empty
+
+
+def test_rows_a_generator_proposes_against_the_rules_are_left_out(task: Task, panel: Panel) -> None:
+    class Wild:
+        name = "wild"
+
+        def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
+            rows = query.rows.copy()
+            rows[:, 0], rows[:, 1] = 119, 41  # the pulse above its peak
+            return Candidates.of(np.arange(len(rows)), rows, self.name)
+
+    assert augment(task, Wild(), 20, purpose="boundary", panel=panel).empty
+
+
+def test_draws_go_where_the_learner_is_far_from_the_judges(task: Task, panel: Panel) -> None:
+    class Contrary:
+        classes_ = np.array(["high", "low"])
+
+        def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+            told = panel.whole.predict_proba(X)
+            flip = (X["noise"] > 0).to_numpy()
+            return np.where(flip[:, None], told[:, ::-1], told)
+
+        def predict(self, X: pd.DataFrame) -> np.ndarray:
+            return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    policy = replace(PURPOSES["factuals"], curated=False)
+    drawn = [
+        draw(task, Nearest(task), evenly(120, 2), policy, panel, 0, learner).rows[:, 3]
+        for learner in (None, Contrary())
+    ]
+    assert (drawn[1] > 0).mean() > (drawn[0] > 0).mean() + 0.1
+
+
+@pytest.mark.parametrize(("rows", "purpose"), [(0, "augment"), (-3, "augment"), (5, "explain")])
+def test_what_cannot_be_asked_is_refused(task: Task, panel: Panel, rows: int, purpose: str) -> None:
+    with pytest.raises(InputError):
+        augment(task, Nearest(task), rows, purpose=purpose, panel=panel)
+
+
+@given(seed=st.integers(0, 50))
+@cases(15)
+def test_mixtures_lie_between_two_rows_of_a_fold_and_keep_the_rules(task: Task, panel: Panel, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    first = rng.integers(0, len(task.rows), 50)
+    made = mix(task, first, panel.fold, rng)
+    assert not task.codec.rules.violated(made).any()
+    np.testing.assert_array_equal(np.isnan(made), np.isnan(task.rows[first]))
+    for row, start in zip(made, first, strict=True):
+        peers = task.rows[panel.fold == panel.fold[start]]
+        low, high = np.minimum(peers, task.rows[start]), np.maximum(peers, task.rows[start])
+        step = task.codec.step
+        inside = ((row >= low - step) & (row <= high + step)) | np.isnan(row) | np.isnan(low)
+        assert inside.all(axis=1).any()
+
+
+# --- curation -----------------------------------------------------------------------------
+
+
+def pool_of(task: Task, rows: np.ndarray, unseen: np.ndarray | None = None, target: int = 0) -> Pool:
+    n = len(rows)
+    proba = np.full((n, 2), 0.5) if unseen is None else unseen
+    words = np.full(n, "hand", dtype=object)
+    return Pool(rows, np.full(n, target), np.zeros(n, int), np.arange(n), words, words, proba, np.ones(n))
+
+
+def test_only_confident_contradiction_drops_a_row(task: Task) -> None:
+    unseen = np.array([[0.9, 0.1], [0.45, 0.55], [0.5 - CONTRADICTED / 2 - 0.01, 0.5 + CONTRADICTED / 2 + 0.01]])
+    assert contradicted(pool_of(task, task.rows[:3], unseen)).tolist() == [False, False, True]
+
+
+def test_copies_of_real_rows_and_of_each_other_are_shed(task: Task) -> None:
+    far = task.rows[:3].copy()
+    far[:, 3] = [-4.0, 4.0, 4.0]
+    far[:, 0], far[:, 1] = 115, 190
+    rows = np.vstack([task.rows[5:6], far, far[:1]])
+    far_apart = distinct(task, rows)
+    assert far_apart[0] == False  # noqa: E712
+    assert far_apart[1]
+    assert not far_apart[4]
+
+
+# --- gate, loop, unlabelled ----------------------------------------------------------------
+
+
+def test_the_gate_adds_nothing_where_rows_are_noise(situation: Situation, panel: Panel) -> None:
+    class Liar(Committee):
+        def each(self, X: pd.DataFrame) -> np.ndarray:
+            return super().each(X)[:, :, ::-1]
+
+    liars = tuple(Liar(c.members, c.weights, c.classes_) for c in panel.folds)
+    rows = situation.rows.reset_index(drop=True)
+    whole = Liar(panel.whole.members, panel.whole.weights, panel.whole.classes_)
+    lying = replace(panel, folds=liars, whole=whole)
+    decision = choose_amount(rows, SCHEMA, lying, build, len(rows), ("logistic",), amounts=(1.0, 2.0))
+    assert decision.amount == {"logistic": 0.0}
+    assert decision.loss["logistic"]["2"] > decision.loss["logistic"]["0"]
+
+
+def test_the_gate_adds_rows_to_a_learner_that_overfits(situation: Situation) -> None:
+    rows = scarce(300).rows.reset_index(drop=True)
+    panel = convene(rows, SCHEMA, families=("logistic",))
+    decision = choose_amount(rows, SCHEMA, panel, build, len(rows), ("xgboost",), purpose="factuals", amounts=(2.0,))
+    assert decision.amount == {"xgboost": 2.0}
+    assert decision.loss["xgboost"]["2"] < decision.loss["xgboost"]["0"]
+
+
+@given(share=st.floats(0, 1), less=st.floats(0, 1))
+@cases(10)
+def test_a_smaller_portion_is_part_of_a_larger_one(task: Task, panel: Panel, share: float, less: float) -> None:
+    batch = pd.DataFrame({"pair": np.repeat(np.arange(40), 2), "weight": 1.0})
+    large, small = portion(batch, share), portion(batch, share * less)
+    assert set(small["pair"]) <= set(large["pair"])
+    assert len(large) == 2 * round(share * 40)
+
+
+def test_added_rows_stand_beside_real_rows_whose_classes_weigh_alike(situation: Situation) -> None:
+    added = situation.rows.head(3).assign(weight=[0.2, 0.3, 0.5])
+    train, weight = combine(situation.rows, added, SCHEMA)
+    real = train.iloc[: len(situation.rows)]
+    sums = pd.Series(weight[: len(real)]).groupby(real["stress"].to_numpy()).sum()
+    assert sums["high"] == pytest.approx(sums["low"])
+    assert weight[-3:].tolist() == [0.2, 0.3, 0.5]
+    assert (combine(situation.rows, added, SCHEMA, balanced=False)[1][: len(real)] == 1).all()
+
+
+@pytest.mark.parametrize("name", ["xgboost", "random-forest", "svm", "mlp", "logistic"])
+def test_given_weights_replace_those_by_which_classes_weigh_alike(name: str) -> None:
+    rows = table(150)
+    alike = compute_sample_weight("balanced", rows["stress"])
+    frame = rows[SCHEMA.names]
+    default, same, plain = (
+        fit_classifier(name, SCHEMA, rows, 0, w).predict_proba(frame) for w in (None, alike, np.ones(150))
+    )
+    np.testing.assert_array_equal(default, same)
+    assert np.abs(default - plain).max() > 1e-3
+
+
+def test_an_svm_is_not_turned_around_by_rows_beside_their_opposites() -> None:
+    rows = table(120).reset_index(drop=True)
+    other = rows.assign(stress=np.where(rows["stress"] == "high", "low", "high"), factual=np.arange(120), weight=0.45)
+    test = table(300, seed=8)
+    truth = (test["stress"] == "high").to_numpy()
+    for added, right in ((other, True), (other.drop(columns="factual"), False)):
+        svm = learn("svm", rows, added, SCHEMA)
+        said = svm.predict_proba(test[SCHEMA.names])[:, list(svm.classes_).index("high")]
+        assert (said[truth].mean() > said[~truth].mean()) == right
+
+
+def test_the_loop_learns_from_what_it_made(situation: Situation, panel: Panel) -> None:
+    rows = situation.rows.reset_index(drop=True)
+    looped = loop(rows, SCHEMA, panel, build, "xgboost", 60, rounds=2)
+    again = loop(rows, SCHEMA, panel, build, "xgboost", 60, rounds=2)
+    plain = fit_classifier("xgboost", SCHEMA, rows)
+    test = situation.codec.decode(situation.codec.encode(table(100, seed=5)))
+    np.testing.assert_array_equal(looped.predict_proba(test), again.predict_proba(test))
+    assert np.abs(looped.predict_proba(test) - plain.predict_proba(test)).max() > 0.01
+
+
+@given(share=st.floats(0.0, 1.0), seed=st.integers(0, 50))
+@cases(20)
+def test_shares_of_unlabelled_rows_are_found_from_calibrated_judges(share: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    positive = rng.random(2000) < share
+    x = rng.normal(np.where(positive, 1.2, -1.2))
+    p = 1 / (1 + np.exp(-2.4 * x))  # the exact posterior at equal shares
+    shares, proba = estimate_shares(np.column_stack([1 - p, p]))
+    assert abs(shares[1] - positive.mean()) < 0.06
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+
+
+def test_unlabelled_rows_get_an_entry_per_class(situation: Situation, panel: Panel) -> None:
+    assert situation.unlabelled is not None
+    added, facts = label_softly(situation.unlabelled, situation.rows, SCHEMA, panel)
+    assert facts["estimated_shares"]["high"] > 0.7  # only stressed people's labels were lost
+    assert added["weight"].sum() == pytest.approx(len(situation.unlabelled), rel=0.05)
+
+
+# --- leaks --------------------------------------------------------------------------------
+
+
+def poisoned(situation: Situation) -> Situation:
+    poison = table(len(situation.removed), seed=77).assign(pulse=120, peak=200, noise=5.0)  # type: ignore[arg-type]
+    return replace(situation, removed=poison, unlabelled=poison.drop(columns="stress"))
+
+
+@pytest.mark.parametrize("method", ["augment@1", "augment", "boundary@1", "shuffled@1"])
+def test_no_synthetic_row_depends_on_a_removed_row(
+    situation: Situation, panel: Panel, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "LEARNERS", ("logistic",))
+    monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: convene(rows, schema, seed, families=FAMILIES))
+    clean, dirty = (methods.apply(method, s, methods.Shared()) for s in (situation, poisoned(situation)))
+    assert clean.added.to_csv() == dirty.added.to_csv()
+    assert clean.facts == dirty.facts
+
+
+def test_no_weight_of_the_embedded_model_depends_on_a_removed_row(
+    situation: Situation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="the embedded model needs PyTorch")
+    small = {"pairs": 60, "epochs": 1, "rounds": 1, "round_queries": 16, "samples": 6}
+    monkeypatch.setattr(methods, "small_recipe", lambda recipe, rows: replace(recipe, **small))
+    monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: convene(rows, schema, seed, families=FAMILIES))
+    bytes_of = []
+    for s in (situation, poisoned(situation)):
+        shared = methods.Shared()
+        made = methods.apply("augment:tiny@0.3", s, shared)
+        state = shared.made["generator tiny"].model.state_dict()
+        bytes_of.append((made.added.to_csv(), [tensor.numpy().tobytes() for tensor in state.values()]))
+    assert bytes_of[0] == bytes_of[1]
+
+
+# --- the command --------------------------------------------------------------------------
+
+
+def test_a_run_writes_rows_scores_and_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: convene(rows, schema, seed, families=FAMILIES))
+    request = Request("nearest", "a", 0.5, amount=1.0, classifiers=("logistic",))
+    added, scores, facts = run(table(), SCHEMA, tmp_path / "out", request)
+    written = pd.read_csv(tmp_path / "out" / "augmented.csv")
+    assert len(written) == len(added) > 0
+    assert scores["method"].tolist() == ["nothing", "class-weights", "smote", "augment:nearest@1"]
+    told = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert told["labels_removed"] == facts["labels_removed"] > 0
+    again = run(table(), SCHEMA, tmp_path / "again", request)
+    assert (tmp_path / "again" / "augmented.csv").read_bytes() == (tmp_path / "out" / "augmented.csv").read_bytes()
+    pd.testing.assert_frame_equal(again[1], scores)
+    with pytest.raises(InputError, match="--overwrite"):
+        run(table(), SCHEMA, tmp_path / "out", request)

@@ -1,0 +1,315 @@
+"""Studies: read or refused, resumed cell by cell, the same in one process and in several, honestly summarised."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from scarce import SCHEMA, table
+from sensecf.commands.study import report, study
+from sensecf.controls import Situation
+from sensecf.datasets import load
+from sensecf.errors import InputError
+from sensecf.study import Split, Table, cell_path, read_study, run_study, situation, splits
+from sensecf.study_report import FILES, write_study_report
+from sensecf.study_scores import compare, gains, rank, read_cells, summarise
+
+ROOT = Path(__file__).resolve().parents[1]
+METHODS = ["smote@1", "smote@2", "class-weights", "nothing", "oracle"]
+
+
+def write(folder: Path, **changes: object) -> Path:
+    """A study file over the made table, and the table with its schema."""
+    table().to_csv(folder / "days.csv", index=False)
+    SCHEMA.to_toml(folder / "schema.toml")
+    entries: dict[str, object] = {
+        "scenarios": ["a", "c"], "removed": [0.3, 0.5], "classifiers": ["logistic"], "seeds": 2, "method": "smote@1",
+        "methods": METHODS,
+    } | changes  # fmt: skip
+    lines = [f"{key} = {json.dumps(value)}" for key, value in entries.items()]
+    lines.append('tables = [{ name = "made", path = "days.csv", schema = "schema.toml" }]')
+    (folder / "study.toml").write_text("\n".join(lines))
+    return folder / "study.toml"
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    run_study(read_study(write(folder)), folder / "out")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """The cells below a folder, without what the clock says."""
+    found = {}
+    for path in sorted(folder.glob("cells/**/*.json")):
+        cell = json.loads(path.read_text())
+        cell["seconds"] = 0
+        found[str(path.relative_to(folder))] = cell
+    return found
+
+
+# --- reading ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": [*METHODS, "smot"]}, "method 'smot' is unknown"),
+        ({"methods": METHODS[:-1]}, "lacks 'oracle'"),
+        ({"methods": [*METHODS, "nothing"]}, "listed twice"),
+        ({"method": "augment"}, "lacks 'augment'"),
+        ({"scenarios": ["d"]}, "scenario 'd' is unknown"),
+        ({"removed": [1.0]}, "share between 0 and 1"),
+        ({"removed": [0.333]}, "whole per cent"),
+        ({"removed": []}, "a list that is not empty"),
+        ({"classifiers": ["forest"]}, "classifier 'forest' is unknown"),
+        ({"seeds": 0}, "at least 1"),
+        ({"speed": 3}, "'speed' is unknown"),
+    ],
+)
+def test_what_no_study_is_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_study(write(tmp_path, **changes))
+
+
+def test_a_share_that_leaves_too_few_rows_is_told_before_the_work(tmp_path: Path) -> None:
+    path = write(tmp_path, removed=[0.5, 0.98])
+    with pytest.raises(InputError, match="class 'high' has"):
+        run_study(read_study(path), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["quick", "scarcity"])
+def test_the_studies_that_come_along_can_be_read(name: str) -> None:
+    asked = read_study(ROOT / "studies" / f"{name}.toml")
+    assert {
+        "class-weights",
+        "threshold",
+        "oversampling",
+        "smote",
+        "borderline-smote",
+        "adasyn",
+        "cfa",
+        "copula",
+    } <= set(asked.methods)
+    assert {"shuffled@1", "self-training", "label-spreading"} <= set(asked.methods)
+    assert len(list(splits(asked))) == len(asked.tables) * 3 * len(asked.removed) * asked.seeds
+
+
+# --- doing --------------------------------------------------------------------------------
+
+
+def test_every_cell_is_a_file_and_a_second_call_has_nothing_to_do(done: Path) -> None:
+    asked, told = read_study(done / "study.toml"), []
+    before = {path: path.stat().st_mtime_ns for path in (done / "out" / "cells").glob("**/*.json")}
+    assert len(before) == 2 * 2 * 2 * len(METHODS)
+    run_study(asked, done / "out", progress=lambda *at: told.append(at))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert [at[:2] for at in told] == [(len(before), len(before))]
+
+
+def test_what_is_missing_or_damaged_is_done_again_to_the_same_result(done: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for path, cell in contents(done / "out").items():
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        (out / path).write_text(json.dumps(cell))
+    paths = sorted(out.glob("cells/**/*.json"))
+    paths[0].unlink()
+    paths[1].write_text('{"key": "')
+    told = []
+    run_study(read_study(done / "study.toml"), out, progress=lambda *at: told.append(at[:2]))
+    assert told[0] == (len(paths) - 2, len(paths))
+    assert contents(out) == contents(done / "out")
+
+
+def test_another_table_under_the_same_name_is_done_anew(done: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, seeds=1, scenarios=["a"], removed=[0.5])
+    run_study(read_study(path), tmp_path / "out")
+    first = contents(tmp_path / "out")
+    table(seed=5).to_csv(tmp_path / "days.csv", index=False)
+    run_study(read_study(path), tmp_path / "out")
+    assert contents(tmp_path / "out") != first
+
+
+def test_two_processes_do_what_one_does(done: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, seeds=1, scenarios=["a"])
+    run_study(read_study(path), tmp_path / "two", jobs=2)
+    ours, theirs = contents(tmp_path / "two"), contents(done / "out")
+    assert len(ours) == 2 * len(METHODS)
+    for path_, cell in ours.items():
+        assert cell["scores"] == theirs[path_]["scores"]  # type: ignore[index]
+
+
+def test_all_methods_of_a_split_see_the_same_test_rows_and_no_training_row() -> None:
+    tables = []
+    for scenario in "abc":
+        known, test = situation(Split(Table("simulated"), scenario, 0.5, 1))
+        train = pd.concat([known.rows, known.removed])
+        assert not set(train.index) & set(test.index)
+        assert not set(train["participant_id"]) & set(test["participant_id"])
+        tables.append(test)
+    pd.testing.assert_frame_equal(tables[0], tables[1])
+    pd.testing.assert_frame_equal(tables[0], tables[2])
+
+
+def test_poison_in_removed_and_test_rows_changes_nothing_that_is_learned_from(tmp_path: Path) -> None:
+    """End to end, from the file: features of removed and test rows are overwritten, labels stay."""
+    write(tmp_path)
+    place = Table("made", str(tmp_path / "days.csv"), str(tmp_path / "schema.toml"))
+    clean, test = situation(Split(place, "a", 0.5, 0))
+    frame = pd.read_csv(tmp_path / "days.csv")
+    assert clean.removed is not None
+    lost = [*clean.removed.index, *test.index]
+    frame.loc[lost, ["pulse", "peak", "noise"]] = [120, 200, 5.0]
+    frame.to_csv(tmp_path / "days.csv", index=False)
+    dirty, dirty_test = situation(Split(place, "a", 0.5, 0))
+    assert (dirty_test["pulse"] == 120).all()
+    pd.testing.assert_frame_equal(dirty.rows, clean.rows)
+    assert dirty.budget == clean.budget
+
+
+# --- telling ------------------------------------------------------------------------------
+
+
+def cells(values: dict[str, list[float]], **place: object) -> pd.DataFrame:
+    """Cells of one table and scenario, a value per seed."""
+    rows = [
+        {
+            "table": "t",
+            "scenario": "a",
+            "removed": 0.5,
+            "seed": seed,
+            "classifier": "svm",
+            "method": m,
+            "f1": v,
+            **place,
+        }
+        for m, series in values.items()
+        for seed, v in enumerate(series)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_gains_by_hand() -> None:
+    found = gains(cells({"nothing": [0.5, 0.6], "oracle": [0.7, 0.605], "smote": [0.6, 0.58]}))
+    smote = found[found["method"] == "smote"].reset_index(drop=True)
+    np.testing.assert_allclose(smote["absolute"], [0.1, -0.02])
+    np.testing.assert_allclose(smote["relative"], [0.2, -0.02 / 0.6])
+    np.testing.assert_allclose(smote["loss"], [0.2, 0.005])
+    np.testing.assert_allclose(smote["recovery"], [0.5, np.nan])  # a loss of 0.005 has no recovery
+    assert smote["harm"].tolist() == [0.0, 1.0]
+
+
+def test_a_reduced_f1_of_zero_has_no_relative_gain_but_an_absolute_one() -> None:
+    found = gains(cells({"nothing": [0.0], "oracle": [0.7], "smote": [0.6]}))
+    smote = found[found["method"] == "smote"].iloc[0]
+    assert np.isnan(smote["relative"])
+    assert smote["absolute"] == pytest.approx(0.6)
+
+
+def test_summary_by_hand() -> None:
+    found = gains(cells({"nothing": [0.5, 0.6], "oracle": [0.7, 0.605], "smote": [0.6, 0.58]}))
+    row = summarise(found, ["scenario"]).set_index("method").loc["smote"]
+    assert row["absolute"] == pytest.approx(0.04)
+    assert row["loss"] == pytest.approx(0.1025)
+    assert row["recovered"] == pytest.approx(0.04 / 0.1025)
+    assert row["recovery"] == pytest.approx(0.5)
+    assert row["recovery_cells"] == 1
+    assert row["harm"] == pytest.approx(0.5)
+    assert row["cells"] == 2
+
+
+def test_tests_count_a_split_once_and_correct_for_the_methods() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.normal(0.6, 0.05, 12)
+    values = {"nothing": base, "oracle": base + 0.1, "ours": base + 0.05, "same": base + rng.normal(0, 0.01, 12)}
+    one = cells({m: v.tolist() for m, v in values.items()})
+    many = pd.concat([one.assign(classifier=c) for c in ("svm", "mlp", "xgboost")])
+    single, several = (compare(gains(f), "ours").set_index("against") for f in (one, many))
+    assert single.loc["nothing", "p_holm"] < 0.01
+    assert single.loc["nothing", "p_holm"] == pytest.approx(2 * single.loc["nothing", "p"])
+    np.testing.assert_allclose(several["p"], single["p"])  # copies of a split are no further evidence
+    assert several["splits"].tolist() == [12, 12, 12]
+    assert np.isnan(single.loc["oracle", "p_holm"])
+
+
+def test_ranks_leave_the_oracle_out() -> None:
+    values = {"nothing": [0.5] * 4, "oracle": [0.9] * 4, "smote": [0.6] * 4, "ours": [0.7] * 4}
+    names, found = rank(gains(cells(values)))
+    assert dict(zip(names, found.ranks.tolist(), strict=True)) == {"ours": 1.0, "smote": 2.0, "nothing": 3.0}
+
+
+def test_a_report_holds_tables_and_figures_and_says_how_far_the_study_is(done: Path, tmp_path: Path) -> None:
+    out = done / "out"
+    page = write_study_report(out).read_text()
+    for name in FILES:
+        assert (out / name).exists()
+    assert "40 of 40" in page
+    assert page.count("<svg ") == 6
+    assert "SMOTE (SMOTENC with levels)" in page
+    assert "<script" not in page
+    assert "http-equiv" in page
+    results = pd.read_csv(out / "results.csv")
+    assert len(results) == 40
+    summary = pd.read_csv(out / "summary.csv")
+    by_hand = results[(results["method"] == "smote@1") & (results["scenario"] == "a") & (results["removed"] == 0.3)]
+    told = summary[(summary["method"] == "smote@1") & (summary["scenario"] == "a") & (summary["removed"] == 0.3)]
+    assert told["value"].iloc[0] == pytest.approx(by_hand["f1"].mean())
+    first = page
+    assert write_study_report(out).read_text() == first
+
+
+def test_a_report_of_an_unfinished_study_tells_what_there_is(done: Path, tmp_path: Path) -> None:
+    asked = read_study(done / "study.toml")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "study.json").write_text((done / "out" / "study.json").read_text())
+    with pytest.raises(InputError, match="no finished cell"):
+        write_study_report(out)
+    part = next(splits(asked))
+    for method in METHODS[1:]:
+        target = cell_path(part, method, out)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(cell_path(part, method, done / "out").read_text())
+    with pytest.raises(InputError, match="no finished cell of 'smote@1'"):
+        write_study_report(out)
+    target.with_name("smote@1.json").write_text(cell_path(part, "smote@1", done / "out").read_text())
+    assert "5 of 40" in write_study_report(out).read_text()
+
+
+def test_cells_that_the_study_no_longer_asks_for_are_not_reported(done: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_study(read_study(write(tmp_path, seeds=1, scenarios=["a"], removed=[0.5])), out)
+    fewer = [m for m in METHODS if m != "smote@2"]
+    run_study(read_study(write(tmp_path, seeds=1, scenarios=["a"], removed=[0.5], methods=fewer)), out)
+    assert set(read_cells(out)[0]["method"]) == set(fewer)
+
+
+def test_the_commands(tmp_path: Path) -> None:
+    path = write(tmp_path, seeds=1, scenarios=["a"], removed=[0.5])
+    shown = CliRunner().invoke(
+        study, [str(path), "--out", str(tmp_path / "out"), "--jobs", "1"], catch_exceptions=False
+    )
+    assert shown.exit_code == 0
+    assert "smote@1 against each method" in shown.output
+    (tmp_path / "out" / "report.html").unlink()
+    assert CliRunner().invoke(report, [str(tmp_path / "out")], catch_exceptions=False).exit_code == 0
+    assert (tmp_path / "out" / "report.html").exists()
+    with pytest.raises(InputError, match=r"no study\.json"):
+        CliRunner().invoke(report, [str(tmp_path)], catch_exceptions=False)
+
+
+def test_a_situation_knows_its_budget() -> None:
+    data = load("simulated")
+    known, _ = situation(Split(Table("simulated"), "a", 0.5, 0))
+    assert isinstance(known, Situation)
+    assert known.removed is not None
+    assert known.budget == len(known.removed)
+    assert set(known.removed["stress"]) == {"high"}
+    assert known.positive == "high" != data.schema.target
