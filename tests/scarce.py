@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sensecf.controls import Situation
+from sensecf.augmentation.controls import Situation
 from sensecf.rules import Order
 from sensecf.schema import Feature, FeatureSchema
 

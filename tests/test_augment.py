@@ -14,22 +14,21 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_sample_weight
 
 from scarce import SCHEMA, scarce, table
-from sensecf import methods
-from sensecf.augment_run import Request, run
-from sensecf.augmentation import PROVENANCE, PURPOSES, augment, combine, draw, evenly, learn
+from sensecf.augmentation import PROVENANCE, PURPOSES, augment, combine, draw, evenly, learn, methods
+from sensecf.augmentation.controls import Situation
+from sensecf.augmentation.curate import CONTRADICTED, Pool, contradicted, distinct
+from sensecf.augmentation.gate import choose_amount, portion
+from sensecf.augmentation.judges import Committee, Panel, convene, folds, weigh
+from sensecf.augmentation.loop import loop
+from sensecf.augmentation.mixtures import mix
+from sensecf.augmentation.run import Request, run
+from sensecf.augmentation.soft import estimate_shares, label_softly
 from sensecf.candidates import Candidates
 from sensecf.classifiers import fit_classifier
-from sensecf.controls import Situation
-from sensecf.curate import CONTRADICTED, Pool, contradicted, distinct
 from sensecf.errors import InputError
-from sensecf.gate import choose_amount, portion
 from sensecf.generators.nearest import Nearest
-from sensecf.judges import Committee, Panel, convene, folds, weigh
-from sensecf.loop import loop
-from sensecf.mixtures import mix
 from sensecf.query import Query
 from sensecf.schema import FeatureSchema
-from sensecf.soft import estimate_shares, label_softly
 from sensecf.task import Task
 from strategies import cases
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scarce import SCHEMA, scarce, table
-from sensecf import controls, methods
-from sensecf.controls.situation import share_out
-from sensecf.controls.space import Space
+from sensecf.augmentation import controls, methods
+from sensecf.augmentation.controls.situation import share_out
+from sensecf.augmentation.controls.space import Space
+from sensecf.augmentation.measure import assess, learn, score
 from sensecf.errors import InputError
-from sensecf.measure import assess, learn, score
 from strategies import cases
 
 MAKERS = ("oversampling", "smote", "borderline-smote", "cfa", "copula")

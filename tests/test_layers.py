@@ -24,20 +24,14 @@ FLOORS = {
     # pure functions and fits over tables
     "distances": 1, "plausibility": 1, "neighbours": 1, "statistics": 1, "tables": 1, "names": 1, "targets": 1,
     "leaks": 1, "findrules": 1, "infer": 1, "classifiers": 1, "whitebox": 1, "storage": 1, "folder": 1,
-    "prepare": 1, "datasets": 1, "sensors": 1,
-    "privacy_gate": 1,
+    "prepare": 1, "datasets": 1, "sensors": 1, "privacy_gate": 1,
     # asking and judging
-    "wording": 2, "replies": 2, "prompting": 2,
-    "verify": 2, "polish": 2, "select": 2, "tinylm": 2, "prompts": 2, "llm": 2,
+    "verify": 2, "polish": 2, "select": 2, "tinylm": 2, "llm": 2, "wording": 2, "prompts": 2, "replies": 2,
+    "prompting": 2,
     # methods
-    "generators": 3, "pairs": 3, "blame": 3, "explainer": 3, "metrics": 3, "finetune": 3,
-    "shots": 3,
+    "generators": 3, "pairs": 3, "blame": 3, "explainer": 3, "metrics": 3, "shots": 3, "finetune": 3,
     # studies and reports
-    "dryrun": 4,
-    "figures": 4, "report_tables": 4, "report": 4, "run": 4, "scarcity": 4, "augmentation": 4, "study": 4, "privacy": 4,
-    "judges": 4, "mixtures": 4, "curate": 4, "gate": 4, "loop": 4, "soft": 4, "controls": 4, "measure": 4, "methods": 4,
-    "augment_run": 4, "study_scores": 4, "study_figures": 4, "study_report": 4,
-    "engine": 4, "testing": 4,
+    "figures": 4, "report_tables": 4, "report": 4, "run": 4, "dryrun": 4, "augmentation": 4, "study": 4,
     "compare": 4, "compare_figures": 4, "compare_isolate": 4, "compare_methods": 4, "compare_report": 4,
     "compare_scores": 4, "compare_tables": 4, "compare_worker": 4,
     # edges

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensecf.augmentation.scarcity import KEPT, positive_class, remove_labels
 from sensecf.errors import InputError
-from sensecf.scarcity import KEPT, positive_class, remove_labels
 from sensecf.schema import Feature, FeatureSchema
 from strategies import cases
 

@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from scarce import SCHEMA, table
+from sensecf.augmentation.controls import Situation
 from sensecf.commands.study import report, study
-from sensecf.controls import Situation
 from sensecf.datasets import load
 from sensecf.errors import InputError
-from sensecf.study import Split, Table, cell_path, read_study, run_study, situation, splits
-from sensecf.study_report import FILES, write_study_report
-from sensecf.study_scores import compare, gains, rank, read_cells, summarise
+from sensecf.study.cells import Split, Table, cell_path, read_study, run_study, situation, splits
+from sensecf.study.report import FILES, write_study_report
+from sensecf.study.scores import compare, gains, rank, read_cells, summarise
 
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = ["smote@1", "smote@2", "class-weights", "nothing", "oracle"]

@@ -49,7 +49,7 @@ def augment(
     from rich.console import Console
     from rich.table import Table
 
-    from sensecf.augment_run import Request, run
+    from sensecf.augmentation.run import Request, run
     from sensecf.schema import FeatureSchema
     from sensecf.tables import read_table
 

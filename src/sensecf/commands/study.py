@@ -21,7 +21,7 @@ def study(study: Path, out: Path, jobs: int | None) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from sensecf.study import read_study, run_study
-    from sensecf.study_report import write_study_report
+    from sensecf.study.report import write_study_report
 
     asked = read_study(study)
     console = Console(stderr=True)
@@ -43,7 +43,7 @@ def study(study: Path, out: Path, jobs: int | None) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 def report(folder: Path) -> None:
     """Write the tables and figures of a study from the cells in its FOLDER, finished or not."""
-    from sensecf.study_report import write_study_report
+    from sensecf.study.report import write_study_report
 
     _say(folder, write_study_report(folder))
 

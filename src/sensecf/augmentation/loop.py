@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pandas as pd
 
 from sensecf.augmentation import PURPOSES, draw, evenly, learn, to_frame
+from sensecf.augmentation.judges import Panel
 from sensecf.generators import Generator
-from sensecf.judges import Panel
 from sensecf.schema import FeatureSchema
 from sensecf.task import Classifier, Task
 

@@ -12,9 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
+from sensecf.augmentation.controls.situation import Situation, Treatment
+from sensecf.augmentation.controls.space import Space
 from sensecf.classifiers import make_classifier
-from sensecf.controls.situation import Situation, Treatment
-from sensecf.controls.space import Space
 from sensecf.rules import Floats
 
 #: Confidence from which self-training takes its own prediction for a label (scikit-learn's default).

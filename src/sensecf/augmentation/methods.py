@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sensecf import controls, generators
-from sensecf.augmentation import PURPOSES, augment, learn
-from sensecf.controls import Situation, Treatment
+from sensecf import generators
+from sensecf.augmentation import PURPOSES, augment, controls, learn
+from sensecf.augmentation.controls import Situation, Treatment
+from sensecf.augmentation.gate import AMOUNTS, choose_amount, portion
+from sensecf.augmentation.judges import Panel, convene
+from sensecf.augmentation.loop import loop
+from sensecf.augmentation.soft import label_softly
 from sensecf.errors import InputError
-from sensecf.gate import AMOUNTS, choose_amount, portion
 from sensecf.generators import Generator
-from sensecf.judges import Panel, convene
-from sensecf.loop import loop
-from sensecf.soft import label_softly
 from sensecf.task import Classifier, Task
 
 #: The classifiers for which the gate chooses an amount.

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from imblearn.over_sampling import ADASYN, SMOTE, SMOTENC, BorderlineSMOTE, RandomOverSampler
 
-from sensecf.controls.situation import Situation, Treatment
-from sensecf.controls.space import Space
+from sensecf.augmentation.controls.situation import Situation, Treatment
+from sensecf.augmentation.controls.space import Space
 
 #: Neighbours between which rows are made (Chawla et al. 2002); fewer in a class that has fewer rows.
 NEIGHBOURS = 5

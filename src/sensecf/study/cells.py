@@ -22,16 +22,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sensecf import __version__, methods, storage
+from sensecf import __version__, storage
+from sensecf.augmentation import methods
+from sensecf.augmentation.controls import Situation
+from sensecf.augmentation.measure import assess
+from sensecf.augmentation.scarcity import SCENARIOS, positive_class, remove_labels
 from sensecf.classifiers import NAMES
-from sensecf.controls import Situation
 from sensecf.datasets import load
 from sensecf.datasets.splits import split
 from sensecf.errors import InputError
 from sensecf.files import read_text, write_json
-from sensecf.measure import assess
 from sensecf.prepare import TEST_SHARE, prepare
-from sensecf.scarcity import SCENARIOS, positive_class, remove_labels
 from sensecf.schema import FeatureSchema
 from sensecf.tables import read_table
 

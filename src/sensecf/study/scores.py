@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sensecf.augmentation.measure import MEASURES
 from sensecf.errors import InputError
 from sensecf.files import read_text
-from sensecf.measure import MEASURES
 from sensecf.statistics import UNDEFINED, Ranks, bootstrap_interval, friedman, holm, paired, share_interval
 
 #: What tells one cell from another, but for the method.

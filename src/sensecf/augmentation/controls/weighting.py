@@ -10,9 +10,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import precision_recall_curve
 from sklearn.model_selection import FixedThresholdClassifier
 
+from sensecf.augmentation.controls.situation import Situation, Treatment
+from sensecf.augmentation.judges import folds
 from sensecf.classifiers import fit_classifier
-from sensecf.controls.situation import Situation, Treatment
-from sensecf.judges import folds
 
 #: Inner folds in which a threshold is tuned.
 FOLDS = 5

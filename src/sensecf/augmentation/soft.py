@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sensecf.augmentation.judges import Panel, in_order
 from sensecf.codec import Codec
-from sensecf.judges import Panel, in_order
 from sensecf.rules import Floats
 from sensecf.schema import FeatureSchema
 

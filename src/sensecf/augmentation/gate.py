@@ -10,10 +10,10 @@ import pandas as pd
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sensecf.augmentation import augment, learn
+from sensecf.augmentation.judges import EDGE, Committee, Panel, convene_without, in_order
 from sensecf.codec import Codec
 from sensecf.errors import InputError
 from sensecf.generators import Generator
-from sensecf.judges import EDGE, Committee, Panel, convene_without, in_order
 from sensecf.schema import FeatureSchema
 from sensecf.task import Task
 

@@ -6,8 +6,8 @@ import numpy as np
 from scipy import stats
 from sklearn.covariance import ledoit_wolf
 
-from sensecf.controls.situation import Situation, Treatment
-from sensecf.controls.space import Space
+from sensecf.augmentation.controls.situation import Situation, Treatment
+from sensecf.augmentation.controls.space import Space
 from sensecf.rules import Floats
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from sensecf import __version__, methods, storage
-from sensecf.controls import Situation, Treatment
+from sensecf import __version__, storage
+from sensecf.augmentation import methods
+from sensecf.augmentation.controls import Situation, Treatment
+from sensecf.augmentation.measure import assess
+from sensecf.augmentation.scarcity import positive_class, remove_labels
 from sensecf.errors import InputError
 from sensecf.files import replacing, write_json
-from sensecf.measure import assess
 from sensecf.prepare import prepare
-from sensecf.scarcity import positive_class, remove_labels
 from sensecf.schema import FeatureSchema
 
 #: What the command leaves in its folder.

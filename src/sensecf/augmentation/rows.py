@@ -17,12 +17,12 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.class_weight import compute_sample_weight
 
+from sensecf.augmentation.curate import Pool, curate
+from sensecf.augmentation.judges import Panel, convene, in_order
+from sensecf.augmentation.mixtures import mix
 from sensecf.classifiers import fit_classifier, make_classifier
-from sensecf.curate import Pool, curate
 from sensecf.errors import InputError
 from sensecf.generators import Generator
-from sensecf.judges import Panel, convene, in_order
-from sensecf.mixtures import mix
 from sensecf.query import make_query
 from sensecf.rules import Floats
 from sensecf.schema import FeatureSchema, Value

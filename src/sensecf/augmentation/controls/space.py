@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sensecf.controls.situation import Situation
+from sensecf.augmentation.controls.situation import Situation
 from sensecf.rules import Floats
 
 

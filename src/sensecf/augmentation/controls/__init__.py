@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import NamedTuple
 
-from sensecf.controls.situation import Arm, Situation, Treatment
+from sensecf.augmentation.controls.situation import Arm, Situation, Treatment
 from sensecf.errors import InputError
 
 __all__ = ["CONTROLS", "Arm", "Control", "Situation", "Treatment", "find"]
@@ -47,5 +47,5 @@ def find(name: str) -> Arm:
     if name not in CONTROLS:
         raise InputError(f"control {name!r} is unknown; use {', '.join(CONTROLS)}")
     module, _, function = CONTROLS[name].where.partition(":")
-    found: Arm = getattr(importlib.import_module(f"sensecf.controls.{module}"), function)
+    found: Arm = getattr(importlib.import_module(f"sensecf.augmentation.controls.{module}"), function)
     return found

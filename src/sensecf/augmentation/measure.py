@@ -17,7 +17,7 @@ from sklearn.metrics import (
 )
 
 from sensecf import augmentation
-from sensecf.controls.situation import Situation, Treatment
+from sensecf.augmentation.controls.situation import Situation, Treatment
 from sensecf.rules import Bools, Floats
 from sensecf.task import Classifier
 

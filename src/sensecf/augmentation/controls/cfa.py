@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sensecf.controls.situation import Situation, Treatment
-from sensecf.controls.space import Space
+from sensecf.augmentation.controls.situation import Situation, Treatment
+from sensecf.augmentation.controls.space import Space
 from sensecf.rules import Floats
 from sensecf.task import Ints
 

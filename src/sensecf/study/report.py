@@ -12,15 +12,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import sensecf
-from sensecf import methods, study_figures
-from sensecf.controls import CONTROLS
+from sensecf.augmentation import methods
+from sensecf.augmentation.controls import CONTROLS
+from sensecf.augmentation.methods import OURS
+from sensecf.augmentation.scarcity import SCENARIOS
 from sensecf.errors import InputError
 from sensecf.figures import UNSEEN
 from sensecf.files import replacing, write_text
-from sensecf.methods import OURS
 from sensecf.report import _COLOURS
-from sensecf.scarcity import SCENARIOS
-from sensecf.study_scores import CELL, compare, gains, rank, read_cells, summarise
+from sensecf.study import figures as study_figures
+from sensecf.study.scores import CELL, compare, gains, rank, read_cells, summarise
 
 #: What a report leaves in the folder.
 FILES = ("results.csv", "summary.csv", "tests.csv", "report.html")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from sensecf.augmentation.scarcity import SCENARIOS
 from sensecf.figures import DOWN, INK, RULE, SERIES, SOFT, UP, _axes, _cut, _svg
-from sensecf.scarcity import SCENARIOS
 from sensecf.statistics import Ranks
 
 if TYPE_CHECKING:

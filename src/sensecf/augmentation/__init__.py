@@ -1,0 +1,12 @@
+"""Rows to learn from beside those at hand: proposed, judged, curated, and added only where that helps.
+
+`rows` makes them (`augment`) and learns from them (`learn`); `judges` and `curate` decide which are
+kept, `gate` how many; `loop` repeats it. `scarcity` removes labels, `controls` must be beaten,
+`methods` gives each arm its name and `measure` scores it; `run` is `sensecf augment`.
+"""
+
+from __future__ import annotations
+
+from sensecf.augmentation.rows import PROVENANCE, PURPOSES, augment, combine, draw, evenly, learn, to_frame
+
+__all__ = ["PROVENANCE", "PURPOSES", "augment", "combine", "draw", "evenly", "learn", "to_frame"]
