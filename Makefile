@@ -51,4 +51,6 @@ $(FOR_USE): $(MADE) pyproject.toml constraints.txt
 $(FOR_DEV): $(MADE) pyproject.toml constraints.txt
 	@echo "Installing SenseCF and the packages to develop it into .venv; the first time takes some minutes"
 	@$(INSTALL) '.[dev]'
+	@# DiCE without what its metadata ask for: the plain XGBoost with its CUDA libraries, over the CPU build.
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --no-deps dice-ml raiutils
 	@touch $@ $(FOR_USE)

@@ -107,13 +107,13 @@ def _show(made: Comparison, out: Path) -> None:
     found = compare_tables.table("", compare_tables.RESULTS, made.scores.summary)
     for group in found["groups"]:
         shown = Table(title=Text(group["title"]), title_justify="left")
-        shown.add_column("method")
+        shown.add_column("method", no_wrap=True)
         for head in found["heads"]:
             shown.add_column(Text(head["title"]), justify="right")
         for row in group["rows"]:
-            cells = [f"{c['value']} ({c['interval'] or '–'}) {c['foot']}" if c["foot"] else "–" for c in row["cells"]]
+            cells = [f"{c['value']} {c['foot']}\n{c['interval'] or '–'}" if c["foot"] else "–" for c in row["cells"]]
             shown.add_row(Text(row["name"]), *cells)
         console.print(shown)
-    console.print("Mean (95 % interval) of how many. Costs, tests and plans are in the report.", highlight=False)
+    console.print("Mean of how many, and its 95 % interval. Costs, tests and plans are in the report.", highlight=False)
     console.print(Text(f"Report: {out / 'report.html'}"), soft_wrap=True)
     console.print(CAUTION, style="italic", highlight=False)
