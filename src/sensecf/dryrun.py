@@ -134,7 +134,8 @@ def _json(data: Any) -> str:
 class _Silent:
     """Stands in for the model: a dry run asks nothing."""
 
-    name, host = "nobody", None
+    name = "nobody"
+    host: str | None = None
 
     def complete(self, prompts: Sequence[Prompt], n: int = 1, **settings: Any) -> list[list[Completion]]:
         raise AssertionError("a dry run asks nothing")
