@@ -254,7 +254,7 @@ BAD_OPTIONS = {
     "--lock steps,stress": ("'stress' is no feature",),
     "--target medium": ("target 'medium' is no class of 'stress'", "['high', 'low']"),
     "--classifier forest": ("classifier 'forest' is unknown", "use xgboost, random-forest, svm, mlp, logistic"),
-    "--generator magic": ("generator 'magic' is unknown", "use tiny, search, nearest or module:Class"),
+    "--generator magic": ("generator 'magic' is unknown", "use tiny, search, nearest, ", " or module:Class"),
     "--speed 9": ("No such option '--speed'", "explain --help"),
     "more": ("unexpected extra argument (more)", "explain --help"),
 }

@@ -133,8 +133,8 @@ def main() -> None:
         "versions": {"python": platform.python_version(), "sensecf": sensecf.__version__, "numpy": np.__version__},
     }
     write_json(options.out / "results.json", results)
-    text = f"""XGBoost, {options.queries} held-out rows per table that it does not put in the target class, blanks filled
-by training medians. The originals had {options.each:g} processor seconds per query. Made by
+    text = f"""XGBoost, {options.queries} held-out rows per table outside the target class, blanks filled by training
+medians. The originals had {options.each:g} processor seconds per query. Made by
 `python bench/peers/compare_originals.py`; `bench/peers/README.md` says what the columns mean.
 
 ## Agreement
