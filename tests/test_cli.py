@@ -254,6 +254,8 @@ BAD_OPTIONS = {
     "--lock steps,stress": ("'stress' is no feature",),
     "--target medium": ("target 'medium' is no class of 'stress'", "['high', 'low']"),
     "--classifier forest": ("classifier 'forest' is unknown", "use xgboost, random-forest, svm, mlp, logistic"),
+    "--generator tuned": ("generator 'tuned' needs 'model' (--model on the command line)",),
+    "--generator prompted": ("generator 'prompted' asks a language model; name one with --llm",),
     "--generator magic": ("generator 'magic' is unknown", "use tiny, search, nearest, ", " or module:Class"),
     "--speed 9": ("No such option '--speed'", "explain --help"),
     "more": ("unexpected extra argument (more)", "explain --help"),

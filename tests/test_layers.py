@@ -27,9 +27,11 @@ FLOORS = {
     "prepare": 1, "datasets": 1, "sensors": 1, "privacy_gate": 1,
     # asking and judging
     "verify": 2, "polish": 2, "select": 2, "tinylm": 2, "llm": 2, "wording": 2, "prompts": 2, "replies": 2,
+    "brief": 2,
     "prompting": 2,
     # methods
     "generators": 3, "pairs": 3, "blame": 3, "explainer": 3, "metrics": 3, "shots": 3, "finetune": 3,
+    "text_pairs": 3, "smallbase": 3,
     # studies and reports
     "figures": 4, "report_tables": 4, "report": 4, "run": 4, "dryrun": 4, "augmentation": 4, "study": 4,
     "compare": 4, "compare_figures": 4, "compare_isolate": 4, "compare_methods": 4, "compare_report": 4,
@@ -39,7 +41,7 @@ FLOORS = {
 }  # fmt: skip
 
 #: Who may import PyTorch, and who is loaded on the way.
-WITH_TORCH = {"tinylm", "generators.tiny", "finetune", "llm"}
+WITH_TORCH = {"tinylm", "generators.tiny", "finetune", "smallbase", "llm"}
 
 
 def modules() -> dict[str, Path]:

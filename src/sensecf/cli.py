@@ -16,6 +16,7 @@ COMMANDS = {
     "schema": "sensecf.commands.schema:schema",
     "explain": "sensecf.commands.explain:explain",
     "compare": "sensecf.commands.compare:compare",
+    "finetune": "sensecf.commands.finetune:finetune",
     "augment": "sensecf.commands.augment:augment",
     "study": "sensecf.commands.study:study",
     "report": "sensecf.commands.study:report",

@@ -67,6 +67,7 @@ class Request:
     plausibility: float = 1.0
     seed: int = 0
     prompting: Prompting | None = None
+    model: str | None = None
 
 
 def run(
@@ -143,6 +144,7 @@ def run(
             plausibility=request.plausibility,
             cache=cache_folder(),
             progress=say,
+            **({} if request.model is None else {"model": request.model}),
             **({} if request.prompting is None or model is None else request.prompting.settings(model, card)),
         )
         fallback = Search(task, request.seed, effort=THOROUGH, plausibility=request.plausibility)

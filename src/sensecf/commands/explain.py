@@ -21,6 +21,7 @@ from sensecf.errors import InputError
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
 @click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
 @click.option("--generator", default="tiny", show_default=True, help=GENERATORS)
+@click.option("--model", help="Folder that `sensecf finetune` made, for --generator tuned.")
 @click.option("--target", help="Class to reach (default: the schema's).")
 @click.option(
     "--queries", type=click.Path(path_type=Path), help="Table of rows to ask about; then all of TABLE trains."
@@ -41,6 +42,7 @@ def explain(
     out: Path,
     classifier: str,
     generator: str,
+    model: str | None,
     target: str | None,
     queries: Path | None,
     limit: int | None,
@@ -78,6 +80,7 @@ def explain(
         plausibility=plausibility,
         seed=seed,
         prompting=prompting(asking, generator),
+        model=model,
     )
     for path in (table, schema_path, queries):
         if path is not None and belongs(path, out):

@@ -46,6 +46,7 @@ NAMES: dict[str, tuple[str, dict[str, str]]] = {
     "treecf-sparse": ("sensecf.generators.treecf:TreeCF", {"method": "sparse"}),
     "treecf-genetic": ("sensecf.generators.treecf:TreeCF", {"method": "genetic"}),
     "prompted": ("sensecf.generators.prompted:Prompted", {}),
+    "tuned": ("sensecf.generators.tuned:Tuned", {}),
     "exact": ("sensecf.generators.exact:Exact", {}),
 }
 
@@ -95,11 +96,15 @@ def build(name: str, task: Task, seed: int = 0, **settings: Any) -> Generator:
 
     Of `settings` (`plausibility`, `cache`, `progress`, …) each class is given those that its
     `__init__` names: what a generator has no use for is no error.
-    Raises `InputError` as `find` does, and when a class of the user's own cannot be built as `Class(task, seed)`.
+    Raises `InputError` as `find` does, when a setting that it needs is absent, and when a class of the
+    user's own cannot be built as `Class(task, seed)`.
     """
     made = find(name)
     taken = inspect.signature(made).parameters
     options = {key: value for key, value in settings.items() if key in taken}
+    for key, parameter in taken.items():
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty and key not in options:
+            raise InputError(f"generator {name!r} needs {key!r} (--{key} on the command line); name it")
     if ":" not in name:
         generator: Generator = made(task, seed, **NAMES[name][1], **options)
         return generator

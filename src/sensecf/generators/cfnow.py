@@ -49,9 +49,9 @@ class CFNow:
     looked at, as in the original.
 
     `max_rows`: classifier rows per query at most (a round is not cut short), by default about what the
-    original asks for within its own limits; `seconds`: wall-clock limit
-    of one call of `propose`, none by default, since where it strikes depends on the machine. What was found
-    until then is proposed. All draws come from the `rng` of `propose`; `seed` is not used.
+    original asks for within its own limits; `seconds`: wall-clock limit of one call of `propose`, none by
+    default, since where it strikes depends on the machine. What was found until then is proposed. All
+    draws come from the `rng` of `propose`; `seed` is not used.
 
     Source: de Oliveira, Sörensen & Martens, A model-agnostic and data-independent tabu search algorithm to
     generate counterfactuals for tabular, image, and text data, European Journal of Operational Research

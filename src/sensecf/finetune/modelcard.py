@@ -1,0 +1,109 @@
+"""What a tuned model can do, measured, and the card that says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sensecf.datasets.card import Card
+from sensecf.files import write_text
+from sensecf.finetune.answering import Answers, ask
+from sensecf.llm import LLM
+from sensecf.prompts import Prompts
+from sensecf.query import Query
+from sensecf.rules import Bools, Floats
+from sensecf.task import Task
+
+#: The temperature at which several answers to one question differ.
+SAMPLING = 0.7
+
+
+def measure(
+    prompts: Prompts, llm: LLM, query: Query, samples: int = 16, seed: int = 0, plausibility: float = 1.0
+) -> tuple[pd.DataFrame, Answers]:
+    """What the model answers alone, before any polish or fallback: a row per query, and the sampled answers.
+
+    Columns: `greedy_valid` (the one greedy answer is valid and breaks no rule), `valid` (so is one of
+    that and `samples` drawn ones), `n_changed`, `distance` (MAD-L1), `in_range` (every value inside the training
+    range) and `plausible` of the greedy answer, NaN where it is not valid; `distance_any`: of the greedy
+    answer, valid or not, NaN where there is none.
+    """
+    greedy = ask(prompts, llm, query, 1, seed=seed)
+    drawn = ask(prompts, llm, query, samples, temperature=SAMPLING, seed=seed)
+    good = greedy.verdicts.good
+    return pd.DataFrame(
+        {
+            "greedy_valid": good.astype(float),
+            "valid": (good | drawn.verdicts.good.reshape(len(query), -1).any(axis=1)).astype(float),
+            "n_changed": np.where(good, greedy.verdicts.n_changed, np.nan),
+            "distance": np.where(good, greedy.verdicts.proximity, np.nan),
+            "in_range": np.where(good, in_range(prompts.task, greedy.candidates.rows), np.nan),
+            "plausible": np.where(good, greedy.verdicts.plausible, np.nan),
+            "distance_any": np.where(greedy.candidates.reason == "", greedy.verdicts.proximity, np.nan),
+        }
+    ), drawn
+
+
+def in_range(task: Task, rows: Floats) -> Bools:
+    """Whether every value lies inside what the training rows show, blanks and levels that they have included, (n,)."""
+    with np.errstate(invalid="ignore"):
+        off = (rows < task.observed_low - 1e-9) | (rows > task.observed_high + 1e-9)
+    for j, codes in task.unseen_levels.items():
+        off[:, j] |= np.isin(rows[:, j], codes)
+    return ~np.asarray(off.any(axis=1))
+
+
+def averages(found: pd.DataFrame) -> dict[str, float | None]:
+    """The mean of each column, None where nothing was valid."""
+    return {
+        str(name): None if column.isna().all() else round(float(column.mean()), 4) for name, column in found.items()
+    }
+
+
+def write_card(folder: str | Path, facts: dict[str, Any], data: Card | None) -> None:
+    """Write `README.md`, the card of a tuned model, from the facts of `tuned.json`."""
+    lines = ["# A language model tuned to give counterfactuals of one table", ""]
+    lines += [
+        "It answers questions about rows of that table in the wording it was tuned on, and nothing else. Its answers",
+        "are guesses until they are verified: `sensecf explain --generator tuned --model DIR` does that.",
+        "A counterfactual changes a classifier's answer; whether it changes a person's health is not known.",
+        "",
+        "## From what it was made",
+        "",
+        f"- base model: {facts['base_name']}; its licence and terms of use hold for this model too",
+        f"- table: {facts['table'] or 'unnamed'}; classifier that judged: {facts['classifier']}",
+        f"- pairs: {facts['pairs']['pairs']} of {facts['pairs']['source']}, from training rows only (`pairs.json`)",
+        f"- seed {facts['seed']}, preset {facts['preset']}",
+        "",
+        "## Data",
+        "",
+    ]
+    if data is None:
+        lines += ["No card came with the table. The weights were fitted to its rows: treat them as you treat the rows."]
+    else:
+        lines += [*(f"- {line}" for line in data.lines())]
+        lines += ["", "What is made from the data inherits its terms; the weights of this model are made from it."]
+    lines += ["", "## What it does alone", "", *_table(facts["metrics"])]
+    lines += ["", "On validation questions drawn from the training rows, half of them with locked features.", ""]
+    lines += ["## What it has by heart", "", *_list(facts["memorisation"]["answers"])]
+    lines += ["", "Secrets planted among the pairs on purpose:", "", *_list(facts["memorisation"]["canaries"])]
+    lines += ["", "## What it cost", ""]
+    for stage, cost in facts["stages"].items():
+        lines += [f"- {stage}: " + ", ".join(f"{name} {value}" for name, value in cost.items())]
+    write_text(Path(folder) / "README.md", "\n".join(lines) + "\n")
+
+
+def _table(metrics: dict[str, dict[str, float | None]]) -> list[str]:
+    stages = list(metrics)
+    lines = [f"| | {' | '.join(stages)} |", f"|---|{'---|' * len(stages)}"]
+    for name in next(iter(metrics.values())):
+        cells = ["–" if metrics[stage][name] is None else f"{metrics[stage][name]:.3f}" for stage in stages]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _list(facts: dict[str, Any]) -> list[str]:
+    return [f"- {name}: {'–' if value is None else value}" for name, value in facts.items()]

@@ -1,0 +1,235 @@
+"""The supervised stage: a LoRA adapter learns pairs, its own answers are judged on the way, and it can be resumed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets  # type: ignore[import-untyped]
+import torch
+import transformers
+from peft import LoraConfig
+from transformers import EarlyStoppingCallback, TrainerCallback
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from sensecf.errors import InputError
+from sensecf.finetune.presets import Preset
+from sensecf.finetune.tokens import Example, Learner, collate, renamed_names
+
+#: Told the phase and how far it is.
+Progress = Callable[[str, float], None]
+
+
+class Supervised(SFTTrainer):
+    """`SFTTrainer` with weights on tokens, and with `judge` beside the loss in every evaluation.
+
+    `judge()` asks the model as it is now and returns what became of its answers.
+    """
+
+    judge: Callable[[], dict[str, float]]
+
+    def _send_telemetry(self) -> None:
+        """Nobody is told what is trained here: TRL would send model and device to its makers."""
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """The card of the model is written when there is something to say, see `modelcard`."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Negative log-likelihood of the answer's tokens, times their weights, per token."""
+        labels, weights = inputs["labels"], inputs["weights"]
+        found = model(
+            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], labels=labels, use_cache=False,
+            fused_lm_head=True,
+        )  # fmt: skip
+        count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
+        loss = -(found.log_probs * weights[:, 1:]).sum() / count
+        return (loss, found) if return_outputs else loss
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """The loss on the validation pairs, and what the judge says."""
+        found = super().evaluation_loop(*args, **kwargs)
+        assert found.metrics is not None
+        found.metrics.update({f"eval_{name}": value for name, value in self.judge().items()})
+        return found
+
+
+class Record(TrainerCallback):
+    """Says how far the training is, and measures the time of each step."""
+
+    def __init__(self, phase: str, progress: Progress) -> None:
+        self.seconds: list[float] = []
+        self._phase, self._progress, self._began = phase, progress, 0.0
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._began = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.seconds.append(time.perf_counter() - self._began)
+        self._progress(self._phase, state.global_step / max(state.max_steps, 1))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a stage did: what was logged on the way, and facts: steps, loss, seconds of the median step, memory."""
+
+    history: list[dict[str, Any]]
+    facts: dict[str, Any]
+
+
+def supervise(
+    learner: Learner,
+    examples: Sequence[Example],
+    validation: Sequence[Example],
+    judge: Callable[[], dict[str, float]],
+    folder: Path,
+    preset: Preset,
+    *,
+    seed: int = 0,
+    progress: Progress = lambda phase, share: None,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trained:
+    """Train a LoRA adapter in place and write the best one to `folder/adapter`.
+
+    The best is the one with the highest "score" that `judge` gave. Checkpoints stay in `folder` until
+    the stage is complete; called again with the same arguments, it goes on after the last whole one
+    and ends with the same weights.
+    """
+    steps = max(1, -(-len(examples) // (preset.batch * preset.accumulate)))
+    every = max(1, steps // preset.evaluations)
+    args = SFTConfig(
+        output_dir=str(folder),
+        num_train_epochs=preset.epochs,
+        **common_arguments(learner, preset, seed),
+        per_device_train_batch_size=preset.batch,
+        per_device_eval_batch_size=preset.batch,
+        learning_rate=preset.rate,
+        eval_strategy="steps",
+        save_strategy="steps",
+        eval_steps=every,
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_score",
+        greater_is_better=True,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+    )
+    record = Record("tuning", progress)
+    pad = learner.tokenizer.pad_token_id
+    with renamed_names():
+        trainer = Supervised(
+            model=learner.network,
+            args=args,
+            data_collator=lambda rows: collate((Example(r["input_ids"], r["answer"], r["weight"]) for r in rows), pad),
+            train_dataset=_dataset(examples),
+            eval_dataset=_dataset(validation),
+            processing_class=learner.tokenizer,
+            peft_config=lora(preset),
+            callbacks=[EarlyStoppingCallback(preset.patience), record, *callbacks],
+        )
+        trainer.remove_callback(transformers.PrinterCallback)
+        trainer.judge = judge
+        trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+        adapted: Any = trainer.model
+        adapted.save_pretrained(str(folder / "adapter"))
+    for path in folder.glob("checkpoint-*"):
+        shutil.rmtree(path)
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    return Trained(
+        logged("tuning", trainer.state),
+        {
+            "steps": trainer.state.global_step,
+            "best step": trainer.state.best_global_step,
+            "loss": round(losses[-1], 6),
+            **cost_of(record),
+        },
+    )
+
+
+def lora(preset: Preset) -> LoraConfig:
+    """An adapter on every linear layer."""
+    return LoraConfig(
+        r=preset.rank, lora_alpha=2 * preset.rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The last whole checkpoint of a stage's own folder; those that a kill cut short are removed.
+
+    The state of the trainer is written last, so a checkpoint that has it is whole. Its optimiser and random
+    states are pickles that `Trainer` reads as tensors only (`weights_only=True`), and only from here.
+    """
+    whole = []
+    for path in folder.glob("checkpoint-*"):
+        try:
+            state = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+            whole.append((int(state["global_step"]), str(path)))
+        except (OSError, ValueError, KeyError):
+            shutil.rmtree(path)
+    return max(whole)[1] if whole else None
+
+
+def cost_of(record: Record) -> dict[str, Any]:
+    """Seconds of the median step, and the peak of memory where a GPU counts it."""
+    facts: dict[str, Any] = {}
+    if record.seconds:
+        facts["seconds per step"] = round(sorted(record.seconds)[len(record.seconds) // 2], 4)
+    if torch.cuda.is_available():
+        facts["peak GPU memory, MiB"] = round(torch.cuda.max_memory_allocated() / 2**20)
+    else:
+        import resource
+
+        facts["peak memory of the process, MiB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return facts
+
+
+def common_arguments(learner: Learner, preset: Preset, seed: int) -> dict[str, Any]:
+    """What all trainers are given: no tracker, no upload, no bar, this device."""
+    cuda = next(learner.network.parameters()).device.type == "cuda"
+    return {
+        "gradient_accumulation_steps": preset.accumulate,
+        "activation_checkpointing": preset.checkpointing,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.1,  # a share of all steps
+        "bf16": cuda,
+        "use_cpu": not cuda,
+        "dataloader_pin_memory": cuda,
+        "seed": seed,
+        "data_seed": seed,
+        "logging_steps": 10,
+        "report_to": "none",
+        "push_to_hub": False,
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+    }
+
+
+def _dataset(examples: Sequence[Example]) -> datasets.Dataset:
+    if not examples:
+        raise InputError("there are no pairs to tune on; ask for more")
+    return datasets.Dataset.from_list(
+        [{"input_ids": one.prompt, "answer": one.answer, "weight": one.weight} for one in examples]
+    )
+
+
+def logged(phase: str, state: Any) -> list[dict[str, Any]]:
+    """What a trainer logged, also before it was resumed."""
+    return [
+        {"phase": phase, **{k: v for k, v in entry.items() if isinstance(v, int | float) and v == v}}
+        for entry in state.log_history
+    ]
+
+
+def quiet() -> None:
+    """No bars and remarks of transformers and datasets on the terminal, in this process: the command has its own."""
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    datasets.disable_progress_bars()

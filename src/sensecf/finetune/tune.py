@@ -1,0 +1,260 @@
+"""Fine-tuning: pairs, then a LoRA adapter, then the classifier's verdicts as reward, then a card.
+
+A folder is complete when `tuned.json` is there. Until then `unfinished/` holds the stages, each a
+function of the adapter before it and the seed, so that the same call goes on after an interrupt and ends with
+the same weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sensecf import __version__
+from sensecf.brief import Brief
+from sensecf.errors import InputError
+from sensecf.files import write_json
+from sensecf.finetune.memorisation import canaries, copies, exposure
+from sensecf.finetune.modelcard import averages, measure, write_card
+from sensecf.finetune.presets import Preset
+from sensecf.finetune.supervised import Progress, Trained, supervise
+from sensecf.finetune.tokens import Learner, encode, load
+from sensecf.generators import Generator
+from sensecf.generators.tuned import table_shape
+from sensecf.llm.client import Client
+from sensecf.privacy_gate import withheld
+from sensecf.prompts import Prompts
+from sensecf.task import Task
+from sensecf.text_pairs import Pairs, draw
+
+if TYPE_CHECKING:
+    from sensecf.datasets.card import Card
+
+#: What an unfinished folder was asked for.
+NOTE = "request.json"
+#: Share of the pairs that validate.
+VALIDATION = 0.1
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What is tuned: `preset`, its name, the wording (`full`: that of `prompted`; else the short one), the seed.
+
+    `reward`: "dpo" or "none". `merge`: write the merged weights too. `slack`: see `text_pairs.draw`.
+    """
+
+    name: str
+    preset: Preset
+    full: bool = False
+    reward: str = "dpo"
+    merge: bool = False
+    slack: float = 0.1
+    plausibility: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.reward not in ("dpo", "none"):
+            raise InputError(f'the reward is "dpo" or "none", not {self.reward!r}')
+
+
+def wording(task: Task, full: bool) -> Prompts:
+    """The prompts of a tuned model: those of `prompted`, or the short ones."""
+    return (Prompts if full else Brief)(task, withheld=withheld(task.schema))
+
+
+def finetune(
+    task: Task,
+    model: str | Path,
+    out: str | Path,
+    tuning: Tuning,
+    *,
+    generator: Generator | None = None,
+    pairs: Pairs | None = None,
+    card: Card | None = None,
+    classifier: str = "",
+    device: str | None = None,
+    progress: Progress = lambda phase, share: None,
+    callbacks: Sequence[Any] = (),
+) -> dict[str, Any]:
+    """Tune the model of a folder (or of the cache of Hugging Face) on a task; returns the facts of `tuned.json`.
+
+    `generator`: who answers the pairs instead of the search; `pairs`: pairs that are there already.
+    Writes the adapter (safetensors; those of the single stages below `stages`), `pairs.jsonl` and `pairs.json`,
+    `history.json`, `tuned.json` and the model's card, `README.md`.
+    Raises `InputError` when the folder holds something else, or for an unusable model.
+    """
+    out, preset = Path(out), tuning.preset
+    work = out / "unfinished"
+    request = _request({"task": _identity(task), "model": str(model), "tuning": asdict(tuning), "sensecf": __version__})
+    _check_free(out, work, request)
+
+    def opened(adapter: Path | None) -> Learner:
+        return load(model, adapter=adapter, four_bit=preset.four_bit, device=device)
+
+    learner = opened(None)
+    write_json(work / NOTE, {"request": request})
+    prompts = wording(task, tuning.full)
+    if pairs is None:
+        pairs = draw(
+            prompts, preset.pairs, tuning.seed, slack=tuning.slack, plausibility=tuning.plausibility,
+            generator=generator, progress=lambda share: progress("search", share),
+        )  # fmt: skip
+    pairs.save(out)
+    learned, validation = pairs.split(VALIDATION)
+    if not len(learned) or not len(validation):
+        raise InputError(f"{len(pairs)} pairs are too few to learn from some and validate on others; ask for more")
+    validation = validation.take(np.arange(min(preset.validation, len(validation))))
+    secrets, texts = canaries(prompts, tuning.seed)
+
+    def judge_with(learner: Learner) -> Callable[[], dict[str, float]]:
+        return lambda: _judged(prompts, learner, validation, tuning)
+
+    def first(learner: Learner, folder: Path) -> Trained:
+        found = encode(learner, learned.prompts, learned.completions)
+        found += encode(learner, secrets, [answers[0] for answers in texts])
+        checked = encode(learner, validation.prompts, validation.completions)
+        return supervise(
+            learner, found, checked, judge_with(learner), folder, preset, seed=tuning.seed, progress=progress,
+            callbacks=callbacks,
+        )  # fmt: skip
+
+    stages: dict[str, Callable[[Learner, Path], Trained]] = {"lora": first}
+    for turn in range(preset.rounds if tuning.reward == "dpo" else 0):
+        stages[f"preferences {turn + 1}"] = _round(prompts, learned, tuning, turn, progress, callbacks)
+
+    metrics: dict[str, dict[str, float | None]] = {}
+    history: list[dict[str, Any]] = []
+    costs: dict[str, dict[str, Any]] = {}
+    adapter: Path | None = None
+    metrics["pretrained"] = averages(measure(prompts, Client(learner.local), validation.query, 4, tuning.seed)[0])
+    for name, stage in stages.items():
+        folder = work / name.replace(" ", "-")
+        done = folder / "stage.json"
+        if not done.exists():
+            learner = opened(adapter)  # from the file also where it is in memory: a resumed run does the same
+            trained = stage(learner, folder)
+            learner.network.eval()
+            measured = averages(measure(prompts, Client(learner.local), validation.query, 4, tuning.seed)[0])
+            write_json(done, {"facts": trained.facts, "history": trained.history, "metrics": measured})
+        record = json.loads(done.read_text(encoding="utf-8"))
+        adapter, costs[name], metrics[name] = folder / "adapter", record["facts"], record["metrics"]
+        history += record["history"]
+    assert adapter is not None
+    learner = opened(adapter)
+    _, drawn = measure(prompts, Client(learner.local), validation.query, 4, tuning.seed)
+    facts = {
+        "sensecf": __version__,
+        "base": str(Path(model).resolve()) if Path(model).is_dir() else str(model),
+        "base_name": learner.local.model.partition(" with ")[0],
+        "full": tuning.full,
+        "wording": pairs.card["wording"],
+        "table": task.schema.name,
+        "schema": table_shape(task.schema),
+        "classifier": classifier or type(task.classifier).__name__,
+        "preset": tuning.name,
+        "seed": tuning.seed,
+        "pairs": {name: value for name, value in pairs.card.items() if name != "rows_seen"},
+        "stages": costs,
+        "metrics": metrics,
+        "memorisation": {
+            "answers": copies(task, validation.query.rows, drawn.candidates),
+            "canaries": exposure(learner, secrets, texts),
+        },
+    }
+    for name in stages:
+        shutil.copytree(work / name.replace(" ", "-") / "adapter", out / "stages" / name, dirs_exist_ok=True)
+    _finish(out, work, adapter, learner, facts, history, card, tuning.merge)
+    return facts
+
+
+def _round(
+    prompts: Prompts, pairs: Pairs, tuning: Tuning, turn: int, progress: Progress, callbacks: Sequence[Any]
+) -> Callable[[Learner, Path], Trained]:
+    """A round of preferences over questions drawn for it."""
+    from sensecf.finetune.preference import prefer
+
+    def run(learner: Learner, folder: Path) -> Trained:
+        rng = np.random.default_rng([tuning.seed, 61, turn])
+        at = np.sort(rng.choice(len(pairs), min(tuning.preset.preference_queries, len(pairs)), replace=False))
+        return prefer(
+            prompts, learner, pairs.take(at), folder, tuning.preset, seed=tuning.seed + 1000 * (turn + 1),
+            plausibility=tuning.plausibility, progress=progress, callbacks=callbacks,
+        )  # fmt: skip
+
+    return run
+
+
+def _judged(prompts: Prompts, learner: Learner, validation: Pairs, tuning: Tuning) -> dict[str, float]:
+    """What became of one greedy answer to each validation question; "score" is what the best model has most of.
+
+    The score is the validity, less a hundredth of the price of an answer: the cheaper of equals is better.
+    """
+    from sensecf.finetune.answering import ask
+    from sensecf.finetune.preference import BAD, prices
+
+    network = learner.network
+    training = network.training
+    network.eval()
+    answers = ask(prompts, Client(learner.local), validation.query)
+    network.train(training)
+    price = prices(prompts, validation.query, answers, tuning.plausibility)[:, 0]
+    valid = float((price < BAD).mean())
+    return {"validity": valid, "price": float(price.mean()), "score": valid - float(price.mean()) / 100}
+
+
+def _request(asked: dict[str, Any]) -> str:
+    """A name for everything that was asked for."""
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _check_free(out: Path, work: Path, request: str) -> None:
+    """Raise `InputError` unless the folder is new, empty, or of the same request, unfinished."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; name a folder with --out")
+    if (out / "tuned.json").exists():
+        raise InputError(f"{out} holds a tuned model already; choose another --out, or remove it")
+    if (work / NOTE).exists():
+        if json.loads((work / NOTE).read_text(encoding="utf-8")).get("request") != request:
+            raise InputError(f"{out} holds an unfinished tuning of another request; choose another --out, or remove it")
+    elif out.exists() and any(out.iterdir()):
+        raise InputError(f"{out} is not empty; name a new folder with --out")
+
+
+def _finish(
+    out: Path,
+    work: Path,
+    adapter: Path,
+    learner: Learner,
+    facts: dict[str, Any],
+    history: list[dict[str, Any]],
+    card: Card | None,
+    merge: bool,
+) -> None:
+    """Write what belongs to the model, `tuned.json` last, and remove what was needed on the way."""
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        shutil.copyfile(adapter / name, out / name)
+    write_json(out / "history.json", history)
+    if card is not None:
+        card.save(out)
+    write_card(out, facts, card)
+    if merge:
+        merged = learner.network.merge_and_unload()
+        merged.save_pretrained(str(out / "merged"))
+        learner.tokenizer.save_pretrained(str(out / "merged"))
+    write_json(out / "tuned.json", facts)
+    shutil.rmtree(work)
+
+
+def _identity(task: Task) -> str:
+    """A name for everything about a task that tuning depends on."""
+    digest = hashlib.sha256(task.schema.to_toml().encode())
+    digest.update(np.ascontiguousarray(task.rows).tobytes() + task.y.tobytes())
+    digest.update(task.judge(task.rows[: min(len(task.rows), 500)]).proba.round(6).tobytes())
+    return digest.hexdigest()

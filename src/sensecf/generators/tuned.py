@@ -1,0 +1,119 @@
+"""`tuned`: a language model that was tuned on the table answers, once, in the words it was tuned on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sensecf.brief import BRIEF_VERSION, Brief
+from sensecf.candidates import Candidates
+from sensecf.errors import InputError, MissingExtraError
+from sensecf.files import read_text
+from sensecf.finetune.answering import ask
+from sensecf.llm import LLM
+from sensecf.llm.client import Client
+from sensecf.privacy_gate import withheld
+from sensecf.prompts import PROMPT_VERSION, Prompts
+from sensecf.query import Query
+from sensecf.schema import FeatureSchema
+from sensecf.task import Task
+
+#: The temperature of all answers but the first, which is the likeliest.
+SAMPLING = 0.7
+
+
+class Tuned:
+    """The model in the folder that `finetune` wrote: one greedy answer and `samples` - 1 drawn ones per person.
+
+    `model`: that folder, with an adapter or merged weights. `llm`: something else that serves the same
+    model, such as vLLM; then nothing is loaded here.
+    Raises `InputError` when the folder holds no tuned model, or one that was tuned on another table or
+    in a wording that has changed since.
+    """
+
+    name = "tuned"
+
+    def __init__(
+        self,
+        task: Task,
+        seed: int = 0,
+        *,
+        model: str | Path,
+        samples: int = 16,
+        llm: LLM | None = None,
+        device: str | None = None,
+        batch_size: int = 64,
+    ) -> None:
+        if samples < 1:
+            raise InputError(f"samples must be at least 1, not {samples}")
+        self.folder = Path(model)
+        self.record = read_record(self.folder)
+        _check(self.folder, self.record, task.schema)
+        self.task, self.samples, self.seed = task, samples, seed
+        self.prompts: Prompts = (Prompts if self.record["full"] else Brief)(task, withheld=withheld(task.schema))
+        self.llm = llm or Client(_open(self.folder, self.record, device, batch_size))
+
+    def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
+        """A candidate per answer: a row, or the reason why it is none."""
+        first = self.greedy(query)
+        if self.samples == 1:
+            return first
+        drawn = ask(
+            self.prompts, self.llm, query, self.samples - 1, temperature=SAMPLING, seed=self.seed, name=self.name
+        )
+        return Candidates.concat([first, drawn.candidates])
+
+    def greedy(self, query: Query) -> Candidates:
+        """The likeliest answer to each query, unverified."""
+        return ask(self.prompts, self.llm, query, seed=self.seed, name=self.name).candidates
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The facts of `tuned.json`. Raises `InputError` where there are none."""
+    try:
+        record = json.loads(read_text(folder / "tuned.json"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{folder / 'tuned.json'} is damaged (line {error.lineno}); tune the model again") from error
+    except InputError as error:
+        raise InputError(
+            f"{folder} holds no tuned model (tuned.json is absent); make one with: sensecf finetune"
+        ) from error
+    if not isinstance(record, dict) or not {"base", "full", "wording", "schema"} <= record.keys():
+        raise InputError(f"{folder / 'tuned.json'} is not the record of a tuned model; tune the model again")
+    return record
+
+
+def table_shape(schema: FeatureSchema) -> dict[str, Any]:
+    """What a table must have in common with the one that a model was tuned on."""
+    return {
+        "features": {f.name: [str(level) for level in f.levels] if f.levels else f.kind for f in schema.features},
+        "label": schema.label,
+        "classes": [str(value) for value in schema.classes],
+    }
+
+
+def _check(folder: Path, record: dict[str, Any], schema: FeatureSchema) -> None:
+    now = f"full {PROMPT_VERSION}" if record["full"] else f"brief {BRIEF_VERSION}"
+    if record["wording"] != now:
+        raise InputError(f"{folder} was tuned in the wording {record['wording']!r}, this is {now!r}; tune it again")
+    theirs, ours = record["schema"], table_shape(schema)
+    if theirs == ours:
+        return
+    different = sorted(set(theirs["features"]) ^ set(ours["features"]))
+    what = f"the feature {different[0]!r}" if different else "kinds, levels, label or classes"
+    raise InputError(f"{folder} was tuned on another table ({what} differ); tune a model on this one")
+
+
+def _open(folder: Path, record: dict[str, Any], device: str | None, batch_size: int) -> Any:
+    try:
+        from sensecf.finetune.tokens import load
+    except ImportError as error:
+        raise MissingExtraError(
+            f"a model in this process needs {error.name}: pip install 'sensecf[local-llm]'"
+        ) from error
+    if (folder / "adapter_config.json").is_file():
+        return load(record["base"], adapter=folder, device=device, batch_size=batch_size).local
+    return load(folder / "merged", device=device, batch_size=batch_size).local
