@@ -1,6 +1,7 @@
 # make demo   the main job on a simulated cohort; the report is demo/report.html
 # make test   the whole test suite
 # make lint   style and types
+# make peers  the original packages of NICE, CFNOW and DiCE beside ours, each in an environment of its own
 # make clean  remove the environment and everything that was made
 #
 # All of it runs in the clone's own environment, .venv, which is made at the first call and reused
@@ -18,7 +19,7 @@ FOR_USE := .venv/installed-for-use
 FOR_DEV := .venv/installed-for-development
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint peers clean
 
 demo: $(FOR_USE)
 	$(BIN)/sensecf demo --out demo --overwrite
@@ -32,6 +33,9 @@ lint: $(FOR_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+peers: $(FOR_DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python bench/peers/compare_originals.py $(ARGS)
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -81,8 +81,11 @@ def find_cuts(task: Task, opened: Whitebox) -> list[Floats]:
     found: list[set[float]] = [set() for _ in range(len(task.schema))]
     for tree in opened.trees:
         for node in np.flatnonzero(tree.column >= 0).tolist():
-            if node not in tree.members:
-                found[tree.column[node]].add(float(tree.bound[node]))
+            column = int(tree.column[node])
+            if node in tree.members:  # a set may hold any levels, so that each stands alone
+                found[column].update(range(task.codec.n_levels[column]))
+            else:
+                found[column].add(float(tree.bound[node]))
     for _, when, then in task.codec.rules.implications:
         for test in (when, then):
             for value in np.atleast_1d(np.asarray(test.value, dtype=float)).tolist():

@@ -33,8 +33,9 @@ class Exact:
 
     White box: logistic regression, decision trees, random forests and XGBoost as `sensecf.whitebox` reads them.
     The whole schema holds: steps, ranges, directions, locks, budgets and all rules. A search gives a first
-    answer; a mixed-integer program (`milp`) looks for a cheaper one until there is none, or `seconds` per
-    query are over. The classifier is asked about what the search tries and about each final row.
+    answer; then a mixed-integer program (`milp`, linear models) or branch and bound (`branch`, trees) looks for a
+    cheaper one until there is none, or `seconds` per query are over. The classifier is asked about what the
+    search tries and about each row that is to be an answer.
 
     `objective`: "cost" (changed features + 0.5 x MAD-L1, `verify.cost` without plausibility), "distance"
     (MAD-L1) or "changes" (fewest changes, the closest of them).

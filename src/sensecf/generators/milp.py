@@ -5,8 +5,10 @@ HiGHS has the MIT licence, SciPy BSD-3-Clause.
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,8 +23,8 @@ from sensecf.whitebox import Whitebox
 
 #: Relative gap at which HiGHS calls an answer optimal.
 PROVEN = 1e-6
-#: By how much HiGHS may break a constraint.
-TOLERANCE = 1e-6
+#: HiGHS may break a constraint by 1e-6: leads are multiplied by this, so that it is next to nothing in log-odds.
+SHARP = 1e3
 
 Term = tuple[Ints, Floats]
 
@@ -67,13 +69,31 @@ class _Program:
         at, of, values = np.array(self.entries).T
         shape = len(self.low), len(self.price)
         matrix = csr_array((values, (at.astype(np.intp), of.astype(np.intp))), shape=shape)
-        return milp(
-            np.array(self.price),
-            constraints=LinearConstraint(matrix, np.array(self.low), np.array(self.high)),
-            bounds=Bounds(0, np.array(self.most)),
-            integrality=np.ones(len(self.price)),
-            options={"time_limit": max(seconds, 0.0), "mip_rel_gap": PROVEN},
-        )
+        with _quiet():
+            return milp(
+                np.array(self.price),
+                constraints=LinearConstraint(matrix, np.array(self.low), np.array(self.high)),
+                bounds=Bounds(0, np.array(self.most)),
+                integrality=np.ones(len(self.price)),
+                options={"time_limit": max(seconds, 0.0), "mip_rel_gap": PROVEN},
+            )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what HiGHS 1.12 prints past Python, on the process's own standard output, whatever it is told."""
+    try:
+        ours = os.dup(1)
+    except OSError:  # there is no standard output
+        yield
+        return
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(ours, 1)
+            os.close(ours)
 
 
 @dataclass(frozen=True)
@@ -121,20 +141,20 @@ def cheapest_of_linear(
     if not every:
         return Solution(None, np.inf)
     program.row(every, 0.0, float(query.max_changes[0]))
-    if np.isfinite(cap):
-        program.row([(np.arange(len(program.price)), np.array(program.price))], -np.inf, cap)
     _rules(task, program, moves, query.rows[0])
     leads = _leads(program, opened, moves, query)
 
     # First so that no valid row is left out; where the solver's tolerance lets a tie through, a hair beyond.
     ahead, bound = opened.ahead(float(query.margin[0])), np.inf
-    for hair in (-opened.noise, TOLERANCE):
+    for hair in (-opened.noise, 1e-6 / SHARP):
         for at, now in leads:
-            program.low[at] = ahead + hair - now
+            program.low[at] = SHARP * (ahead + hair - now)
         found = program.solve(until - time.perf_counter())
         if found.x is None:
             return Solution(None, min(bound, np.inf if found.status == 2 else 0.0))
         bound = min(bound, float(found.mip_dual_bound))
+        if found.fun > cap:  # as a constraint, the cap made HiGHS 1.12 fail close to the minimum
+            return Solution(None, bound)
         row = _row(task, query, moves, found.x)
         if accept(row):
             return Solution(row, bound)
@@ -153,10 +173,10 @@ def _leads(program: _Program, opened: Whitebox, moves: list[list[_Move]], query:
                 if column in opened.effect:
                     gain = opened.effect[column][[int(move.first), int(factual[column])]]
                     gain = gain[:, target] - gain[:, other]
-                    terms.append((move.taken, gain[:1] - gain[1:]))
+                    terms.append((move.taken, SHARP * (gain[:1] - gain[1:])))
                 else:
                     weight = opened.weight[column, target] - opened.weight[column, other]
-                    terms += move.terms(factual[column], float(weight))
+                    terms += move.terms(factual[column], SHARP * float(weight))
         leads.append((len(program.low), float(now[target] - now[other])))
         program.row(terms, -np.inf, np.inf)
     return leads
