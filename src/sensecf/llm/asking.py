@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -30,7 +30,7 @@ class Request:
     def key(self) -> str:
         """SHA-256 over everything that the answer depends on, but the model."""
         content = {
-            "messages": [asdict(message) for message in self.prompt],
+            "messages": self.messages,
             "sample": self.sample,
             "schema": self.schema,
             "temperature": float(self.temperature),
