@@ -55,32 +55,44 @@ def polish(
         if not len(active):
             break
         at, trials = _less(task, query, owner[active], rows[active])
-        at, trials, new = _priced(task, query, owner, active[at], trials, price, plausibility)
+        at, trials, _ = _hopeful(task, query, owner, active[at], trials, price)
         # Dear moves are for the best row of each query.
         leading = active[_cheapest(owner[active], price[active], 1)]
         swap_at, swaps = _exchange(task, query, owner[leading], rows[leading])
-        swap_at, swaps, swap_new = _priced(task, query, owner, leading[swap_at], swaps, price, plausibility, EXCHANGES)
-        at, trials, new = (
-            np.concatenate([at, swap_at]),
-            np.concatenate([trials, swaps]),
-            np.concatenate([new, swap_new]),
-        )
+        swap_at, swaps, _ = _priced(task, query, owner, leading[swap_at], swaps, price, plausibility, EXCHANGES)
+        at, trials = np.concatenate([at, swap_at]), np.concatenate([trials, swaps])
         if plausibility > 0:
-            score = task.once(Plausibility).score(rows[active], query.target[owner[active]])
-            strange = active[score < COMFORT]
+            # What a row costs beyond its changes is what it pays for being unlike the data.
+            least = cost(task, query, owner[active], rows[active], 0.0)
+            strange = active[price[active] > least + 1e-9]
             more_at, more = _more(task, query, owner[strange], rows[strange])
             more_at, more, more_new = _priced(task, query, owner, strange[more_at], more, price, plausibility)
             first = _cheapest(more_at, more_new, REPAIRS)
-            at = np.concatenate([at, more_at[first]])
-            trials, new = np.concatenate([trials, more[first]]), np.concatenate([new, more_new[first]])
+            at, trials = np.concatenate([at, more_at[first]]), np.concatenate([trials, more[first]])
         if not len(at):
             break
         ok = task.valid(task.judge(trials), query.target[owner[at]], query.margin[owner[at]])
-        at, trials, new = at[ok], trials[ok], new[ok]
+        at, trials = at[ok], trials[ok]
+        # Most of what takes an edit back is not valid: the LOF of the rest is asked for afterwards.
+        new = cost(task, query, owner[at], trials, plausibility)
+        better = new < price[at] - 1e-9
+        at, trials, new = at[better], trials[better], new[better]
         winners = _cheapest(at, new, 1)
         active = at[winners]
         rows[active], price[active] = trials[winners], new[winners]
     return rows
+
+
+def _hopeful(
+    task: Task, query: Query, owner: Ints, at: Ints, trials: Floats, price: Floats
+) -> tuple[Ints, Floats, Floats]:
+    """The feasible trials that may be cheaper than the row they come from, with the least that they can cost."""
+    fine = feasible(task.codec, query, owner[at], trials)
+    at, trials = at[fine], trials[fine]
+    # The price of plausibility is never negative: what is dearer without it needs no LOF.
+    least = cost(task, query, owner[at], trials, 0.0)
+    cheaper = least < price[at] - 1e-9
+    return at[cheaper], trials[cheaper], least[cheaper]
 
 
 def _priced(
@@ -94,14 +106,10 @@ def _priced(
     most: int | None = None,
 ) -> tuple[Ints, Floats, Floats]:
     """The feasible trials that are cheaper than the row they come from, with their prices; `most` per row."""
-    fine = feasible(task.codec, query, owner[at], trials)
-    at, trials = at[fine], trials[fine]
-    # The price of plausibility is never negative: what is dearer without it needs no LOF.
-    least = cost(task, query, owner[at], trials, 0.0)
-    hopeful = np.flatnonzero(least < price[at] - 1e-9)
+    at, trials, least = _hopeful(task, query, owner, at, trials, price)
     if most is not None:
-        hopeful = hopeful[_evenly(at[hopeful], least[hopeful], most)]
-    at, trials = at[hopeful], trials[hopeful]
+        some = _evenly(at, least, most)
+        at, trials = at[some], trials[some]
     new = cost(task, query, owner[at], trials, plausibility)
     better = new < price[at] - 1e-9
     return at[better], trials[better], new[better]

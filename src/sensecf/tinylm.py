@@ -280,21 +280,39 @@ def sample(
     going = np.arange(n * k)  # the lists that are not at their end yet
     asked = np.arange(n)  # the queries that the cache holds
     tokens = np.full((n, k), vocabulary.start)
-    past = None
+    past: list[tuple[Tensor, Tensor]] | None = None
     written, masks = [], []
     for step in range(model.longest + 1):
-        states, past = model.write(torch.from_numpy(tokens[asked])[..., None], prompt, past)
-        place = np.searchsorted(asked, going // k) * k + going % k
-        scores = model.logits(states.view(len(asked) * k, -1)[torch.from_numpy(place)])
         allowed = guard.allowed(owner[going], rows[going], edited[going], last=step == model.longest)
         stuck = ~allowed.any(axis=1)
         allowed[stuck, END] = True
-        chosen = _draw(scores.masked_fill_(~torch.from_numpy(allowed), -torch.inf), fixed[going], temperature, rng)
         if keep_masks:
             whole = np.zeros((n * k, vocabulary.size), dtype=bool)
             whole[:, END] = True
             whole[going] = allowed
             masks.append(torch.from_numpy(whole).view(n, k, -1))
+        point = np.zeros(len(going))
+        point[~fixed[going]] = rng.random(int((~fixed[going]).sum()))
+        chosen = np.full(len(going), END)
+        open_lists = np.flatnonzero(allowed[:, END + 1 :].any(axis=1))  # the others need no model to end
+        if len(open_lists):
+            alive = np.unique(going[open_lists] // k)
+            if len(alive) < 0.8 * len(asked):  # queries whose lists are all at their end leave the cache
+                kept = torch.from_numpy(np.searchsorted(asked, alive))
+                prompt, past = _take(prompt, kept), None if past is None else _take(past, kept)
+                asked = alive
+            # The lists of a query are one until the first token is drawn.
+            width = 1 if step == 0 else k
+            states, past = model.write(torch.from_numpy(tokens[asked, :width])[..., None], prompt, past)
+            at = going[open_lists]
+            place = np.searchsorted(asked, at // k) * width + at % width
+            states = states.view(len(asked) * width, -1)
+            which = torch.from_numpy(place)
+            scores = model.logits(states)[which] if step == 0 else model.logits(states[which])
+            scores = scores.masked_fill_(~torch.from_numpy(allowed[open_lists]), -torch.inf)
+            chosen[open_lists] = _draw(scores, fixed[at], temperature, point[open_lists])
+            if step == 0:
+                past = [(key.expand(-1, -1, k, -1, -1), value.expand(-1, -1, k, -1, -1)) for key, value in past]
         tokens = np.full((n, k), END)
         tokens.reshape(-1)[going] = chosen
         written.append(tokens)
@@ -304,12 +322,6 @@ def sample(
             break
         rows[going] = guard.edit(owner[going], rows[going], chosen)
         edited[going, vocabulary.feature[chosen]] = True
-        alive = np.unique(going // k)
-        if len(alive) < 0.8 * len(asked):  # queries whose lists are all at their end leave the cache
-            kept = torch.from_numpy(np.searchsorted(asked, alive))
-            prompt = [(key[kept], value[kept]) for key, value in prompt]
-            past = [(key[kept], value[kept]) for key, value in past]
-            asked = alive
     return Answers(
         np.stack(written, axis=2),
         rows.reshape(n, k, d),
@@ -318,15 +330,20 @@ def sample(
     )
 
 
-def _draw(scores: Tensor, fixed: Bools, temperature: float, rng: np.random.Generator) -> Ints:
-    """One token per row: the best where `fixed`, else drawn from the softmax."""
+def _take(cache: list[tuple[Tensor, Tensor]], kept: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The entries of a cache that belong to some of its queries."""
+    return [(key[kept], value[kept]) for key, value in cache]
+
+
+def _draw(scores: Tensor, fixed: Bools, temperature: float, point: Floats) -> Ints:
+    """One token per row: the best where `fixed`, else drawn from the softmax by `point` (n,) in [0, 1)."""
     best = scores.argmax(-1).numpy()
     free = np.flatnonzero(~fixed)
     if len(free):
         heap = (scores[free] / temperature).softmax(-1).cumsum(-1).numpy()
         # The point lies strictly below the total, so a token of probability 0 is never hit.
-        point = rng.random(len(free)).astype(np.float32)[:, None] * heap[:, -1:] * np.float32(1 - 1e-6)
-        best[free] = (heap <= point).sum(axis=1)
+        below = point[free].astype(np.float32)[:, None] * heap[:, -1:] * np.float32(1 - 1e-6)
+        best[free] = (heap <= below).sum(axis=1)
     chosen: Ints = best
     return chosen
 
