@@ -10,11 +10,10 @@ import numpy as np
 
 from sensecf.distances import Scale
 from sensecf.neighbours import Influence, Neighbours
-from sensecf.plausibility import Plausibility
 from sensecf.query import Query, by_pattern
 from sensecf.rules import Floats, Follow
 from sensecf.task import Ints, Task
-from sensecf.verify import COMFORT, cost, feasible
+from sensecf.verify import cost, feasible
 
 #: Real people whose values an implausible row may take over, and how many trials of that kind the
 #: classifier is asked about per row and round.
@@ -59,24 +58,24 @@ def polish(
         # Dear moves are for the best row of each query.
         leading = active[_cheapest(owner[active], price[active], 1)]
         swap_at, swaps = _exchange(task, query, owner[leading], rows[leading])
-        swap_at, swaps, _ = _priced(task, query, owner, leading[swap_at], swaps, price, plausibility, EXCHANGES)
+        swap_at, swaps, least = _hopeful(task, query, owner, leading[swap_at], swaps, price)
+        some = _evenly(swap_at, least, EXCHANGES)
+        swap_at, swaps, _ = _priced(task, query, owner, swap_at[some], swaps[some], price, plausibility)
         at, trials = np.concatenate([at, swap_at]), np.concatenate([trials, swaps])
         if plausibility > 0:
             # What a row costs beyond its changes is what it pays for being unlike the data.
             least = cost(task, query, owner[active], rows[active], 0.0)
             strange = active[price[active] > least + 1e-9]
             more_at, more = _more(task, query, owner[strange], rows[strange])
-            more_at, more, more_new = _priced(task, query, owner, strange[more_at], more, price, plausibility)
+            more_at, more, _ = _hopeful(task, query, owner, strange[more_at], more, price)
+            more_at, more, more_new = _priced(task, query, owner, more_at, more, price, plausibility)
             first = _cheapest(more_at, more_new, REPAIRS)
             at, trials = np.concatenate([at, more_at[first]]), np.concatenate([trials, more[first]])
         if not len(at):
             break
         ok = task.valid(task.judge(trials), query.target[owner[at]], query.margin[owner[at]])
-        at, trials = at[ok], trials[ok]
         # Most of what takes an edit back is not valid: the LOF of the rest is asked for afterwards.
-        new = cost(task, query, owner[at], trials, plausibility)
-        better = new < price[at] - 1e-9
-        at, trials, new = at[better], trials[better], new[better]
+        at, trials, new = _priced(task, query, owner, at[ok], trials[ok], price, plausibility)
         winners = _cheapest(at, new, 1)
         active = at[winners]
         rows[active], price[active] = trials[winners], new[winners]
@@ -96,20 +95,9 @@ def _hopeful(
 
 
 def _priced(
-    task: Task,
-    query: Query,
-    owner: Ints,
-    at: Ints,
-    trials: Floats,
-    price: Floats,
-    plausibility: float,
-    most: int | None = None,
+    task: Task, query: Query, owner: Ints, at: Ints, trials: Floats, price: Floats, plausibility: float
 ) -> tuple[Ints, Floats, Floats]:
-    """The feasible trials that are cheaper than the row they come from, with their prices; `most` per row."""
-    at, trials, least = _hopeful(task, query, owner, at, trials, price)
-    if most is not None:
-        some = _evenly(at, least, most)
-        at, trials = at[some], trials[some]
+    """The trials that are cheaper than the row they come from, with their prices."""
     new = cost(task, query, owner[at], trials, plausibility)
     better = new < price[at] - 1e-9
     return at[better], trials[better], new[better]

@@ -283,7 +283,10 @@ def sample(
     past: list[tuple[Tensor, Tensor]] | None = None
     written, masks = [], []
     for step in range(model.longest + 1):
-        allowed = guard.allowed(owner[going], rows[going], edited[going], last=step == model.longest)
+        if step == 0:  # the lists of a query are one until the first token is drawn
+            allowed = np.repeat(guard.allowed(np.arange(n), query.rows, edited[::k], last=False), k, axis=0)
+        else:
+            allowed = guard.allowed(owner[going], rows[going], edited[going], last=step == model.longest)
         stuck = ~allowed.any(axis=1)
         allowed[stuck, END] = True
         if keep_masks:
@@ -301,7 +304,6 @@ def sample(
                 kept = torch.from_numpy(np.searchsorted(asked, alive))
                 prompt, past = _take(prompt, kept), None if past is None else _take(past, kept)
                 asked = alive
-            # The lists of a query are one until the first token is drawn.
             width = 1 if step == 0 else k
             states, past = model.write(torch.from_numpy(tokens[asked, :width])[..., None], prompt, past)
             at = going[open_lists]
