@@ -20,8 +20,8 @@ import pandas as pd
 import sensecf
 from sensecf import statistics
 from sensecf.compare import Request, compare
-from sensecf.compare_figures import critical_difference
-from sensecf.compare_scores import ALL, request_ranks
+from sensecf.compare.figures import critical_difference
+from sensecf.compare.scores import ALL, request_ranks
 from sensecf.files import write_json, write_text
 from sensecf.run import cache_folder, versions
 

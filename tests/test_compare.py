@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handmade import BASE, answers, hand_task, random_answers, random_task
-from sensecf import compare_figures, metrics
+from sensecf import metrics
 from sensecf.candidates import Candidates
-from sensecf.compare_methods import Method, methods
-from sensecf.compare_methods import answers as answers_of
-from sensecf.compare_scores import compare_pairs, pareto, request_ranks, score
-from sensecf.compare_worker import Chunk, answer
+from sensecf.compare import figures
+from sensecf.compare.methods import Method, methods
+from sensecf.compare.methods import answers as answers_of
+from sensecf.compare.scores import compare_pairs, pareto, request_ranks, score
+from sensecf.compare.worker import Chunk, answer
 from sensecf.errors import InputError
 from sensecf.query import Query, make_query
 from sensecf.task import Task
@@ -339,7 +340,7 @@ def summary_of(names: list[str]) -> pd.DataFrame:
 
 def test_the_intervals_name_every_method_and_write_its_denominator() -> None:
     names = ["tiny", "$x^2$ <b>", "none"]
-    drawn = text_of(compare_figures.intervals(summary_of(names), [("validity", "valid", True)], ["tiny"]))
+    drawn = text_of(figures.intervals(summary_of(names), [("validity", "valid", True)], ["tiny"]))
     for word in (*names, "valid", "40", "–"):
         assert word in drawn
 
@@ -348,8 +349,8 @@ def test_the_trade_offs_ring_those_that_none_beats() -> None:
     points = pd.DataFrame(
         {"n_changed": [1.0, 2.0, 3.0], "mad_l1": [2.0, 1.0, 3.0], "lof_inlier": [0.9, 0.9, 0.8]}, index=["a", "b", "c"]
     )
-    svg = compare_figures.trade_offs(points, ["a"])
-    rings = svg.count(f"stroke: {compare_figures.DOWN}; stroke-width: 1.2")
+    svg = figures.trade_offs(points, ["a"])
+    rings = svg.count(f"stroke: {figures.DOWN}; stroke-width: 1.2")
     assert rings == 4  # two methods in two panels
     assert {"a", "b", "c"} <= set(text_of(svg).split())
 
@@ -357,22 +358,22 @@ def test_the_trade_offs_ring_those_that_none_beats() -> None:
 def test_the_trade_offs_of_equal_points_and_of_one_point_are_drawn() -> None:
     for count in (1, 12):
         points = pd.DataFrame({"n_changed": [1.0] * count, "mad_l1": [1.0] * count, "lof_inlier": [1.0] * count})
-        assert "<svg" in compare_figures.trade_offs(points.set_index(np.array([f"m{k}" for k in range(count)])), [])
+        assert "<svg" in figures.trade_offs(points.set_index(np.array([f"m{k}" for k in range(count)])), [])
 
 
 def test_the_critical_difference_joins_methods_that_cannot_be_told_apart() -> None:
     ranks = np.array([1.0, 1.5, 3.0, 3.2])
-    assert compare_figures.joined(ranks, 1.0) == [(0, 1), (2, 3)]
-    assert compare_figures.joined(ranks, 5.0) == [(0, 3)]
-    assert compare_figures.joined(ranks, 0.1) == []
-    drawn = text_of(compare_figures.critical_difference(["b", "a", "c", "d"], [1.5, 1.0, 3.0, 3.2], 1.0, "success@3"))
+    assert figures.joined(ranks, 1.0) == [(0, 1), (2, 3)]
+    assert figures.joined(ranks, 5.0) == [(0, 3)]
+    assert figures.joined(ranks, 0.1) == []
+    drawn = text_of(figures.critical_difference(["b", "a", "c", "d"], [1.5, 1.0, 3.0, 3.2], 1.0, "success@3"))
     for word in ("critical difference 1.00", "a", "1.00", "success@3"):
         assert word in drawn
 
 
 def test_figures_are_the_same_bytes_each_time() -> None:
     names = ["a", "b"]
-    draw = [compare_figures.intervals(summary_of(names), [("mad_l1", "distance", False)], []) for _ in range(2)]
+    draw = [figures.intervals(summary_of(names), [("mad_l1", "distance", False)], []) for _ in range(2)]
     assert draw[0] == draw[1]
 
 

@@ -13,12 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 from handmade import random_task
-from sensecf import compare as module
-from sensecf import compare_isolate, compare_report, compare_tables
 from sensecf.commands.compare import compare as command
-from sensecf.compare import Comparison, Request, compare
-from sensecf.compare_isolate import Limits, ask
-from sensecf.compare_worker import Chunk
+from sensecf.compare import Comparison, Request, compare, isolate, report, tables
+from sensecf.compare import run as module
+from sensecf.compare.isolate import Limits, ask
+from sensecf.compare.worker import Chunk
 from sensecf.errors import InputError
 from sensecf.schema import RESERVED, FeatureSchema
 from sensecf.task import Task
@@ -155,8 +154,8 @@ def test_an_interrupted_comparison_goes_on_where_it_stopped(
             raise KeyboardInterrupt
         return work(job, *rest)
 
-    work = compare_isolate._work
-    monkeypatch.setattr(compare_isolate, "_work", watched)
+    work = isolate._work
+    monkeypatch.setattr(isolate, "_work", watched)
     monkeypatch.setattr(module, "REFERENCE", "no reference, to save a process")
     with pytest.raises(KeyboardInterrupt):
         compare(table.train, table.schema, tmp_path, quick)
@@ -175,8 +174,8 @@ def test_without_its_reference_success_is_undefined_and_the_page_says_so(ended: 
     summary = made.scores.summary.query("metric != 'success_at_3'")
     facts = {**made.facts, "reference": None}
     bare = replace(made, facts=facts, scores=made.scores._replace(summary=summary))
-    assert "success@3 is not defined" in compare_tables.markdown(bare)
-    assert "success@3 is not defined" in compare_report.render(bare, [])
+    assert "success@3 is not defined" in tables.markdown(bare)
+    assert "success@3 is not defined" in report.render(bare, [])
 
 
 def test_a_method_whose_time_is_up_leaves_the_rest_unanswered(tmp_path: Path) -> None:

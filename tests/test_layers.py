@@ -34,8 +34,7 @@ FLOORS = {
     "text_pairs": 3, "smallbase": 3,
     # studies and reports
     "figures": 4, "report_tables": 4, "report": 4, "run": 4, "dryrun": 4, "augmentation": 4, "study": 4,
-    "compare": 4, "compare_figures": 4, "compare_isolate": 4, "compare_methods": 4, "compare_report": 4,
-    "compare_scores": 4, "compare_tables": 4, "compare_worker": 4,
+    "compare": 4,
     # edges
     "cli": 5, "commands": 5, "web": 5,
 }  # fmt: skip

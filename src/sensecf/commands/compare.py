@@ -101,10 +101,10 @@ def _show(made: Comparison, out: Path) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from sensecf import compare_tables
+    from sensecf.compare import tables
 
     console = Console(width=None if sys.stdout.isatty() else 160)
-    found = compare_tables.table("", compare_tables.RESULTS, made.scores.summary)
+    found = tables.table("", tables.RESULTS, made.scores.summary)
     for group in found["groups"]:
         shown = Table(title=Text(group["title"]), title_justify="left")
         shown.add_column("method", no_wrap=True)

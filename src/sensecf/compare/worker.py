@@ -1,4 +1,4 @@
-"""One method of a comparison in a process of its own: `python -m sensecf.compare_worker`.
+"""One method of a comparison in a process of its own; `main` is what that process runs.
 
 It reads a job as one line of JSON, prints `ready` when the generator is built and `done K` when chunk
 K lies in its file, and ends when its standard input closes, so that it never outlives its parent.
@@ -199,7 +199,3 @@ def _tokens(generator: Generator) -> float:
 def _end_with_the_parent() -> None:
     sys.stdin.read()
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

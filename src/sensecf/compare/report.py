@@ -12,9 +12,11 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import sensecf
-from sensecf import compare_figures, compare_tables, figures, metrics, report_tables
-from sensecf.compare_methods import OWN
-from sensecf.compare_scores import ALL
+from sensecf import figures, metrics, report_tables
+from sensecf.compare import figures as drawings
+from sensecf.compare import tables
+from sensecf.compare.methods import OWN
+from sensecf.compare.scores import ALL
 from sensecf.files import write_text
 from sensecf.report import _clean, _edit, _inline
 from sensecf.report_tables import written
@@ -29,10 +31,10 @@ PANELS = {
 }  # fmt: skip
 #: The further tables of the page.
 MORE = {
-    "Like the data": compare_tables.LIKENESS,
-    "Confidence": compare_tables.CONFIDENCE,
-    "Effort and rules": compare_tables.EFFORT,
-    "Choice": compare_tables.CHOICE,
+    "Like the data": tables.LIKENESS,
+    "Confidence": tables.CONFIDENCE,
+    "Effort and rules": tables.EFFORT,
+    "Choice": tables.CHOICE,
 }
 TESTS = (
     "All pairs are in comparisons.csv. “Both”: the requests that both solved. “All”: every request; “served better” is "
@@ -100,7 +102,7 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
     scores, facts, schema = made.scores, made.facts, made.task.schema
     requests = len(made.requests)
     first = made.methods[0].label
-    undefined = compare_tables.undefined(scores.summary)
+    undefined = tables.undefined(scores.summary)
     everyone = scores.summary[scores.summary["direction"] == ALL]
     context = {
         "title": schema.name or f"What would change {schema.label}?",
@@ -109,23 +111,23 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
         "notice": facts.get("notice", ""),
         "facts": _facts(made),
         "versions": report_tables.text(facts["versions"]),
-        "results": compare_tables.table("Means by method and direction", compare_tables.RESULTS, scores.summary),
-        "notes": compare_tables.notes(made),
+        "results": tables.table("Means by method and direction", tables.RESULTS, scores.summary),
+        "notes": tables.notes(made),
         "figures": drawn,
-        "common": compare_tables.common(made),
-        "closeness": compare_tables.table("First answers to the same requests", compare_tables.CLOSENESS, everyone),
-        "tests_note": compare_tables.few(made) + TESTS,
-        "tests": compare_tables.tests(scores.comparisons, first),
+        "common": tables.common(made),
+        "closeness": tables.table("First answers to the same requests", tables.CLOSENESS, everyone),
+        "tests_note": tables.few(made) + TESTS,
+        "tests": tables.tests(scores.comparisons, first),
         "more": [
-            compare_tables.table(caption, names, everyone)
+            tables.table(caption, names, everyone)
             for caption, names in MORE.items()
             if not set(names) <= set(undefined)
         ],
         "several": facts["n"] > 1,
-        "undefined": "; ".join(compare_tables.TITLES[name][0] for name in undefined if name in compare_tables.TITLES),
+        "undefined": "; ".join(tables.TITLES[name][0] for name in undefined if name in tables.TITLES),
         "examples": _examples(made),
-        "costs": compare_tables.costs(made),
-        "reasons": compare_tables.reasons(made),
+        "costs": tables.costs(made),
+        "reasons": tables.reasons(made),
         "glossary": GLOSSARY,
         "record": report_tables.record_table({k: v for k, v in facts.items() if k not in ("methods", "versions")}),
         "closing": f"Made by SenseCF {sensecf.__version__}. The page holds all it shows; it loads and sends nothing.",
@@ -194,7 +196,7 @@ def _figures(made: Comparison) -> list[tuple[str, dict[str, Any]]]:
     everyone = summary[summary["direction"] == ALL]
     ours = [m.label for m in made.methods if m.generator in OWN]
     panels = [
-        (name, title, compare_tables.TITLES[name][1] == "share")
+        (name, title, tables.TITLES[name][1] == "share")
         for name, title in PANELS.items()
         if everyone.loc[everyone["metric"] == name, "n"].sum()
     ]
@@ -202,7 +204,7 @@ def _figures(made: Comparison) -> list[tuple[str, dict[str, Any]]]:
         (
             "intervals", "Methods at a glance",
             "Means with 95 % intervals; below each what it is a mean of. Filled: ours.",
-            compare_figures.intervals(everyone, panels, ours), False,
+            drawings.intervals(everyone, panels, ours), False,
         )
     ]  # fmt: skip
     criteria = ("n_changed", "mad_l1", "lof_inlier")
@@ -215,7 +217,7 @@ def _figures(made: Comparison) -> list[tuple[str, dict[str, Any]]]:
                 f"Means over the {len(made.scores.common):,} requests that all solved; the lower and the more to the "
                 "left the better. Dashed: the Pareto front of the panel; ringed: no method is better in all three. "
                 "Filled: ours.",
-                compare_figures.trade_offs(points, ours), False,
+                drawings.trade_offs(points, ours), False,
             )
         )  # fmt: skip
     answered = [label for label in _main(made) if len(made.answers[label].answers)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sensecf import report_tables
-from sensecf.compare_scores import ALL, ON_ALL, SOLVES_ENOUGH
+from sensecf.compare.scores import ALL, ON_ALL, SOLVES_ENOUGH
 from sensecf.report_tables import Table, written
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from sensecf.compare_worker import NOT_BUILT, Chunk, name_of
+from sensecf.compare.worker import NOT_BUILT, Chunk, name_of
 from sensecf.task import Ints
 
 #: Requests that a method is asked about in one call, unless it is asked through `explain`.
@@ -104,8 +104,8 @@ def _work(
     began = mark = time.monotonic()
     with tempfile.TemporaryFile("w+") as words:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "sensecf.compare_worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=words, text=True, start_new_session=True,
+            [sys.executable, "-c", "from sensecf.compare.worker import main; main()"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words, text=True, start_new_session=True,
         )  # fmt: skip
         assert worker.stdin is not None
         assert worker.stdout is not None

@@ -19,10 +19,10 @@ import pandas as pd
 
 from sensecf import __version__, generators, metrics, storage
 from sensecf.classifiers import check_answers, fit_classifier
-from sensecf.compare_isolate import CHUNK, Limits, ask
-from sensecf.compare_methods import REFERENCE, Method, Way, answers, is_reference, methods
-from sensecf.compare_scores import Scores, score
-from sensecf.compare_worker import Chunk
+from sensecf.compare.isolate import CHUNK, Limits, ask
+from sensecf.compare.methods import REFERENCE, Method, Way, answers, is_reference, methods
+from sensecf.compare.scores import Scores, score
+from sensecf.compare.worker import Chunk
 from sensecf.counterfactuals import Counterfactuals
 from sensecf.errors import InputError
 from sensecf.files import replacing, write_json
@@ -292,8 +292,8 @@ def _retrained(task: Task, seed: int) -> tuple[dict[str, Classifier] | None, str
 
 def _write(folder: Path, made: Comparison) -> None:
     """Everything that a comparison leaves, `run.json` last."""
-    from sensecf.compare_report import write_report
-    from sensecf.compare_tables import markdown
+    from sensecf.compare.report import write_report
+    from sensecf.compare.tables import markdown
 
     names = made.requests["name"]
     long = pd.concat([made.answers[m.label].frame for m in made.methods], ignore_index=True)

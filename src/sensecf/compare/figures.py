@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sensecf.compare_scores import pareto
+from sensecf.compare.scores import pareto
 from sensecf.figures import DOWN, INK, RULE, SOFT, UP, _axes, _cut, _svg
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ OURS, OTHERS = UP, SOFT
 def intervals(summary: pd.DataFrame, panels: Sequence[tuple[str, str, bool]], ours: Sequence[str]) -> str:
     """Means with their 95 % intervals, one panel per metric, one line per method.
 
-    `summary`: rows of one direction, columns of `compare_scores.SUMMARY`; `panels`: metric, title,
+    `summary`: rows of one direction, columns of `scores.SUMMARY`; `panels`: metric, title,
     whether it is a share; `ours`: methods drawn filled and in colour. Below a mean its denominator is written.
     """
     names = list(dict.fromkeys(summary["method"]))

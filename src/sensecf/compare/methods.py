@@ -15,7 +15,7 @@ import pandas as pd
 
 from sensecf import generators, metrics
 from sensecf.candidates import Candidates
-from sensecf.compare_worker import Chunk
+from sensecf.compare.worker import Chunk
 from sensecf.counterfactuals import VERDICT_COLUMNS, Counterfactuals
 from sensecf.errors import InputError
 from sensecf.query import Query
