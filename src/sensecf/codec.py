@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sensecf.errors import InputError
-from sensecf.rules import Floats, RuleSet
+from sensecf.rules import Bools, Floats, RuleSet
 from sensecf.schema import Feature, FeatureSchema, Value
 
 
@@ -168,8 +169,19 @@ class Codec:
         snapped: Floats = np.round(np.round(values / self.step[column]) * self.step[column] * scale) / scale + 0.0
         return snapped
 
-    def changed(self, base: Floats, rows: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def changed(self, base: Floats, rows: Floats) -> Bools:
         """Which features differ by more than half a step, shape as `rows`; a blank equals a blank."""
+        at, _, _, apart = self.differing(base, rows)
+        changed = np.zeros(np.broadcast_shapes(base.shape, rows.shape), dtype=bool)
+        changed.reshape(-1)[at] = apart
+        return changed
+
+    def differing(self, base: Floats, rows: Floats) -> tuple[NDArray[np.intp], Floats, Floats, Bools]:
+        """Where `rows` is not `base`, to the last bit: positions in the flattened table, the two values, and
+        whether they count as changed. Few are, so that what comes after is short."""
+        different = rows != base
+        at = np.flatnonzero(different)
+        before, after = (np.broadcast_to(v, different.shape).reshape(-1)[at] for v in (base, rows))
         with np.errstate(invalid="ignore"):
-            apart = np.abs(rows - base) > self.step / 2
-        return apart | (np.isnan(rows) != np.isnan(base))
+            apart = np.abs(after - before) > self.step[at % different.shape[-1]] / 2
+        return at, before, after, apart | (np.isnan(after) != np.isnan(before))

@@ -51,7 +51,15 @@ class Scale:
 
     def mad_l1(self, base: Floats, rows: Floats) -> Floats:
         """Sum over features of |difference| / MAD, shape (n,); lower is closer."""
-        total: Floats = self.parts(base, rows).sum(axis=1)
+        different = rows != base
+        at = np.flatnonzero(different)  # most values stay: the sum over all features would be mostly zeros
+        before, after = (np.broadcast_to(v, different.shape).reshape(-1)[at] for v in (base, rows))
+        column = at % different.shape[1]
+        with np.errstate(invalid="ignore"):
+            apart = np.where(self.numeric[column], np.abs(after - before) / self.mad[column], 1.0)
+        blank = np.isnan(after) | np.isnan(before)
+        apart[blank] = (np.isnan(after) != np.isnan(before))[blank]
+        total: Floats = np.bincount(at // different.shape[1], weights=apart, minlength=len(different)).astype(float)
         return total
 
     def gower(self, base: Floats, rows: Floats) -> Floats:

@@ -60,13 +60,15 @@ class Verdicts:
 
 def feasible(codec: Codec, query: Query, owner: Ints, rows: Floats) -> Bools:
     """Whether each row (m, d), answering query `owner` (m,), breaks nothing; the fast form of `breaches`."""
-    base = query.rows[owner]
-    changed = codec.changed(base, rows)
-    off = changed & ~query.movable[owner]
+    at, before, after, changed = codec.differing(query.rows[owner], rows)
+    row, column = np.divmod(at, rows.shape[1])
+    who = owner[row]
     with np.errstate(invalid="ignore"):
-        off |= changed & ((rows < query.low[owner] - 1e-9) | (rows > query.high[owner] + 1e-9) | np.isnan(rows))
-        off |= ~changed & (np.abs(rows - base) > 1e-9)
-    fine: Bools = ~off.any(axis=1) & (changed.sum(axis=1) <= query.max_changes[owner])
+        off = ~query.movable[who, column] | np.isnan(after)
+        off |= (after < query.low[who, column] - 1e-9) | (after > query.high[who, column] + 1e-9)
+        off = np.where(changed, off, np.abs(after - before) > 1e-9)
+    fine: Bools = np.bincount(row[off], minlength=len(rows)) == 0
+    fine &= np.bincount(row[changed], minlength=len(rows)) <= query.max_changes[owner]
     if len(codec.rules):
         fine &= ~codec.rules.violated(rows).any(axis=1)
     return fine

@@ -1,0 +1,192 @@
+"""Where the time of an answer goes: `python benchmarks/performance.py` (about a quarter of an hour on two cores).
+
+Tables of 14, 50 and 200 features, XGBoost, `search` and the embedded model (with fewer pairs than by default: only
+asking is measured). Processor time per query in one thread, split into the stages that bound it: the classifier, the
+model, the LOF, and the rest (rules, distances, choosing). Then more and more queries at 14 features, for time per
+query and memory. JSON in benchmarks/performance.json, a Markdown table on the terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sensecf.files import write_json
+
+HERE = Path(__file__).resolve().parent
+WIDTHS, TRAIN, QUERIES = (14, 50, 200), 2000, 512
+AMOUNTS = (1_000, 10_000, 100_000)
+
+
+def table(width: int, rows: int, seed: int) -> pd.DataFrame:
+    """Correlated numbers with one decimal, and a label that eight of them decide with some noise."""
+    rng = np.random.default_rng(seed)
+    mix = np.random.default_rng(0).normal(size=(6, width))
+    values = rng.normal(size=(rows, 6)) @ mix + rng.normal(size=(rows, width))
+    score = values[:, :8] @ np.array([2, -1.5, 1, -1, 1, -0.5, 0.5, 0.5]) + rng.normal(size=rows)
+    frame = pd.DataFrame(np.round(10 * values + 100, 1), columns=[f"f{j:03d}" for j in range(width)])
+    return frame.assign(label=np.where(score > 0, "yes", "no"))
+
+
+def make(width: int) -> Any:
+    """The task of a table."""
+    import sensecf
+    from sensecf.infer import infer_schema
+
+    train = table(width, TRAIN, 1)
+    schema = infer_schema(train, "label")
+    return sensecf.Task(schema, train, sensecf.fit_classifier("xgboost", schema, train))
+
+
+def generator_of(name: str, task: Any) -> Any:
+    """A generator that is built in seconds."""
+    from dataclasses import replace
+
+    from sensecf.generators import build
+
+    if name != "tiny":
+        return build(name, task)
+    from sensecf.generators.tiny import Recipe
+
+    return build(name, task, recipe=replace(Recipe(), pairs=1500, rounds=18))
+
+
+def asked(task: Any, count: int) -> pd.DataFrame:
+    """Rows that nobody has seen and that the classifier does not put in the target class."""
+    found = table(len(task.schema), 3 * count, 2)
+    rows = np.clip(task.codec.encode(found), task.codec.low, task.codec.high)
+    other = task.judge(rows, final=True).predicted != task.target_position("yes")
+    people: pd.DataFrame = task.codec.decode(rows[other][:count])
+    return people
+
+
+def stages(width: int, name: str) -> dict[str, Any]:
+    """Processor time per query by stage."""
+    import sensecf
+    from sensecf.plausibility import Plausibility
+    from sensecf.task import Task
+
+    task = make(width)
+    generator = generator_of(name, task)
+    generator.concurrent = False  # one thread: what is measured is work
+    people = asked(task, QUERIES)
+    sensecf.explain(task, generator, people.head(16), "yes")
+    spent: Counter[str] = Counter()
+    counted: Counter[str] = Counter()
+
+    def watch(owner: Any, attribute: str, stage: str) -> Callable[[], None]:
+        inner = getattr(owner, attribute)
+
+        @wraps(inner)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            began = time.process_time()
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                spent[stage] += time.process_time() - began
+                counted[stage] += len(args[1]) if stage != "model" else 0
+
+        setattr(owner, attribute, timed)
+        return lambda: setattr(owner, attribute, inner)
+
+    undo = [watch(Task, "judge", "classifier"), watch(Plausibility, "score", "LOF")]
+    if name == "tiny":
+        from sensecf.generators import tiny
+
+        undo.append(watch(tiny, "sample", "model"))
+    began = time.process_time()
+    answers = sensecf.explain(task, generator, people, "yes")
+    total = time.process_time() - began
+    for restore in undo:
+        restore()
+    per = 1000 / len(people)
+    return {
+        "features": width,
+        "generator": name,
+        "queries": len(people),
+        "answered": len(answers.answers) / len(people),
+        "ms_per_query": round(total * per, 3),
+        **{f"{stage}_ms": round(seconds * per, 3) for stage, seconds in sorted(spent.items())},
+        "rest_ms": round((total - sum(spent.values())) * per, 3),
+        "classifier_rows": round(counted["classifier"] / len(people), 1),
+        "lof_rows": round(counted["LOF"] / len(people), 1),
+    }
+
+
+def amount(count: int, name: str) -> dict[str, Any]:
+    """Seconds per query and the most memory, for so many queries of 14 features; run it in a process of its own."""
+    import sensecf
+
+    task = make(WIDTHS[0])
+    generator = generator_of(name, task)
+    people = asked(task, count)
+    sensecf.explain(task, generator, people.head(512), "yes")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began, busy = time.perf_counter(), time.process_time()
+    sensecf.explain(task, generator, people, "yes")
+    taken = time.perf_counter() - began
+    return {
+        "queries": len(people),
+        "generator": name,
+        "answers_per_second": round(len(people) / taken, 1),
+        "processor_ms_per_query": round(1000 * (time.process_time() - busy) / len(people), 3),
+        "mib_before": round(before / 1024),
+        "mib_most": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def alone(*arguments: str) -> dict[str, Any]:
+    """One measurement in a process of its own."""
+    command = [sys.executable, str(Path(__file__).resolve()), "--one", *arguments]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return found
+
+
+def markdown(records: list[dict[str, Any]]) -> str:
+    """Records as a Markdown table."""
+    columns = list(dict.fromkeys(key for record in records for key in record))
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return "\n".join(lines + ["| " + " | ".join(str(r.get(key, "")) for key in columns) + " |" for r in records])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--most", type=int, default=AMOUNTS[-1], help="largest number of queries")
+    parser.add_argument("--one", nargs=3, metavar=("WHAT", "NUMBER", "GENERATOR"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        what, number, name = options.one
+        print(json.dumps(stages(int(number), name) if what == "stages" else amount(int(number), name)))
+        return
+    found: dict[str, Any] = {"stages": [], "amounts": []}
+    for name in ("tiny", "search"):
+        for width in WIDTHS:
+            found["stages"].append(alone("stages", str(width), name))
+            print(found["stages"][-1], flush=True)
+    for count in (n for n in AMOUNTS if n <= options.most):
+        found["amounts"].append(alone("amount", str(count), "tiny"))
+        print(found["amounts"][-1], flush=True)
+    from sensecf.run import versions
+
+    write_json(HERE / "performance.json", {**found, "versions": versions()})
+    for part in found.values():
+        print("\n" + markdown(part))
+
+
+if __name__ == "__main__":
+    main()
