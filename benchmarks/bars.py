@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sections import replace_section
 
 import sensecf
 from sensecf import metrics
@@ -161,9 +162,9 @@ def write(results: dict[str, Any]) -> None:
     short = frame.groupby(["table", "generator"], sort=False)[columns].mean().round(3).reset_index()
     short["broken"] = frame.groupby(["table", "generator"], sort=False)["broken"].sum().to_numpy()
     text = f"{_markdown(short)}\n\nMeans over {', '.join(dict.fromkeys(frame['classifier']))}. {_speed_text(results)}"
-    _between(HERE.parent / "README.md", text)
+    replace_section(HERE.parent / "README.md", "results", text)
     full = frame.drop(columns=["out_of_range", "fit_seconds", "answer_seconds"]).round(3)
-    _between(HERE.parent / "docs" / "results.md", f"{_markdown(full)}\n\n{_speed_text(results)}")
+    replace_section(HERE.parent / "docs" / "results.md", "results", f"{_markdown(full)}\n\n{_speed_text(results)}")
 
 
 def _speed_text(results: dict[str, Any]) -> str:
@@ -185,13 +186,6 @@ def _markdown(frame: pd.DataFrame) -> str:
         "| " + " | ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in row) + " |" for row in frame.values
     ]
     return "\n".join(lines)
-
-
-def _between(path: Path, text: str) -> None:
-    start, end = "<!-- results -->", "<!-- /results -->"
-    old = path.read_text(encoding="utf-8")
-    head, _, rest = old.partition(start)
-    path.write_text(f"{head}{start}\n{text}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from sections import replace_section
 
 import sensecf
 from sensecf import statistics
@@ -150,14 +151,7 @@ def write(text: str, ranks: dict[str, Any]) -> None:
     for number, (title, found) in enumerate(ranks.items(), start=1):
         svg = critical_difference(found["methods"], found["ranks"], found["critical"], title)
         write_text(DOCS / f"peers-{number}.svg", svg.replace('width="100%"', 'width="860"', 1) + "\n")
-    path, start, end = DOCS / "results.md", "<!-- peers -->", "<!-- /peers -->"
-    old = path.read_text(encoding="utf-8")
-    if start not in old:
-        old += (
-            f"\n## Against other methods\n\nMade by `python benchmarks/compare_peers.py --write`.\n\n{start}\n{end}\n"
-        )
-    head, _, rest = old.partition(start)
-    write_text(path, f"{head}{start}\n{text}\n{end}{rest.partition(end)[2]}")
+    replace_section(DOCS / "results.md", "peers", text)
 
 
 def main() -> None:
