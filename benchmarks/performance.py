@@ -3,7 +3,7 @@
 Tables of 14, 50 and 200 features, XGBoost, `search` and the embedded model (with fewer pairs than by default: only
 asking is measured). Processor time per query in one thread, split into the stages that bound it: the classifier, the
 model, the LOF, and the rest (rules, distances, choosing). Then more and more queries at 14 features, for time per
-query and memory. JSON in benchmarks/performance.json, a Markdown table on the terminal.
+query and memory. JSON in benchmarks/performance.json; `--write` puts both tables into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sections import replace_section
 
 from sensecf.files import write_json
 
@@ -167,6 +168,7 @@ def markdown(records: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--most", type=int, default=AMOUNTS[-1], help="largest number of queries")
+    parser.add_argument("--write", action="store_true", help="update docs/performance.md")
     parser.add_argument("--one", nargs=3, metavar=("WHAT", "NUMBER", "GENERATOR"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -184,8 +186,10 @@ def main() -> None:
     from sensecf.run import versions
 
     write_json(HERE / "performance.json", {**found, "versions": versions()})
-    for part in found.values():
-        print("\n" + markdown(part))
+    for part, records in found.items():
+        print("\n" + markdown(records))
+        if options.write:
+            replace_section(HERE.parent / "docs" / "performance.md", part, markdown(records))
 
 
 if __name__ == "__main__":
