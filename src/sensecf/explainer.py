@@ -9,8 +9,7 @@ answers do not depend on the order in which the rows come.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ import pandas as pd
 
 from sensecf.blame import Limits, blame
 from sensecf.candidates import Candidates
-from sensecf.classifiers import cores
 from sensecf.counterfactuals import VERDICT_COLUMNS, Counterfactuals
+from sensecf.engine import LOCAL, Engine, spread
 from sensecf.errors import InputError
 from sensecf.files import replacing
 from sensecf.generators import Generator
@@ -56,6 +55,7 @@ def explain(
     seed: int = 0,
     checkpoint: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    engine: Engine = LOCAL,
 ) -> Counterfactuals:
     """Up to `n` verified counterfactuals per row of `factuals`, and a reason where there is none.
 
@@ -70,10 +70,15 @@ def explain(
     `strict=False` turns factuals outside the schema's ranges into abstentions instead of an error.
     `checkpoint`: a folder in which finished batches are kept, so that an interrupted call goes on
     where it stopped (it must be used for the same call only). `progress(done, total)` is called
-    after each batch.
+    after each batch. `engine`: where batches after the first are answered; the answers are the same.
 
     Raises `InputError` for anything that cannot be asked.
     """
+    if engine.name == "ray" and hasattr(generator, "llm"):
+        raise InputError(
+            f"generator {generator.name!r} asks its language model from one process, which keeps the record of what "
+            "was asked and paid for; choose --engine local"
+        )
     if n < 1:
         raise InputError(f"n must be at least 1, not {n}")
     if not factuals.index.is_unique:
@@ -94,21 +99,9 @@ def explain(
     whole = limits.query(task, task.codec.decode(rows[distinct]), goal)
     begin_rows, begin = task.rows_judged, time.perf_counter()
 
-    def answer(start: int) -> Batch:
-        number = start // BATCH
-        stored = None if checkpoint is None else Path(checkpoint) / f"batch-{number:06d}.npz"
-        if stored is not None and stored.exists():
-            return Batch.load(stored).shift(start)
-        rng = np.random.default_rng([seed, number])
-        part = whole.take(slice(start, start + BATCH))
-        batch = _answer(task, generator, fallback, part, limits, n, plausibility, rng)
-        if stored is not None:
-            batch.save(stored)
-        return batch.shift(start)
-
+    asked = _Asked(task, generator, fallback, limits, n, plausibility, seed)
     answered = [Batch.empty(len(task.schema))]
-    workers = cores() if getattr(generator, "concurrent", False) else 1
-    for part in _each(answer, range(0, len(whole), BATCH), workers):
+    for part in _each(asked, whole, None if checkpoint is None else Path(checkpoint), engine):
         answered.append(part)
         if progress is not None:
             progress(min((len(answered) - 1) * BATCH, len(whole)), len(whole))
@@ -135,16 +128,56 @@ def explain(
     )
 
 
-def _each(answer: Callable[[int], Batch], starts: Sequence[int], workers: int) -> Iterator[Batch]:
-    """The answers in order; the first alone, since it fits what all share, the others `workers` at a time."""
-    for start in starts[:1]:
-        yield answer(start)
-    if workers == 1:
-        yield from map(answer, starts[1:])
-    elif len(starts) > 1:
-        # Threads do: most of the time goes into matrix products and the classifier, outside the interpreter's lock.
-        with ThreadPoolExecutor(workers) as pool:
-            yield from pool.map(answer, starts[1:])
+@dataclass(frozen=True)
+class _Asked:
+    """What all batches of a call share."""
+
+    task: Task
+    generator: Generator
+    fallback: Generator | None
+    limits: Limits
+    n: int
+    plausibility: float
+    seed: int
+
+
+def _each(asked: _Asked, whole: Query, checkpoint: Path | None, engine: Engine) -> Iterator[Batch]:
+    """The batches as they are answered; the first alone and here, since it fits what all share."""
+    numbers = range(-(-len(whole) // BATCH))
+    stored = {} if checkpoint is None else {number: checkpoint / f"batch-{number:06d}.npz" for number in numbers}
+    finished = {number for number, path in stored.items() if path.exists()}
+    todo = [number for number in numbers if number not in finished]
+
+    def part(number: int) -> tuple[int, Query]:
+        return number, whole.take(slice(number * BATCH, (number + 1) * BATCH))
+
+    def keep(number: int, batch: Batch) -> Batch:
+        if stored:
+            batch.save(stored[number])
+        return batch.shift(number * BATCH)
+
+    for number in finished:
+        yield Batch.load(stored[number]).shift(number * BATCH)
+    for number in todo[:1]:
+        yield keep(number, _one(asked, part(number))[0])
+    if len(todo) < 2:
+        return
+    # Threads do: most of the time goes into matrix products and the classifier, outside the interpreter's lock.
+    alone = engine.name == "local" and not getattr(asked.generator, "concurrent", False)
+    workers, rest = 1 if alone else None, todo[1:]
+    for position, (batch, judged) in spread(_one, map(part, rest), asked, workers=workers, engine=engine, threads=True):
+        if engine.name == "ray":  # its workers count on copies of the task
+            asked.task.rows_judged += judged
+        yield keep(rest[position], batch)
+
+
+def _one(asked: _Asked, part: tuple[int, Query]) -> tuple[Batch, int]:
+    """The answers to one batch, and how many rows the classifier was asked for meanwhile."""
+    number, query = part
+    before = asked.task.rows_judged
+    rng = np.random.default_rng([asked.seed, number])
+    batch = _answer(asked.task, asked.generator, asked.fallback, query, asked.limits, asked.n, asked.plausibility, rng)
+    return batch, asked.task.rows_judged - before
 
 
 @dataclass(frozen=True)

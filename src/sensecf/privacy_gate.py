@@ -59,8 +59,8 @@ def permission(host: str | None, card: Card | None, allowed: Collection[str] = (
     if f"{host}={card.name}".casefold() in given:
         return f"allowed by the user for {card.name}, against its card"
     raise InputError(
-        f"the card of {card.name} keeps its rows away from {host} ({card.leaves}; {card.licence}); use a local "
-        f"model, or, where an agreement permits it, name both: --allow-host {host}={card.name}"
+        f"the card of {card.name} keeps its rows away from {host} ({card.leaves}; {card.licence}); stay on "
+        f"this machine, or, where an agreement permits it, name both: --allow-host {host}={card.name}"
     )
 
 

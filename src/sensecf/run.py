@@ -24,12 +24,14 @@ import pandas as pd
 from sensecf import __version__, generators, metrics, storage
 from sensecf.classifiers import check_answers, fit_classifier
 from sensecf.counterfactuals import Counterfactuals
+from sensecf.engine import LOCAL, Engine
 from sensecf.errors import InputError
 from sensecf.explainer import explain
 from sensecf.files import replacing, write_json
 from sensecf.folder import FILES, UNFINISHED, claimed, remove
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.prepare import prepare
+from sensecf.privacy_gate import permission
 from sensecf.prompting import Prompting, costs
 from sensecf.query import Query, make_query, out_of_range
 from sensecf.report import write_report
@@ -83,6 +85,7 @@ def run(
     arguments: dict[str, Any] | None = None,
     progress: Progress | None = None,
     confirm: Callable[[str], None] = lambda estimate: None,
+    engine: Engine = LOCAL,
 ) -> tuple[Counterfactuals, pd.DataFrame, dict[str, Any]]:
     """Explain a table into the folder `out`; returns the answers, the metrics and the facts of `run.json`.
 
@@ -92,10 +95,11 @@ def run(
     `progress(phase, share)` is told how far each phase is. `card` says whether rows may go to a
     language model elsewhere, and is copied into the folder; before a model is asked, `confirm` is
     told what that costs at most, and may raise. Its answers stay in the folder, so that nothing is
-    asked and paid for twice.
+    asked and paid for twice. `engine`: where the answers are worked out, which changes none of them.
     Raises `InputError` for what cannot be used, before anything is written.
     """
     _check(request, schema)
+    permission(engine.host, card, engine.allows)
     target = request.target if request.target is not None else schema.target
     if target is None:
         raise InputError(f"name a target class (--target); the classes are {list(schema.classes)}")
@@ -169,6 +173,7 @@ def run(
             # A model's answers are in its ledger, and the record of them must be whole.
             checkpoint=None if model is not None else folder / "unfinished" / answers_now.hexdigest()[:16],
             progress=lambda done, total: say("answers", done / total),
+            engine=engine,
         )
         say("measuring", 0.0)
         facts: dict[str, Any] = {

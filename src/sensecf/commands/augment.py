@@ -67,7 +67,6 @@ def augment(
         shown.add_row(str(name), *(f"{row[m]:.3f}" for m in ("f1", "auc", "balanced_accuracy", "brier")))
     console = Console()
     console.print(shown)
-    chosen = facts.get("amount")
-    if isinstance(chosen, dict):
-        console.print("Amount chosen: " + ", ".join(f"{k} ×{v:g}" for k, v in chosen.items()), highlight=False)
+    if "purpose" in facts:
+        console.print(f"Chosen by the gate: {facts['purpose']} ×{facts['amount']:g}", highlight=False)
     console.print(f"{len(added):,} entries: {out / 'augmented.csv'}", highlight=False, soft_wrap=True)

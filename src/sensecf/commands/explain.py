@@ -9,7 +9,17 @@ from typing import Any
 import click
 
 from sensecf.commands.prompt_options import prompt_options, prompting
-from sensecf.commands.shared import CLASSIFIERS, GENERATORS, arguments, progress_bars, show, show_card, split_names
+from sensecf.commands.shared import (
+    CLASSIFIERS,
+    GENERATORS,
+    arguments,
+    engine_of,
+    engine_options,
+    progress_bars,
+    show,
+    show_card,
+    split_names,
+)
 from sensecf.errors import InputError
 
 
@@ -34,6 +44,7 @@ from sensecf.errors import InputError
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
+@engine_options
 @prompt_options
 @click.option("--yes", is_flag=True, help="Ask a language model without a question about its cost.")
 def explain(
@@ -54,6 +65,8 @@ def explain(
     seed: int,
     overwrite: bool,
     yes: bool,
+    engine: str,
+    ray_address: str | None,
     **asking: Any,
 ) -> None:
     """Verified counterfactuals for the rows of TABLE, written to a folder with a report.
@@ -68,6 +81,7 @@ def explain(
     from sensecf.schema import FeatureSchema
     from sensecf.tables import read_table
 
+    where = engine_of(engine, ray_address, asking["allow_hosts"])
     request = Request(
         classifier=classifier,
         generator=generator,
@@ -102,6 +116,6 @@ def explain(
     with progress_bars() as progress:
         answers, summary, facts = run(
             frame, found, out, request, queries=asked, card=card, overwrite=overwrite, arguments=arguments(),
-            progress=progress, confirm=confirm,
+            progress=progress, confirm=confirm, engine=where,
         )  # fmt: skip
     show(answers, summary, facts, out)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sensecf.commands.shared import ALLOW_HOST, engine_of, engine_options
+
 if TYPE_CHECKING:
     from sensecf.sensors.day import ExampleDay
 
@@ -35,7 +37,9 @@ def sensors() -> None:
 @click.option("--without-heart-rate", is_flag=True, help="Leave out heart rate: the stress score is computed from it.")
 @click.option("--timezone", help="IANA zone of files in UTC that name none, e.g. Europe/Berlin.")
 @click.option("--folders-are-people", is_flag=True, help="Each folder in ROOT is the export of one person.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one per processor).")
+@click.option("--jobs", type=click.IntRange(min=1), help="People at a time (default: one per processor).")
+@engine_options
+@ALLOW_HOST
 def build_command(
     root: Path,
     form: str,
@@ -46,6 +50,9 @@ def build_command(
     timezone: str | None,
     folders_are_people: bool,
     jobs: int | None,
+    engine: str,
+    ray_address: str | None,
+    allow_hosts: tuple[str, ...],
 ) -> None:
     """Turn the device files below ROOT into one row per person and day.
 
@@ -55,12 +62,13 @@ def build_command(
     from sensecf.files import replacing, write_json
     from sensecf.sensors.table import STRESS_BANDS, build
 
+    where = engine_of(engine, ray_address, allow_hosts)
     threshold = STRESS_BANDS["low"] if stress_threshold is None else stress_threshold
     with _bar("people") as progress:
         built = build(
             root, form, stress_threshold=threshold, keep_stress_mean=keep_stress_mean,
             heart_rate=not without_heart_rate, timezone=timezone, folders_are_people=folders_are_people,
-            jobs=jobs, progress=progress,
+            jobs=jobs, progress=progress, engine=where,
         )  # fmt: skip
     with replacing(out) as temporary:
         if out.suffix == ".parquet":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sensecf.counterfactuals import Counterfactuals
     from sensecf.datasets.card import Card
+    from sensecf.engine import Engine
     from sensecf.run import Progress
 
 CLASSIFIERS = "xgboost, random-forest, svm, mlp, logistic or module:object"
@@ -38,6 +39,32 @@ def arguments() -> dict[str, Any]:
     """The options as given, for `run.json`."""
     context = click.get_current_context()
     return {key: str(value) if isinstance(value, Path) else value for key, value in context.params.items()}
+
+
+#: Rows leave this machine: for commands that ask no language model.
+ALLOW_HOST = click.option(
+    "--allow-host", "allow_hosts", multiple=True, metavar="HOST=DATA",
+    help="Rows may go to this host against the card of that data set.",
+)  # fmt: skip
+
+
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --engine and --ray-address to a command, which hands them to `engine_of`."""
+    command = click.option(
+        "--ray-address", metavar="HOST:PORT",
+        help="A Ray cluster that is running, for --engine ray; default: start Ray on this machine.",
+    )(command)  # fmt: skip
+    return click.option(
+        "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+        help="Where to work; the results are the same.",
+    )(command)  # fmt: skip
+
+
+def engine_of(name: str, address: str | None, allow_hosts: tuple[str, ...]) -> Engine:
+    """The engine of the options. Raises `InputError` where they do not fit together."""
+    from sensecf.engine import Engine
+
+    return Engine(name, address, allow_hosts)
 
 
 @contextmanager

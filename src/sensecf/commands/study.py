@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
+
+from sensecf.commands.shared import ALLOW_HOST, engine_of, engine_options
 
 
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write, or to go on in.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one per processor).")
-def study(study: Path, out: Path, jobs: int | None) -> None:
+@click.option("--jobs", type=click.IntRange(min=1), help="Splits at a time (default: one per processor).")
+@engine_options
+@ALLOW_HOST
+def study(
+    study: Path, out: Path, jobs: int | None, engine: str, ray_address: str | None, allow_hosts: tuple[str, ...]
+) -> None:
     """Do the cells of STUDY (a TOML file) that the folder lacks, then report.
 
     Every cell is a file of its own: interrupt it whenever you like, the same command goes on.
@@ -23,6 +28,7 @@ def study(study: Path, out: Path, jobs: int | None) -> None:
     from sensecf.study import read_study, run_study
     from sensecf.study.report import write_study_report
 
+    where = engine_of(engine, ray_address, allow_hosts)
     asked = read_study(study)
     console = Console(stderr=True)
     columns = (TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
@@ -35,7 +41,7 @@ def study(study: Path, out: Path, jobs: int | None) -> None:
             if not console.is_terminal:
                 click.echo(f"{done:,} of {total:,} cells {text}".rstrip(), err=True)
 
-        run_study(asked, out, jobs or len(os.sched_getaffinity(0)), progress)
+        run_study(asked, out, jobs, progress, where)
     _say(out, write_study_report(out))
 
 

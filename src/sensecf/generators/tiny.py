@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,6 +100,10 @@ class Tiny:
             self._fit(np.random.default_rng([seed, 1]))
         if home is not None:
             self.save(home)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Who is told of the training (a progress bar) stays here: a copy in another process trains no more.
+        return {name: value for name, value in vars(self).items() if name != "_say"}
 
     def save(self, directory: str | Path) -> None:
         """Write `model.safetensors` and `tiny.json` (fingerprint, recipe, history), each whole or not at all."""

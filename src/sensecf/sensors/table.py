@@ -1,18 +1,21 @@
-"""From a folder of device files to the daily table, in parallel processes, one person at a time in each."""
+"""From a folder of device files to the daily table, people in parallel, one at a time in each worker."""
 
 from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Iterator
+import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from joblib import Parallel, cpu_count, delayed
+from joblib import cpu_count
 
 from sensecf.datasets.card import Card
+from sensecf.engine import LOCAL, Engine, spread
 from sensecf.errors import InputError
+from sensecf.privacy_gate import permission
 from sensecf.sensors.cards import card_of
 from sensecf.sensors.catalogue import ENTRIES
 from sensecf.sensors.features import Wear, daily_rows
@@ -52,6 +55,7 @@ def build(
     folders_are_people: bool = False,
     jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    engine: Engine = LOCAL,
 ) -> Built:
     """Read the device files below `root` and compute one row per person and local day.
 
@@ -60,11 +64,13 @@ def build(
     at least `stress_threshold` (Garmin's bands begin at 26, 51 and 76). The mean itself is left out unless
     `keep_stress_mean`, because the label is computed from it; `heart_rate=False` also leaves out
     the heart rate columns, from which the score is computed. `timezone` (IANA) is for formats with
-    UTC times that do not name one, and overrides it elsewhere. `jobs`: processes (default: one per
-    processor). `progress(done, people)` is called after each person.
+    UTC times that do not name one, and overrides it elsewhere. `jobs`: people at a time (default: one
+    per processor). `progress(done, people)` is called after each person. `engine`: where files are
+    read; the machines of a cluster must all see them below the same `root`.
 
     Bad files, records and readings are left out and counted in the report; they are no error.
-    Raises `InputError` for an unknown format, or when `root` holds no files of it.
+    Raises `InputError` for an unknown format, when `root` holds no files of it, and when its card keeps
+    the rows away from the engine's machines.
     """
     if format not in FORMATS:
         raise InputError(f"format {format!r} is unknown; use {', '.join(FORMATS)}")
@@ -72,34 +78,34 @@ def build(
         raise InputError(f"stress threshold {stress_threshold:g} must lie in 1 to 100 (Garmin's bands: 26, 51, 76)")
     if timezone is not None:
         zone(timezone)
+    card = card_of(root, format)
+    permission(engine.host, card, engine.allows)
     report = Report()
+    root = Path(root).absolute()
     module = importlib.import_module(f"sensecf.sensors.{format}")
-    sources: list[Source] = module.find(Path(root).absolute(), timezone, folders_are_people, report)
+    sources: list[Source] = module.find(root, timezone, folders_are_people, report)
     report.seen["people"] += len(sources)
+    workers = jobs if engine.address else min(jobs or cpu_count(), max(len(sources), 1))
+    people: dict[int, _Person] = {}
+    for position, person in spread(_one, sources, (root, format, wear or Wear()), workers=workers, engine=engine):
+        people[position] = person
+        if progress is not None:
+            progress(len(people), len(sources))
     rows: list[dict[str, Any]] = []
-    wear = wear or Wear()
-    workers = min(jobs or cpu_count(), max(len(sources), 1))
-    for done, (mine, counted) in enumerate(_each(sources, format, wear, workers), 1):
+    for position in range(len(sources)):
+        mine, counted = people[position]
         rows += mine
         report.merge(counted)
-        if progress is not None:
-            progress(done, len(sources))
     table = _table(rows, stress_threshold, keep_stress_mean, heart_rate)
     report.seen["rows"] += len(table)
-    return Built(table, report, card_of(root, format))
+    return Built(table, report, card)
 
 
-def _each(sources: list[Source], format: str, wear: Wear, workers: int) -> Iterator[_Person]:
-    if workers == 1:
-        return (_one(source, format, wear) for source in sources)
-    # The generator holds few results at a time.
-    parallel = Parallel(n_jobs=workers, return_as="generator", pre_dispatch=2 * workers, batch_size=1)
-    people: Iterator[_Person] = parallel(delayed(_one)(source, format, wear) for source in sources)
-    return people
-
-
-def _one(source: Source, format: str, wear: Wear) -> _Person:
+def _one(shared: tuple[Path, str, Wear], source: Source) -> _Person:
     """One person's rows; runs in a worker, so that only one person's readings are in its memory."""
+    root, format, wear = shared
+    if not root.exists():  # else every file of the person would count as one that cannot be read
+        raise InputError(f"{root} is not on {platform.node()}; every machine of the cluster must see it at that path")
     report = Report()
     module = importlib.import_module(f"sensecf.sensors.{format}")
     recording = module.read(source, report)

@@ -1,7 +1,7 @@
 """A study: tables × scenarios × shares removed × seeds × methods × classifiers, read from TOML.
 
 The work is cut into cells, one file each, written whole or not at all: whatever interrupts a study,
-the same command goes on. Splits are worked on in parallel processes.
+the same command goes on. Splits are worked on in parallel, on this machine or a cluster.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ import hashlib
 import itertools
 import json
 import math
-import multiprocessing
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +26,24 @@ from sensecf.augmentation.controls import Situation
 from sensecf.augmentation.measure import assess
 from sensecf.augmentation.scarcity import SCENARIOS, positive_class, remove_labels
 from sensecf.classifiers import NAMES
-from sensecf.datasets import load
+from sensecf.datasets import find_card, load
+from sensecf.datasets.card import Card
 from sensecf.datasets.splits import split
+from sensecf.engine import LOCAL, Engine, spread
 from sensecf.errors import InputError
 from sensecf.files import read_text, write_json
 from sensecf.prepare import TEST_SHARE, prepare
+from sensecf.privacy_gate import permission
 from sensecf.schema import FeatureSchema
 from sensecf.tables import read_table
 
 #: What a study keeps in its folder beside the cells.
 STUDY, CELLS = "study.json", "cells"
 
+#: The rows of a table that a study works with, and its schema.
+Data = tuple[pd.DataFrame, FeatureSchema]
+#: A method, and what the file of its cell holds.
+Cell = tuple[str, dict[str, Any]]
 #: done cells, all cells, seconds left (NaN before anything is known)
 Progress = Callable[[int, int, float], None]
 
@@ -58,7 +63,8 @@ class Study:
     """What a study file says.
 
     `removed`: shares of labels taken away; `methods`: see `methods.find`; `method`: the one of them
-    that is compared with the others; `seeds`: how many, from 0. Each seed has a split into training
+    that is compared with the others; `seeds`: how many, from `first_seed`, so that a method can be
+    chosen on some splits and confirmed on others. Each seed has a split into training
     and test rows of its own, the same for all else.
     """
 
@@ -68,6 +74,7 @@ class Study:
     methods: tuple[str, ...]
     classifiers: tuple[str, ...] = ("svm", "random-forest", "xgboost", "mlp")
     seeds: int = 5
+    first_seed: int = 0
     method: str = "augment"
     name: str = ""
     about: str = ""
@@ -94,8 +101,15 @@ class Job:
     split: Split
     methods: tuple[str, ...]
     classifiers: tuple[str, ...]
+    key: str
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What all jobs share: the tables by name, and the folder."""
+
+    data: Mapping[str, Data]
     out: Path
-    key: str = field(default="")
 
 
 def read_study(path: str | Path) -> Study:
@@ -155,73 +169,73 @@ def _check(study: Study, path: Path) -> None:
             raise InputError(f"{path}: classifier {name!r} is unknown; use {', '.join(NAMES)}")
     if isinstance(study.seeds, bool) or not isinstance(study.seeds, int) or study.seeds < 1:
         raise InputError(f"{path}: seeds must be a whole number of at least 1, not {study.seeds!r}")
+    if isinstance(study.first_seed, bool) or not isinstance(study.first_seed, int) or study.first_seed < 0:
+        raise InputError(f"{path}: first_seed must be a whole number of at least 0, not {study.first_seed!r}")
 
 
 def splits(study: Study) -> Iterator[Split]:
     """The splits of a study, every setting with its first seed before any with its second."""
-    for seed in range(study.seeds):
+    for seed in range(study.first_seed, study.first_seed + study.seeds):
         for table, scenario, share in itertools.product(study.tables, study.scenarios, study.removed):
             yield Split(table, scenario, float(share), seed)
 
 
-def run_study(study: Study, out: str | Path, jobs: int = 1, progress: Progress | None = None) -> None:
-    """Do all cells of the study that the folder lacks, in `jobs` processes.
+def run_study(
+    study: Study,
+    out: str | Path,
+    jobs: int | None = 1,
+    progress: Progress | None = None,
+    engine: Engine = LOCAL,
+) -> None:
+    """Do all cells of the study that the folder lacks, `jobs` splits at a time (None: as `engine.spread` does).
 
     A cell is done when its file holds all classifiers asked for, made by this version from the same
-    table. The folder gets `study.json` and `cells/`. Raises `InputError` for tables that cannot be
-    read and settings that a table cannot have, before the work begins.
+    table. The folder gets `study.json` and `cells/`. On Ray the workers are sent the tables and send
+    back the cells of a split together, and every file is written here; on this machine each cell is
+    written as soon as it is done. Raises `InputError` for tables that cannot be read or may not go to
+    the engine's machines, and settings that a table cannot have, before the work begins.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; name a folder with --out")
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise InputError(f"--jobs must be at least 1, not {jobs}")
-    keys = {table.name: _key(table) for table in study.tables}
+    for table in study.tables:
+        permission(engine.host, _card(table) if engine.host else None, engine.allows)
+    shared = _Shared({table.name: read(table) for table in study.tables}, out)
+    keys = {table.name: _key(table, shared.data[table.name]) for table in study.tables}
     for part in splits(study):
-        situation(part)  # a setting that a table cannot have is told now, not after hours
+        situation(part, shared.data[part.table.name])  # what a table cannot have is told now, not after hours
     write_json(out / STUDY, {"sensecf": __version__, **asdict(study)})
     todo = [job for part in splits(study) if (job := _job(part, study, out, keys[part.table.name])).methods]
     total = sum(1 for _ in splits(study)) * len(study.methods)
     done = total - sum(len(job.methods) for job in todo)
     say = progress or (lambda done, total, left: None)
     say(done, total, math.nan)
+    if not todo:
+        return
     began, first = time.monotonic(), done
-    for job in _each(todo, jobs):
-        done += len(job.methods)
+    work = _collect if engine.name == "ray" else _write
+    for position, made in spread(work, todo, shared, workers=jobs, engine=engine):
+        for method, cell in made:
+            write_json(cell_path(todo[position].split, method, out), cell)
+        done += len(todo[position].methods)
         say(done, total, (time.monotonic() - began) / (done - first) * (total - done))
 
 
-def _each(todo: list[Job], jobs: int) -> Iterator[Job]:
-    """Jobs as they are finished."""
-    if jobs == 1 or len(todo) < 2:
-        for job in todo:
-            run_job(job)
-            yield job
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
-        running = {pool.submit(run_job, job): job for job in todo}
-        try:
-            for future in as_completed(running):
-                future.result()
-                yield running[future]
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+def _write(shared: _Shared, job: Job) -> list[Cell]:
+    for method, cell in cells(job, shared.data[job.split.table.name]):
+        write_json(cell_path(job.split, method, shared.out), cell)
+    return []
 
 
-def _one_thread() -> None:
-    """One thread per process: the processes share the cores already."""
-    import os
-
-    from threadpoolctl import threadpool_limits
-
-    os.environ["SENSECF_THREADS"] = "1"
-    threadpool_limits(1)
+def _collect(shared: _Shared, job: Job) -> list[Cell]:
+    return list(cells(job, shared.data[job.split.table.name]))
 
 
 def _job(part: Split, study: Study, out: Path, key: str) -> Job:
     missing = tuple(m for m in study.methods if not _done(part, m, study.classifiers, out, key))
-    return Job(part, missing, study.classifiers, out, key)
+    return Job(part, missing, study.classifiers, key)
 
 
 def _done(part: Split, method: str, classifiers: tuple[str, ...], out: Path, key: str) -> bool:
@@ -237,9 +251,9 @@ def cell_path(part: Split, method: str, out: Path) -> Path:
     return part.folder(out) / f"{method.replace(':', '+')}.json"
 
 
-def run_job(job: Job) -> None:
-    """Do the cells of one split: each method sees what it may, each classifier learns and is scored."""
-    reduced, test = situation(job.split)
+def cells(job: Job, data: Data) -> Iterator[Cell]:
+    """The cells of one split: each method sees what it may, each classifier learns and is scored."""
+    reduced, test = situation(job.split, data)
     shared = methods.Shared()
     for method in job.methods:
         began = time.perf_counter()
@@ -247,25 +261,27 @@ def run_job(job: Job) -> None:
         ready = time.perf_counter()
         scores = {name: _finite(assess(name, reduced, made, test)) for name in job.classifiers}
         added = made.added
-        cell = {
-            "key": job.key,
-            "sensecf": __version__,
-            "split": asdict(job.split),
-            "method": method,
-            "rows": len(reduced.rows),
-            "removed_rows": 0 if reduced.removed is None else len(reduced.removed),
-            "added_rows": len(added),
-            "note": made.note,
-            "facts": made.facts,
-            "seconds": {"make": round(ready - began, 3), "learn": round(time.perf_counter() - ready, 3)},
-            "scores": scores,
-        }
-        write_json(cell_path(job.split, method, job.out), cell)
+        yield (
+            method,
+            {
+                "key": job.key,
+                "sensecf": __version__,
+                "split": asdict(job.split),
+                "method": method,
+                "rows": len(reduced.rows),
+                "removed_rows": 0 if reduced.removed is None else len(reduced.removed),
+                "added_rows": len(added),
+                "note": made.note,
+                "facts": made.facts,
+                "seconds": {"make": round(ready - began, 3), "learn": round(time.perf_counter() - ready, 3)},
+                "scores": scores,
+            },
+        )
 
 
-def situation(part: Split) -> tuple[Situation, pd.DataFrame]:
-    """What a split has to learn from, the removed rows included, and its test rows."""
-    frame, schema = read(part.table)
+def situation(part: Split, data: Data | None = None) -> tuple[Situation, pd.DataFrame]:
+    """What a split has to learn from, the removed rows included, and its test rows. `data`: its table, once read."""
+    frame, schema = data or read(part.table)
     train, test = split(frame, schema, TEST_SHARE, part.seed)
     positive = positive_class(schema, part.table.positive)
     rows, removed = remove_labels(train, schema, part.scenario, part.removed, positive, part.seed)
@@ -273,7 +289,7 @@ def situation(part: Split) -> tuple[Situation, pd.DataFrame]:
     return Situation(schema, rows, positive, len(removed), part.seed, unlabelled, removed), test
 
 
-def read(table: Table) -> tuple[pd.DataFrame, FeatureSchema]:
+def read(table: Table) -> Data:
     """The rows and the schema of a table of a study."""
     if table.path is None or table.schema is None:
         data = load(table.name)
@@ -283,9 +299,13 @@ def read(table: Table) -> tuple[pd.DataFrame, FeatureSchema]:
     return prepare(frame, schema, None, 0)[0].reset_index(drop=True), schema
 
 
-def _key(table: Table) -> str:
+def _card(table: Table) -> Card | None:
+    return load(table.name).card if table.path is None else find_card(table.path)
+
+
+def _key(table: Table, data: Data) -> str:
     """A name for what a cell of a table depends on beside its place: the rows, the schema, the version."""
-    frame, schema = read(table)
+    frame, schema = data
     text = repr((__version__, storage.data_hash(frame), schema.to_toml(), table.positive))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
