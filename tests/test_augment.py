@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_sample_weight
 
 from scarce import SCHEMA, scarce, table
-from sensecf.augmentation import PROVENANCE, PURPOSES, augment, combine, draw, evenly, learn, methods
+from sensecf.augmentation import PROVENANCE, PURPOSES, augment, combine, draw, evenly, learn, measure, methods
 from sensecf.augmentation.controls import Situation
 from sensecf.augmentation.curate import CONTRADICTED, Pool, contradicted, distinct
-from sensecf.augmentation.gate import choose_amount, portion
+from sensecf.augmentation.gate import NOTHING, Option, choose, standard_error, tempered_loss
 from sensecf.augmentation.judges import Committee, Panel, convene, folds, weigh
 from sensecf.augmentation.loop import loop
 from sensecf.augmentation.mixtures import mix
@@ -96,6 +97,15 @@ def test_out_of_fold_judges_have_not_learned_the_rows_they_judge(situation: Situ
         )
         np.testing.assert_allclose(panel.proba[at], again)
         np.testing.assert_allclose(committee.predict_proba(frame.iloc[at]), again)
+
+
+def test_a_committee_says_what_its_members_say(situation: Situation) -> None:
+    rows = situation.rows.reset_index(drop=True)
+    whole = convene(rows, SCHEMA, families=("xgboost", "logistic", "random-forest", "svm"), count=2).whole
+    asked = situation.codec.decode(situation.codec.encode(table(80, seed=3)))
+    alone = np.stack([member.predict_proba(asked) for member in whole.members])
+    np.testing.assert_array_equal(whole.each(asked), alone)
+    np.testing.assert_allclose(whole.predict_proba(asked), np.einsum("m,mnc->nc", list(whole.weights), alone))
 
 
 def test_weights_favour_the_better_family_and_leave_nobody_out() -> None:
@@ -265,35 +275,67 @@ def test_copies_of_real_rows_and_of_each_other_are_shed(task: Task) -> None:
 # --- gate, loop, unlabelled ----------------------------------------------------------------
 
 
-def test_the_gate_adds_nothing_where_rows_are_noise(situation: Situation, panel: Panel) -> None:
+def lying(panel: Panel) -> Panel:
+    """The panel whose judges say the opposite of what they think."""
+
     class Liar(Committee):
         def each(self, X: pd.DataFrame) -> np.ndarray:
             return super().each(X)[:, :, ::-1]
 
     liars = tuple(Liar(c.members, c.weights, c.classes_) for c in panel.folds)
+    return replace(panel, folds=liars, whole=Liar(panel.whole.members, panel.whole.weights, panel.whole.classes_))
+
+
+def test_the_gate_adds_nothing_where_rows_are_noise(situation: Situation, panel: Panel) -> None:
     rows = situation.rows.reset_index(drop=True)
-    whole = Liar(panel.whole.members, panel.whole.weights, panel.whole.classes_)
-    lying = replace(panel, folds=liars, whole=whole)
-    decision = choose_amount(rows, SCHEMA, lying, build, len(rows), ("logistic",), amounts=(1.0, 2.0))
-    assert decision.amount == {"logistic": 0.0}
-    assert decision.loss["logistic"]["2"] > decision.loss["logistic"]["0"]
+    options = (Option("augment", 2.0),)
+    decision = choose(rows, SCHEMA, lying(panel), build, len(rows), learners=("logistic",), options=options)
+    assert decision.option == NOTHING
+    assert decision.gain[options[0]] < 0
 
 
-def test_the_gate_adds_rows_to_a_learner_that_overfits(situation: Situation) -> None:
+def test_the_gate_adds_rows_to_a_learner_that_overfits() -> None:
     rows = scarce(300).rows.reset_index(drop=True)
     panel = convene(rows, SCHEMA, families=("logistic",))
-    decision = choose_amount(rows, SCHEMA, panel, build, len(rows), ("xgboost",), purpose="factuals", amounts=(2.0,))
-    assert decision.amount == {"xgboost": 2.0}
-    assert decision.loss["xgboost"]["2"] < decision.loss["xgboost"]["0"]
+    options = (Option("factuals", 2.0), Option("factuals", 0.1))
+    decision = choose(rows, SCHEMA, panel, build, len(rows), learners=("xgboost",), options=options)
+    assert decision.option == options[0]
+    assert decision.gain[options[0]] > decision.error[options[0]] > 0
 
 
-@given(share=st.floats(0, 1), less=st.floats(0, 1))
-@cases(10)
-def test_a_smaller_portion_is_part_of_a_larger_one(task: Task, panel: Panel, share: float, less: float) -> None:
-    batch = pd.DataFrame({"pair": np.repeat(np.arange(40), 2), "weight": 1.0})
-    large, small = portion(batch, share), portion(batch, share * less)
-    assert set(small["pair"]) <= set(large["pair"])
-    assert len(large) == 2 * round(share * 40)
+def test_without_an_option_that_is_worth_it_the_method_is_class_weights(
+    situation: Situation, panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: lying(panel))
+    monkeypatch.setattr(methods, "choose", partial(choose, learners=("logistic",), options=(Option("augment", 1.0),)))
+    made = methods.apply("augment", situation, methods.Shared())
+    assert made.facts["purpose"] == "nothing"
+    plain = methods.apply("class-weights", situation, methods.Shared())
+    test = situation.codec.decode(situation.codec.encode(table(100, seed=5)))
+    said = [measure.learn("xgboost", situation, arm).predict_proba(test) for arm in (made, plain)]
+    np.testing.assert_array_equal(*said)
+
+
+@given(temperature=st.floats(0.7, 3.0), seed=st.integers(0, 50))
+@cases(20)
+def test_how_sure_a_learner_is_of_itself_does_not_count(temperature: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 1.5, 300)
+    truth = (rng.random(300) < 1 / (1 + np.exp(-logits))).astype(np.intp)
+    as_is, changed = (
+        tempered_loss(np.column_stack([1 - p, p]), truth, np.ones(300)).mean()
+        for p in (1 / (1 + np.exp(-logits / t)) for t in (1.0, temperature))
+    )
+    assert changed == pytest.approx(as_is, abs=2e-3)
+    guess = tempered_loss(np.full((300, 2), 0.5), truth, np.ones(300)).mean()
+    assert as_is < guess == pytest.approx(np.log(2))
+
+
+def test_a_person_counts_once_in_the_standard_error() -> None:
+    values = np.random.default_rng(0).normal(size=50)
+    alone = standard_error(values, np.arange(50))
+    assert alone == pytest.approx(values.std(ddof=1) / np.sqrt(50))
+    assert standard_error(np.repeat(values, 4), np.repeat(np.arange(50), 4)) == pytest.approx(alone)
 
 
 def test_added_rows_stand_beside_real_rows_whose_classes_weigh_alike(situation: Situation) -> None:
@@ -368,13 +410,29 @@ def poisoned(situation: Situation) -> Situation:
 
 @pytest.mark.parametrize("method", ["augment@1", "augment", "boundary@1", "shuffled@1"])
 def test_no_synthetic_row_depends_on_a_removed_row(
-    situation: Situation, panel: Panel, method: str, monkeypatch: pytest.MonkeyPatch
+    situation: Situation, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(methods, "LEARNERS", ("logistic",))
+    monkeypatch.setattr(methods, "choose", partial(choose, learners=("logistic",), options=(Option("augment", 1.0),)))
     monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: convene(rows, schema, seed, families=FAMILIES))
     clean, dirty = (methods.apply(method, s, methods.Shared()) for s in (situation, poisoned(situation)))
     assert clean.added.to_csv() == dirty.added.to_csv()
     assert clean.facts == dirty.facts
+
+
+@pytest.mark.parametrize("method", ["committee", "loop@0.5"])
+def test_no_judge_and_no_loop_depends_on_a_removed_row(
+    situation: Situation, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: convene(rows, schema, seed, families=FAMILIES))
+    asked = situation.codec.decode(situation.codec.encode(table(60, seed=5)))
+    said = []
+    for s in (situation, poisoned(situation)):
+        shared = methods.Shared()
+        answer = measure.learn("logistic", s, methods.apply(method, s, shared)).predict_proba(asked)
+        panel: Panel = shared.made["panel"]
+        judged = [panel.proba, panel.whole.each(asked), *(fold.each(asked) for fold in panel.folds)]
+        said.append((panel.weights, [part.tobytes() for part in (answer, *judged)]))
+    assert said[0] == said[1]
 
 
 def test_no_weight_of_the_embedded_model_depends_on_a_removed_row(

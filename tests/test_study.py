@@ -70,6 +70,7 @@ def contents(folder: Path) -> dict[str, object]:
         ({"removed": []}, "a list that is not empty"),
         ({"classifiers": ["forest"]}, "classifier 'forest' is unknown"),
         ({"seeds": 0}, "at least 1"),
+        ({"first_seed": -1}, "first_seed must be a whole number"),
         ({"speed": 3}, "'speed' is unknown"),
     ],
 )
@@ -100,6 +101,12 @@ def test_the_studies_that_come_along_can_be_read(name: str) -> None:
     } <= set(asked.methods)
     assert {"shuffled@1", "self-training", "label-spreading"} <= set(asked.methods)
     assert len(list(splits(asked))) == len(asked.tables) * 3 * len(asked.removed) * asked.seeds
+
+
+def test_the_confirmation_shares_no_split_with_the_exploration() -> None:
+    confirmed = {part.seed for part in splits(read_study(ROOT / "studies" / "confirm.toml"))}
+    assert min(confirmed) >= 10  # earlier work looked at the first ones
+    assert max(confirmed) < 100  # choices were made on these and later ones
 
 
 # --- doing --------------------------------------------------------------------------------
@@ -204,6 +211,14 @@ def test_gains_by_hand() -> None:
     np.testing.assert_allclose(smote["loss"], [0.2, 0.005])
     np.testing.assert_allclose(smote["recovery"], [0.5, np.nan])  # a loss of 0.005 has no recovery
     assert smote["harm"].tolist() == [0.0, 1.0]
+    assert smote["harm_weights"].isna().all()  # there are no class weights to be worse than
+
+
+def test_harm_against_class_weights_by_hand() -> None:
+    values = {"nothing": [0.5, 0.5], "oracle": [0.7, 0.7], "class-weights": [0.6, 0.6], "smote": [0.595, 0.585]}
+    found = gains(cells(values))
+    assert found.loc[found["method"] == "smote", "harm_weights"].tolist() == [0.0, 1.0]
+    assert summarise(found, ["scenario"]).set_index("method").loc["smote", "harm_weights"] == pytest.approx(0.5)
 
 
 def test_a_reduced_f1_of_zero_has_no_relative_gain_but_an_absolute_one() -> None:
@@ -265,6 +280,20 @@ def test_a_report_holds_tables_and_figures_and_says_how_far_the_study_is(done: P
     assert write_study_report(out).read_text() == first
 
 
+def test_the_summary_puts_every_method_beside_class_weights(done: Path) -> None:
+    out = done / "out"
+    write_study_report(out)
+    text = (out / "summary.md").read_text()
+    assert text.startswith("Cells: 40 of 40; seeds 0 to 1; classifiers logistic; tables made.")
+    assert text.count("### Scenario") == 4
+    results = pd.read_csv(out / "results.csv").set_index(["scenario", "removed", "seed", "method"])["f1"].unstack()
+    apart = (results["smote@2"] - results["class-weights"]).loc["a", 0.5].mean()
+    block = text[text.index("### Scenario A") :].split("### ")[2]
+    line = next(line for line in block.splitlines() if line.startswith("| `smote@2`"))
+    assert f"| {apart:+.3f} (".replace("-", "−") in line
+    assert len({line.count("|") for line in block.splitlines() if line.startswith("|")}) == 1
+
+
 def test_a_report_of_an_unfinished_study_tells_what_there_is(done: Path, tmp_path: Path) -> None:
     asked = read_study(done / "study.toml")
     out = tmp_path / "out"
@@ -289,6 +318,17 @@ def test_cells_that_the_study_no_longer_asks_for_are_not_reported(done: Path, tm
     fewer = [m for m in METHODS if m != "smote@2"]
     run_study(read_study(write(tmp_path, seeds=1, scenarios=["a"], removed=[0.5], methods=fewer)), out)
     assert set(read_cells(out)[0]["method"]) == set(fewer)
+
+
+def test_a_study_that_starts_at_another_seed_reports_its_own_cells(done: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_study(read_study(write(tmp_path, seeds=1, scenarios=["a"], removed=[0.5])), out)
+    run_study(read_study(write(tmp_path, seeds=1, first_seed=1, scenarios=["a"], removed=[0.5])), out)
+    assert set(read_cells(out)[0]["seed"]) == {1}
+    ours, theirs = contents(out), contents(done / "out")
+    later = [path for path in ours if "seed-001" in path]
+    assert len(later) == len(METHODS)
+    assert all(ours[path]["scores"] == theirs[path]["scores"] for path in later)  # type: ignore[index]
 
 
 def test_the_commands(tmp_path: Path) -> None:

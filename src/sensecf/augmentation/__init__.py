@@ -1,7 +1,7 @@
 """Rows to learn from beside those at hand: proposed, judged, curated, and added only where that helps.
 
 `rows` makes them (`augment`) and learns from them (`learn`); `judges` and `curate` decide which are
-kept, `gate` how many; `loop` repeats it. `scarcity` removes labels, `controls` must be beaten,
+kept, `gate` whether any are added; `loop` repeats it. `scarcity` removes labels, `controls` must be beaten,
 `methods` gives each arm its name and `measure` scores it; `run` is `sensecf augment`.
 """
 

@@ -1,12 +1,15 @@
-"""The gate: how many rows to add, none included, decided by inner folds of the labelled rows alone."""
+"""The gate: which rows to add, if any, decided by inner folds of the labelled rows alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sensecf.augmentation import augment, learn
@@ -14,52 +17,71 @@ from sensecf.augmentation.judges import EDGE, Committee, Panel, convene_without,
 from sensecf.codec import Codec
 from sensecf.errors import InputError
 from sensecf.generators import Generator
+from sensecf.rules import Floats
 from sensecf.schema import FeatureSchema
-from sensecf.task import Task
+from sensecf.task import Ints, Task
 
-#: Amounts that are tried, in multiples of what is asked for; 0 is always among them.
-AMOUNTS = (0.5, 1.0, 2.0, 4.0)
-#: An amount must be better than nothing by so many standard errors of the difference.
+#: Learners on which an option is tried: a quick one of trees and a quick smooth one.
+WITNESSES = ("xgboost", "mlp")
+#: An option must be better than nothing by so many standard errors of the difference.
 ERRORS = 1.0
+#: Natural logarithms between which the temperature of a learner's probabilities is sought.
+TEMPERATURES = (-2.0, 2.0)
 
 Build = Callable[[Task, int], Generator]
 
 
+class Option(NamedTuple):
+    """Rows that could be added: made for which purpose, and how many in multiples of what is asked for."""
+
+    purpose: str
+    amount: float
+
+
+NOTHING = Option("nothing", 0.0)
+#: What is tried beside nothing. Smaller amounts decided nothing: they move a learner less, in the same direction.
+OPTIONS = (Option("augment", 4.0), Option("factuals", 4.0))
+
+
 @dataclass(frozen=True)
 class Decision:
-    """What the gate found: the `amount` for each learner (0 for nothing), and `loss`, the class-balanced
-    log loss of held-out labelled rows by learner and amount, lower is better."""
+    """What the gate found. `option`: what to add, `NOTHING` included; `gain`, `error`: by how much each option
+    lowers the class-balanced log loss of held-out labelled rows, and the standard error of that."""
 
-    amount: dict[str, float]
-    loss: dict[str, dict[str, float]]
+    option: Option
+    gain: dict[Option, float]
+    error: dict[Option, float]
 
 
-def choose_amount(
+def choose(
     rows: pd.DataFrame,
     schema: FeatureSchema,
     panel: Panel,
     build: Build,
     wanted: int,
-    learners: Sequence[str],
     *,
-    purpose: str = "augment",
-    amounts: Sequence[float] = AMOUNTS,
+    learners: Sequence[str] = WITNESSES,
+    options: Sequence[Option] = OPTIONS,
     seed: int = 0,
 ) -> Decision:
-    """The amount, in multiples of `wanted` rows, with which each learner judges held-out rows best.
+    """The rows, in multiples of `wanted`, with which learners judge held-out rows best; one choice for all learners.
 
     For each fold of the panel everything is made anew from the other folds: the classifier to be
     crossed (the fold's committee), the judges (committees that have not seen a second fold either), the
-    generator (`build(task, seed)`), the rows. A learner gets the best amount,
-    or nothing unless it beats nothing by one standard error over all learners' held-out rows: one
-    learner's alone are too few to go by.
+    generator (`build(task, seed)`), the rows. Nothing means that each class weighs alike and no row
+    is added. An option must beat that by one standard error over held-out people (rows, where the schema
+    names no group), on the mean of the learners: of those that do the best is taken.
+
+    A learner's probabilities are brought to the temperature at which its loss is least before they
+    are compared: rows that merely make it less sure of itself, and leave its answers as they are or worse,
+    would pass otherwise. Raises `InputError` when the panel has fewer than three folds.
     """
     if len(panel.folds) < 3:
         raise InputError(f"label {schema.label!r}: a gate needs at least 3 labelled rows of each class; give an amount")
     frame = rows.reset_index(drop=True)
     truth = np.array([panel.classes.index(v) for v in frame[schema.label].tolist()])
-    tried = [0.0, *amounts]
-    losses = np.zeros((len(learners), len(tried), len(frame)))
+    tried = [NOTHING, *options]
+    said = np.zeros((len(tried), len(learners), len(frame), len(panel.classes)))
     features = Codec(schema).decode(Codec(schema).encode(frame))
     apart: dict[frozenset[int], Committee] = {}
 
@@ -74,30 +96,45 @@ def choose_amount(
         fit = np.flatnonzero(panel.fold != number)
         inside, held = frame.iloc[fit].reset_index(drop=True), frame.iloc[rest]
         task = Task(schema, inside, committee)
-        largest = round(max(amounts) * wanted * len(fit) / len(frame))
-        inner = _inner(panel, number, without, features)
-        batch = augment(task, build(task, seed), max(1, largest), purpose=purpose, panel=inner, seed=seed)
+        generator, inner = build(task, seed), _inner(panel, number, without, features)
         shown = task.frame(task.codec.encode(held))
-        for at, amount in enumerate(tried):
-            part = portion(batch, amount / max(amounts), seed)
+        for at, option in enumerate(tried):
+            made = pd.DataFrame()
+            if option != NOTHING:
+                count = max(1, round(option.amount * wanted * len(fit) / len(frame)))
+                made = augment(task, generator, count, purpose=option.purpose, panel=inner, seed=seed)
             for k, name in enumerate(learners):
-                learner = learn(name, inside, part, schema, seed)
-                proba = in_order(learner.predict_proba(shown), learner.classes_, panel.classes)
-                losses[k, at, rest] = -np.log(np.clip(proba[np.arange(len(rest)), truth[rest]], EDGE, 1.0))
+                learner = learn(name, inside, made, schema, seed)
+                said[at, k, rest] = in_order(learner.predict_proba(shown), learner.classes_, panel.classes)
     share = compute_sample_weight("balanced", truth)
-    mean = (losses * share).mean(axis=2)
-    gain = ((losses[:, :1] - losses) * share).mean(axis=0)
-    overall, error = gain.mean(axis=1), gain.std(axis=1, ddof=1) / np.sqrt(gain.shape[1])
-    worth = np.flatnonzero(overall > ERRORS * error)
-    chosen = {}
-    for k, name in enumerate(learners):
-        better = [at for at in worth if mean[k, at] < mean[k, 0]]
-        chosen[name] = tried[min(better, key=lambda at: mean[k, at])] if better else 0.0
-    table = {
-        name: {f"{amount:g}": round(float(mean[k, at]), 6) for at, amount in enumerate(tried)}
-        for k, name in enumerate(learners)
-    }
-    return Decision(chosen, table)
+    loss = np.array([np.mean([tempered_loss(one, truth, share) for one in each], axis=0) for each in said])
+    gains = (loss[0] - loss[1:]) * share
+    together = np.arange(len(frame)) if schema.group is None else pd.factorize(frame[schema.group])[0]
+    gain = {option: float(values.mean()) for option, values in zip(options, gains, strict=True)}
+    error = {option: standard_error(values, together) for option, values in zip(options, gains, strict=True)}
+    worth = [option for option in options if gain[option] > ERRORS * error[option]]
+    return Decision(max(worth, key=lambda option: gain[option], default=NOTHING), gain, error)
+
+
+def tempered_loss(said: Floats, truth: Ints, weight: Floats) -> Floats:
+    """Log loss of each row, shape (n,), at the one temperature that makes its weighted mean least.
+
+    `said` (n, classes): probabilities; `truth`, `weight` (n,). The most probable class stays the same.
+    """
+    logs = np.log(np.clip(said, EDGE, 1.0))
+
+    def losses(log_temperature: float) -> Floats:
+        told: Floats = log_softmax(logs / np.exp(log_temperature), axis=1)
+        return -told[np.arange(len(truth)), truth]
+
+    best = minimize_scalar(lambda t: float((weight * losses(t)).mean()), bounds=TEMPERATURES, method="bounded")
+    return losses(float(best.x))
+
+
+def standard_error(values: Floats, cluster: Ints) -> float:
+    """Standard error of the mean of `values` (n,) whose clusters (n,), not its rows, are independent."""
+    centred = np.bincount(cluster, values - values.mean())
+    return float(np.sqrt((centred**2).sum() * len(centred) / max(1, len(centred) - 1)) / len(values))
 
 
 def _inner(panel: Panel, number: int, without: Callable[[int, int], Committee], frame: pd.DataFrame) -> Panel:
@@ -112,13 +149,3 @@ def _inner(panel: Panel, number: int, without: Callable[[int, int], Committee], 
         told = committee.predict_proba(frame.iloc[at[mine]])
         proba[mine] = in_order(told, committee.classes_, panel.classes)
     return Panel(committees, fold, panel.folds[number], proba, panel.weights, panel.classes)
-
-
-def portion(batch: pd.DataFrame, share: float, seed: int = 0) -> pd.DataFrame:
-    """A share of the pairs of a batch, and with a smaller share a part of what a larger one gives.
-
-    Weights of each class sum to the same again.
-    """
-    pairs = batch["pair"].unique()
-    kept = np.random.default_rng([seed, 402]).permutation(pairs)[: round(share * len(pairs))]
-    return batch[batch["pair"].isin(kept)]

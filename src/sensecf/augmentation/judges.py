@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.pipeline import Pipeline
 
-from sensecf.classifiers import fit_classifier
+from sensecf.classifiers import fit_classifier, make_classifier
 from sensecf.codec import Codec
 from sensecf.errors import InputError
 from sensecf.rules import Floats
@@ -22,6 +23,8 @@ from sensecf.task import Ints
 FAMILIES = ("xgboost", "random-forest", "svm", "mlp", "logistic")
 #: Folds of out-of-fold judgements.
 FOLDS = 4
+#: Trees of a forest that judges: it is fitted some twenty times per split, and is one of five.
+TREES = 60
 #: Probabilities are held this far from 0 and 1 when they are scored.
 EDGE = 1e-3
 
@@ -57,16 +60,28 @@ def folds(rows: pd.DataFrame, schema: FeatureSchema, count: int, seed: int) -> F
 class Committee:
     """Fitted classifiers that vote with weights; itself a classifier on raw rows, with `classes_`.
 
-    `members`: any number per family; `weights` of the same length, summing to 1.
+    `members`: pipelines of `classifiers.make_classifier`, fitted on the same rows; `weights` of the same
+    length, summing to 1.
     """
 
-    members: tuple[Any, ...]
+    members: tuple[Pipeline, ...]
     weights: tuple[float, ...]
     classes_: Any
 
     def each(self, X: pd.DataFrame) -> Floats:
-        """Class probabilities of every member, shape (members, n, classes)."""
-        return np.stack([np.asarray(member.predict_proba(X), dtype=float) for member in self.members])
+        """Class probabilities of every member, shape (members, n, classes).
+
+        The members have learned from the same rows, so that encoders of one kind are the same and the rows
+        are encoded once per kind: that was half of the time of an answer.
+        """
+        encoded: dict[bool, Floats] = {}
+        said = []
+        for member in self.members:
+            encoder = member[0]
+            if encoder.dense not in encoded:
+                encoded[encoder.dense] = encoder.transform(X)
+            said.append(np.asarray(member[1:].predict_proba(encoded[encoder.dense]), dtype=float))
+        return np.stack(said)
 
     def predict_proba(self, X: pd.DataFrame) -> Floats:
         """Weighted mean of the members' class probabilities, shape (n, classes)."""
@@ -118,14 +133,14 @@ def convene(
     panels = []
     for number, (fit, rest) in enumerate(parts):
         fold[rest] = number
-        members = [fit_classifier(name, schema, rows.iloc[fit], seed) for name in families]
+        members = [_judge(name, schema, rows.iloc[fit], seed) for name in families]
         panels.append(members)
         for k, member in enumerate(members):
             said[k, rest] = in_order(member.predict_proba(frame.iloc[rest]), member.classes_, classes)
     weight = weigh(said, y)
     names = np.array(classes)
     order = [_aligned(members, weight, names) for members in panels]
-    whole = _aligned([fit_classifier(name, schema, rows, seed) for name in families], weight, names)
+    whole = _aligned([_judge(name, schema, rows, seed) for name in families], weight, names)
     proba = np.einsum("f,fnc->nc", weight, said)
     return Panel(tuple(order), fold, whole, proba, dict(zip(families, weight.tolist(), strict=True)), classes)
 
@@ -135,8 +150,16 @@ def convene_without(
 ) -> Committee:
     """A committee of the panel's families and weights, fitted on the rows of all folds but those left out."""
     fit = np.flatnonzero(~np.isin(panel.fold, sorted(left_out)))
-    members = [fit_classifier(name, schema, rows.iloc[fit], seed) for name in panel.weights]
+    members = [_judge(name, schema, rows.iloc[fit], seed) for name in panel.weights]
     return Committee(tuple(members), tuple(panel.weights.values()), np.asarray(members[0].classes_))
+
+
+def _judge(name: str, schema: FeatureSchema, rows: pd.DataFrame, seed: int) -> Any:
+    """A family's classifier, fitted with each class weighing alike."""
+    model = make_classifier(name, schema, seed, len(rows))
+    if name == "random-forest":
+        model.set_params(model__model__n_estimators=TREES)
+    return fit_classifier(model, schema, rows, seed)
 
 
 def in_order(proba: Floats, classes: Any, wanted: Sequence[Value]) -> Floats:

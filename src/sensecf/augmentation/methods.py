@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 
 from sensecf import generators
-from sensecf.augmentation import PURPOSES, augment, controls, learn
+from sensecf.augmentation import PURPOSES, augment, controls
 from sensecf.augmentation.controls import Situation, Treatment
-from sensecf.augmentation.gate import AMOUNTS, choose_amount, portion
+from sensecf.augmentation.gate import NOTHING, choose
 from sensecf.augmentation.judges import Panel, convene
 from sensecf.augmentation.loop import loop
 from sensecf.augmentation.soft import label_softly
 from sensecf.errors import InputError
 from sensecf.generators import Generator
-from sensecf.task import Classifier, Task
+from sensecf.task import Task
 
-#: The classifiers for which the gate chooses an amount.
+#: The classifiers that learn from the rows of `sensecf augment`.
 LEARNERS = ("svm", "random-forest", "xgboost", "mlp")
 #: The generator where a method names none.
 GENERATOR = "search"
@@ -37,7 +37,7 @@ class Ours(NamedTuple):
 
 #: Ours by name; the first is the method, the others take it apart.
 OURS: dict[str, Ours] = {
-    "augment": Ours("reduced", True, "judged pairs; the amount chosen inside, or given"),
+    "augment": Ours("reduced", True, "judged rows that a gate chooses, or judged pairs of an amount"),
     "counterfactuals": Ours("reduced", True, "judged pairs, the counterfactuals only"),
     "factuals": Ours("reduced", True, "judged pairs, the factuals only"),
     "margin": Ours("reduced", True, "counterfactuals with a margin, labelled as asked for"),
@@ -141,21 +141,19 @@ def _ours(method: Method, situation: Situation, shared: Shared) -> Treatment:
 def _gated(
     situation: Situation, task: Task, generator: Generator, panel: Panel, build: Callable[[Task, int], Generator]
 ) -> Treatment:
-    """The method: each classifier gets the amount that the gate chooses for it."""
+    """The method: the rows that the gate chooses, the same for every classifier; without any, class weights."""
     schema, seed, budget = situation.schema, situation.seed, situation.budget
-    decision = choose_amount(task.train, schema, panel, build, budget, LEARNERS, seed=seed)
-    largest = max(decision.amount.values())
-    most = max(AMOUNTS)
-    batch = pd.DataFrame()
-    if largest > 0:
-        batch = augment(task, generator, max(1, round(most * budget)), panel=panel, seed=seed)
-
-    def fit(name: str) -> Classifier:
-        amount = decision.amount[name]
-        part = portion(batch, amount / most, seed) if amount else pd.DataFrame()
-        return learn(name, task.train, part, schema, seed)
-
-    return Treatment(added=batch, fit=fit, facts={"amount": decision.amount, "loss": decision.loss})
+    decision = choose(task.train, schema, panel, build, budget, seed=seed)
+    purpose, amount = decision.option
+    made = pd.DataFrame()
+    if decision.option != NOTHING:
+        count = max(1, round(amount * budget))
+        made = augment(task, generator, count, purpose=purpose, panel=panel, seed=seed)
+    tried = {
+        f"{o.purpose} x{o.amount:g}": {"gain": round(decision.gain[o], 6), "error": round(decision.error[o], 6)}
+        for o in decision.gain
+    }
+    return Treatment(added=made, balanced=True, facts={"purpose": purpose, "amount": amount, "tried": tried})
 
 
 def _plain(name: str, situation: Situation, task: Task, generator: Generator, panel: Panel, amount: float) -> Treatment:

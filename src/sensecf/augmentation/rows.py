@@ -147,10 +147,10 @@ def draw(
             asked = _factuals(task, panel, policy, position, -(-short // len(policy.sides)), attempt, rng)
             asked = _weak(task, asked, -(-short // len(policy.sides)), rng, learner)
             asked = replace(asked, pair=asked.pair + attempt * SPAN + position * SPAN * ATTEMPTS)
-            found = _propose(task, generator, asked, position, policy.margin, rng)
-            found = _judge(task, panel, found)
-            found = curate(task, found, pool.rows) if policy.curated else found
-            sides = {"factual": asked, "counterfactual": found}
+            sides = {"factual": asked}
+            if "counterfactual" in policy.sides:
+                found = _judge(task, panel, _propose(task, generator, asked, position, policy.margin, rng))
+                sides["counterfactual"] = curate(task, found, pool.rows) if policy.curated else found
             pool = Pool.concat([pool, *(sides[side] for side in policy.sides)])
         parts.append(_weak(task, pool, count, rng, learner))
     return Pool.concat([empty, *parts])

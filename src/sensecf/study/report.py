@@ -22,9 +22,10 @@ from sensecf.files import replacing, write_text
 from sensecf.report import _COLOURS
 from sensecf.study import figures as study_figures
 from sensecf.study.scores import CELL, compare, gains, rank, read_cells, summarise
+from sensecf.study.summary import as_markdown
 
 #: What a report leaves in the folder.
-FILES = ("results.csv", "summary.csv", "tests.csv", "report.html")
+FILES = ("results.csv", "summary.csv", "tests.csv", "summary.md", "report.html")
 #: The relative gain of F1 at half of the labels removed that the paper reports for its best generator.
 PAPER = 0.199
 #: Methods in the curves, beside ours: the rest is in the tables.
@@ -56,6 +57,7 @@ def write_study_report(folder: str | Path) -> Path:
     ):
         with replacing(folder / name) as path:
             frame.to_csv(path, index=False)
+    write_text(folder / "summary.md", as_markdown(found, results, asked))
     write_text(folder / "report.html", _render(results, asked, found, summary, overall, total, tests))
     return folder / "report.html"
 
@@ -148,6 +150,7 @@ def _table(caption: str, summary: pd.DataFrame, names: Sequence[str]) -> dict[st
                     {"value": _text(row["recovered"], "%"), "interval": ""},
                     _cell(row, "recovery", "%"),
                     _cell(row, "harm", "%"),
+                    _cell(row, "harm_weights", "%"),
                     {"value": f"{int(row['cells']):,}", "interval": ""},
                 ],
             }

@@ -27,7 +27,7 @@ def read_cells(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """All finished cells of a study's folder, and the study as it was asked for.
 
     One row per table, scenario, share removed, seed, method and classifier, with the `MEASURES`, `rows`,
-    `added_rows`, `seconds` (to make the rows) and `note`.
+    `added_rows`, `seconds` (to make the rows), `note` and `chosen` (what a gate decided, else "").
     Raises `InputError` when the folder holds no study, or no cell that is finished.
     """
     folder = Path(folder)
@@ -48,6 +48,7 @@ def read_cells(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
             "added_rows": cell["added_rows"],
             "seconds": cell["seconds"]["make"],
             "note": cell["note"],
+            "chosen": _chosen(cell["facts"]),
         }
         if _belongs(place, asked):
             rows += [
@@ -60,6 +61,10 @@ def read_cells(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return pd.DataFrame(rows), asked
 
 
+def _chosen(facts: dict[str, Any]) -> str:
+    return f"{facts['purpose']} ×{facts['amount']:g}" if "purpose" in facts else ""
+
+
 def _belongs(place: dict[str, Any], asked: dict[str, Any]) -> bool:
     """Whether a cell is one of those that the study asks for now."""
     return (
@@ -67,7 +72,7 @@ def _belongs(place: dict[str, Any], asked: dict[str, Any]) -> bool:
         and place["scenario"] in asked["scenarios"]
         and place["removed"] in asked["removed"]
         and place["method"] in asked["methods"]
-        and place["seed"] < asked["seeds"]
+        and asked["first_seed"] <= place["seed"] < asked["first_seed"] + asked["seeds"]
     )
 
 
@@ -80,13 +85,14 @@ def gains(results: pd.DataFrame, measure: str = "f1") -> pd.DataFrame:
 
     Adds `reduced` (nothing), `full` (oracle), `absolute` (value - reduced), `relative` (absolute / reduced,
     NaN for a reduced value of 0), `loss` (full - reduced), `recovery` (absolute / loss, NaN for a loss
-    under `LEAST_LOSS`) and `harm` (1 where the value is lower than reduced by more than `HARM`).
-    Cells without both reference arms are left out.
+    under `LEAST_LOSS`), `harm` (1 where the value is lower than reduced by more than `HARM`) and
+    `harm_weights` (the same against class weights, NaN without that arm). Cells without the arms
+    `nothing` and `oracle` are left out.
     """
     keyed = results.set_index(CELL)
     reference = {
         column: keyed.loc[keyed["method"] == method, measure]
-        for column, method in (("reduced", "nothing"), ("full", "oracle"))
+        for column, method in (("reduced", "nothing"), ("full", "oracle"), ("weights", "class-weights"))
     }
     out = results[[*CELL, "method", measure]].rename(columns={measure: "value"})
     for column, values in reference.items():
@@ -97,6 +103,8 @@ def gains(results: pd.DataFrame, measure: str = "f1") -> pd.DataFrame:
     out["loss"] = out["full"] - out["reduced"]
     out["recovery"] = out["absolute"] / out["loss"].where(out["loss"] >= LEAST_LOSS)
     out["harm"] = (out["absolute"] < -HARM).astype(float)
+    weights = out.pop("weights")
+    out["harm_weights"] = (out["value"] - weights < -HARM).astype(float).where(weights.notna())
     return out
 
 
@@ -110,7 +118,7 @@ def summarise(found: pd.DataFrame, by: Sequence[str], seed: int = 0) -> pd.DataF
     """
     rows = []
     for key, part in found.groupby([*by, "method"], sort=False, dropna=False):
-        clusters = _clusters(part)
+        group_of = clusters(part)
         row: dict[str, Any] = dict(zip([*by, "method"], key, strict=True))
         row["cells"] = len(part)
         for column in ("value", "absolute", "relative", "loss", "recovery"):
@@ -118,12 +126,16 @@ def summarise(found: pd.DataFrame, by: Sequence[str], seed: int = 0) -> pd.DataF
             known = values[~np.isnan(values)]
             row[column] = float(known.mean()) if len(known) else float("nan")
             if column != "loss":
-                low, high = bootstrap_interval(values, clusters, seed=seed) if len(known) else UNDEFINED
+                low, high = bootstrap_interval(values, group_of, seed=seed) if len(known) else UNDEFINED
                 row[f"{column}_low"], row[f"{column}_high"] = low, high
         row["recovery_cells"] = int(part["recovery"].notna().sum())
         row["recovered"] = row["absolute"] / row["loss"] if row["loss"] >= LEAST_LOSS else float("nan")
         row["harm"] = float(part["harm"].mean())
-        row["harm_low"], row["harm_high"] = share_interval(part["harm"], clusters)
+        row["harm_weights"] = float(part["harm_weights"].mean())
+        for column in ("harm", "harm_weights"):
+            row[f"{column}_low"], row[f"{column}_high"] = share_interval(
+                part[column].dropna(), group_of[part[column].notna()]
+            )
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -138,10 +150,10 @@ def compare(found: pd.DataFrame, method: str, seed: int = 0) -> pd.DataFrame:
     wide = found.pivot_table(index=CELL, columns="method", values="value")
     if method not in wide:
         raise InputError(f"the study has no finished cell of {method!r}")
-    clusters = _clusters(wide.reset_index())
+    group_of = clusters(wide.reset_index())
     rows = []
     for other in [m for m in found["method"].unique() if m != method]:
-        result = paired(wide[method], wide[other], clusters, seed=seed)
+        result = paired(wide[method], wide[other], group_of, seed=seed)
         rows.append(
             {
                 "method": method, "against": other, "mean": result.mean_a, "mean_against": result.mean_b,
@@ -168,7 +180,7 @@ def rank(found: pd.DataFrame, leave_out: Sequence[str] = ("oracle", "oracle-weig
     return names, friedman(wide[names].to_numpy(), higher_is_better=True)
 
 
-def _clusters(frame: pd.DataFrame) -> np.ndarray:
+def clusters(frame: pd.DataFrame) -> np.ndarray:
     """The split of a table that each cell was made from, shape (n,)."""
     names = frame["table"].astype(str) + "/" + frame["seed"].astype(str)
     return names.to_numpy()

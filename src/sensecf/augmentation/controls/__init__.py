@@ -28,6 +28,7 @@ class Control(NamedTuple):
 CONTROLS: dict[str, Control] = {
     "nothing": Control("weighting:nothing", "reduced", "nothing"),
     "class-weights": Control("weighting:class_weights", "reduced", "class weights"),
+    "reseeded": Control("weighting:reseeded", "reduced", "class weights, other random numbers"),
     "threshold": Control("weighting:threshold", "reduced", "threshold tuned in inner folds"),
     "oversampling": Control("oversampling:random", "reduced", "random oversampling"),
     "smote": Control("oversampling:smote", "reduced", "SMOTE (SMOTENC with levels)"),

@@ -16,6 +16,8 @@ from sensecf.classifiers import fit_classifier
 
 #: Inner folds in which a threshold is tuned.
 FOLDS = 5
+#: How far the seeds of two fits lie apart that are to differ by chance alone.
+OTHER_SEED = 100_000
 
 
 def nothing(situation: Situation) -> Treatment:
@@ -26,6 +28,15 @@ def nothing(situation: Situation) -> Treatment:
 def class_weights(situation: Situation) -> Treatment:
     """The reduced rows, each class weighing alike."""
     return Treatment(balanced=True)
+
+
+def reseeded(situation: Situation) -> Treatment:
+    """Class weights with other random numbers: how many cells chance alone harms or helps."""
+
+    def fit(name: str) -> Any:
+        return fit_classifier(name, situation.schema, situation.rows, situation.seed + OTHER_SEED)
+
+    return Treatment(fit=fit)
 
 
 def threshold(situation: Situation) -> Treatment:

@@ -1,0 +1,147 @@
+"""A study as one page of Markdown: every method in every setting, beside class weights and SMOTE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sensecf.augmentation.scarcity import SCENARIOS
+from sensecf.errors import InputError
+from sensecf.statistics import bootstrap_interval
+from sensecf.study.scores import CELL, HARM, clusters, compare, rank, summarise
+
+#: Methods beside which every other is put.
+BESIDE = ("class-weights", "smote")
+#: Methods that are compared with each other beside the study's own with all others: where both are there.
+PAIRS = (("loop@1", "augment@1"), ("augment@1", "class-weights"), ("committee", "class-weights"),
+         ("boundary@1", "shuffled@1"), ("augment", "unlabelled"))  # fmt: skip
+
+Row = Sequence[str]
+
+
+def as_markdown(found: pd.DataFrame, results: pd.DataFrame, asked: dict[str, Any]) -> str:
+    """The page. `found`: what `scores.gains` gave of `results`, the cells of the study that was `asked` for."""
+    method = asked["method"]
+    wanted = (
+        len(asked["tables"]) * len(asked["scenarios"]) * len(asked["removed"]) * asked["seeds"]
+        * len(asked["methods"]) * len(asked["classifiers"])
+    )  # fmt: skip
+    seeds = sorted(results["seed"].unique().tolist())
+    parts = [
+        f"Cells: {len(results):,} of {wanted:,}; seeds {seeds[0]} to {seeds[-1]}; classifiers "
+        f"{', '.join(asked['classifiers'])}; tables {', '.join(t['name'] for t in asked['tables'])}.",
+        f"### All settings: `{method}` against each method\n\n" + tests(found, method),
+        "### Other pairs\n\n" + pairs(found),
+        "### All settings together\n\n" + setting(found),
+    ]
+    for (scenario, removed), part in found.groupby(["scenario", "removed"], sort=True):
+        title = f"### Scenario {str(scenario).upper()} ({SCENARIOS[str(scenario)]}), {float(str(removed)):.0%} removed"
+        parts.append(f"{title}\n\n{setting(part)}")
+    parts.append("### F1 less that of class weights, by table\n\n" + by_table(found))
+    chosen = results[results["chosen"] != ""].drop_duplicates([*CELL[:-1], "method"])
+    if len(chosen):
+        parts.append("### What the gate chose, splits\n\n" + choices(chosen))
+    return "\n\n".join(parts) + "\n"
+
+
+def tests(found: pd.DataFrame, method: str) -> str:
+    """The method against every other: paired difference, interval, permutation p, Holm's correction."""
+    rows = [
+        (f"`{r['against']}`", _plain(r["mean"]), _plain(r["mean_against"]), _signed(r["difference"]),
+         _between(r["low"], r["high"]), _p(r["p"]), _p(r["p_holm"]), f"{r['cells']} in {r['splits']}")
+        for r in compare(found, method).to_dict("records")
+    ]  # fmt: skip
+    heads = ("against", "F1", "F1 of the other", "difference", "95 %", "p", "p, Holm", "cells in splits")
+    return table(heads, rows)
+
+
+def pairs(found: pd.DataFrame) -> str:
+    """The comparisons of `PAIRS`, uncorrected."""
+    names, rows = set(found["method"]), []
+    for one, other in PAIRS:
+        if one in names and other in names:
+            r = compare(found[found["method"].isin((one, other))], one).iloc[0]
+            shown = (_signed(r["difference"]), _between(r["low"], r["high"]), _p(r["p"]), _percent(r["better"]))
+            rows.append((f"`{one}` − `{other}`", *shown))
+    return table(("pair", "difference of F1", "95 %", "p, not corrected", "cells won"), rows)
+
+
+def setting(found: pd.DataFrame) -> str:
+    """Every method on some cells: F1, differences, harm, recovery, rank."""
+    summary = summarise(found.assign(all=0), ["all"]).set_index("method").sort_values("value", ascending=False)
+    try:
+        names, ranked = rank(found)
+        ranks = dict(zip(names, ranked.ranks.tolist(), strict=True))
+    except InputError:
+        ranks = {}  # too few complete blocks yet
+    wide = found.pivot_table(index=CELL, columns="method", values="value")
+    group = clusters(wide.reset_index())
+    rows = []
+    for name, r in summary.iterrows():
+        cells = [_plain(r["value"]) + " (" + _between(r["value_low"], r["value_high"]) + ")"]
+        for other in BESIDE:
+            cells.append("–" if other not in wide or name == other else _difference(wide[name] - wide[other], group))
+        harm = (_percent(r["harm"]), _percent(r["harm_weights"]), _percent(r["recovered"]))
+        rows.append((f"`{name}`", *cells, *harm, _plain(ranks.get(str(name), np.nan), 2)))
+    heads = (
+        "method", "F1 (95 %)", "− class weights (95 %)", "− SMOTE (95 %)", "harm against nothing",
+        "harm against class weights", "recovered", "mean rank",
+    )  # fmt: skip
+    return table(heads, rows)
+
+
+def by_table(found: pd.DataFrame) -> str:
+    """F1 less that of class weights by table; and how many settings lose by the mean of seeds and classifiers."""
+    wide = found.pivot_table(index=CELL, columns="method", values="value")
+    if BESIDE[0] not in wide:
+        return "The study has no class weights."
+    apart = wide.sub(wide[BESIDE[0]], axis=0)
+    names = apart.index.get_level_values("table").unique().tolist()
+    settings = apart.groupby(level=["table", "scenario", "removed"]).mean()
+    rows = []
+    for method in [m for m in found["method"].unique() if m != BESIDE[0]]:
+        means = [_signed(float(apart.loc[name, method].mean())) for name in names]
+        harmed = int((settings[method] < -HARM).sum())
+        rows.append((f"`{method}`", *means, f"{harmed} of {settings[method].notna().sum()}"))
+    return table(("method", *names, "settings that lose more than 0.01 on average"), rows)
+
+
+def choices(chosen: pd.DataFrame) -> str:
+    """How often each option of the gate was chosen, by table."""
+    counts = pd.crosstab(chosen["table"], chosen["chosen"])
+    rows = [(str(name), *(str(v) for v in row)) for name, row in zip(counts.index, counts.to_numpy(), strict=True)]
+    return table(("table", *counts.columns), rows)
+
+
+def table(heads: Row, rows: Sequence[Row]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(row) + " |" for row in (heads, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(heads), *lines[1:]])
+
+
+def _difference(values: pd.Series[float], group: np.ndarray) -> str:
+    low, high = bootstrap_interval(values, group)
+    return f"{_signed(float(values.mean()))} ({_between(low, high)})"
+
+
+def _plain(value: float, digits: int = 3) -> str:
+    return "–" if np.isnan(value) else f"{value:.{digits}f}"
+
+
+def _signed(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:+.3f}".replace("-", "−")
+
+
+def _percent(value: float) -> str:
+    return "–" if np.isnan(value) else f"{100 * value:.0f} %".replace("-", "−")
+
+
+def _between(low: float, high: float) -> str:
+    return "–" if np.isnan(low) else f"{low:.3f} to {high:.3f}".replace("-", "−")
+
+
+def _p(value: float) -> str:
+    return "–" if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
