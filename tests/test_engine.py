@@ -266,7 +266,14 @@ def test_an_interrupt_ends_the_work_cleanly_and_the_same_command_goes_on(cluster
 
     path, out = study(tmp_path, seeds=40), tmp_path / "out"
     command = [SCRIPT, "study", path, "--out", out, "--engine", "ray", "--ray-address", cluster]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A suite that was itself started in the background hands an ignored SIGINT down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("5 of 400"):
