@@ -4,7 +4,8 @@ A cell is one `sensecf compare` of all methods on held-out rows, towards every c
 kept (`--cells`, below the cache by default) and not computed again, and an unfinished one goes on where
 it stopped. Then the cells are pooled: paired tests of `tiny` and `search` against each other
 method, people kept whole; Friedman's test over the cells with critical differences. Figures go to
-benchmarks/compare_peers.json; `--write` puts tables and pictures into docs/results.md. About three hours on two cores.
+benchmarks/compare_peers.csv (cells) and .json (tests); `--write` puts tables and pictures into docs/results.md.
+About three hours on two cores.
 """
 
 from __future__ import annotations
@@ -174,13 +175,13 @@ def main() -> None:
     summary = pd.concat([found.assign(cell=name) for name, (found, _, _) in cells.items()], ignore_index=True)
     kept = summary[summary["metric"].isin(COLUMNS.values())].drop(columns=["direction"]).round(6)
     records = {
-        "cells": json.loads(kept.to_json(orient="records")),
         "pooled": json.loads(tests.round(6).to_json(orient="records")),
         "ranks": ranks,
         "versions": versions(),
         "limit": options.limit,
     }
     write_json(HERE / "compare_peers.json", records)
+    write_text(HERE / "compare_peers.csv", kept.to_csv(index=False))
     text = markdown(cells, tests, ranks)
     print(text)
     if options.write:

@@ -11,7 +11,7 @@ from strategies import cases, seeds
 
 
 def test_the_first_answer_is_the_cheapest() -> None:
-    at, rank = select(np.array([0, 0, 1]), np.array([2.0, 1.0, 3.0]), np.eye(3, 4, dtype=bool), 1)
+    at, rank = select(np.array([0, 0, 1]), np.array([2.0, 1.0, 3.0]), np.eye(3, 4, dtype=bool), np.eye(3, 4), 1)
     assert at.tolist() == [1, 2]
     assert rank.tolist() == [1, 1]
 
@@ -19,12 +19,20 @@ def test_the_first_answer_is_the_cheapest() -> None:
 def test_the_second_answer_changes_something_else_if_that_is_not_too_dear() -> None:
     changed = np.array([[True, False], [True, False], [False, True]])
     for extra, second in ((2.0, 2), (5.0, 1)):
-        at, _ = select(np.zeros(3, np.intp), np.array([1.0, 1.1, 1.1 + extra]), changed, 2)
+        price = np.array([1.0, 1.1, 1.1 + extra])
+        at, _ = select(np.zeros(3, np.intp), price, changed, np.arange(6.0).reshape(3, 2), 2)
         assert at.tolist() == [0, second]
 
 
+def test_a_near_copy_is_no_second_answer() -> None:
+    changed = np.array([[True, False], [True, False], [True, False]])
+    place = np.array([[1.0, 0.0], [1.1, 0.0], [2.0, 0.0]])
+    at, rank = select(np.zeros(3, np.intp), np.array([1.0, 1.01, 2.0]), changed, place, 3)
+    assert (at.tolist(), rank.tolist()) == ([0, 2], [1, 2])
+
+
 def test_nothing_selected_from_nothing() -> None:
-    at, rank = select(np.empty(0, np.intp), np.empty(0), np.empty((0, 3), bool), 2)
+    at, rank = select(np.empty(0, np.intp), np.empty(0), np.empty((0, 3), bool), np.empty((0, 3)), 2)
     assert len(at) == len(rank) == 0
 
 
@@ -34,7 +42,8 @@ def test_every_query_gets_its_share_and_no_candidate_twice(seed: int, n: int, m:
     rng = np.random.default_rng(seed)
     owner, price = rng.integers(0, queries, m), rng.random(m).round(1)
     changed = rng.random((m, 3)) < 0.5
-    at, rank = select(owner, price, changed, n)
+    place = np.arange(3.0 * m).reshape(m, 3)  # no two near each other
+    at, rank = select(owner, price, changed, place, n)
     assert len(set(at.tolist())) == len(at)
     assert sorted(zip(owner[at].tolist(), rank.tolist(), strict=True)) == [
         (q, r) for q in range(queries) for r in range(1, min(n, int((owner == q).sum())) + 1)
@@ -43,5 +52,5 @@ def test_every_query_gets_its_share_and_no_candidate_twice(seed: int, n: int, m:
     for q in np.unique(owner):
         assert price[at[(owner[at] == q) & (rank == 1)]] == price[owner == q].min()
     order = rng.permutation(m)
-    shuffled, _ = select(owner[order], price[order] + 0, changed[order], 1)
+    shuffled, _ = select(owner[order], price[order] + 0, changed[order], place[order], 1)
     np.testing.assert_array_equal(price[order][shuffled], price[at[rank == 1]])

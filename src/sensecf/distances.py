@@ -62,6 +62,11 @@ class Scale:
         total: Floats = np.bincount(at // different.shape[1], weights=apart, minlength=len(different)).astype(float)
         return total
 
+    def place(self, rows: Floats) -> Floats:
+        """Rows in units of `mad`, blanks at 0, shape as `rows`: unlike levels are 1 or more apart."""
+        placed: Floats = np.nan_to_num(rows / self.mad)
+        return placed
+
     def gower(self, base: Floats, rows: Floats) -> Floats:
         """Gower distance, shape (n,): mean over features of |difference| / range, levels 0 or 1; lower is closer."""
         with np.errstate(invalid="ignore"):

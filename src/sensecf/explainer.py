@@ -20,6 +20,7 @@ import pandas as pd
 from sensecf.blame import Limits, blame
 from sensecf.candidates import Candidates
 from sensecf.counterfactuals import VERDICT_COLUMNS, Counterfactuals
+from sensecf.distances import Scale
 from sensecf.engine import LOCAL, Engine, spread
 from sensecf.errors import InputError
 from sensecf.files import replacing
@@ -246,7 +247,7 @@ def _answer(
     verdict = verify(task, query, good)
     price = verdict.price(plausibility)
     changed = task.codec.changed(query.rows[good.query], good.rows)
-    at, rank = select(good.query, price, changed, n)
+    at, rank = select(good.query, price, changed, task.once(Scale).place(good.rows), n)
     reasons = blame(task, query.take(open_queries), limits, plausibility, rng) if len(open_queries) else []
     seconds = (time.perf_counter() - began) / max(len(query), 1)
     m, left = len(at), len(open_queries)

@@ -11,14 +11,18 @@ from sensecf.task import Ints
 SAME_FEATURES = 3.0
 #: ... and for each feature that it shares with one before it, at most.
 SHARED = 1.0
+#: An answer nearer than this to one before it, in units of MAD-L1, is that answer again.
+COPY = 0.25
 
 
-def select(owner: Ints, price: Floats, changed: Bools, n: int) -> tuple[Ints, Ints]:
+def select(owner: Ints, price: Floats, changed: Bools, place: Floats, n: int) -> tuple[Ints, Ints]:
     """Positions of the answers and their ranks (from 1), ordered by query and rank.
 
     The first answer of a query is its cheapest candidate; each further one is the cheapest after a
-    surcharge for changing what an earlier answer changes, so that the plans differ.
-    `owner`, `price` (m,), `changed` (m, d) describe good candidates only.
+    surcharge for changing what an earlier answer changes, so that the plans differ; near copies of an
+    earlier answer are left out, also where that leaves fewer than `n`.
+    `owner`, `price` (m,), `changed` (m, d) describe good candidates only; `place` (m, d): where they lie, in
+    MADs (`Scale.place`).
     """
     chosen, ranks = [], []
     surcharge = np.zeros(len(owner))
@@ -39,6 +43,7 @@ def select(owner: Ints, price: Floats, changed: Bools, n: int) -> tuple[Ints, In
         taken[queries] = best
         mine = taken[owner]
         known = mine >= 0
+        free &= ~known | (np.abs(place - place[mine]).sum(axis=1) >= COPY)
         shared = (changed & changed[mine]).sum(axis=1) / np.maximum(changed.sum(axis=1), 1)
         same = (changed == changed[mine]).all(axis=1)
         surcharge += np.where(known, SHARED * shared + SAME_FEATURES * same, 0.0)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 WIDE = 9.6
 #: Colour of methods that are ours, and of the others.
 OURS, OTHERS = UP, SOFT
+#: More numbers on an axis of a small panel than this lie on each other.
+MOST_TICKS = 6
 
 
 def intervals(summary: pd.DataFrame, panels: Sequence[tuple[str, str, bool]], ours: Sequence[str]) -> str:
@@ -115,11 +117,12 @@ def _span(values: np.ndarray, room: float) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Round numbers between two powers of ten: their places and how they are written."""
+    """Round numbers, six at most, between two powers of ten: their places and how they are written."""
     for steps in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), tuple(np.arange(10, 100) / 10)):
         numbers = [m * 10.0**k for k in range(-3, 6) for m in steps if low <= np.log10(m * 10.0**k) <= high]
         if len(numbers) >= 3:
             break
+    numbers = numbers[:: -(-len(numbers) // MOST_TICKS)] if len(numbers) > MOST_TICKS else numbers
     return [float(np.log10(v)) for v in numbers], [f"{v:g}" for v in numbers]
 
 

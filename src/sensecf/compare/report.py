@@ -106,7 +106,7 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
     everyone = scores.summary[scores.summary["direction"] == ALL]
     context = {
         "title": schema.name or f"What would change {schema.label}?",
-        "lead": f"{len(made.methods)} rows, {requests:,} requests each: what would have to change for "
+        "lead": f"{_amount(made)}, {requests:,} requests each: what would have to change for "
         f"{facts['classifier']} to answer another {schema.label}?",
         "notice": facts.get("notice", ""),
         "facts": _facts(made),
@@ -137,6 +137,14 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     return environment.get_template("compare.html.j2").render(context)
+
+
+def _amount(made: Comparison) -> str:
+    """How many methods there are; a peer behind the rule filter is one more row of the tables, and no other method."""
+    names = {method.generator for method in made.methods}
+    rows = len(made.methods)
+    shown = f"{len(names)} method{'s' if len(names) != 1 else ''}"
+    return shown if rows == len(names) else f"{shown} ({rows} with what polish or a rule filter makes of them)"
 
 
 def _facts(made: Comparison) -> list[tuple[str, str]]:

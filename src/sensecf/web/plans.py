@@ -167,7 +167,8 @@ def _refine(cohort: Cohort, query: Query, proposed: Candidates) -> tuple[Candida
     good = np.flatnonzero(verdict.good & (~there[proposed.query] | (np.arange(len(proposed)) < len(query))))
     price = verdict.price(cohort.plausibility)[good]
     changed = task.codec.changed(query.rows[proposed.query[good]], proposed.rows[good])
-    best = good[select(proposed.query[good], price, changed, KEPT)[0]]
+    place = task.once(Scale).place(proposed.rows[good])
+    best = good[select(proposed.query[good], price, changed, place, KEPT)[0]]
     kept, price = proposed.take(best), verdict.price(cohort.plausibility)[best]
     rows = polish(task, query, kept.query, kept.rows, cohort.plausibility, price=price)
     polished = Candidates(kept.query, rows, kept.reason, kept.generator)
@@ -238,7 +239,8 @@ def rank(cohort: Cohort, pool: Pool, order: Order, weights: Mapping[int, float],
         "safety": -12.0 * np.minimum(margin, 0.95) + 0.3 * ask + odd,
     }[order]
     changed = codec.changed(cohort.rows[[pool.ask.person]], rows)
-    chosen, _ = select(np.zeros(len(rows), dtype=np.intp), price, changed, min(count, len(rows)))
+    place = cohort.task.once(Scale).place(rows)
+    chosen, _ = select(np.zeros(len(rows), dtype=np.intp), price, changed, place, min(count, len(rows)))
     return [pool.plans[k] for k in chosen[np.argsort(price[chosen], kind="stable")]]
 
 
