@@ -145,7 +145,7 @@ def crowd(task: Task, count: int) -> pd.DataFrame:
 def parts(generator: Any, engine: Engine, **options: Any) -> tuple[bytes, str, dict[str, Any]]:
     """What a call saves but for the clock, what was tried, and what it cost."""
     task = generator.task
-    found = explain(task, generator, crowd(task, 2 * BATCH + 90), engine=engine, **options)
+    found = explain(task, generator, crowd(task, 2 * BATCH[0] + 90), engine=engine, **options)
     saved = found.to_frame().drop(columns="seconds").to_csv().encode()
     return saved, found.attempts.to_csv(), {name: value for name, value in found.cost.items() if name != "seconds"}
 
@@ -158,7 +158,7 @@ def test_the_search_answers_the_same_on_ray(cluster: str, fresh: Callable[[], Ta
     )  # fmt: skip
     assert there == here
     assert [done for done, _ in told] == sorted(done for done, _ in told)
-    assert told[-1][0] == told[-1][1] > 2 * BATCH
+    assert told[-1][0] == told[-1][1] > 2 * BATCH[0]
     # Finished batches count, on whichever engine.
     (tmp_path / "batch-000001.npz").unlink()
     assert parts(Search(fresh()), LOCAL, n=2, lock=["x1"], checkpoint=tmp_path)[0] == here[0]

@@ -26,9 +26,8 @@ FLOORS = {
     "leaks": 1, "findrules": 1, "infer": 1, "classifiers": 1, "whitebox": 1, "storage": 1, "folder": 1,
     "prepare": 1, "datasets": 1, "sensors": 1, "privacy_gate": 1, "engine": 1,
     # asking and judging
-    "verify": 2, "polish": 2, "select": 2, "tinylm": 2, "llm": 2, "wording": 2, "prompts": 2, "replies": 2,
-    "brief": 2,
-    "prompting": 2,
+    "verify": 2, "polish": 2, "select": 2, "tinylm": 2, "sampling": 2, "llm": 2, "wording": 2, "prompts": 2,
+    "replies": 2, "brief": 2, "prompting": 2,
     # methods
     "generators": 3, "pairs": 3, "blame": 3, "explainer": 3, "metrics": 3, "shots": 3, "finetune": 3,
     "text_pairs": 3, "smallbase": 3,
@@ -40,7 +39,7 @@ FLOORS = {
 }  # fmt: skip
 
 #: Who may import PyTorch, and who is loaded on the way.
-WITH_TORCH = {"tinylm", "generators.tiny", "finetune", "smallbase", "llm"}
+WITH_TORCH = {"tinylm", "sampling", "generators.tiny", "finetune", "smallbase", "llm"}
 
 
 def modules() -> dict[str, Path]:

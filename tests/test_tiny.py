@@ -27,7 +27,7 @@ from worlds import KINDS, World
 THIMBLE = Recipe(
     shape=Shape(width=16, layers=1, heads=2), pairs=60, epochs=1, batch=32, rounds=1, round_queries=8, samples=6
 )
-SPOON = replace(THIMBLE, shape=Shape(width=32, layers=2, heads=2), pairs=200, rounds=2, round_queries=32)
+SPOON = replace(THIMBLE, shape=Shape(width=32, layers=2, heads=2), pairs=200, rounds=2, round_queries=32, samples=16)
 
 
 def bad(task: Task, count: int) -> pd.DataFrame:

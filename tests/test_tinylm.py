@@ -15,16 +15,19 @@ from hypothesis import strategies as st
 
 from checker import problems
 from sensecf.query import Query, make_query
-from sensecf.task import Task
-from sensecf.tinylm import END, Answers, Shape, TinyLM, Vocabulary, replay, sample
+from sensecf.sampling import Answers, replay, sample
+from sensecf.task import Ints, Task
+from sensecf.tinylm import END, Shape, TinyLM, Vocabulary
 from strategies import cases, limits, seeds, worlds
 from worlds import World
 
 SMALL = Shape(width=16, layers=1, heads=2)
+#: No budget beyond the query's own.
+ANY = 99
 
 
 def untrained(
-    task: Task, query: Query, k: int = 6, seed: int = 0, **options: Any
+    task: Task, query: Query, k: int = 6, seed: int = 0, budgets: Ints | None = None, **options: Any
 ) -> tuple[TinyLM, Vocabulary, Answers]:
     """What a model with random weights, sharpened so that it insists on nonsense, answers."""
     torch.manual_seed(seed)
@@ -33,7 +36,8 @@ def untrained(
     with torch.no_grad():
         model.bias.normal_(0, 2)
     state = np.zeros((len(query), 2))
-    answers = sample(model, vocabulary, task, query, state, k, np.random.default_rng(seed), **options)
+    budgets, greedy = np.full(k, ANY) if budgets is None else budgets, np.arange(k) == 0
+    answers = sample(model, vocabulary, task, query, state, budgets, greedy, np.random.default_rng(seed), **options)
     return model, vocabulary, answers
 
 
@@ -134,19 +138,33 @@ def test_the_same_seed_gives_the_same_lists(mixed_task: Task) -> None:
 
 
 def test_writing_token_by_token_equals_writing_at_once(mixed_task: Task) -> None:
-    """The key-value cache is an economy, not another model."""
+    """The key-value cache, and asking once for lists that begin alike, are economies, not another model."""
     query = make_query(mixed_task, mixed_task.train.head(3))
     model, vocabulary, answers = untrained(mixed_task, query, k=2)
     conditions, features = vocabulary.prompt(query, np.zeros((3, 2)))
     prompt = model.read(torch.from_numpy(conditions), torch.from_numpy(features), torch.from_numpy(query.movable))
     tokens = torch.from_numpy(answers.tokens)
+    # Two lists of the first person, one of the third: as many as each happens to have.
+    owner, which = np.array([0, 0, 2]), [0, 1, 0]
     with torch.inference_mode():
-        whole, _ = model.write(tokens, prompt)
-        past, parts = None, []
+        whole = model.write(tokens, prompt)[owner, which]
+        past, parts = model.nothing(3), []
         for t in range(tokens.shape[2]):
-            logits, past = model.write(tokens[:, :, t : t + 1], prompt, past)
-            parts.append(logits)
-    torch.testing.assert_close(torch.cat(parts, 2), whole, rtol=1e-4, atol=1e-5)
+            states, past = model.extend(tokens[owner, which, t], owner, prompt, past)
+            parts.append(states)
+    torch.testing.assert_close(torch.stack(parts, 1), whole, rtol=1e-4, atol=1e-5)
+
+
+@cases(60)
+@given(st.data(), worlds(), seeds)
+def test_a_list_makes_no_more_changes_than_its_budget(data: st.DataObject, world: World, seed: int) -> None:
+    asked = data.draw(limits(world.schema))
+    task = world.task()
+    query = make_query(task, world.people, **asked)
+    budgets = np.array([1, 1, 2, ANY])
+    _, _, answers = untrained(task, query, k=4, seed=seed % 1000, budgets=budgets)
+    made = task.codec.changed(query.rows[:, None], answers.rows).sum(axis=2)
+    assert (made <= np.minimum(query.max_changes[:, None], budgets))[answers.ended].all()
 
 
 def test_an_answer_sees_its_own_tokens_and_no_other_answers(mixed_task: Task) -> None:
@@ -156,10 +174,10 @@ def test_an_answer_sees_its_own_tokens_and_no_other_answers(mixed_task: Task) ->
     prompt = model.read(torch.from_numpy(conditions), torch.from_numpy(features), torch.from_numpy(query.movable))
     tokens = torch.from_numpy(answers.tokens).clone()
     with torch.inference_mode():
-        before, _ = model.write(tokens, prompt)
-        tokens[:, 1:] = vocabulary.start
-        tokens[:, 0, -1] = vocabulary.start
-        after, _ = model.write(tokens, prompt)
+        before = model.write(tokens, prompt)
+        tokens[:, 1:] = vocabulary.begin(np.array(1))
+        tokens[:, 0, -1] = vocabulary.begin(np.array(1))
+        after = model.write(tokens, prompt)
     torch.testing.assert_close(after[:, 0, :-1], before[:, 0, :-1])
 
 

@@ -32,8 +32,8 @@ from sensecf.select import select
 from sensecf.task import Ints, Task
 from sensecf.verify import Verdicts, feasible, verify
 
-#: Queries answered together.
-BATCH = 256
+#: Queries answered together: at least and at most. Between, a sixteenth of all, so that workers share them evenly.
+BATCH = (256, 1024)
 #: Candidates of a query that are polished, for each answer asked for.
 POLISHED = 3
 
@@ -102,10 +102,11 @@ def explain(
 
     asked = _Asked(task, generator, fallback, limits, n, plausibility, seed)
     answered = [Batch.empty(len(task.schema))]
-    for part in _each(asked, whole, None if checkpoint is None else Path(checkpoint), engine):
+    size = int(np.clip(len(whole) // 16, *BATCH))
+    for part in _each(asked, whole, size, None if checkpoint is None else Path(checkpoint), engine):
         answered.append(part)
         if progress is not None:
-            progress(min((len(answered) - 1) * BATCH, len(whole)), len(whole))
+            progress(min((len(answered) - 1) * size, len(whole)), len(whole))
     batch = Batch.concat(answered)
     judged = task.judge(rows)
     table = _table(task, batch, factuals, inside, same.reshape(-1), outside, goal)
@@ -142,23 +143,23 @@ class _Asked:
     seed: int
 
 
-def _each(asked: _Asked, whole: Query, checkpoint: Path | None, engine: Engine) -> Iterator[Batch]:
-    """The batches as they are answered; the first alone and here, since it fits what all share."""
-    numbers = range(-(-len(whole) // BATCH))
+def _each(asked: _Asked, whole: Query, size: int, checkpoint: Path | None, engine: Engine) -> Iterator[Batch]:
+    """Batches of `size` as they are answered; the first alone and here, since it fits what all share."""
+    numbers = range(-(-len(whole) // size))
     stored = {} if checkpoint is None else {number: checkpoint / f"batch-{number:06d}.npz" for number in numbers}
     finished = {number for number, path in stored.items() if path.exists()}
     todo = [number for number in numbers if number not in finished]
 
     def part(number: int) -> tuple[int, Query]:
-        return number, whole.take(slice(number * BATCH, (number + 1) * BATCH))
+        return number, whole.take(slice(number * size, (number + 1) * size))
 
     def keep(number: int, batch: Batch) -> Batch:
         if stored:
             batch.save(stored[number])
-        return batch.shift(number * BATCH)
+        return batch.shift(number * size)
 
     for number in finished:
-        yield Batch.load(stored[number]).shift(number * BATCH)
+        yield Batch.load(stored[number]).shift(number * size)
     for number in todo[:1]:
         yield keep(number, _one(asked, part(number))[0])
     if len(todo) < 2:

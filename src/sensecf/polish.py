@@ -17,7 +17,7 @@ from sensecf.verify import cost, feasible
 
 #: Real people whose values an implausible row may take over, and how many trials of that kind the
 #: classifier is asked about per row and round.
-NEIGHBOURS, REPAIRS = 8, 6
+NEIGHBOURS, REPAIRS = 4, 6
 #: Features tried for that, per neighbour: those in which the row is farthest from it.
 STRANGEST = 24
 #: From so many edits on, several are undone at once.

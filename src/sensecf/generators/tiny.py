@@ -26,12 +26,13 @@ from sensecf.pairs import draw_queries, teach
 from sensecf.plausibility import Plausibility
 from sensecf.query import Query
 from sensecf.rules import Bools, Floats
+from sensecf.sampling import Guard, replay, sample
 from sensecf.task import Ints, Task, lead
-from sensecf.tinylm import END, MARGINS, Guard, Shape, TinyLM, Vocabulary, replay, sample
+from sensecf.tinylm import END, MARGINS, Shape, TinyLM, Vocabulary
 from sensecf.verify import cost
 
 #: Queries sampled together, which bounds memory.
-SAMPLED = 384
+SAMPLED = 128
 #: Budgets under which each query is asked; the last is no limit.
 BUDGETS = np.array([1, 2, 4, np.iinfo(np.intp).max])
 #: The lead the model is asked for when it answers unchecked.
@@ -148,25 +149,19 @@ class Tiny:
         """
         recipe = self.recipe
         n, d = len(query), len(self.task.schema)
-        asked = query.take(np.repeat(np.arange(n), len(BUDGETS)))
-        asked = replace(asked, max_changes=np.minimum(asked.max_changes, np.tile(BUDGETS, n)))
+        each = recipe.samples // len(BUDGETS)
+        budgets, greedy = np.repeat(BUDGETS, each), np.arange(each * len(BUDGETS)) % each == 0
         owners, proposals = [np.empty(0, np.intp)], [np.empty((0, d))]
         with single_thread():
-            state = np.repeat(self._state(query), len(BUDGETS), axis=0)
-            for begin in range(0, len(asked), SAMPLED):
-                at = slice(begin, begin + SAMPLED)
+            state = self._state(query)
+            for begin in range(0, n, SAMPLED):
+                at = np.arange(begin, min(begin + SAMPLED, n))
                 answers = sample(
-                    self.model,
-                    self.vocabulary,
-                    self.task,
-                    asked.take(at),
-                    state[at],
-                    recipe.samples // len(BUDGETS),
-                    rng,
+                    self.model, self.vocabulary, self.task, query.take(at), state[at], budgets, greedy, rng,
                     temperature=recipe.temperature,
-                )
+                )  # fmt: skip
                 who, which = np.nonzero(answers.ended)
-                owners.append((who + begin) // len(BUDGETS))
+                owners.append(at[who])
                 proposals.append(answers.rows[who, which])
         owner, rows = np.concatenate(owners), np.concatenate(proposals)
         key = np.column_stack([owner, np.where(np.isnan(rows), -np.inf, rows)])
@@ -185,8 +180,9 @@ class Tiny:
         asked = replace(query, margin=np.maximum(query.margin, ALONE))
         with single_thread():
             answers = sample(
-                self.model, self.vocabulary, self.task, asked, self._state(query), 1, np.random.default_rng(0)
-            )
+                self.model, self.vocabulary, self.task, asked, self._state(query), BUDGETS[-1:], np.array([True]),
+                np.random.default_rng(0),
+            )  # fmt: skip
         reason = np.where(answers.ended[:, 0], "", "the list came to no feasible end")
         rows = np.where(answers.ended, answers.rows[:, 0], np.nan)
         return Candidates.of(np.arange(len(query)), rows, self.name, reason.tolist())
@@ -224,7 +220,7 @@ class Tiny:
         state, edited = query.rows.copy(), np.zeros(size.shape, dtype=bool)
         at = np.arange(n)
         for step in range(length):
-            allowed = guard.allowed(at, state, edited, last=False)
+            allowed = guard.allowed(at, state, edited, query.max_changes, last=False)
             # Followers need no token: they have moved already when their turn comes.
             open_edit = np.take_along_axis(allowed, wanted, axis=1) & (size > 0)
             ranked = np.take_along_axis(open_edit, order, axis=1)
@@ -272,7 +268,10 @@ class Tiny:
                 group["lr"] = recipe.round_rate * min(1.0, (number + 1) / 4) * (1.0 - 0.8 * number / recipe.rounds)
             at = rng.choice(len(pool), min(recipe.round_queries, len(pool)), replace=False)
             query, k = pool.take(at), recipe.round_samples
-            answers = sample(self.model, self.vocabulary, task, query, state[at], k, rng, greedy=0, keep_masks=True)
+            answers = sample(
+                self.model, self.vocabulary, task, query, state[at], np.full(k, BUDGETS[-1]), np.zeros(k, bool), rng,
+                keep_masks=True,
+            )  # fmt: skip
             gain = self._judge(query, answers.rows, answers.ended)
             rewards.append(round(float(gain.mean()), 4))
             valid.append(round(float((gain > -INVALID).mean()), 4))
@@ -308,9 +307,9 @@ class Tiny:
             torch.from_numpy(conditions), torch.from_numpy(features), torch.from_numpy(query.movable)
         )
         wanted = torch.from_numpy(tokens)
-        given = torch.cat([torch.full_like(wanted[..., :1], self.vocabulary.start), wanted[..., :-1]], -1)
-        states, _ = self.model.write(given, cache)
-        log = self.model.logits(states).masked_fill(~masks, -torch.inf).log_softmax(-1)
+        first = torch.from_numpy(self.vocabulary.begin(query.max_changes))[:, None, None]
+        given = torch.cat([first.expand_as(wanted[..., :1]), wanted[..., :-1]], -1)
+        log = self.model.logits(self.model.write(given, cache)).masked_fill(~masks, -torch.inf).log_softmax(-1)
         chosen = log.gather(-1, wanted[..., None]).squeeze(-1)
         over = (given == END).cummax(-1).values
         return chosen.masked_fill(over, 0.0)

@@ -1,0 +1,216 @@
+"""Masked sampling of edit lists from the embedded model: what comes to its end is feasible by construction."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sensecf.query import Query, by_pattern
+from sensecf.rules import Bools, Floats, Follow
+from sensecf.task import Ints, Task
+from sensecf.tinylm import END, Cache, TinyLM, Vocabulary
+from sensecf.verify import feasible
+
+
+class Answers(NamedTuple):
+    """Sampled edit lists: `tokens` (q, k, t), 0 from the end on; `rows` (q, k, d); `ended` (q, k): a
+    list that came to a feasible end; `masks`: what was allowed at each step (q, k, t, size)."""
+
+    tokens: Ints
+    rows: Floats
+    ended: Bools
+    masks: Tensor | None
+
+
+@torch.inference_mode()
+def sample(
+    model: TinyLM,
+    vocabulary: Vocabulary,
+    task: Task,
+    query: Query,
+    state: Floats,
+    budgets: Ints,
+    greedy: Bools,
+    rng: np.random.Generator,
+    *,
+    temperature: float = 1.0,
+    keep_masks: bool = False,
+) -> Answers:
+    """An edit list per query and entry of `budgets` (k,), the most changes it may make.
+
+    `greedy` (k,): lists of the likeliest tokens; the others are drawn at `temperature`. Each step's mask
+    leaves only edits after which the row is still feasible (locks, ranges, directions, budget, rules, no
+    feature twice), and the end only where every rule holds. Lists of one query that have said the same
+    so far are asked about once.
+    """
+    (n, d), k = query.rows.shape, len(budgets)
+    if not n:
+        return Answers(np.empty((0, k, 1), np.intp), np.empty((0, k, d)), np.empty((0, k), bool), None)
+    conditions, features = vocabulary.prompt(query, state)
+    prompt = model.read(torch.from_numpy(conditions), torch.from_numpy(features), torch.from_numpy(query.movable))
+    guard = Guard(vocabulary, task, query)
+    out, ended = np.empty((n * k, d)), np.zeros(n * k, dtype=bool)
+    written: list[Ints] = []
+    masks: list[Tensor] = []
+    # Lists that go on, and the beginning that each of them has come to: owner, budget, row, what it has named.
+    going = np.arange(n * k)
+    most = np.minimum(np.minimum(query.max_changes[:, None], budgets), d)
+    kinds, own = np.unique(np.arange(n)[:, None] * (d + 1) + most, return_inverse=True)
+    own = own.reshape(-1)
+    owner, budget = np.divmod(kinds, d + 1)
+    rows, edited = query.rows[owner], np.zeros((len(owner), d), dtype=bool)
+    token, past = vocabulary.begin(budget), model.nothing(len(owner))
+    for step in range(model.longest + 1):
+        allowed = guard.allowed(owner, rows, edited, budget, last=step == model.longest)
+        stuck: Bools = ~np.asarray(allowed.any(axis=1))
+        allowed[stuck, END] = True
+        chosen = np.full(len(going), END)
+        point = rng.random(len(going))
+        more = np.flatnonzero(allowed[:, END + 1 :].any(axis=1))  # the others need no model to end
+        place = np.full(len(owner), -1)
+        place[more] = np.arange(len(more))
+        if len(more):
+            states, past = model.extend(torch.from_numpy(token[more]), owner[more], prompt, _take(past, more))
+            scores = model.logits(states).masked_fill_(~torch.from_numpy(allowed[more]), -torch.inf)
+            asked = np.flatnonzero(place[own] >= 0)
+            chosen[asked] = _draw(scores, place[own[asked]], greedy[going[asked] % k], temperature, point[asked])
+        tokens = np.full(n * k, END)
+        tokens[going] = chosen
+        written.append(tokens)
+        if keep_masks:
+            whole = np.zeros((n * k, vocabulary.size), dtype=bool)
+            whole[:, END] = True
+            whole[going] = allowed[own]
+            masks.append(torch.from_numpy(whole).view(n, k, -1))
+        over = chosen == END
+        out[going[over]], ended[going[over]] = rows[own[over]], ~stuck[own[over]]
+        going = going[~over]
+        if not len(going):
+            break
+        following, own = np.unique(own[~over] * vocabulary.size + chosen[~over], return_inverse=True)
+        parent, token = np.divmod(following, vocabulary.size)
+        past = _take(past, place[parent])
+        owner, budget = owner[parent], budget[parent]
+        rows, edited = guard.edit(owner, rows[parent], token), edited[parent]
+        edited[np.arange(len(parent)), vocabulary.feature[token]] = True
+    return Answers(
+        np.stack(written, axis=1).reshape(n, k, -1),
+        out.reshape(n, k, d),
+        ended.reshape(n, k),
+        torch.stack(masks, 2) if keep_masks else None,
+    )
+
+
+def _take(cache: Cache, kept: Ints) -> Cache:
+    """The entries of a cache that belong to some of its lists."""
+    at = torch.from_numpy(kept)
+    return [(key[at], value[at]) for key, value in cache]
+
+
+def _draw(scores: Tensor, which: Ints, greedy: Bools, temperature: float, point: Floats) -> Ints:
+    """A token per list (l,) from the scores (m, size) of its beginning `which` (l,).
+
+    The best where `greedy`, else drawn from the softmax by `point` (l,) in [0, 1).
+    """
+    chosen = np.empty(len(which), dtype=np.intp)
+    chosen[greedy] = scores[torch.from_numpy(which[greedy])].argmax(-1).numpy()
+    if not greedy.all():
+        heap = (scores / temperature).softmax(-1).cumsum(-1).numpy()[which[~greedy]]
+        # The point lies strictly below the total, so a token of probability 0 is never hit.
+        below = point[~greedy].astype(np.float32)[:, None] * heap[:, -1:] * np.float32(1 - 1e-6)
+        chosen[~greedy] = (heap <= below).sum(axis=1)
+    return chosen
+
+
+def replay(
+    vocabulary: Vocabulary, task: Task, query: Query, tokens: Ints, longest: int
+) -> tuple[Tensor, Floats, Bools]:
+    """What was allowed at each step of given lists (n, t): masks (n, t, size), the rows they lead to,
+    and whether every token of a list was allowed."""
+    guard = Guard(vocabulary, task, query)
+    n, length = tokens.shape
+    owner, rows = np.arange(n), query.rows.copy()
+    edited = np.zeros((n, rows.shape[1]), dtype=bool)
+    fine, done = np.ones(n, dtype=bool), np.zeros(n, dtype=bool)
+    masks = np.zeros((n, length, vocabulary.size), dtype=bool)
+    for step in range(length):
+        masks[:, step] = guard.allowed(owner, rows, edited, query.max_changes, last=step == longest)
+        fine &= done | masks[owner, step, tokens[:, step]]
+        done |= tokens[:, step] == END
+        masks[done, step, END] = True
+        going = np.flatnonzero(~done)
+        rows[going] = guard.edit(going, rows[going], tokens[going, step])
+        edited[going, vocabulary.feature[tokens[going, step]]] = True
+    return torch.from_numpy(masks), rows, fine
+
+
+class Guard:
+    """The mask: which tokens may come next, given the rows as edited so far."""
+
+    def __init__(self, vocabulary: Vocabulary, task: Task, query: Query) -> None:
+        self.vocabulary, self.task, self.query = vocabulary, task, query
+        self.rules = task.codec.rules
+        feature, value = vocabulary.feature, vocabulary.value
+        # What the limits alone allow is the same at every step.
+        with np.errstate(invalid="ignore"):
+            base = query.rows[:, feature]
+            static = query.movable[:, feature] & (np.abs(value - base) > task.codec.step[feature] / 2)
+            static &= (value >= query.low[:, feature] - 1e-9) & (value <= query.high[:, feature] + 1e-9)
+        static[:, END] = False
+        self._static = static
+        self._constrained = np.flatnonzero((self.rules.matrix != 0).any(axis=0))
+        self._implied = sorted({t.column for _, when, then in self.rules.implications for t in (when, then)})
+
+    def allowed(self, owner: Ints, rows: Floats, edited: Bools, budget: Ints, last: bool) -> Bools:
+        """Mask over tokens (n, size) for rows that answer the queries `owner`; with `last`, only the end.
+
+        `edited` (n, d): features named already; `budget` (n,): the most changes each may make.
+        """
+        vocabulary, query, codec = self.vocabulary, self.query, self.task.codec
+        mask = np.zeros((len(owner), vocabulary.size), dtype=bool)
+        changed = codec.changed(query.rows[owner], rows)
+        room = budget - changed.sum(axis=1)
+        mask[:, END] = changed.any(axis=1) & (room >= 0) & feasible(codec, query, owner, rows)
+        if last:
+            return mask
+        for at, follow in by_pattern(self.task, query, owner):
+            open_features = ~edited[at] & follow.editable & (self._price(follow, changed[at]) <= room[at, None])
+            allowed = self._static[owner[at]] & open_features[:, vocabulary.feature]
+            allowed[:, END] = mask[at, END]
+            if len(self._constrained):
+                self._restrict(allowed, at, owner, rows, follow)
+            mask[at] = allowed
+        for j in self._implied:
+            first, last_token = vocabulary.first[j], vocabulary.first[j + 1]
+            mask[:, first:last_token] &= ~self.rules.forbidden(rows, j, vocabulary.values[j])
+        return mask
+
+    def _price(self, follow: Follow, changed: Bools) -> Ints:
+        """How many more features count as changed when one is edited, followers included, shape (n, d)."""
+        price = (~changed).astype(np.intp)
+        for f in follow.follower:
+            price += (np.abs(follow.response[f]) > 0) & ~changed[:, [f]]
+        return price
+
+    def _restrict(self, allowed: Bools, at: Ints, owner: Ints, rows: Floats, follow: Follow) -> None:
+        query, vocabulary = self.query, self.vocabulary
+        low, high = query.low[owner[at]], query.high[owner[at]]
+        low, high = self.rules.intervals(rows[at], low, high, follow)
+        for j in self._constrained:
+            first, last = vocabulary.first[j], vocabulary.first[j + 1]
+            values = vocabulary.values[j]
+            with np.errstate(invalid="ignore"):
+                inside = (values >= low[:, [j]] - 1e-9) & (values <= high[:, [j]] + 1e-9)
+            allowed[:, first:last] &= inside
+
+    def edit(self, owner: Ints, rows: Floats, tokens: Ints) -> Floats:
+        """Rows with one more edit each, followers moved along."""
+        vocabulary, codec = self.vocabulary, self.task.codec
+        out = rows.copy()
+        out[np.arange(len(rows)), vocabulary.feature[tokens]] = vocabulary.value[tokens]
+        for at, follow in by_pattern(self.task, self.query, owner):
+            out[at] = codec.rules.settle(self.query.rows[owner[at]], out[at], follow, codec.step)
+        return out
