@@ -2,6 +2,7 @@
 
     python benchmarks/finetune_stages.py --out stages           (two cores: under 40 minutes)
     python benchmarks/finetune_stages.py --out stages --quick   (a minute; shows that it runs, not what it can do)
+    python benchmarks/finetune_stages.py --out stages --reward grpo   (beside a run with dpo; the base is shared)
 
 The base model is made here, on simulated tables that have nothing to do with the ones it is judged on. Each
 table is split by person; only the training people's rows reach the pairs, the tuning and the verdicts,
@@ -29,7 +30,7 @@ from sensecf.finetune.modelcard import averages, measure
 from sensecf.finetune.presets import Preset, preset
 from sensecf.finetune.supervised import quiet
 from sensecf.finetune.tokens import load
-from sensecf.finetune.tune import Tuning, finetune, wording
+from sensecf.finetune.tune import ROUNDS, Tuning, finetune, wording
 from sensecf.llm.client import Client
 from sensecf.query import Query, make_query, out_of_range
 from sensecf.smallbase import BaseRecipe, make_base
@@ -66,10 +67,10 @@ def stages(name: str, base: Path, out: Path, tuning: Tuning, asked: int, samples
     found: dict[str, pd.DataFrame] = {}
     query = unseen(task, test, asked, tuning.seed)
     prompts = wording(task, tuning.full)
-    folder = out / name
+    folder = out / _named(name, tuning)
     if not (folder / "tuned.json").exists():
         finetune(task, base, folder, tuning, card=data.card, classifier="xgboost")
-    adapters = {"pretrained": None, "lora": folder / "stages" / "lora", "preferences": folder}
+    adapters = {"pretrained": None, "lora": folder / "stages" / "lora", ROUNDS[tuning.reward]: folder}
     for stage, adapter in adapters.items():
         learner = load(base, adapter=adapter)
         found[stage], _ = measure(prompts, Client(learner.local), query, samples, tuning.seed, tuning.plausibility)
@@ -79,6 +80,11 @@ def stages(name: str, base: Path, out: Path, tuning: Tuning, asked: int, samples
         "paired": {stage: paired(found["pretrained"], frame) for stage, frame in found.items()},
         "seconds": round(time.perf_counter() - began, 1),
     }
+
+
+def _named(name: str, tuning: Tuning) -> str:
+    """Tables and figures of another reward than the usual one stand beside those of it."""
+    return name if tuning.reward == "dpo" else f"{name}-{tuning.reward}"
 
 
 def paired(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, float | int | None]:
@@ -98,6 +104,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--quick", action="store_true", help="minutes to seconds: does it run?")
     parser.add_argument("--tables", default=",".join(TABLES))
+    parser.add_argument("--reward", choices=list(ROUNDS), default="dpo")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     quiet()
@@ -110,7 +117,7 @@ def main() -> None:
     speed = f"{facts['tokens']:,} tokens, {facts['tokens per second']:,} per second"
     print(f"base: {facts['parameters']:,} parameters, {speed}")
     tuning = Tuning("quick" if options.quick else "cpu-small", QUICK_TUNING if options.quick else preset("cpu-small"))
-    tuning = replace(tuning, seed=options.seed)
+    tuning = replace(tuning, seed=options.seed, reward=options.reward)
     asked, samples = (8, 2) if options.quick else (ASKED, SAMPLES)
     results: dict[str, Any] = {"base": facts, "samples": samples, "tables": {}}
     for name in options.tables.split(","):
@@ -120,8 +127,9 @@ def main() -> None:
         print(pd.DataFrame(found["stages"]).T.to_string(float_format="{:.3f}".format))
         print(pd.DataFrame(found["paired"]).T.to_string())
     results["seconds"] = round(time.perf_counter() - began, 1)
-    write_json(options.out / "stages.json", results)
-    print(f"\n{results['seconds']:.0f} s; {options.out / 'stages.json'}")
+    written = options.out / f"{_named('stages', tuning)}.json"
+    write_json(written, results)
+    print(f"\n{results['seconds']:.0f} s; {written}")
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ from sensecf.errors import InputError, MissingExtraError
 @click.option("--teacher", default="search", show_default=True, help="Generator that answers the pairs.")
 @click.option("--from-run", type=click.Path(path_type=Path), help="Take the pairs from a run folder of `explain`.")
 @click.option(
-    "--reward", type=click.Choice(["dpo", "none"]), default="dpo", show_default=True,
-    help="Verdicts as reward after the pairs.",
+    "--reward", type=click.Choice(["dpo", "grpo", "none"]), default="dpo", show_default=True,
+    help="Verdicts as reward after the pairs: dpo draws answers once per round, grpo anew at every step.",
 )  # fmt: skip
 @click.option("--full-prompts", is_flag=True, help="Tune on the prompts of `prompted` instead of short ones.")
 @click.option("--merge", is_flag=True, help="Write the merged weights too, for servers without adapters.")

@@ -41,13 +41,15 @@ if TYPE_CHECKING:
 NOTE = "request.json"
 #: Share of the pairs that validate.
 VALIDATION = 0.1
+#: What verdicts are turned into, and the name of a round of it.
+ROUNDS = {"dpo": "preferences", "grpo": "grpo"}
 
 
 @dataclass(frozen=True)
 class Tuning:
     """What is tuned: `preset`, its name, the wording (`full`: that of `prompted`; else the short one), the seed.
 
-    `reward`: "dpo" or "none". `merge`: write the merged weights too. `slack`: see `text_pairs.draw`.
+    `reward`: "dpo", "grpo" or "none". `merge`: write the merged weights too. `slack`: see `text_pairs.draw`.
     """
 
     name: str
@@ -60,8 +62,12 @@ class Tuning:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.reward not in ("dpo", "none"):
-            raise InputError(f'the reward is "dpo" or "none", not {self.reward!r}')
+        if self.reward not in (*ROUNDS, "none"):
+            raise InputError(f'the reward is "dpo", "grpo" or "none", not {self.reward!r}')
+        if self.reward != "none" and self.preset.samples < 2:
+            raise InputError(
+                f"answers are compared with each other, so samples must be at least 2, not {self.preset.samples}"
+            )
 
 
 def wording(task: Task, full: bool) -> Prompts:
@@ -126,8 +132,8 @@ def finetune(
         )  # fmt: skip
 
     stages: dict[str, Callable[[Learner, Path], Trained]] = {"lora": first}
-    for turn in range(preset.rounds if tuning.reward == "dpo" else 0):
-        stages[f"preferences {turn + 1}"] = _round(prompts, learned, tuning, turn, progress, callbacks)
+    for turn in range(preset.rounds if tuning.reward in ROUNDS else 0):
+        stages[f"{ROUNDS[tuning.reward]} {turn + 1}"] = _round(prompts, learned, tuning, turn, progress, callbacks)
 
     metrics: dict[str, dict[str, float | None]] = {}
     history: list[dict[str, Any]] = []
@@ -177,13 +183,16 @@ def finetune(
 def _round(
     prompts: Prompts, pairs: Pairs, tuning: Tuning, turn: int, progress: Progress, callbacks: Sequence[Any]
 ) -> Callable[[Learner, Path], Trained]:
-    """A round of preferences over questions drawn for it."""
+    """A round of verdicts as reward over questions drawn for it."""
+    from sensecf.finetune.grpo import reinforce
     from sensecf.finetune.preference import prefer
+
+    learn = prefer if tuning.reward == "dpo" else reinforce
 
     def run(learner: Learner, folder: Path) -> Trained:
         rng = np.random.default_rng([tuning.seed, 61, turn])
         at = np.sort(rng.choice(len(pairs), min(tuning.preset.preference_queries, len(pairs)), replace=False))
-        return prefer(
+        return learn(
             prompts, learner, pairs.take(at), folder, tuning.preset, seed=tuning.seed + 1000 * (turn + 1),
             plausibility=tuning.plausibility, progress=progress, callbacks=callbacks,
         )  # fmt: skip
