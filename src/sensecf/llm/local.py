@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,14 @@ from sensecf.errors import InputError, MissingExtraError
 from sensecf.llm import Completion
 from sensecf.llm.asking import Answer, Request
 from sensecf.llm.constrain import Constraint, Draw, Grammars
+from sensecf.llm.prefix import prefill, reusable
 
 
 class Local:
     """Ask a model in this process, `batch_size` requests at a time.
+
+    The samples of a prompt are drawn together from one pass over it, and what all prompts of a batch begin
+    with is read once, where the model's cache can be copied (see `prefix.reusable`).
 
     `folder`: a folder with safetensors weights and a tokenizer, or the name of a model in the cache of
     Hugging Face. `adapter`: a folder with a LoRA adapter. `four_bit`: weights in 4 bit (needs a CUDA
@@ -58,8 +62,11 @@ class Local:
         self._ends = _ends(self._model, self._tokenizer, path)
         # What a folder says of temperatures and penalties must not reach into the answers.
         self._model.generation_config = transformers.GenerationConfig()  # type: ignore[no-untyped-call]
+        self._reuses = reusable(self._model)
         if adapter is not None:
             self._model = _adapted(self._model, Path(adapter))
+            # Keys and values that were learned stand before those of every prompt.
+            self._reuses = self._reuses and not self._model.active_peft_config.is_prompt_learning
         self._model.eval()
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token_id = self._ends[0]
@@ -73,7 +80,7 @@ class Local:
 
     def answer(self, requests: Iterator[Request], keep: Callable[[Request, Answer], None]) -> None:
         """See `sensecf.llm.asking.Backend`."""
-        while batch := list(islice(requests, self._batch_size)):
+        for batch in _batches(requests, self._batch_size):
             prompts = [self._tokens(request) for request in batch]
             fitting = [i for i, prompt in enumerate(prompts) if len(prompt) + batch[i].max_tokens <= self._context]
             for i in sorted(set(range(len(batch))) - set(fitting)):
@@ -108,7 +115,10 @@ class Local:
     @torch.inference_mode()
     def _generate_at_once(self, batch: list[Request], prompts: list[list[int]]) -> list[Completion]:
         limit, temperature = batch[0].max_tokens, batch[0].temperature  # the same in one call of `complete`
-        inputs = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._device)
+        if self._reuses:
+            inputs = prefill(self._model, prompts, self._tokenizer.pad_token_id)
+        else:
+            inputs = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._device)
         matchers = [self._matcher(request.schema) for request in batch]
         processors = transformers.LogitsProcessorList()
         if self._grammars is not None:
@@ -159,6 +169,22 @@ class Local:
         for token in self._control:
             content = content.replace(token, f"{token[0]} {token[1:]}")
         return content
+
+
+def _batches(requests: Iterator[Request], size: int) -> Iterator[list[Request]]:
+    """Up to `size` requests at a time; neighbours with the same prompt stay together where they fit.
+
+    So at most twice as many are taken from `requests` as are answered at once.
+    """
+    batch: list[Request] = []
+    for _, same in groupby(requests, key=lambda request: request.prompt):
+        while several := list(islice(same, size)):
+            if len(batch) + len(several) > size:
+                yield batch
+                batch = []
+            batch += several
+    if batch:
+        yield batch
 
 
 def _find(name: str) -> Path:
