@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def finetune(
 
     try:
         from sensecf.finetune import tune as tuning
+        from sensecf.finetune.processes import processes
         from sensecf.finetune.supervised import quiet
     except ImportError as error:
         raise MissingExtraError(f"tuning needs {error.name}: pip install 'sensecf[finetune]'") from error
@@ -84,9 +86,11 @@ def finetune(
     _, train, _ = prepare(read_table(table), schema, None, seed)
     quiet()
     asked = tuning.Tuning(preset_name, chosen, full_prompts, reward, merge, plausibility=plausibility, seed=seed)
-    with progress_bars() as progress:
+    everyone = processes()
+    with progress_bars() if everyone.is_main_process else nullcontext(lambda phase, share: None) as progress:
         if model.startswith("small:"):
-            model = _small(Path(model.removeprefix("small:")), seed, progress)
+            with everyone.main_process_first():
+                model = _small(Path(model.removeprefix("small:")), seed, progress)
         progress("classifier", 0.0)
         task = Task(schema, train, fit_classifier(classifier, schema, train, seed=seed))
         progress("classifier", 1.0)
@@ -98,7 +102,8 @@ def finetune(
             task, model, out, asked, generator=answering, pairs=given, card=find_card(table), classifier=classifier,
             progress=progress,
         )  # fmt: skip
-    _show(facts, out)
+    if everyone.is_main_process:
+        _show(facts, out)
 
 
 def _small(folder: Path, seed: int, progress: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import datasets  # type: ignore[import-untyped]
 import numpy as np
+from accelerate.utils import gather_object  # type: ignore[import-untyped]
 from transformers import PrinterCallback, TrainerCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
@@ -17,7 +18,8 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from sensecf.finetune.answering import ask
 from sensecf.finetune.preference import BAD, EXPLORING, prices
 from sensecf.finetune.presets import Preset
-from sensecf.finetune.supervised import Progress, Record, Trained, common_arguments, cost_of, logged
+from sensecf.finetune.processes import processes
+from sensecf.finetune.supervised import Progress, Record, Trained, common_arguments, cost_of, finish, logged
 from sensecf.finetune.tokens import Learner, encode, renamed_names
 from sensecf.llm.client import Client
 from sensecf.prompts import Prompts
@@ -58,7 +60,7 @@ def reinforce(
     """
     for name, parameter in learner.network.named_parameters():
         parameter.requires_grad_("lora_" in name)
-    questions, rows = sizes(preset, len(pairs))
+    questions, rows = sizes(preset, len(pairs) // processes().num_processes)
     record = Record("grpo", progress)
     paid: list[Floats] = []
 
@@ -107,8 +109,8 @@ def reinforce(
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-        learner.network.save_pretrained(str(folder / "adapter"), selected_adapters=["default"])
-    every = np.concatenate(paid)
+        finish(learner.network, folder)
+    every = np.concatenate(gather_object(paid))
     facts = {
         "queries": len(every) // preset.samples,
         "valid samples": round(float((every < BAD).mean()), 4),
@@ -124,7 +126,7 @@ def reward(price: list[float], **others: Any) -> list[float | None]:
 
 
 def sizes(preset: Preset, available: int) -> tuple[int, int]:
-    """Questions of a step, and rows that go through the model together.
+    """Questions of a step in one process, and rows that go through the model together.
 
     As many rows per step as the preset's other stages have, in whole groups, and no more together than
     `preset.batch`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +14,8 @@ from trl.trainer.dpo_trainer import DPOTrainer
 
 from sensecf.finetune.answering import Answers, ask
 from sensecf.finetune.presets import Preset
-from sensecf.finetune.supervised import Progress, Record, Trained, common_arguments, cost_of, logged
+from sensecf.finetune.processes import from_main, processes
+from sensecf.finetune.supervised import Progress, Record, Trained, common_arguments, cost_of, finish, logged
 from sensecf.finetune.tokens import Learner, encode, renamed_names
 from sensecf.llm.client import Client
 from sensecf.prompts import Prompts
@@ -121,9 +121,11 @@ def prefer(
 
     A round that was interrupted begins anew, with the same draws.
     """
-    found = compare(prompts, learner, pairs, preset.samples, seed, plausibility)
+    nothing = Preferences([], [], [], {})
+    asking = processes().is_main_process
+    found = from_main(compare(prompts, learner, pairs, preset.samples, seed, plausibility) if asking else nothing)
     if not found.query:  # nothing to tell apart: the model is left as it is
-        learner.network.save_pretrained(str(folder / "adapter"), selected_adapters=["default"])
+        finish(learner.network, folder)
         return Trained([], found.facts)
     asked = [pairs.prompts[i] for i in found.query]
     better, worse = encode(learner, asked, found.better), encode(learner, asked, found.worse)
@@ -155,8 +157,6 @@ def prefer(
         )
         trainer.remove_callback(PrinterCallback)
         done = trainer.train()
-        learner.network.save_pretrained(str(folder / "adapter"), selected_adapters=["default"])
-    for path in folder.glob("checkpoint-*"):
-        shutil.rmtree(path)
+        finish(learner.network, folder)
     facts = {**found.facts, "steps": trainer.state.global_step, "loss": round(float(done.training_loss), 6)}
     return Trained(logged("preferences", trainer.state), {**facts, **cost_of(record)})

@@ -20,6 +20,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from sensecf.errors import InputError
 from sensecf.finetune.presets import Preset
+from sensecf.finetune.processes import from_main, processes
 from sensecf.finetune.tokens import Example, Learner, collate, renamed_names
 
 #: Told the phase and how far it is.
@@ -51,13 +52,16 @@ class Supervised(SFTTrainer):
         )  # fmt: skip
         count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
         loss = -(found.log_probs * weights[:, 1:]).sum() / count
+        if num_items_in_batch is not None:  # counted over all processes, whose gradients will be averaged
+            loss = loss * processes().num_processes
         return (loss, found) if return_outputs else loss
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """The loss on the validation pairs, and what the judge says."""
         found = super().evaluation_loop(*args, **kwargs)
         assert found.metrics is not None
-        found.metrics.update({f"eval_{name}": value for name, value in self.judge().items()})
+        told = from_main(self.judge() if processes().is_main_process else {})
+        found.metrics.update({f"eval_{name}": value for name, value in told.items()})
         return found
 
 
@@ -102,7 +106,7 @@ def supervise(
     the stage is complete; called again with the same arguments, it goes on after the last whole one
     and ends with the same weights.
     """
-    steps = max(1, -(-len(examples) // (preset.batch * preset.accumulate)))
+    steps = max(1, -(-len(examples) // (preset.batch * preset.accumulate * processes().num_processes)))
     every = max(1, steps // preset.evaluations)
     args = SFTConfig(
         output_dir=str(folder),
@@ -122,6 +126,8 @@ def supervise(
         dataset_kwargs={"skip_prepare_dataset": True},
         max_length=None,
     )
+    with processes().main_process_first():
+        checkpoint = last_checkpoint(folder)
     record = Record("tuning", progress)
     pad = learner.tokenizer.pad_token_id
     with renamed_names():
@@ -137,11 +143,8 @@ def supervise(
         )
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.judge = judge
-        trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-        adapted: Any = trainer.model
-        adapted.save_pretrained(str(folder / "adapter"))
-    for path in folder.glob("checkpoint-*"):
-        shutil.rmtree(path)
+        trainer.train(resume_from_checkpoint=checkpoint)
+        finish(trainer.model, folder)
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
     return Trained(
         logged("tuning", trainer.state),
@@ -152,6 +155,15 @@ def supervise(
             **cost_of(record),
         },
     )
+
+
+def finish(network: Any, folder: Path) -> None:
+    """Write the adapter to `folder/adapter` and remove the checkpoints, once where several processes train."""
+    if processes().is_main_process:
+        network.save_pretrained(str(folder / "adapter"), selected_adapters=["default"])
+        for path in folder.glob("checkpoint-*"):
+            shutil.rmtree(path)
+    processes().wait_for_everyone()
 
 
 def lora(preset: Preset) -> LoraConfig:
@@ -202,6 +214,7 @@ def common_arguments(learner: Learner, preset: Preset, seed: int) -> dict[str, A
         "bf16": cuda,
         "use_cpu": not cuda,
         "dataloader_pin_memory": cuda,
+        "ddp_find_unused_parameters": False,
         "seed": seed,
         "data_seed": seed,
         "logging_steps": 10,

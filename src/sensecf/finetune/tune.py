@@ -24,6 +24,7 @@ from sensecf.files import write_json
 from sensecf.finetune.memorisation import canaries, copies, exposure
 from sensecf.finetune.modelcard import averages, measure, write_card
 from sensecf.finetune.presets import Preset
+from sensecf.finetune.processes import processes
 from sensecf.finetune.supervised import Progress, Trained, supervise
 from sensecf.finetune.tokens import Learner, encode, load
 from sensecf.generators import Generator
@@ -99,20 +100,24 @@ def finetune(
     out, preset = Path(out), tuning.preset
     work = out / "unfinished"
     request = _request({"task": _identity(task), "model": str(model), "tuning": asdict(tuning), "sensecf": __version__})
+    everyone = processes(device)
     _check_free(out, work, request)
+    everyone.wait_for_everyone()
 
     def opened(adapter: Path | None) -> Learner:
         return load(model, adapter=adapter, four_bit=preset.four_bit, device=device)
 
     learner = opened(None)
-    write_json(work / NOTE, {"request": request})
+    if everyone.is_main_process:
+        write_json(work / NOTE, {"request": request})
     prompts = wording(task, tuning.full)
     if pairs is None:
         pairs = draw(
             prompts, preset.pairs, tuning.seed, slack=tuning.slack, plausibility=tuning.plausibility,
             generator=generator, progress=lambda share: progress("search", share),
         )  # fmt: skip
-    pairs.save(out)
+    if everyone.is_main_process:
+        pairs.save(out)
     learned, validation = pairs.split(VALIDATION)
     if not len(learned) or not len(validation):
         raise InputError(f"{len(pairs)} pairs are too few to learn from some and validate on others; ask for more")
@@ -143,12 +148,15 @@ def finetune(
     for name, stage in stages.items():
         folder = work / name.replace(" ", "-")
         done = folder / "stage.json"
+        everyone.wait_for_everyone()
         if not done.exists():
             learner = opened(adapter)  # from the file also where it is in memory: a resumed run does the same
             trained = stage(learner, folder)
             learner.network.eval()
-            measured = averages(measure(prompts, Client(learner.local), validation.query, 4, tuning.seed)[0])
-            write_json(done, {"facts": trained.facts, "history": trained.history, "metrics": measured})
+            if everyone.is_main_process:
+                measured = averages(measure(prompts, Client(learner.local), validation.query, 4, tuning.seed)[0])
+                write_json(done, {"facts": trained.facts, "history": trained.history, "metrics": measured})
+            everyone.wait_for_everyone()
         record = json.loads(done.read_text(encoding="utf-8"))
         adapter, costs[name], metrics[name] = folder / "adapter", record["facts"], record["metrics"]
         history += record["history"]
@@ -174,9 +182,11 @@ def finetune(
             "canaries": exposure(learner, secrets, texts),
         },
     }
-    for name in stages:
-        shutil.copytree(work / name.replace(" ", "-") / "adapter", out / "stages" / name, dirs_exist_ok=True)
-    _finish(out, work, adapter, learner, facts, history, card, tuning.merge)
+    if everyone.is_main_process:
+        for name in stages:
+            shutil.copytree(work / name.replace(" ", "-") / "adapter", out / "stages" / name, dirs_exist_ok=True)
+        _finish(out, work, adapter, learner, facts, history, card, tuning.merge)
+    everyone.wait_for_everyone()
     return facts
 
 
