@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from click.testing import CliRunner
 from llm_servers import loopback_only, tiny_model
 from sensecf.brief import Brief
 from sensecf.candidates import Candidates
-from sensecf.classifiers import fit_classifier
 from sensecf.datasets.card import Card
 from sensecf.datasets.simulated import CARD, simulate_cohort, simulated_schema
 from sensecf.errors import InputError
@@ -29,27 +27,19 @@ torch = pytest.importorskip("torch", reason="needs torch")
 pytest.importorskip("trl", reason="needs trl")
 pytest.importorskip("peft", reason="needs peft")
 
-from transformers import TrainerCallback  # noqa: E402
-
 from sensecf.finetune.answering import ask  # noqa: E402
-from sensecf.finetune.grpo import reinforce, sizes  # noqa: E402
 from sensecf.finetune.memorisation import ALTERNATIVES, canaries, copies, exposure  # noqa: E402
 from sensecf.finetune.preference import BAD, CLEAR, compare, prices  # noqa: E402
-from sensecf.finetune.presets import Preset, preset, presets  # noqa: E402
+from sensecf.finetune.presets import preset, presets  # noqa: E402
 from sensecf.finetune.supervised import Supervised, last_checkpoint, supervise  # noqa: E402
 from sensecf.finetune.tokens import VALUE_WEIGHT, Example, collate, encode, load  # noqa: E402
 from sensecf.finetune.tune import Tuning, finetune  # noqa: E402
 from sensecf.llm.client import Client  # noqa: E402
+from tuning import GRPO, SMALL, TUNING, Kill, facts_of, furthest, weights  # noqa: E402
 
 __all__ = ["loopback_only"]
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = Preset(
-    pairs=40, rank=4, rate=5e-3, epochs=2, batch=8, evaluations=2, validation=3, rounds=1, preference_rate=1e-3,
-    preference_queries=6, samples=3,
-)  # fmt: skip
-TUNING = Tuning("test", SMALL)
-GRPO = replace(TUNING, reward="grpo")
 
 
 @pytest.fixture(scope="module")
@@ -68,28 +58,6 @@ def tuned(base: Path, numeric_task: Task, pairs: Pairs, tmp_path_factory: pytest
     out = tmp_path_factory.mktemp("tuned") / "model"
     finetune(numeric_task, base, out, replace(TUNING, merge=True), pairs=pairs, card=CARD, device="cpu")
     return out
-
-
-@pytest.fixture(scope="module")
-def tuned_by_grpo(base: Path, numeric_task: Task, pairs: Pairs, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("grpo") / "model"
-    finetune(numeric_task, base, out, GRPO, pairs=pairs, device="cpu")
-    return out
-
-
-def weights(folder: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    return dict(load_file(folder / "adapter_model.safetensors"))
-
-
-def furthest(one: dict[str, Any], other: dict[str, Any]) -> float:
-    assert one.keys() == other.keys()
-    return max(float((one[name] - other[name]).abs().max()) for name in one)
-
-
-def facts_of(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "tuned.json").read_text(encoding="utf-8")))
 
 
 # --- tokens -------------------------------------------------------------------------------
@@ -235,17 +203,6 @@ def test_nothing_is_sent_anywhere(
 # --- interrupts ---------------------------------------------------------------------------
 
 
-class Kill(TrainerCallback):
-    """Stops the run in the given step of the given stage, as a kill would."""
-
-    def __init__(self, step: int, stage: str) -> None:
-        self.step, self.stage = step, stage
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.stage in args.output_dir and state.global_step == self.step:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize(("stage", "step"), [("lora", 1), ("lora", 7), ("preferences", 0)])
 def test_an_interrupted_tuning_ends_with_the_same_weights_and_loss(
     base: Path, numeric_task: Task, pairs: Pairs, tuned: Path, tmp_path: Path, stage: str, step: int
@@ -260,20 +217,6 @@ def test_an_interrupted_tuning_ends_with_the_same_weights_and_loss(
     for name, facts in facts_of(tuned)["stages"].items():
         assert facts_of(out)["stages"][name]["loss"] == pytest.approx(facts["loss"], abs=1e-4)
     assert not (out / "unfinished").exists()
-
-
-def test_an_interrupted_round_of_grpo_begins_anew_with_the_same_draws(
-    base: Path, numeric_task: Task, pairs: Pairs, tuned_by_grpo: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "model"
-    with pytest.raises(KeyboardInterrupt):
-        finetune(numeric_task, base, out, GRPO, pairs=pairs, device="cpu", callbacks=[Kill(2, "grpo")])
-    assert (out / "unfinished" / "lora" / "stage.json").exists()
-    finetune(numeric_task, base, out, GRPO, pairs=pairs, device="cpu")
-    assert furthest(weights(out), weights(tuned_by_grpo)) < 1e-6
-    once, again = (facts_of(folder)["stages"]["grpo 1"] for folder in (tuned_by_grpo, out))
-    for name in ("queries", "steps", "valid samples", "price of samples"):
-        assert once[name] == again[name]
 
 
 def test_another_request_does_not_go_on_in_the_folder(
@@ -327,43 +270,6 @@ def test_a_pickle_in_a_checkpoint_does_not_run(base: Path, pairs: Pairs, tmp_pat
     assert not (tmp_path / "ran").exists()
 
 
-# --- several processes --------------------------------------------------------------------
-
-
-def together(base: Path, folder: Path, batch: int) -> None:
-    """Tune in this process, which may be one of several."""
-    schema = simulated_schema()
-    table = simulate_cohort(12, 6)
-    task = Task(schema, table, fit_classifier("logistic", schema, table))
-    # Of 25 pairs 24 are learned from, beside 8 canaries: whole batches.
-    preset = replace(SMALL, pairs=25, epochs=1, batch=batch, evaluations=1, samples=4, preference_queries=8)
-    finetune(task, base, folder, replace(GRPO, preset=preset), device="cpu")
-
-
-def test_two_processes_learn_what_one_learns_from_batches_twice_as_large(base: Path, tmp_path: Path) -> None:
-    together(base, tmp_path / "one", 8)
-    code = (
-        "from pathlib import Path; from sensecf.finetune.supervised import quiet; from test_finetune import together;"
-    )
-    code += f"quiet(); together(Path({str(base)!r}), Path({str(tmp_path / 'two')!r}), 4)"
-    script = tmp_path / "run.py"
-    script.write_text(code)
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    paths = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-2000:]
-    one, two = facts_of(tmp_path / "one")["stages"], facts_of(tmp_path / "two")["stages"]
-    for stage, name in (("lora", "steps"), ("grpo 1", "steps"), ("grpo 1", "queries"), ("grpo 1", "price of samples")):
-        assert one[stage][name] == pytest.approx(two[stage][name])
-    for stage in ("lora", "grpo 1"):
-        alone, shared = (weights(tmp_path / run / "stages" / stage) for run in ("one", "two"))
-        assert furthest(alone, shared) < 1e-5
-    stages = tmp_path / "two" / "stages"
-    assert furthest(weights(stages / "lora"), weights(stages / "grpo 1")) > 1e-5
-    assert not (tmp_path / "two" / "unfinished").exists()
-
-
 # --- verdicts as reward -------------------------------------------------------------------
 
 
@@ -402,67 +308,6 @@ def test_the_cheapest_good_answer_wins_and_the_teacher_where_none_is_good(
             assert better == pairs.completions[i]
             assert paid[worse] == BAD
     assert found.facts["won by the teacher"] == taught
-
-
-def test_grpo_teaches_the_model_on_and_says_what_it_drew(tuned: Path, tuned_by_grpo: Path) -> None:
-    stage = weights(tuned_by_grpo / "stages" / "lora")
-    assert furthest(stage, weights(tuned / "stages" / "lora")) == 0
-    assert furthest(stage, weights(tuned_by_grpo)) > 1e-5
-    facts = facts_of(tuned_by_grpo)
-    assert list(facts["metrics"]) == ["pretrained", "lora", "grpo 1"]
-    assert facts["stages"]["grpo 1"]["queries"] == SMALL.preference_queries
-    assert facts["stages"]["grpo 1"]["steps"] == 3  # two questions of three answers each
-    assert 0 < facts["stages"]["grpo 1"]["price of samples"] <= BAD
-    history = json.loads((tuned_by_grpo / "history.json").read_text(encoding="utf-8"))
-    assert {entry["phase"] for entry in history} == {"tuning", "grpo"}
-
-
-def test_what_is_cheap_within_its_group_becomes_likelier(
-    base: Path, tuned: Path, numeric_task: Task, pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import sensecf.finetune.grpo
-
-    prompts, learner = Brief(numeric_task), load(base, adapter=tuned, device="cpu")
-    asked: list[tuple[int, int, float, bool]] = []
-
-    def spied(prompts: Any, llm: Any, query: Any, samples: int, *, temperature: float, seed: int) -> Any:
-        asked.append((len(query), seed, temperature, learner.network.training))
-        return ask(prompts, llm, query, samples, temperature=temperature, seed=seed)
-
-    def by_length(prompts: Any, query: Any, answers: Any, plausibility: float) -> Any:
-        return np.array([float(len(text)) for text in answers.texts]).reshape(len(query), -1)
-
-    monkeypatch.setattr(sensecf.finetune.grpo, "ask", spied)
-    monkeypatch.setattr(sensecf.finetune.grpo, "prices", by_length)
-    preset = replace(SMALL, batch=8, samples=4, preference_rate=1e-2)
-
-    def length() -> float:
-        learner.network.eval()
-        drawn = ask(prompts, Client(learner.local), pairs.query, 4, temperature=1.0, seed=99).texts
-        return float(np.mean([len(text) for text in drawn]))
-
-    before = length()
-    reinforce(prompts, learner, pairs, tmp_path / "grpo", preset, seed=5)
-    assert length() < before - 5
-    assert [seed for _, seed, _, _ in asked] == list(range(5, 5 + len(pairs) // 2))
-    assert {one[:1] + one[2:] for one in asked} == {(2, 1.0, False)}
-    assert (tmp_path / "grpo" / "adapter" / "adapter_model.safetensors").is_file()
-
-
-@pytest.mark.parametrize("batch", [1, 2, 5, 8, 32])
-@pytest.mark.parametrize("samples", [2, 3, 8])
-def test_a_step_of_grpo_has_whole_groups_and_no_more_rows_at_once_than_fit(batch: int, samples: int) -> None:
-    questions, rows = sizes(replace(SMALL, batch=batch, accumulate=4, samples=samples), 10)
-    assert questions == min(max(1, batch * 4 // samples), 10)
-    assert questions * samples % rows == 0
-    assert 1 <= rows <= batch
-
-
-def test_a_reward_wants_answers_to_compare() -> None:
-    with pytest.raises(InputError, match="samples must be at least 2, not 1"):
-        replace(GRPO, preset=replace(SMALL, samples=1))
-    with pytest.raises(InputError, match='"dpo", "grpo" or "none", not \'ppo\''):
-        replace(TUNING, reward="ppo")
 
 
 # --- memory -------------------------------------------------------------------------------

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import TypeVar
 
 import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
 from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
+
+from sensecf.errors import InputError
 
 #: How long processes wait for one that asks the model many questions.
 PATIENCE = timedelta(hours=12)
@@ -19,7 +22,14 @@ def processes(device: str | None = None) -> PartialState:
     """This process among those that `accelerate launch` or `torchrun` has started, and its GPU made the current one.
 
     `is_main_process` says who writes; `wait_for_everyone` is a barrier. `device`: "cpu" to leave GPUs alone.
+    Raises `InputError` where weights are to be split between processes: the model is asked on the way, in
+    one process, and that needs all of them.
     """
+    for name in ("FSDP", "DEEPSPEED"):
+        if os.environ.get(f"ACCELERATE_USE_{name}") == "true":
+            raise InputError(
+                f"tuning does not run under {name}; launch it with torchrun, or tune the pairs with trl sft"
+            )
     return PartialState(cpu=device == "cpu" or not torch.cuda.is_available(), timeout=PATIENCE)
 
 

@@ -1,0 +1,69 @@
+"""Fine-tuning by two processes on a CPU, and what several processes cannot do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from llm_servers import tiny_model
+from sensecf.classifiers import fit_classifier
+from sensecf.datasets.simulated import simulate_cohort, simulated_schema
+from sensecf.errors import InputError
+from sensecf.task import Task
+
+pytest.importorskip("torch", reason="needs torch")
+pytest.importorskip("trl", reason="needs trl")
+pytest.importorskip("peft", reason="needs peft")
+
+from sensecf.finetune.processes import processes
+from sensecf.finetune.tune import finetune
+from tuning import GRPO, SMALL, facts_of, furthest, weights
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def together(base: Path, folder: Path, batch: int) -> None:
+    """Tune in this process, which may be one of several."""
+    schema = simulated_schema()
+    table = simulate_cohort(12, 6)
+    task = Task(schema, table, fit_classifier("logistic", schema, table))
+    # Of 25 pairs 24 are learned from, beside 8 canaries: whole batches.
+    preset = replace(SMALL, pairs=25, epochs=1, batch=batch, evaluations=1, samples=4, preference_queries=8)
+    finetune(task, base, folder, replace(GRPO, preset=preset), device="cpu")
+
+
+def test_two_processes_learn_what_one_learns_from_batches_twice_as_large(tmp_path: Path) -> None:
+    base = tiny_model(tmp_path / "base", "llama", None)
+    together(base, tmp_path / "one", 8)
+    script = tmp_path / "run.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from sensecf.finetune.supervised import quiet\n"
+        "from test_finetune_processes import together\n"
+        f"quiet()\ntogether(Path({str(base)!r}), Path({str(tmp_path / 'two')!r}), 4)\n"
+    )
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    paths = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = facts_of(tmp_path / "one")["stages"], facts_of(tmp_path / "two")["stages"]
+    for stage, name in (("lora", "steps"), ("grpo 1", "steps"), ("grpo 1", "queries"), ("grpo 1", "price of samples")):
+        assert one[stage][name] == pytest.approx(two[stage][name])
+    for stage in ("lora", "grpo 1"):
+        alone, shared = (weights(tmp_path / run / "stages" / stage) for run in ("one", "two"))
+        assert furthest(alone, shared) < 1e-5
+    stages = tmp_path / "two" / "stages"
+    assert furthest(weights(stages / "lora"), weights(stages / "grpo 1")) > 1e-5
+    assert not (tmp_path / "two" / "unfinished").exists()
+
+
+def test_weights_that_are_split_between_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(InputError, match="does not run under FSDP; launch it with torchrun"):
+        processes()
