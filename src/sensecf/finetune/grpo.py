@@ -53,7 +53,8 @@ def reinforce(
 
     Each step asks a few questions `preset.samples` times, with constrained decoding as in use. The reward of an
     answer is minus its price (see `preference.prices`), its advantage the reward less the mean of its
-    question's answers, over their standard deviation. Every answer is learned from once, by the
+    question's answers. It is not divided by their standard deviation (Liu et al. 2025): that makes a dear
+    answer among bad ones worth as much as a cheap one. Every answer is learned from once, by the
     weights that gave it, so there is no importance ratio; no reference model holds the weights back.
     Trains the model's adapter in place and writes it to `folder/adapter`. A round that was interrupted
     begins anew, with the same draws.
@@ -98,7 +99,7 @@ def reinforce(
                 temperature=EXPLORING,
                 beta=0.0,
                 loss_type="grpo",
-                scale_rewards="group",
+                scale_rewards="none",
             ),
             reward_funcs=reward,
             rollout_func=rollout,
