@@ -18,13 +18,14 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 import sensecf
-from sensecf.classifiers import fit_classifier
+from sensecf.classifiers import cores, fit_classifier
+from sensecf.engine import spread
 from sensecf.files import write_json
 from sensecf.finetune.modelcard import averages, measure
 from sensecf.finetune.presets import Preset, preset
@@ -58,8 +59,20 @@ def unseen(task: Task, test: pd.DataFrame, limit: int, seed: int) -> Query:
     return make_query(task, test.iloc[at].reset_index(drop=True), task.default_target())
 
 
-def stages(name: str, base: Path, out: Path, tuning: Tuning, asked: int, samples: int) -> dict[str, Any]:
+class Asking(NamedTuple):
+    """What all tables share: the base model, where to write, how to tune, people and answers to measure with."""
+
+    base: Path
+    out: Path
+    tuning: Tuning
+    asked: int
+    samples: int
+
+
+def stages(asking: Asking, name: str) -> dict[str, Any]:
     """The three stages on one table."""
+    base, out, tuning, asked, samples = asking
+    quiet()
     data = sensecf.datasets.load(name)
     train, test = sensecf.datasets.split(data.frame, data.schema, seed=tuning.seed)
     task = Task(data.schema, train, fit_classifier("xgboost", data.schema, train, seed=tuning.seed))
@@ -104,7 +117,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--quick", action="store_true", help="minutes to seconds: does it run?")
     parser.add_argument("--tables", default=",".join(TABLES))
-    parser.add_argument("--reward", choices=list(ROUNDS), default="dpo")
+    parser.add_argument("--reward", choices=list(ROUNDS), default="grpo")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     quiet()
@@ -120,8 +133,11 @@ def main() -> None:
     tuning = replace(tuning, seed=options.seed, reward=options.reward)
     asked, samples = (8, 2) if options.quick else (ASKED, SAMPLES)
     results: dict[str, Any] = {"base": facts, "samples": samples, "tables": {}}
-    for name in options.tables.split(","):
-        found = stages(name, base, options.out, tuning, asked, samples)
+    names = options.tables.split(",")
+    asking = Asking(base, options.out, tuning, asked, samples)
+    # A table per process and thread: the matrices are too small for two.
+    for at, found in spread(stages, names, asking, workers=min(len(names), cores())):
+        name = names[at]
         results["tables"][name] = found
         print(f"\n{name}: {found['asked']} rows of unseen people, {found['seconds']:.0f} s")
         print(pd.DataFrame(found["stages"]).T.to_string(float_format="{:.3f}".format))

@@ -30,6 +30,8 @@ from sensecf.files import write_json
 HERE = Path(__file__).resolve().parent
 WIDTHS, TRAIN, QUERIES = (14, 50, 200), 2000, 512
 AMOUNTS = (1_000, 10_000, 100_000)
+#: Matrix products, as PyTorch's profiler names them.
+PRODUCTS = ("aten::addmm", "aten::mm", "aten::bmm", "aten::_scaled_dot_product_flash_attention_for_cpu")
 
 
 def table(width: int, rows: int, seed: int) -> pd.DataFrame:
@@ -114,6 +116,8 @@ def stages(width: int, name: str) -> dict[str, Any]:
     for restore in undo:
         restore()
     per = 1000 / len(people)
+    if name == "tiny":
+        spent["products"] = products(task, generator, people)
     return {
         "features": width,
         "generator": name,
@@ -121,10 +125,22 @@ def stages(width: int, name: str) -> dict[str, Any]:
         "answered": len(answers.answers) / len(people),
         "ms_per_query": round(total * per, 3),
         **{f"{stage}_ms": round(seconds * per, 3) for stage, seconds in sorted(spent.items())},
-        "rest_ms": round((total - sum(spent.values())) * per, 3),
+        "rest_ms": round((total - sum(spent[stage] for stage in ("classifier", "LOF", "model"))) * per, 3),
         "classifier_rows": round(counted["classifier"] / len(people), 1),
         "lof_rows": round(counted["LOF"] / len(people), 1),
     }
+
+
+def products(task: Any, generator: Any, people: pd.DataFrame) -> float:
+    """Seconds that the matrix products alone of the model's sampling take, of the very same shapes."""
+    from torch.profiler import ProfilerActivity, profile
+
+    from sensecf.query import make_query
+
+    query = make_query(task, people, "yes")
+    with profile(activities=[ProfilerActivity.CPU]) as watched:
+        generator.propose(query, np.random.default_rng(0))
+    return sum(e.self_cpu_time_total for e in watched.key_averages() if e.key in PRODUCTS) / 1e6
 
 
 def amount(count: int, name: str) -> dict[str, Any]:

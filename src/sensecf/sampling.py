@@ -107,7 +107,7 @@ def sample(
 def _take(cache: Cache, kept: Ints) -> Cache:
     """The entries of a cache that belong to some of its lists."""
     at = torch.from_numpy(kept)
-    return [(key[at], value[at]) for key, value in cache]
+    return [(key.index_select(0, at), value.index_select(0, at)) for key, value in cache]
 
 
 def _draw(scores: Tensor, which: Ints, greedy: Bools, temperature: float, point: Floats) -> Ints:

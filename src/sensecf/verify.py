@@ -120,7 +120,7 @@ def verify(task: Task, query: Query, candidates: Candidates) -> Verdicts:
     score = np.full(m, np.nan)
     good = valid & fine
     score[good] = task.once(Plausibility).score(rows[good], target[good])
-    known = _known_values(task, rows, changed)
+    known = known_values(task, rows, changed)
     return Verdicts(
         predicted,
         probability,
@@ -135,8 +135,11 @@ def verify(task: Task, query: Query, candidates: Candidates) -> Verdicts:
     )
 
 
-def _known_values(task: Task, rows: Floats, changed: Bools) -> Bools:
-    """Whether the changed values lie inside what the training rows show, shape (m,)."""
+def known_values(task: Task, rows: Floats, changed: Bools) -> Bools:
+    """Whether the changed values lie inside what the training rows show, levels included, shape (m,).
+
+    What a person brings along is no fault of an answer. `changed` (m, d).
+    """
     with np.errstate(invalid="ignore"):
         off = (rows < task.observed_low - 1e-9) | (rows > task.observed_high + 1e-9)
     for j, codes in task.unseen_levels.items():

@@ -14,8 +14,7 @@ from sensecf.finetune.answering import Answers, ask
 from sensecf.llm import LLM
 from sensecf.prompts import Prompts
 from sensecf.query import Query
-from sensecf.rules import Bools, Floats
-from sensecf.task import Task
+from sensecf.verify import known_values
 
 #: The temperature at which several answers to one question differ.
 SAMPLING = 0.7
@@ -27,33 +26,25 @@ def measure(
     """What the model answers alone, before any polish or fallback: a row per query, and the sampled answers.
 
     Columns: `greedy_valid` (the one greedy answer is valid and breaks no rule), `valid` (so is one of
-    that and `samples` drawn ones), `n_changed`, `distance` (MAD-L1), `in_range` (every value inside the training
+    that and `samples` drawn ones), `n_changed`, `distance` (MAD-L1), `in_range` (every new value inside the training
     range) and `plausible` of the greedy answer, NaN where it is not valid; `distance_any`: of the greedy
     answer, valid or not, NaN where there is none.
     """
     greedy = ask(prompts, llm, query, 1, seed=seed)
     drawn = ask(prompts, llm, query, samples, temperature=SAMPLING, seed=seed)
-    good = greedy.verdicts.good
+    good, rows = greedy.verdicts.good, greedy.candidates.rows
+    changed = prompts.task.codec.changed(query.rows[greedy.candidates.query], rows)
     return pd.DataFrame(
         {
             "greedy_valid": good.astype(float),
             "valid": (good | drawn.verdicts.good.reshape(len(query), -1).any(axis=1)).astype(float),
             "n_changed": np.where(good, greedy.verdicts.n_changed, np.nan),
             "distance": np.where(good, greedy.verdicts.proximity, np.nan),
-            "in_range": np.where(good, in_range(prompts.task, greedy.candidates.rows), np.nan),
+            "in_range": np.where(good, known_values(prompts.task, rows, changed), np.nan),
             "plausible": np.where(good, greedy.verdicts.plausible, np.nan),
             "distance_any": np.where(greedy.candidates.reason == "", greedy.verdicts.proximity, np.nan),
         }
     ), drawn
-
-
-def in_range(task: Task, rows: Floats) -> Bools:
-    """Whether every value lies inside what the training rows show, blanks and levels that they have included, (n,)."""
-    with np.errstate(invalid="ignore"):
-        off = (rows < task.observed_low - 1e-9) | (rows > task.observed_high + 1e-9)
-    for j, codes in task.unseen_levels.items():
-        off[:, j] |= np.isin(rows[:, j], codes)
-    return ~np.asarray(off.any(axis=1))
 
 
 def averages(found: pd.DataFrame) -> dict[str, float | None]:

@@ -13,16 +13,18 @@ from sensecf.errors import InputError
 class Preset:
     """Sizes and rates of tuning.
 
-    `pairs` to learn from; LoRA adapters of `rank` on all linear layers; `rate`, `epochs`, `batch` and
-    `accumulate` (batches per step) of the supervised stage, which stops after `patience` evaluations
-    without progress, `evaluations` of them per epoch. `preference_queries` are asked, `samples` times each,
-    in each of `rounds` rounds of preferences, at `preference_rate`. `four_bit`: base weights in 4 bit
-    (QLoRA). `checkpointing`: activations are computed twice to save memory. `ran`: where it was run.
+    `pairs` to learn from, whose answers lead by `slack` more than is asked for (see `text_pairs.draw`); LoRA
+    adapters of `rank` on all linear layers; `rate`, `epochs`, `batch` and `accumulate` (batches per step) of
+    the supervised stage, which stops after `patience` evaluations without progress, `evaluations` of them per
+    epoch. `preference_queries` are asked, `samples` times each, in each of `rounds` rounds of verdicts, at
+    `preference_rate`. `four_bit`: base weights in 4 bit (QLoRA). `checkpointing`: activations are computed
+    twice to save memory. `ran`: where it was run.
     """
 
     about: str = ""
     ran: str = ""
     pairs: int = 4000
+    slack: float = 0.1
     rank: int = 16
     rate: float = 2e-4
     epochs: int = 2

@@ -50,7 +50,7 @@ ROUNDS = {"dpo": "preferences", "grpo": "grpo"}
 class Tuning:
     """What is tuned: `preset`, its name, the wording (`full`: that of `prompted`; else the short one), the seed.
 
-    `reward`: "dpo", "grpo" or "none". `merge`: write the merged weights too. `slack`: see `text_pairs.draw`.
+    `reward`: "dpo", "grpo" or "none". `merge`: write the merged weights too.
     """
 
     name: str
@@ -58,7 +58,6 @@ class Tuning:
     full: bool = False
     reward: str = "dpo"
     merge: bool = False
-    slack: float = 0.1
     plausibility: float = 1.0
     seed: int = 0
 
@@ -113,7 +112,7 @@ def finetune(
     prompts = wording(task, tuning.full)
     if pairs is None:
         pairs = draw(
-            prompts, preset.pairs, tuning.seed, slack=tuning.slack, plausibility=tuning.plausibility,
+            prompts, preset.pairs, tuning.seed, slack=preset.slack, plausibility=tuning.plausibility,
             generator=generator, progress=lambda share: progress("search", share),
         )  # fmt: skip
     if everyone.is_main_process:
