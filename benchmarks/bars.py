@@ -99,11 +99,12 @@ def speed() -> dict[str, Any]:
     began = time.perf_counter()
     model = Tiny(task)
     fit = time.perf_counter() - began
-    crowd = simulate_cohort(people=500, days=10, seed=7)
+    crowd = simulate_cohort(people=2500, days=10, seed=7)
     inside = out_of_range(task.codec, task.codec.encode(crowd), crowd)
     crowd = crowd.drop(index=crowd.index[list(inside)])
     goal = task.default_target()
-    crowd = crowd[task.judge(task.codec.encode(crowd)).predicted != task.target_position(goal)].reset_index(drop=True)
+    other = task.judge(task.codec.encode(crowd)).predicted != task.target_position(goal)
+    crowd = crowd[other].head(10_000).reset_index(drop=True)
     sensecf.explain(task, model, crowd.head(5))
     single = []
     for i in range(100):

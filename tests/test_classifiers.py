@@ -36,6 +36,8 @@ from sensecf.classifiers import (
 from sensecf.errors import InputError
 from sensecf.schema import Feature, FeatureSchema
 from sensecf.task import Task
+from strategies import cases, worlds
+from worlds import World
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -453,3 +455,29 @@ def test_ranks_real_rows_about_as_well_as_the_published_reference(folder: str, n
         fitted = fit_classifier(name, schema, frame.iloc[train])
         proba[test] = fitted.predict_proba(frame.iloc[test][schema.names])[:, 1]
     assert roc_auc_score(frame[label], proba) > bar
+
+
+@cases(40)
+@given(worlds(), st.booleans())
+def test_encoded_rows_give_the_very_matrix_of_the_raw_ones(world: World, dense: bool) -> None:
+    task = world.task()
+    schema, rows = task.schema, task.rows.copy()
+    rows[0] = np.nan
+    encoder = make_classifier("logistic" if dense else "xgboost", schema)[0]
+    raw = task.codec.decode(rows)
+    encoder.fit(raw)
+    assert encoder.suits(schema)
+    np.testing.assert_array_equal(encoder.of_codes(rows, schema), encoder.transform(raw))
+
+
+def test_encoded_rows_are_not_for_a_pipeline_of_other_levels_or_another_end() -> None:
+    schema = FeatureSchema((Feature("x", "binary", levels=("a", "b")),), "y", ("no", "yes"))
+    other = FeatureSchema((Feature("x", "binary", levels=("b", "a")),), "y", ("no", "yes"))
+    train = pd.DataFrame({"x": ["a", "b", "a", "b"], "y": ["no", "yes", "no", "yes"]})
+    own = fit_classifier("logistic", schema, train)
+    users = Pipeline([own.steps[0], ("model", LogisticRegression())]).fit(train[["x"]], train["y"])
+    raw = [Task(schema, train, users), Task(other, train, own)]
+    assert [task._after_encoding for task in raw] == [None, None]
+    assert Task(schema, train, own)._after_encoding is not None
+    for task in raw:
+        np.testing.assert_array_equal(task.judge(task.rows, final=True).predicted, [0, 1, 0, 1])

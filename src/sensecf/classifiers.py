@@ -113,13 +113,32 @@ class RowEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: pd.DataFrame) -> Floats:
         """Rows (n, d) as a matrix (n, columns)."""
-        values = self._numbers(X)
+        return self._matrix(
+            self._numbers(X), [_positions(levels, X[name]) for name, levels in (self.levels or {}).items()]
+        )
+
+    def suits(self, schema: FeatureSchema) -> bool:
+        """Whether rows encoded by `Codec(schema)` hold the very numbers and positions that this makes of raw rows."""
+        levels = {name: list(values) for name, values in (self.levels or {}).items()}
+        return sorted([*self.numbers, *levels]) == sorted(schema.names) and all(
+            f.numeric if f.name not in levels else list(f.levels) == levels[f.name] for f in schema.features
+        )
+
+    def of_codes(self, rows: Floats, schema: FeatureSchema) -> Floats:
+        """What `transform` makes of the raw rows, from rows (n, d) encoded by `Codec(schema)`: no frame between."""
+        codes = []
+        for name, levels in (self.levels or {}).items():
+            column = rows[:, schema.columns[name]]
+            codes.append(np.where(np.isnan(column), _blank(levels), column))
+        return self._matrix(rows[:, [schema.columns[name] for name in self.numbers]], codes)
+
+    def _matrix(self, values: Floats, codes: Sequence[Floats]) -> Floats:
         if self.dense:
             values = (np.where(np.isnan(values), self.median_, values) - self.mean_) / self.scale_
         parts = [values]
-        for name, levels in (self.levels or {}).items():
-            found = _positions(levels, X[name])[:, None]
-            parts.append((found == np.arange(len(levels))).astype(float) if self.dense else found)
+        for found, levels in zip(codes, (self.levels or {}).values(), strict=True):
+            column = found[:, None]
+            parts.append((column == np.arange(len(levels))).astype(float) if self.dense else column)
         return np.hstack(parts) if len(parts) > 1 else values
 
     def _numbers(self, X: pd.DataFrame) -> Floats:
@@ -131,16 +150,21 @@ def _positions(levels: Sequence[Value], column: pd.Series[Any]) -> Floats:
     codes = {level: float(code) for code, level in enumerate(levels)}
     which, values = pd.factorize(column)  # -1, the last, for blanks
     table = [codes[value] if value in codes else similar_level(levels, value) for value in values.tolist()]
-    # Readers of CSV files take a level such as "None" for a blank.
-    blank = next((code for level, code in codes.items() if level == "None" or level in BLANKS), None)
-    return np.array([*table, blank], dtype=float)[which]
+    return np.array([*table, _blank(levels)], dtype=float)[which]
+
+
+def _blank(levels: Sequence[Value]) -> float:
+    """What a blank is: NaN, or the level that readers of CSV files take for one, such as "None"."""
+    return next((float(code) for code, level in enumerate(levels) if level == "None" or level in BLANKS), np.nan)
 
 
 class Balanced(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Fits `model` on classes of any type, each class weighing alike however few its rows.
 
-    `predict` is the class of the highest probability, so that the two always agree.
+    `predict` is the class of the highest probability, so that the two always agree, which `agrees` tells `Task`.
     """
+
+    agrees = True
 
     def __init__(self, model: Any = None) -> None:
         self.model = model

@@ -60,7 +60,8 @@ def polish(
         swap_at, swaps = _exchange(task, query, owner[leading], rows[leading])
         swap_at, swaps, least = _hopeful(task, query, owner, leading[swap_at], swaps, price)
         some = _evenly(swap_at, least, EXCHANGES)
-        swap_at, swaps, _ = _priced(task, query, owner, swap_at[some], swaps[some], price, plausibility)
+        swap_at, swaps, swap_new = _priced(task, query, owner, swap_at[some], swaps[some], price, plausibility)
+        new = np.concatenate([np.full(len(at), np.nan), swap_new])
         at, trials = np.concatenate([at, swap_at]), np.concatenate([trials, swaps])
         if plausibility > 0:
             # What a row costs beyond its changes is what it pays for being unlike the data.
@@ -71,11 +72,16 @@ def polish(
             more_at, more, more_new = _priced(task, query, owner, more_at, more, price, plausibility)
             first = _cheapest(more_at, more_new, REPAIRS)
             at, trials = np.concatenate([at, more_at[first]]), np.concatenate([trials, more[first]])
+            new = np.concatenate([new, more_new[first]])
         if not len(at):
             break
         ok = task.valid(task.judge(trials), query.target[owner[at]], query.margin[owner[at]])
-        # Most of what takes an edit back is not valid: the LOF of the rest is asked for afterwards.
-        at, trials, new = _priced(task, query, owner, at[ok], trials[ok], price, plausibility)
+        at, trials, new = at[ok], trials[ok], new[ok]
+        # Most of what takes an edit back is not valid: the LOF of the rest is asked for now.
+        less = np.flatnonzero(np.isnan(new))
+        new[less] = cost(task, query, owner[at[less]], trials[less], plausibility)
+        better = new < price[at] - 1e-9
+        at, trials, new = at[better], trials[better], new[better]
         winners = _cheapest(at, new, 1)
         active = at[winners]
         rows[active], price[active] = trials[winners], new[winners]

@@ -122,6 +122,20 @@ class Task:
             frame = frame[self._order]
         return frame.to_numpy() if self._as_array else frame
 
+    @property
+    def _encoder(self) -> Any:
+        """The first step of a pipeline."""
+        return self.classifier[0]  # type: ignore[index]
+
+    @cached_property
+    def _after_encoding(self) -> Any | None:
+        """The steps after the encoding, where that takes rows as the codec has them and `predict` is sure to be the
+        most probable class: our own classifiers. None for any other, which is shown raw rows."""
+        steps = [step for _, step in getattr(self.classifier, "steps", [])]
+        if len(steps) < 2 or not hasattr(steps[0], "of_codes") or not getattr(steps[-1], "agrees", False):
+            return None
+        return self.classifier[1:] if steps[0].suits(self.schema) else None  # type: ignore[index]
+
     @cached_property
     def _argmax(self) -> bool:
         """Whether `predict` is the class of the highest probability, seen on the training rows."""
@@ -146,11 +160,13 @@ class Task:
         """
         if len(rows) == 0:
             return Judgement(np.empty(0, np.intp), np.empty((0, len(self.classes))), np.empty(0, bool))
-        frame = self.frame(rows)
+        classifier = self._after_encoding or self.classifier
+        asked = self.frame(rows) if self._after_encoding is None else self._encoder.of_codes(rows, self.schema)
+        agrees = self._after_encoding is not None or (not final and self._argmax)
         with _ASKING:
             self.rows_judged += len(rows)
-            proba = np.asarray(self.classifier.predict_proba(frame), dtype=float)
-            told = self.classifier.predict(frame) if final or not self._argmax else None
+            proba = np.asarray(classifier.predict_proba(asked), dtype=float)
+            told = None if agrees else classifier.predict(asked)
         if proba.shape != (len(rows), len(self.classes)):
             raise InputError(f"predict_proba gave shape {proba.shape}, not {(len(rows), len(self.classes))}")
         predicted = proba.argmax(axis=1) if told is None else self._positions(told)
