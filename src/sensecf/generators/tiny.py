@@ -149,7 +149,7 @@ class Tiny:
         """
         recipe = self.recipe
         n, d = len(query), len(self.task.schema)
-        each = recipe.samples // len(BUDGETS)
+        each = max(recipe.samples // len(BUDGETS), 1)
         budgets, greedy = np.repeat(BUDGETS, each), np.arange(each * len(BUDGETS)) % each == 0
         owners, proposals = [np.empty(0, np.intp)], [np.empty((0, d))]
         with single_thread():
