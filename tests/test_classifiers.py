@@ -470,14 +470,13 @@ def test_encoded_rows_give_the_very_matrix_of_the_raw_ones(world: World, dense: 
     np.testing.assert_array_equal(encoder.of_codes(rows, schema), encoder.transform(raw))
 
 
-def test_encoded_rows_are_not_for_a_pipeline_of_other_levels_or_another_end() -> None:
+def test_a_pipeline_of_other_levels_is_shown_raw_rows() -> None:
     schema = FeatureSchema((Feature("x", "binary", levels=("a", "b")),), "y", ("no", "yes"))
     other = FeatureSchema((Feature("x", "binary", levels=("b", "a")),), "y", ("no", "yes"))
     train = pd.DataFrame({"x": ["a", "b", "a", "b"], "y": ["no", "yes", "no", "yes"]})
     own = fit_classifier("logistic", schema, train)
-    users = Pipeline([own.steps[0], ("model", LogisticRegression())]).fit(train[["x"]], train["y"])
-    raw = [Task(schema, train, users), Task(other, train, own)]
-    assert [task._after_encoding for task in raw] == [None, None]
-    assert Task(schema, train, own)._after_encoding is not None
-    for task in raw:
-        np.testing.assert_array_equal(task.judge(task.rows, final=True).predicted, [0, 1, 0, 1])
+    assert own[0].suits(schema)
+    assert not own[0].suits(other)
+    for task in (Task(schema, train, own), Task(other, train, own)):
+        for final in (False, True):
+            np.testing.assert_array_equal(task.judge(task.rows, final=final).predicted, [0, 1, 0, 1])

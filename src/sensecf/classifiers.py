@@ -161,10 +161,8 @@ def _blank(levels: Sequence[Value]) -> float:
 class Balanced(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Fits `model` on classes of any type, each class weighing alike however few its rows.
 
-    `predict` is the class of the highest probability, so that the two always agree, which `agrees` tells `Task`.
+    `predict` is the class of the highest probability, so that the two always agree.
     """
-
-    agrees = True
 
     def __init__(self, model: Any = None) -> None:
         self.model = model

@@ -122,19 +122,14 @@ class Task:
             frame = frame[self._order]
         return frame.to_numpy() if self._as_array else frame
 
-    @property
-    def _encoder(self) -> Any:
-        """The first step of a pipeline."""
-        return self.classifier[0]  # type: ignore[index]
-
     @cached_property
     def _after_encoding(self) -> Any | None:
-        """The steps after the encoding, where that takes rows as the codec has them and `predict` is sure to be the
-        most probable class: our own classifiers. None for any other, which is shown raw rows."""
+        """The steps of a pipeline after an encoder that takes rows as the codec has them; None for any other
+        classifier, which is shown raw rows."""
         steps = [step for _, step in getattr(self.classifier, "steps", [])]
-        if len(steps) < 2 or not hasattr(steps[0], "of_codes") or not getattr(steps[-1], "agrees", False):
+        if len(steps) < 2 or not hasattr(steps[0], "of_codes") or not steps[0].suits(self.schema):
             return None
-        return self.classifier[1:] if steps[0].suits(self.schema) else None  # type: ignore[index]
+        return self.classifier[1:]  # type: ignore[index]
 
     @cached_property
     def _argmax(self) -> bool:
@@ -160,13 +155,16 @@ class Task:
         """
         if len(rows) == 0:
             return Judgement(np.empty(0, np.intp), np.empty((0, len(self.classes))), np.empty(0, bool))
-        classifier = self._after_encoding or self.classifier
-        asked = self.frame(rows) if self._after_encoding is None else self._encoder.of_codes(rows, self.schema)
-        agrees = self._after_encoding is not None or (not final and self._argmax)
+        classifier: Any = self.classifier
+        # The last word is always that of the classifier itself on rows as they will be saved.
+        if not final and self._after_encoding is not None:
+            asked, classifier = classifier[0].of_codes(rows, self.schema), self._after_encoding
+        else:
+            asked = self.frame(rows)
         with _ASKING:
             self.rows_judged += len(rows)
             proba = np.asarray(classifier.predict_proba(asked), dtype=float)
-            told = None if agrees else classifier.predict(asked)
+            told = classifier.predict(asked) if final or not self._argmax else None
         if proba.shape != (len(rows), len(self.classes)):
             raise InputError(f"predict_proba gave shape {proba.shape}, not {(len(rows), len(self.classes))}")
         predicted = proba.argmax(axis=1) if told is None else self._positions(told)
