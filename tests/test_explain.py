@@ -233,6 +233,21 @@ def test_a_threshold_of_its_own_decides_and_not_the_likelier_class() -> None:
     assert found.answers["probability"].tolist() == [steps / 10_000]
 
 
+def test_predict_has_the_last_word_where_it_departs_from_the_likelier_class_on_no_training_row() -> None:
+    class Moody(Stub):
+        def predict(self, X: pd.DataFrame) -> np.ndarray:
+            refused = X["steps"].between(7500, 8300).to_numpy()
+            return self.classes_[((self.predict_proba(X)[:, 1] > 0.5) & ~refused).astype(int)]
+
+    base = hand_task()
+    task = Task(base.schema, base.train, Moody(lambda X: X["steps"].to_numpy(float) / 15_000))
+    for generator in (Search(task), Nearest(task)):
+        found = explain(task, generator, pd.DataFrame([BASE]), plausibility=0, lock=["deep"])
+        assert all(steps > 8300 for _, steps in edits(found)), generator.name
+        assert (found.answers["predicted"] == "low").all()
+        assert len(found.answers) == 1, generator.name
+
+
 def test_the_margin_is_kept_on_the_row_as_saved() -> None:
     found = hand_explain(margin=0.75)
     assert (found.answers["probability"] >= 0.875).all()

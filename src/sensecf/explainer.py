@@ -288,7 +288,9 @@ def _refine(
     task: Task, query: Query, candidates: Candidates, n: int, plausibility: float
 ) -> tuple[Candidates, np.ndarray]:
     """The good candidates, the cheapest of each query polished; and what became of every candidate."""
-    verdict = verify(task, query, candidates)
+    # What is handed out is judged once more, below; a foreign `predict` may refuse what looked good, and rule out
+    # all that was kept: it is asked about every proposal.
+    verdict = verify(task, query, candidates, final=not task.takes_codes)
     outcome = _outcome(verdict, candidates)
     good = candidates.take(verdict.good)
     price = verdict.price(plausibility)[verdict.good]
@@ -297,9 +299,12 @@ def _refine(
     best = good.take(order[place < POLISHED * n])
     rows = polish(task, query, best.query, best.rows, plausibility, price=price[order[place < POLISHED * n]])
     polished = Candidates(best.query, rows, best.reason, best.generator)
-    # The classifier's own predict has the last word on what the polish made.
+    # The classifier's own predict has the last word, on what the polish made or else on what was proposed.
     still = verify(task, query, polished).good
     rows = np.where(still[:, None], polished.rows, best.rows)
+    stands = still.copy()
+    stands[~still] = verify(task, query, best.take(~still)).good
+    rows, best = rows[stands], best.take(stands)
     key = np.column_stack([best.query, np.where(np.isnan(rows), -np.inf, rows)])
     once = np.unique(key, axis=0, return_index=True)[1]
     return Candidates(best.query, rows, best.reason, best.generator).take(once), outcome

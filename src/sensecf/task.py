@@ -131,6 +131,11 @@ class Task:
             return None
         return self.classifier[1:]  # type: ignore[index]
 
+    @property
+    def takes_codes(self) -> bool:
+        """Whether the classifier is one of ours, which judges encoded rows as it judges raw ones."""
+        return self._after_encoding is not None
+
     @cached_property
     def _argmax(self) -> bool:
         """Whether `predict` is the class of the highest probability, seen on the training rows."""

@@ -98,13 +98,16 @@ def breaches(codec: Codec, query: Query, owner: Ints, rows: Floats) -> np.ndarra
     return np.array(["; ".join(r) for r in reasons], dtype=object)
 
 
-def verify(task: Task, query: Query, candidates: Candidates) -> Verdicts:
-    """Judge candidates, all of them in one call to the classifier, on the rows as they will be saved."""
+def verify(task: Task, query: Query, candidates: Candidates, final: bool = True) -> Verdicts:
+    """Judge candidates, all of them in one call to the classifier, on the rows as they will be saved.
+
+    `final=False` where a later verdict stands behind this one: see `Task.judge`.
+    """
     m = len(candidates)
     owner, rows = candidates.query, candidates.rows
     base, target = query.rows[owner], query.target[owner]
     proposed = candidates.reason == ""
-    judgement = task.judge(rows[proposed], final=True)
+    judgement = task.judge(rows[proposed], final=final)
     predicted = np.full(m, -1, dtype=np.intp)
     predicted[proposed] = judgement.predicted
     probability, ahead = np.full(m, np.nan), np.full(m, -1.0)
