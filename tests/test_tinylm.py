@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from checker import problems
 from sensecf.query import Query, make_query
-from sensecf.sampling import Answers, replay, sample
+from sensecf.sampling import Answers, _pick, replay, sample
 from sensecf.task import Ints, Task
 from sensecf.tinylm import END, Shape, TinyLM, Vocabulary
 from strategies import cases, limits, seeds, worlds
@@ -213,3 +213,19 @@ def test_the_nearest_token_is_the_nearest(world: World) -> None:
             else:
                 assert abs(vocabulary.value[token] - value) == pytest.approx(np.abs(values - value).min())
                 assert vocabulary.feature[token] == j
+
+
+@cases(60)
+@given(seed=seeds, size=st.integers(1, 300), share=st.sampled_from([0.02, 0.5, 1.0]))
+def test_a_token_is_where_the_sum_of_the_weights_passes_the_point(seed: int, size: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    weight = (rng.random((4, size)) ** 8 * (rng.random((4, size)) < share)).astype(np.float32)
+    weight[np.arange(4), rng.integers(0, size, 4)] += 0.1
+    weight /= weight.sum(axis=1, keepdims=True)
+    row = np.arange(40) % 4
+    point = np.concatenate([[0.0, np.nextafter(1, 0)], rng.random(38)])
+    token = _pick(weight, row, point)
+    assert (weight[row, token] > 0).all()
+    total = weight.astype(float).cumsum(axis=1)
+    assert (total[row, token] >= point * total[row, -1] - 1e-6).all()
+    assert (total[row, token] - weight[row, token] <= point * total[row, -1] + 1e-6).all()

@@ -14,6 +14,11 @@ from sensecf.task import Ints, Task
 from sensecf.tinylm import END, Cache, TinyLM, Vocabulary
 from sensecf.verify import feasible
 
+#: Scores computed at a time, in numbers: 1 MiB in single precision.
+CACHED = 2**18
+#: Tokens whose weights are summed before one of them is drawn.
+BLOCK = 64
+
 
 class Answers(NamedTuple):
     """Sampled edit lists: `tokens` (q, k, t), 0 from the end on; `rows` (q, k, d); `ended` (q, k): a
@@ -74,9 +79,10 @@ def sample(
         place[more] = np.arange(len(more))
         if len(more):
             states, past = model.extend(torch.from_numpy(token[more]), owner[more], prompt, _take(past, more))
-            scores = model.logits(states).masked_fill_(~torch.from_numpy(allowed[more]), -torch.inf)
             asked = np.flatnonzero(place[own] >= 0)
-            chosen[asked] = _draw(scores, place[own[asked]], greedy[going[asked] % k], temperature, point[asked])
+            which = place[own[asked]]
+            best = greedy[going[asked] % k]
+            chosen[asked] = _draw(model, states, allowed, more, which, best, temperature, point[asked])
         tokens = np.full(n * k, END)
         tokens[going] = chosen
         written.append(tokens)
@@ -110,18 +116,54 @@ def _take(cache: Cache, kept: Ints) -> Cache:
     return [(key.index_select(0, at), value.index_select(0, at)) for key, value in cache]
 
 
-def _draw(scores: Tensor, which: Ints, greedy: Bools, temperature: float, point: Floats) -> Ints:
-    """A token per list (l,) from the scores (m, size) of its beginning `which` (l,).
+def _draw(
+    model: TinyLM,
+    states: Tensor,
+    allowed: Bools,
+    nodes: Ints,
+    which: Ints,
+    greedy: Bools,
+    temperature: float,
+    point: Floats,
+) -> Ints:
+    """A token per list (l,) after the state (m, width) of its beginning `which` (l,), among those that
+    `allowed[nodes]` (m, size) leaves.
 
     The best where `greedy`, else drawn from the softmax by `point` (l,) in [0, 1).
     """
     chosen = np.empty(len(which), dtype=np.intp)
-    chosen[greedy] = scores[torch.from_numpy(which[greedy])].argmax(-1).numpy()
-    if not greedy.all():
-        heap = (scores / temperature).softmax(-1).cumsum(-1).numpy()[which[~greedy]]
-        # The point lies strictly below the total, so a token of probability 0 is never hit.
-        below = point[~greedy].astype(np.float32)[:, None] * heap[:, -1:] * np.float32(1 - 1e-6)
-        chosen[~greedy] = (heap <= below).sum(axis=1)
+    size = allowed.shape[1]
+    # So many beginnings at a time that their scores stay in the processor's cache.
+    step = max(CACHED // size, 1)
+    for begin in range(0, len(states), step):
+        part = slice(begin, begin + step)
+        scores = model.logits(states[part]).masked_fill_(torch.from_numpy(~allowed[nodes[part]]), -torch.inf)
+        lists = np.flatnonzero((which >= begin) & (which < begin + step))
+        best, drawn = lists[greedy[lists]], lists[~greedy[lists]]
+        if len(best):
+            chosen[best] = scores.numpy()[which[best] - begin].argmax(axis=1)
+        if len(drawn):
+            weight = scores.div_(temperature).softmax(-1).numpy()
+            chosen[drawn] = _pick(weight, which[drawn] - begin, point[drawn])
+    return chosen
+
+
+def _pick(weight: Floats, row: Ints, point: Floats) -> Ints:
+    """The token of each list (l,) at which the weights (m, size) of its `row` (l,), summed up, pass the share
+    `point` (l,) of their total."""
+    size = weight.shape[1]
+    # First the block that the point falls into, then the token in it: lists share the sums of their row.
+    starts = np.arange(0, size, BLOCK)
+    heap = np.add.reduceat(weight, starts, axis=1).cumsum(axis=1, dtype=float)
+    # Strictly below the total, here and in the block: a token of weight 0 is never hit.
+    below = point * heap[row, -1] * (1 - 1e-9)
+    block = np.minimum((heap[row] <= below[:, None]).sum(axis=1), len(starts) - 1)
+    below -= np.where(block > 0, heap[row, block - 1], 0.0)
+    column = starts[block][:, None] + np.arange(BLOCK)
+    inside = np.where(column < size, weight[row[:, None], np.minimum(column, size - 1)], 0.0)
+    inside = inside.cumsum(axis=1, dtype=float)
+    below = np.minimum(below, inside[:, -1] * (1 - 1e-9))
+    chosen: Ints = starts[block] + (inside <= below[:, None]).sum(axis=1)
     return chosen
 
 
@@ -161,6 +203,8 @@ class Guard:
             static &= (value >= query.low[:, feature] - 1e-9) & (value <= query.high[:, feature] + 1e-9)
         static[:, END] = False
         self._static = static
+        # How many tokens stand for each feature; the end token goes with the first.
+        self._tokens = np.diff(vocabulary.first) + (np.arange(len(vocabulary.values)) == 0)
         self._constrained = np.flatnonzero((self.rules.matrix != 0).any(axis=0))
         self._implied = sorted({t.column for _, when, then in self.rules.implications for t in (when, then)})
 
@@ -170,19 +214,21 @@ class Guard:
         `edited` (n, d): features named already; `budget` (n,): the most changes each may make.
         """
         vocabulary, query, codec = self.vocabulary, self.query, self.task.codec
-        mask = np.zeros((len(owner), vocabulary.size), dtype=bool)
         changed = codec.changed(query.rows[owner], rows)
         room = budget - changed.sum(axis=1)
-        mask[:, END] = changed.any(axis=1) & (room >= 0) & feasible(codec, query, owner, rows)
-        if last:
-            return mask
-        for at, follow in by_pattern(self.task, query, owner):
-            open_features = ~edited[at] & follow.editable & (self._price(follow, changed[at]) <= room[at, None])
-            allowed = self._static[owner[at]] & open_features[:, vocabulary.feature]
-            allowed[:, END] = mask[at, END]
-            if len(self._constrained):
-                self._restrict(allowed, at, owner, rows, follow)
-            mask[at] = allowed
+        ends = changed.any(axis=1) & (room >= 0) & feasible(codec, query, owner, rows)
+        open_features = np.zeros(rows.shape, dtype=bool)
+        patterns = [] if last else list(by_pattern(self.task, query, owner))
+        for at, follow in patterns:
+            dear = self._price(follow, changed[at]) > room[at, None]
+            open_features[at] = ~edited[at] & follow.editable & ~dear
+        # Bytes are copied feature by feature: looking each token's feature up takes five times as long.
+        mask: Bools = np.repeat(open_features, self._tokens, axis=1)
+        mask &= self._static[owner]
+        mask[:, END] = ends
+        if len(self._constrained):
+            for at, follow in patterns:
+                self._restrict(mask, at, owner, rows, follow)
         for j in self._implied:
             first, last_token = vocabulary.first[j], vocabulary.first[j + 1]
             mask[:, first:last_token] &= ~self.rules.forbidden(rows, j, vocabulary.values[j])
@@ -195,7 +241,7 @@ class Guard:
             price += (np.abs(follow.response[f]) > 0) & ~changed[:, [f]]
         return price
 
-    def _restrict(self, allowed: Bools, at: Ints, owner: Ints, rows: Floats, follow: Follow) -> None:
+    def _restrict(self, mask: Bools, at: Ints, owner: Ints, rows: Floats, follow: Follow) -> None:
         query, vocabulary = self.query, self.vocabulary
         low, high = query.low[owner[at]], query.high[owner[at]]
         low, high = self.rules.intervals(rows[at], low, high, follow)
@@ -204,7 +250,7 @@ class Guard:
             values = vocabulary.values[j]
             with np.errstate(invalid="ignore"):
                 inside = (values >= low[:, [j]] - 1e-9) & (values <= high[:, [j]] + 1e-9)
-            allowed[:, first:last] &= inside
+            mask[at, first:last] &= inside
 
     def edit(self, owner: Ints, rows: Floats, tokens: Ints) -> Floats:
         """Rows with one more edit each, followers moved along."""

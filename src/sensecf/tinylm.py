@@ -198,7 +198,8 @@ class TinyLM(nn.Module):
 
     def logits(self, states: Tensor) -> Tensor:
         """Logits (..., size) of the next token after states (..., width)."""
-        return self.norm(states) @ self.embed.weight[: self.answer_size].T + self.bias
+        logits: Tensor = F.linear(self.norm(states), self.embed.weight[: self.answer_size], self.bias)
+        return logits
 
 
 class Block(nn.Module):
