@@ -3,17 +3,20 @@
 Tables of 14, 50 and 200 features, XGBoost, `search` and the embedded model (with fewer pairs than by default: only
 asking is measured). Processor time per query in one thread, split into the stages that bound it: the classifier, the
 model, the LOF, and the rest (rules, distances, choosing). Then more and more queries at 14 features, for time per
-query and memory. JSON in benchmarks/performance.json; `--write` puts both tables into docs/performance.md.
+query and memory; and through a file, part by part, with `--only streams --most 1000000` (40 minutes) for a million.
+JSON in benchmarks/performance.json; `--write` puts the tables into docs/performance.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -29,7 +32,7 @@ from sensecf.files import write_json
 
 HERE = Path(__file__).resolve().parent
 WIDTHS, TRAIN, QUERIES = (14, 50, 200), 2000, 512
-AMOUNTS = (1_000, 10_000, 100_000)
+AMOUNTS, STREAMS = (1_000, 10_000, 100_000), (10_000, 1_000_000)
 #: Matrix products, as PyTorch's profiler names them.
 PRODUCTS = ("aten::addmm", "aten::mm", "aten::bmm", "aten::_scaled_dot_product_flash_attention_for_cpu")
 
@@ -67,9 +70,9 @@ def generator_of(name: str, task: Any) -> Any:
     return build(name, task, recipe=replace(Recipe(), pairs=1500, rounds=18))
 
 
-def asked(task: Any, count: int) -> pd.DataFrame:
+def asked(task: Any, count: int, seed: int = 2) -> pd.DataFrame:
     """Rows that nobody has seen and that the classifier does not put in the target class."""
-    found = table(len(task.schema), 3 * count, 2)
+    found = table(len(task.schema), 3 * count, seed)
     rows = np.clip(task.codec.encode(found), task.codec.low, task.codec.high)
     other = task.judge(rows, final=True).predicted != task.target_position("yes")
     people: pd.DataFrame = task.codec.decode(rows[other][:count])
@@ -166,8 +169,55 @@ def amount(count: int, name: str) -> dict[str, Any]:
     }
 
 
+def stream(count: int, name: str) -> dict[str, Any]:
+    """So many queries of 14 features in a Parquet file, through `sensecf answer`: a process that reads part by part."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from sensecf.infer import infer_schema
+    from sensecf.run import Request, run
+
+    with tempfile.TemporaryDirectory() as folder:
+        home, train = Path(folder), table(WIDTHS[0], TRAIN, 1)
+        schema = infer_schema(train, "label")
+        run(train, schema, home / "run", Request(generator=name, target="yes", limit=10))
+        task = make(WIDTHS[0])
+        written, writer = 0, None
+        for seed in itertools.count(2):
+            people = asked(task, 100_000, seed).head(count - written)
+            part = pa.Table.from_pandas(people, preserve_index=False)
+            writer = writer or pq.ParquetWriter(home / "people.parquet", part.schema)
+            writer.write_table(part)
+            written += len(people)
+            if written == count:
+                writer.close()
+                break
+        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        script = Path(sys.executable).with_name("sensecf")
+        command = [script, "answer", home / "run", home / "people.parquet", "--out", home / "out"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        taken, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+        busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        facts = json.loads((home / "out" / "run.json").read_text(encoding="utf-8"))
+        size = (home / "out" / "counterfactuals.parquet").stat().st_size
+    return {
+        "queries": count,
+        "generator": name,
+        "answered": round(facts["people_answered"] / count, 4),
+        "answers_per_second": round(count / taken, 1),
+        "processor_ms_per_query": round(1000 * busy / count, 3),
+        "mib_most": round(after.ru_maxrss / 1024),
+        "mib_written": round(size / 2**20),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+#: The tables and what measures a line of each; JSON and documents name them alike.
+PARTS: dict[str, Callable[[int, str], dict[str, Any]]] = {"stages": stages, "amounts": amount, "streams": stream}
+
+
 def alone(*arguments: str) -> dict[str, Any]:
-    """One measurement in a process of its own."""
+    """One measurement (part, number, generator) in a process of its own."""
     command = [sys.executable, str(Path(__file__).resolve()), "--one", *arguments]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found: dict[str, Any] = json.loads(said.splitlines()[-1])
@@ -183,26 +233,31 @@ def markdown(records: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=PARTS, help="one of the tables; the others stay as they are")
     parser.add_argument("--most", type=int, default=AMOUNTS[-1], help="largest number of queries")
     parser.add_argument("--write", action="store_true", help="update docs/performance.md")
     parser.add_argument("--one", nargs=3, metavar=("WHAT", "NUMBER", "GENERATOR"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         what, number, name = options.one
-        print(json.dumps(stages(int(number), name) if what == "stages" else amount(int(number), name)))
+        print(json.dumps(PARTS[what](int(number), name)))
         return
-    found: dict[str, Any] = {"stages": [], "amounts": []}
-    for name in ("tiny", "search"):
-        for width in WIDTHS:
-            found["stages"].append(alone("stages", str(width), name))
-            print(found["stages"][-1], flush=True)
-    for count in (n for n in AMOUNTS if n <= options.most):
-        found["amounts"].append(alone("amount", str(count), "tiny"))
-        print(found["amounts"][-1], flush=True)
+    asked_for = {
+        "stages": [(width, name) for name in ("tiny", "search") for width in WIDTHS],
+        "amounts": [(count, "tiny") for count in AMOUNTS if count <= options.most],
+        "streams": [(count, "tiny") for count in STREAMS if count <= options.most],
+    }
+    found: dict[str, Any] = json.loads((HERE / "performance.json").read_text(encoding="utf-8"))
+    for part in PARTS if options.only is None else [options.only]:
+        found[part] = []
+        for number, name in asked_for[part]:
+            found[part].append(alone(part, str(number), name))
+            print(found[part][-1], flush=True)
     from sensecf.run import versions
 
-    write_json(HERE / "performance.json", {**found, "versions": versions()})
-    for part, records in found.items():
+    write_json(HERE / "performance.json", found | {"versions": versions()})
+    for part in PARTS:
+        records = found[part]
         print("\n" + markdown(records))
         if options.write:
             replace_section(HERE.parent / "docs" / "performance.md", part, markdown(records))

@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "sensecf.commands.demo:demo",
     "schema": "sensecf.commands.schema:schema",
     "explain": "sensecf.commands.explain:explain",
+    "answer": "sensecf.commands.answer:answer",
     "compare": "sensecf.commands.compare:compare",
     "finetune": "sensecf.commands.finetune:finetune",
     "augment": "sensecf.commands.augment:augment",

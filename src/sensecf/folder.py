@@ -15,6 +15,7 @@ from sensecf.files import read_text, write_json
 FILES = (
     "run.json",
     "counterfactuals.csv",
+    "counterfactuals.parquet",
     "factuals.csv",
     "schema.toml",
     "metrics.json",
@@ -29,7 +30,7 @@ FILES = (
     "task/*/model.safetensors",
 )
 #: What it keeps there until it is complete.
-UNFINISHED = ("unfinished/request.json", "unfinished/*/batch-*.npz")
+UNFINISHED = ("unfinished/request.json", "unfinished/*/batch-*.npz", "unfinished/part-*.*")
 
 
 @contextmanager

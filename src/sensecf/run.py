@@ -98,7 +98,7 @@ def run(
     asked and paid for twice. `engine`: where the answers are worked out, which changes none of them.
     Raises `InputError` for what cannot be used, before anything is written.
     """
-    _check(request, schema)
+    check(request, schema)
     permission(engine.host, card, engine.allows)
     target = request.target if request.target is not None else schema.target
     if target is None:
@@ -226,7 +226,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sensecf"
 
 
-def _check(request: Request, schema: FeatureSchema) -> None:
+def check(request: Request, schema: FeatureSchema) -> None:
     """Raise `InputError` for an option that no run can have."""
     for option, value in (("-n", request.n), ("--limit", request.limit), ("--max-changes", request.max_changes)):
         if value is not None and value < 1:

@@ -11,7 +11,8 @@ import csv
 import difflib
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,24 @@ def read_table(path: str | Path) -> pd.DataFrame:
     if frame.empty:
         raise InputError(f"{path} has a header but no rows; add the rows or name another file")
     return frame
+
+
+def read_parts(path: str | Path, rows: int) -> Iterator[pd.DataFrame]:
+    """The table of `read_table` in parts of at most `rows` rows, numbered throughout.
+
+    Of a Parquet file no more than a part and a row group are in memory; any other file is read whole.
+    Raises what `read_table` raises.
+    """
+    path = Path(path)
+    begin = 0
+    for frame in _parquet_parts(path, rows) if _is_parquet(path) else [read_table(path)]:
+        for first in range(0, len(frame), rows):
+            part = frame.iloc[first : first + rows]
+            part.index = pd.RangeIndex(begin, begin + len(part))
+            begin += len(part)
+            yield part
+    if not begin:
+        raise InputError(f"{path} has a header but no rows; add the rows or name another file")
 
 
 def check_names(names: Iterable[Any], where: str = "the table") -> list[str]:
@@ -190,9 +209,39 @@ def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
 # --- Parquet ------------------------------------------------------------------------------------
 
 
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() in _PARQUET_SUFFIXES and path.is_file()
+
+
+def _parquet_parts(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+    with _reading_parquet(path):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(path) as file:
+            held: list[Any] = []
+            for batch in file.iter_batches(batch_size=rows):
+                held.append(batch)
+                # Small row groups are put together: every part has work for all workers.
+                if sum(map(len, held)) >= rows:
+                    yield _with_names(path, pa.Table.from_batches(held).to_pandas())
+                    held = []
+            if held:
+                yield _with_names(path, pa.Table.from_batches(held).to_pandas())
+
+
 def _read_parquet(path: Path, content: bytes) -> pd.DataFrame:
+    with _reading_parquet(path):
+        return _with_names(path, pd.read_parquet(io.BytesIO(content), engine="pyarrow"))
+
+
+@contextmanager
+def _reading_parquet(path: Path) -> Iterator[None]:
+    """Errors of the reader as ours."""
     try:
-        frame = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
+        yield
+    except InputError:
+        raise
     except ImportError:
         raise MissingExtraError(
             f"{path}: reading Parquet needs pyarrow; run pip install 'sensecf[parquet]' or save the table as CSV"
@@ -200,6 +249,10 @@ def _read_parquet(path: Path, content: bytes) -> pd.DataFrame:
     except (ValueError, OSError) as error:  # pyarrow's own errors are kinds of these
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is no readable Parquet file ({reason}); write it again or use CSV") from error
+
+
+def _with_names(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame from Parquet, a named index made a column."""
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
     frame.columns = pd.Index(check_names(frame.columns, str(path)))

@@ -74,6 +74,7 @@ def progress_bars() -> Iterator[Progress]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     names = {
+        "opening": "Opening the run",
         "classifier": "Fitting the classifier",
         "search": "Searching for pairs to learn from",
         "pairs": "Training on pairs",

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -17,7 +13,7 @@ from sensecf import generators
 from sensecf.classifiers import check_answers, fit_classifier
 from sensecf.datasets import load
 from sensecf.errors import InputError, MissingExtraError
-from sensecf.files import read_text
+from sensecf.finished import facts_of, take_model
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.prepare import prepare
 from sensecf.run import cache_folder, load_task
@@ -137,17 +133,12 @@ def _from_table(
 
 
 def _from_run(folder: Path, say: Progress) -> Cohort:
-    try:
-        facts: dict[str, Any] = json.loads(read_text(folder / "run.json"))
-    except (InputError, ValueError) as error:
-        raise InputError(
-            f"{folder} is no finished run: it has no readable run.json; run sensecf explain first"
-        ) from error
+    facts = facts_of(folder)
     say("classifier", 0.0)
     task = load_task(folder)
     say("classifier", 1.0)
     people = read_table(folder / "factuals.csv").set_index("query")
-    _take_model(folder)
+    take_model(folder)
     seed, dial = int(facts.get("seed", 0)), float(facts.get("plausibility", 1.0))
     generator, told = _generator(str(facts.get("generator", "tiny")), task, seed, dial, say)
     rows, names, outside = encode_people(task, people)
@@ -174,16 +165,3 @@ def _generator(name: str, task: Task, seed: int, dial: float, say: Progress) -> 
         return generators.build(name, task, seed, plausibility=dial, cache=cache_folder(), progress=say), ""
     except MissingExtraError as error:
         return Search(task, seed, plausibility=dial), f"Plans come from the search: {error}."
-
-
-def _take_model(folder: Path) -> None:
-    """Copy a run's trained model to the cache, where it is found by its fingerprint instead of trained anew."""
-    saved = folder / "task" / "tiny"
-    try:
-        fingerprint = str(json.loads(read_text(saved / "tiny.json"))["fingerprint"])
-    except (InputError, ValueError, KeyError, TypeError):
-        return  # another generator, or damaged: it is trained
-    home = cache_folder() / fingerprint
-    if re.fullmatch(r"[0-9a-f]{32}", fingerprint) and not home.exists() and (saved / "model.safetensors").exists():
-        home.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(saved, home, dirs_exist_ok=True)

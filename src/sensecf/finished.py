@@ -1,0 +1,95 @@
+"""A finished run of `explain` opened again: what it was asked, its classifier, its generator."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sensecf import generators
+from sensecf.errors import InputError
+from sensecf.files import read_text
+from sensecf.generators import Generator
+from sensecf.generators.search import THOROUGH, Search
+from sensecf.run import Progress, Request, cache_folder, load_task
+from sensecf.task import Task
+
+
+class Finished(NamedTuple):
+    """A task as it was, its generator, the search that answers where that does not, and what was asked.
+
+    `identity`: a hash of all that the saved task holds.
+    """
+
+    task: Task
+    generator: Generator
+    fallback: Generator
+    request: Request
+    identity: str
+
+
+def open_run(folder: Path, classifier: str | None = None, progress: Progress | None = None) -> Finished:
+    """The run in a folder; an embedded model that was trained there is not trained again.
+
+    `classifier`: `module:object`, where the classifier of the run is code of the user's own, which no folder may
+    name. Raises `InputError` for a folder without a finished run, for what `load_task` refuses, and for
+    generators that ask a language model or are code of the user's own.
+    """
+    say = progress or (lambda phase, share: None)
+    facts = facts_of(folder)
+    request = request_of(facts)
+    name = request.generator
+    if facts.get("model") or name in ("prompted", "tuned"):
+        raise InputError(
+            f"the plans of {folder} come from a language model; ask it with sensecf explain --generator {name}"
+        )
+    if ":" in name:
+        raise InputError(
+            f"the generator of {folder} is the code {name}; ask it with sensecf explain --generator {name}"
+        )
+    say("opening", 0.0)
+    task = load_task(folder, classifier)
+    take_model(folder)
+    settings = {"plausibility": request.plausibility, "cache": cache_folder(), "progress": say}
+    generator = generators.build(name, task, request.seed, **settings)
+    fallback = Search(task, request.seed, effort=THOROUGH, plausibility=request.plausibility)
+    say("opening", 1.0)
+    identity = hashlib.sha256((folder / "task" / "task.json").read_bytes()).hexdigest()
+    return Finished(task, generator, fallback, request, identity)
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What `run.json` says of a run. Raises `InputError` where there is none that is finished."""
+    try:
+        facts = json.loads(read_text(folder / "run.json"))
+    except (InputError, ValueError) as error:
+        raise InputError(
+            f"{folder} is no finished run: it has no readable run.json; run sensecf explain first"
+        ) from error
+    if not isinstance(facts, dict) or "target" not in facts:
+        raise InputError(f"{folder} is no run of sensecf explain; name the folder that it wrote with --out")
+    return facts
+
+
+def request_of(facts: dict[str, Any]) -> Request:
+    """What the run was asked, as far as it holds for other people too."""
+    kept = {f.name: facts[f.name] for f in fields(Request) if f.name in facts}
+    kept |= {"lock": tuple(kept.get("lock", ())), "limit": None, "prompting": None, "model": None}
+    return Request(**kept)
+
+
+def take_model(folder: Path) -> None:
+    """Copy a run's trained model to the cache, where it is found by its fingerprint instead of trained anew."""
+    saved = folder / "task" / "tiny"
+    try:
+        fingerprint = str(json.loads(read_text(saved / "tiny.json"))["fingerprint"])
+    except (InputError, ValueError, KeyError, TypeError):
+        return  # another generator, or damaged: it is trained
+    home = cache_folder() / fingerprint
+    if re.fullmatch(r"[0-9a-f]{32}", fingerprint) and not home.exists() and (saved / "model.safetensors").exists():
+        home.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(saved, home, dirs_exist_ok=True)
