@@ -74,6 +74,18 @@ def test_every_answer_is_what_the_classifier_the_schema_and_the_locks_say(run: P
     assert len(judge(Path("out"), lock=["device"], max_changes=1)) > 20
 
 
+def test_what_is_asked_replaces_what_the_run_was_asked(run: Path) -> None:
+    wishes = ("--target", "high", "-n", "1", "--lock", "", "--robust")
+    assert call("answer", run, "later.csv", "--out", "out", *wishes).status == 0
+    found = pd.read_csv("out/counterfactuals.csv")
+    answers = found[found["rank"].notna()]
+    assert set(answers["target"]) == {"high"}
+    assert answers["rank"].max() == 1
+    assert (answers["probability"] >= 0.6 - 1e-6).all()
+    facts = json.loads(Path("out/run.json").read_text())
+    assert facts["lock"] == []
+
+
 def test_a_row_outside_the_ranges_is_given_its_reason_under_its_number_in_the_table(run: Path) -> None:
     assert call("answer", run, "later.parquet", "--out", "out", "--format", "csv").status == 0
     row = table_of(Path("out")).set_index("query").loc["40"]

@@ -32,8 +32,8 @@ FLOORS = {
     "generators": 3, "pairs": 3, "blame": 3, "explainer": 3, "metrics": 3, "shots": 3, "finetune": 3,
     "text_pairs": 3, "smallbase": 3,
     # studies and reports
-    "figures": 4, "report_tables": 4, "report": 4, "run": 4, "finished": 4, "answer": 4, "dryrun": 4, "augmentation": 4, "study": 4,
-    "compare": 4,
+    "figures": 4, "report_tables": 4, "report": 4, "run": 4, "finished": 4, "answer": 4, "dryrun": 4, "augmentation": 4,
+    "study": 4, "compare": 4,
     # edges
     "cli": 5, "commands": 5, "web": 5,
 }  # fmt: skip

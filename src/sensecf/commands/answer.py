@@ -27,6 +27,7 @@ from sensecf.errors import InputError
 @click.option("-n", "count", type=int, help="Answers per person.")
 @click.option("--lock", help='Features that must stay: a,b,"c, d".')
 @click.option("--max-changes", type=int, help="At most so many features change.")
+@click.option("--robust/--no-robust", default=None, help="Demand a margin: p >= 0.6 with two classes.")
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), help="Default: as TABLE.")
 @click.option("--classifier", help="module:object, where the classifier of RUN is code of yours.")
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
@@ -40,6 +41,7 @@ def answer(
     count: int | None,
     lock: str | None,
     max_changes: int | None,
+    robust: bool | None,
     form: str | None,
     classifier: str | None,
     overwrite: bool,
@@ -60,6 +62,7 @@ def answer(
     from sensecf.datasets.card import strictest
     from sensecf.finished import open_run
     from sensecf.folder import belongs
+    from sensecf.run import ROBUST_MARGIN
 
     where = engine_of(engine, ray_address, allow_hosts)
     if belongs(table, out):
@@ -75,6 +78,7 @@ def answer(
             "n": count,
             "lock": None if lock is None else split_names(lock),
             "max_changes": max_changes,
+            "margin": None if robust is None else ROBUST_MARGIN * robust,
         }
         request = replace(finished.request, **{name: value for name, value in given.items() if value is not None})
         form = form or ("parquet" if table.suffix.lower() in (".parquet", ".pq") else "csv")
