@@ -6,9 +6,11 @@
 
 The base model is made here, on simulated tables that have nothing to do with the ones it is judged on. Each
 table is split by person; only the training people's rows reach the pairs, the tuning and the verdicts,
-and the stages are measured on the others: one greedy answer per person, and sixteen drawn ones. No
+and the stages are measured on the others: one greedy answer per person, asked for a lead since nobody checks
+it (`answering.ALONE`), and sixteen drawn ones. Valid is what the classifier says yes to, by however little. No
 polish, no fallback. Unanswered counts as not valid. Differences between stages are over the people
-that both stages answered validly.
+that both stages answered validly. A round of verdicts that makes answers to validation questions worse is not
+kept; "kept" names the stage whose adapter stands for the last.
 """
 
 from __future__ import annotations
@@ -87,8 +89,10 @@ def stages(asking: Asking, name: str) -> dict[str, Any]:
     for stage, adapter in adapters.items():
         learner = load(base, adapter=adapter)
         found[stage], _ = measure(prompts, Client(learner.local), query, samples, tuning.seed, tuning.plausibility)
+    record = json.loads((folder / "tuned.json").read_text(encoding="utf-8"))
     return {
         "asked": len(query),
+        "kept": record["kept"],
         "stages": {stage: averages(frame) for stage, frame in found.items()},
         "paired": {stage: paired(found["pretrained"], frame) for stage, frame in found.items()},
         "seconds": round(time.perf_counter() - began, 1),

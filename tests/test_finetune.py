@@ -27,8 +27,10 @@ torch = pytest.importorskip("torch", reason="needs torch")
 pytest.importorskip("trl", reason="needs trl")
 pytest.importorskip("peft", reason="needs peft")
 
+import sensecf.finetune.tune  # noqa: E402
 from sensecf.finetune.answering import ask  # noqa: E402
 from sensecf.finetune.memorisation import ALTERNATIVES, canaries, copies, exposure  # noqa: E402
+from sensecf.finetune.modelcard import measure  # noqa: E402
 from sensecf.finetune.preference import BAD, CLEAR, compare, prices  # noqa: E402
 from sensecf.finetune.presets import preset, presets  # noqa: E402
 from sensecf.finetune.supervised import Supervised, last_checkpoint, supervise  # noqa: E402
@@ -141,6 +143,29 @@ def test_tuning_changes_the_model_and_preferences_change_it_again(
     assert max(float(tensor.abs().max()) for name, tensor in weights(tuned).items() if "lora_B" in name) > 0
     finetune(numeric_task, base, tmp_path / "m", replace(TUNING, reward="none"), pairs=pairs, device="cpu")
     assert furthest(weights(tmp_path / "m"), weights(tuned)) > 1e-5
+
+
+def test_a_round_of_verdicts_that_makes_answers_worse_is_not_kept(
+    base: Path, numeric_task: Task, pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = iter([0.0, 0.5, 0.25, 0.5, 0.5])  # pretrained, pairs, two rounds of verdicts, and the last word
+
+    def scripted(*arguments: Any) -> Any:
+        found, drawn = measure(*arguments)
+        return found.assign(greedy_valid=next(shares)), drawn
+
+    monkeypatch.setattr(sensecf.finetune.tune, "measure", scripted)
+    tuning = replace(TUNING, preset=replace(SMALL, rounds=2))
+    facts = finetune(numeric_task, base, tmp_path / "m", tuning, pairs=pairs, device="cpu")
+    assert facts["kept"] == "preferences 2"  # of equals the later
+    stages = {name: weights(tmp_path / "m" / "stages" / name) for name in facts["stages"]}
+    assert furthest(weights(tmp_path / "m"), stages["preferences 2"]) == 0
+    shares = iter([0.0, 0.5, 0.25, 0.25, 0.5])
+    facts = finetune(numeric_task, base, tmp_path / "n", tuning, pairs=pairs, device="cpu")
+    assert facts["kept"] == "lora"
+    assert furthest(weights(tmp_path / "n"), stages["lora"]) == 0
+    # Both second rounds began with the adapter of the pairs.
+    assert furthest(weights(tmp_path / "n" / "stages" / "preferences 2"), stages["preferences 2"]) < 1e-6
 
 
 def test_what_was_learned_is_in_the_model_that_is_asked(base: Path, tuned: Path, pairs: Pairs) -> None:

@@ -22,9 +22,9 @@ pytest.importorskip("peft", reason="needs peft")
 
 import sensecf.finetune.grpo
 from sensecf.finetune.answering import ask
-from sensecf.finetune.grpo import reinforce, sizes
+from sensecf.finetune.grpo import reinforce, rewards, sizes
 from sensecf.finetune.preference import BAD
-from sensecf.finetune.tokens import load
+from sensecf.finetune.tokens import collate, encode, load
 from sensecf.finetune.tune import finetune
 from sensecf.llm.client import Client
 from tuning import GRPO, SMALL, TUNING, Kill, facts_of, furthest, weights
@@ -104,13 +104,44 @@ def test_what_is_cheap_within_its_group_becomes_likelier(
     assert (tmp_path / "grpo" / "adapter" / "adapter_model.safetensors").is_file()
 
 
+def test_where_all_answers_cost_the_same_the_teacher_is_learned_from(
+    base: Path, tuned_by_grpo: Path, numeric_task: Task, pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def alike(prompts: Any, query: Any, answers: Any, plausibility: float) -> Any:
+        return np.full((len(query), len(answers.texts) // len(query)), BAD)
+
+    monkeypatch.setattr(sensecf.finetune.grpo, "prices", alike)
+    learner = load(base, adapter=tuned_by_grpo, device="cpu")
+    examples = encode(learner, pairs.prompts, pairs.completions)
+
+    def loss() -> float:
+        learner.network.eval()
+        batch = collate(examples, learner.tokenizer.pad_token_id)
+        found = learner.network(**{name: batch[name] for name in ("input_ids", "attention_mask", "labels")})
+        return float(found.loss.detach())
+
+    before = loss()
+    reinforce(Brief(numeric_task), learner, pairs, tmp_path / "grpo", SMALL)
+    assert loss() < before - 0.01
+
+
+def test_a_reward_is_how_much_cheaper_an_answer_is_than_its_group() -> None:
+    price = np.array([[BAD, BAD, BAD, BAD], [4.0, 4.0, 4.0, BAD], [4.0, 4.1, 4.0, 4.1]])
+    found = rewards(price)
+    np.testing.assert_allclose(found.mean(axis=1), 0.0, atol=1e-12)
+    assert (found[0] == 0).all()  # a question whose answers all cost the same teaches nothing
+    assert found[1, 3] < -1.5 < 0.5 < found[1, 0]
+    assert np.abs(found[2]).max() < 0.15  # a small difference stays one
+
+
 @pytest.mark.parametrize("batch", [1, 2, 5, 8, 32])
 @pytest.mark.parametrize("samples", [2, 3, 8])
 def test_a_step_of_grpo_has_whole_groups_and_no_more_rows_at_once_than_fit(batch: int, samples: int) -> None:
-    questions, rows = sizes(replace(SMALL, batch=batch, accumulate=4, samples=samples), 10)
-    assert questions == min(max(1, batch * 4 // samples), 10)
-    assert questions * samples % rows == 0
+    questions, rows = sizes(replace(SMALL, batch=batch, preference_batch=7, samples=samples), 10)
+    assert questions == 7
+    assert questions * (samples + 1) % rows == 0
     assert 1 <= rows <= batch
+    assert sizes(replace(SMALL, preference_batch=7), 3)[0] == 3
 
 
 def test_a_reward_wants_answers_to_compare() -> None:

@@ -33,7 +33,10 @@ def together(base: Path, folder: Path, batch: int) -> None:
     table = simulate_cohort(12, 6)
     task = Task(schema, table, fit_classifier("logistic", schema, table))
     # Of 25 pairs 24 are learned from, beside 8 canaries: whole batches.
-    preset = replace(SMALL, pairs=25, epochs=1, batch=batch, evaluations=1, samples=4, preference_queries=8)
+    preset = replace(
+        SMALL, pairs=25, epochs=1, batch=batch, evaluations=1, samples=4, preference_queries=8,
+        preference_batch=batch // 4,
+    )  # fmt: skip
     finetune(task, base, folder, replace(GRPO, preset=preset), device="cpu")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,22 @@ def test_validation_holds_other_factuals(pairs: Pairs) -> None:
     assert len(learned) + len(validation) == len(pairs)
     assert len(validation) > 10
     assert not set(row_hashes(learned.query.rows)) & set(row_hashes(validation.query.rows))
+
+
+def test_a_firmer_wish_is_for_a_lead_that_the_answer_has(mixed_task: Task, pairs: Pairs) -> None:
+    prompts, at = Brief(mixed_task), np.arange(len(pairs))
+    firm = pairs.firmer(prompts, np.where(at % 2, 0.3, 0.0))
+    query = firm.query
+    assert verify(mixed_task, query, Candidates.of(at, firm.rows, "pairs")).good.all()
+    raised = query.margin > pairs.query.margin
+    assert raised.any()
+    assert not raised[::2].any()
+    assert (query.margin[raised] == 0.3).all()
+    assert [" by 0.3" in prompt[-1].content for prompt in firm.prompts] == raised.tolist()
+    assert firm.completions == pairs.completions
+    enough = replace(pairs.query, margin=np.full(len(pairs), 0.3))
+    leading = verify(mixed_task, enough, Candidates.of(at, pairs.rows, "pairs")).good
+    assert (raised == leading & (at % 2 == 1) & (pairs.query.margin < 0.3)).all()
 
 
 def test_the_same_seed_gives_the_same_pairs_and_another_other_ones(mixed_task: Task, pairs: Pairs) -> None:

@@ -16,6 +16,7 @@ from fake_llm import Scripted, always, draw
 from llm_servers import loopback_only, tiny_model
 from sensecf.brief import Brief
 from sensecf.errors import InputError
+from sensecf.finetune.answering import ALONE, ask_alone
 from sensecf.generators import build
 from sensecf.generators.search import Search
 from sensecf.generators.tuned import Tuned, table_shape
@@ -68,6 +69,25 @@ def test_it_answers_in_the_words_it_was_tuned_on(numeric_task: Task, folder: Pat
     assert [settings["temperature"] for settings in llm.settings] == [0.0, 0.7]
     assert [settings["n"] for settings in llm.settings] == [1, 2]
     assert all(settings["schemas"] for settings in llm.settings)
+
+
+def test_whom_nobody_checks_it_asks_for_a_lead_and_verdicts_are_those_of_the_question(
+    numeric_task: Task, folder: Path
+) -> None:
+    query = make_query(numeric_task, predicted_bad(numeric_task, 12), "good")
+    llm = taught(numeric_task, replace(query, margin=np.full(len(query), ALONE)))
+    generator = Tuned(numeric_task, model=folder, llm=llm)
+    found = generator.greedy(query)
+    assert all(f" by {ALONE}" in prompt[-1].content for prompt in llm.calls[0])
+    assert [settings["temperature"] for settings in llm.settings] == [0.0]
+    answers = ask_alone(generator.prompts, llm, query)
+    np.testing.assert_array_equal(answers.candidates.rows, found.rows)
+    assert (answers.verdicts.lead >= ALONE).all()
+    # A short lead is enough for the one who asked for none, and not for the one who asked for more.
+    strict = replace(query, margin=np.full(len(query), 0.99))
+    llm = taught(numeric_task, strict)
+    leads = ask_alone(generator.prompts, llm, strict).verdicts
+    assert (leads.valid == (leads.lead >= 0.99)).all()
 
 
 def test_questions_go_out_by_length_and_answers_come_back_in_order(mixed_task: Task, folder: Path) -> None:

@@ -72,6 +72,13 @@ class Pairs:
         aside = np.array([int(name[:8], 16) < share * 16**8 for name in row_hashes(self.query.rows)], dtype=bool)
         return self.take(np.flatnonzero(~aside)), self.take(np.flatnonzero(aside))
 
+    def firmer(self, prompts: Prompts, margin: Floats) -> Pairs:
+        """The pairs with wishes for a lead of at least `margin` (n), wherever the answer has it."""
+        query = replace(self.query, margin=np.maximum(self.query.margin, margin))
+        enough = verify(prompts.task, query, Candidates.of(np.arange(len(self)), self.rows, "pairs")).good
+        query = replace(query, margin=np.where(enough, query.margin, self.query.margin))
+        return replace(self, query=query, prompts=[prompts.render(asked) for asked in prompts.ask(query)])
+
     def save(self, folder: str | Path) -> None:
         """Write `pairs.jsonl`, in the prompt–completion format of chat trainers, and `pairs.json`, the card."""
         folder = Path(folder)

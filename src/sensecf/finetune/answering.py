@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,9 @@ from sensecf.replies import json_schema, read
 from sensecf.task import Task
 from sensecf.verify import Verdicts, verify
 
+#: The lead that a model is asked for when nobody checks its answer, as the embedded model is (`tiny.ALONE`).
+ALONE = 0.2
+
 
 class Answers(NamedTuple):
     """`candidates` (q × samples, in the order of the query), the verdict on each, and the texts."""
@@ -21,6 +25,20 @@ class Answers(NamedTuple):
     candidates: Candidates
     verdicts: Verdicts
     texts: list[str]
+
+
+def ask_alone(prompts: Prompts, llm: LLM, query: Query, *, seed: int = 0, name: str = "model") -> Answers:
+    """One greedy answer to each query, for use unchecked: the wish is for a lead of at least `ALONE`.
+
+    The verdicts say what became of it under the query's own margin.
+    """
+    found = ask(prompts, llm, firmer(query), seed=seed, name=name)
+    return found._replace(verdicts=verify(prompts.task, query, found.candidates))
+
+
+def firmer(query: Query) -> Query:
+    """The query with margins of at least `ALONE`."""
+    return replace(query, margin=np.maximum(query.margin, ALONE))
 
 
 def ask(

@@ -26,9 +26,22 @@ from sensecf.prompts import Prompts
 from sensecf.rules import Floats
 from sensecf.text_pairs import Pairs
 
+#: How strongly the teacher's answer is held up beside the drawn ones: the advantage that it always has.
+TAUGHT = 2.5
+#: Added to the deviation of a group's prices, so that answers of about the same price stay about the same.
+SOFTENING = 0.5
+
 
 class Grouped(GRPOTrainer):
-    """`GRPOTrainer` that tells nobody and writes no card."""
+    """`GRPOTrainer` whose groups end with the teacher's answer; it tells nobody and writes no card."""
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        """Answers and advantages; that of the teacher's answer is `TAUGHT`."""
+        found = super()._generate_and_score_completions(inputs)
+        group = self.num_generations
+        assert group is not None
+        found["advantages"][group - 1 :: group] = TAUGHT
+        return found
 
     def _send_telemetry(self) -> None:
         """Nobody is told what is trained here."""
@@ -49,13 +62,13 @@ def reinforce(
     progress: Progress = lambda phase, share: None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Trained:
-    """One round of GRPO (Shao et al. 2024) over the questions of `pairs`, whose answers are not looked at.
+    """One round of GRPO (Shao et al. 2024) over the questions of `pairs`.
 
-    Each step asks a few questions `preset.samples` times, with constrained decoding as in use. The reward of an
-    answer is minus its price (see `preference.prices`), its advantage the reward less the mean of its
-    question's answers. It is not divided by their standard deviation (Liu et al. 2025): that makes a dear
-    answer among bad ones worth as much as a cheap one. Every answer is learned from once, by the
-    weights that gave it, so there is no importance ratio; no reference model holds the weights back.
+    Each step asks `preset.preference_batch` questions `preset.samples` times, with constrained decoding as in
+    use; `rewards` compares the prices within a question. Every answer is learned from once, by the weights that
+    gave it, so there is no importance ratio. The teacher's answer to each question is learned beside them, as in
+    the first stage. It does what a reference model is for: without it all people soon get the same short
+    answer. The loss sums over tokens, so that a long answer has no smaller share in each of its own.
     Trains the model's adapter in place and writes it to `folder/adapter`. A round that was interrupted
     begins anew, with the same draws.
     """
@@ -66,22 +79,24 @@ def reinforce(
     paid: list[Floats] = []
 
     def rollout(positions: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
-        """Tokens and price of a drawn answer per position; a question stands `preset.samples` times in a row."""
-        at = np.array(positions[:: preset.samples], dtype=int)
+        """Tokens and price of an answer per position: `preset.samples` drawn ones and the teacher's, then the next."""
+        at = np.array(positions[:: preset.samples + 1], dtype=int)
         learner.network.eval()
         answers = ask(
             prompts, Client(learner.local), pairs.query.take(at), preset.samples, temperature=EXPLORING,
             seed=seed + trainer.state.global_step,
         )  # fmt: skip
         learner.network.train()
-        price = prices(prompts, pairs.query.take(at), answers, plausibility).ravel()
-        paid.append(price)
-        examples = encode(learner, [pairs.prompts[int(i)] for i in positions], answers.texts)
+        price = prices(prompts, pairs.query.take(at), answers, plausibility)
+        paid.append(price.ravel())
+        drawn = np.array(answers.texts, dtype=object).reshape(price.shape)
+        texts = np.column_stack([drawn, np.array([pairs.completions[i] for i in at], dtype=object)]).ravel()
+        examples = encode(learner, [pairs.prompts[int(i)] for i in positions], texts.tolist())
         return {
             "prompt_ids": [one.prompt for one in examples],
             "completion_ids": [one.answer for one in examples],
             "logprobs": None,
-            "price": price.tolist(),
+            "earned": np.pad(rewards(price), ((0, 0), (0, 1))).ravel().tolist(),
         }
 
     with renamed_names(), _experimental_rollouts():
@@ -90,15 +105,16 @@ def reinforce(
             args=GRPOConfig(
                 output_dir=str(folder),
                 **common_arguments(learner, preset, seed)
-                | {"gradient_accumulation_steps": questions * preset.samples // rows},
+                | {"gradient_accumulation_steps": questions * (preset.samples + 1) // rows},
                 num_train_epochs=1,
                 per_device_train_batch_size=rows,
                 learning_rate=preset.preference_rate,
                 save_strategy="no",
-                num_generations=preset.samples,
+                num_generations=preset.samples + 1,
                 temperature=EXPLORING,
                 beta=0.0,
-                loss_type="grpo",
+                loss_type="luspo",
+                importance_sampling_level="sequence",
                 scale_rewards="none",
             ),
             reward_funcs=reward,
@@ -121,19 +137,25 @@ def reinforce(
     return Trained(logged("grpo", trainer.state), {**facts, **cost_of(record)})
 
 
-def reward(price: list[float], **others: Any) -> list[float | None]:
-    """The reward of each answer: minus its price."""
-    return [-value for value in price]
+def rewards(price: Floats) -> Floats:
+    """The reward of each answer (questions, samples): how much cheaper than the mean of its question, in deviations."""
+    spread = price.std(axis=1, keepdims=True) + SOFTENING
+    found: Floats = (price.mean(axis=1, keepdims=True) - price) / spread
+    return found
+
+
+def reward(earned: list[float], **others: Any) -> list[float | None]:
+    """What the rollout says that each answer has earned."""
+    return list(earned)
 
 
 def sizes(preset: Preset, available: int) -> tuple[int, int]:
-    """Questions of a step in one process, and rows that go through the model together.
+    """Questions of a step in one process, and rows that go through the model together: no more than `preset.batch`.
 
-    As many rows per step as the preset's other stages have, in whole groups, and no more together than
-    `preset.batch`.
+    A question has as many rows as answers are drawn, and the teacher's.
     """
-    questions = min(max(1, preset.batch * preset.accumulate // preset.samples), available)
-    total = questions * preset.samples
+    questions = min(preset.preference_batch, available)
+    total = questions * (preset.samples + 1)
     return questions, max(n for n in range(1, preset.batch + 1) if total % n == 0)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sensecf.datasets.card import Card
 from sensecf.files import write_text
-from sensecf.finetune.answering import Answers, ask
+from sensecf.finetune.answering import Answers, ask, ask_alone
 from sensecf.llm import LLM
 from sensecf.prompts import Prompts
 from sensecf.query import Query
@@ -25,12 +25,12 @@ def measure(
 ) -> tuple[pd.DataFrame, Answers]:
     """What the model answers alone, before any polish or fallback: a row per query, and the sampled answers.
 
-    Columns: `greedy_valid` (the one greedy answer is valid and breaks no rule), `valid` (so is one of
-    that and `samples` drawn ones), `n_changed`, `distance` (MAD-L1), `in_range` (every new value inside the training
+    Columns: `greedy_valid` (the one greedy answer, see `ask_alone`, is valid and breaks no rule), `valid` (so is one
+    of that and `samples` drawn ones), `n_changed`, `distance` (MAD-L1), `in_range` (every new value inside the training
     range) and `plausible` of the greedy answer, NaN where it is not valid; `distance_any`: of the greedy
     answer, valid or not, NaN where there is none.
     """
-    greedy = ask(prompts, llm, query, 1, seed=seed)
+    greedy = ask_alone(prompts, llm, query, seed=seed)
     drawn = ask(prompts, llm, query, samples, temperature=SAMPLING, seed=seed)
     good, rows = greedy.verdicts.good, greedy.candidates.rows
     changed = prompts.task.codec.changed(query.rows[greedy.candidates.query], rows)
@@ -78,7 +78,8 @@ def write_card(folder: str | Path, facts: dict[str, Any], data: Card | None) -> 
         lines += [*(f"- {line}" for line in data.lines())]
         lines += ["", "What is made from the data inherits its terms; the weights of this model are made from it."]
     lines += ["", "## What it does alone", "", *_table(facts["metrics"])]
-    lines += ["", "On validation questions drawn from the training rows, half of them with locked features.", ""]
+    lines += ["", "On validation questions drawn from the training rows, half of them with locked features."]
+    lines += [f"This is the adapter of the stage {facts['kept']!r}, whose greedy answers were valid most often.", ""]
     lines += ["## What it has by heart", "", *_list(facts["memorisation"]["answers"])]
     lines += ["", "Secrets planted among the pairs on purpose:", "", *_list(facts["memorisation"]["canaries"])]
     lines += ["", "## What it cost", ""]

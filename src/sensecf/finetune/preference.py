@@ -32,8 +32,9 @@ CLEAR = 0.5
 BETA = 0.1
 #: The weight of the likelihood of the preferred answer beside the preference, which keeps it from falling.
 KEEP = 0.2
-#: What an answer that is not good counts as, in changed features: worse than any good one.
-BAD = 15.0
+#: What an answer that is not good counts as, in changed features: so much worse than good ones, which ask for 3 to 8,
+#: that a short answer which is often wrong loses to a longer one which is not.
+BAD = 30.0
 
 
 class Preferences(NamedTuple):

@@ -17,8 +17,8 @@ class Preset:
     adapters of `rank` on all linear layers; `rate`, `epochs`, `batch` and `accumulate` (batches per step) of
     the supervised stage, which stops after `patience` evaluations without progress, `evaluations` of them per
     epoch. `preference_queries` are asked, `samples` times each, in each of `rounds` rounds of verdicts, at
-    `preference_rate`. `four_bit`: base weights in 4 bit (QLoRA). `checkpointing`: activations are computed
-    twice to save memory. `ran`: where it was run.
+    `preference_rate`; `preference_batch` of them make a step of GRPO. `four_bit`: base weights in 4 bit (QLoRA).
+    `checkpointing`: activations are computed twice to save memory. `ran`: where it was run.
     """
 
     about: str = ""
@@ -36,6 +36,7 @@ class Preset:
     rounds: int = 2
     preference_rate: float = 1e-5
     preference_queries: int = 400
+    preference_batch: int = 16
     samples: int = 8
     four_bit: bool = False
     checkpointing: bool = False

@@ -21,6 +21,7 @@ from sensecf import __version__
 from sensecf.brief import Brief
 from sensecf.errors import InputError
 from sensecf.files import write_json
+from sensecf.finetune.answering import ALONE
 from sensecf.finetune.memorisation import canaries, copies, exposure
 from sensecf.finetune.modelcard import averages, measure, write_card
 from sensecf.finetune.presets import Preset
@@ -143,6 +144,8 @@ def finetune(
     history: list[dict[str, Any]] = []
     costs: dict[str, dict[str, Any]] = {}
     adapter: Path | None = None
+    # The stage with the most valid answers to validation questions; the next one begins with its adapter.
+    best, most = "", 0.0
     metrics["pretrained"] = averages(measure(prompts, Client(learner.local), validation.query, 4, tuning.seed)[0])
     for name, stage in stages.items():
         folder = work / name.replace(" ", "-")
@@ -157,8 +160,11 @@ def finetune(
                 write_json(done, {"facts": trained.facts, "history": trained.history, "metrics": measured})
             everyone.wait_for_everyone()
         record = json.loads(done.read_text(encoding="utf-8"))
-        adapter, costs[name], metrics[name] = folder / "adapter", record["facts"], record["metrics"]
+        costs[name], metrics[name] = record["facts"], record["metrics"]
         history += record["history"]
+        valid = metrics[name]["greedy_valid"] or 0.0
+        if valid >= most:
+            adapter, best, most = folder / "adapter", name, valid
     assert adapter is not None
     learner = opened(adapter)
     _, drawn = measure(prompts, Client(learner.local), validation.query, 4, tuning.seed)
@@ -175,6 +181,7 @@ def finetune(
         "seed": tuning.seed,
         "pairs": {name: value for name, value in pairs.card.items() if name != "rows_seen"},
         "stages": costs,
+        "kept": best,
         "metrics": metrics,
         "memorisation": {
             "answers": copies(task, validation.query.rows, drawn.candidates),
@@ -192,7 +199,7 @@ def finetune(
 def _round(
     prompts: Prompts, pairs: Pairs, tuning: Tuning, turn: int, progress: Progress, callbacks: Sequence[Any]
 ) -> Callable[[Learner, Path], Trained]:
-    """A round of verdicts as reward over questions drawn for it."""
+    """A round of verdicts as reward over questions drawn for it, half of them put as where nobody checks answers."""
     from sensecf.finetune.grpo import reinforce
     from sensecf.finetune.preference import prefer
 
@@ -201,8 +208,9 @@ def _round(
     def run(learner: Learner, folder: Path) -> Trained:
         rng = np.random.default_rng([tuning.seed, 61, turn])
         at = np.sort(rng.choice(len(pairs), min(tuning.preset.preference_queries, len(pairs)), replace=False))
+        asked = pairs.take(at).firmer(prompts, np.where(rng.integers(0, 2, len(at)) == 1, ALONE, 0.0))
         return learn(
-            prompts, learner, pairs.take(at), folder, tuning.preset, seed=tuning.seed + 1000 * (turn + 1),
+            prompts, learner, asked, folder, tuning.preset, seed=tuning.seed + 1000 * (turn + 1),
             plausibility=tuning.plausibility, progress=progress, callbacks=callbacks,
         )  # fmt: skip
 

@@ -12,7 +12,7 @@ from sensecf.brief import BRIEF_VERSION, Brief
 from sensecf.candidates import Candidates
 from sensecf.errors import InputError, MissingExtraError
 from sensecf.files import read_text
-from sensecf.finetune.answering import ask
+from sensecf.finetune.answering import ask, ask_alone
 from sensecf.llm import LLM
 from sensecf.llm.client import Client
 from sensecf.privacy_gate import withheld
@@ -58,7 +58,7 @@ class Tuned:
 
     def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
         """A candidate per answer: a row, or the reason why it is none."""
-        first = self.greedy(query)
+        first = ask(self.prompts, self.llm, query, seed=self.seed, name=self.name).candidates
         if self.samples == 1:
             return first
         drawn = ask(
@@ -67,8 +67,8 @@ class Tuned:
         return Candidates.concat([first, drawn.candidates])
 
     def greedy(self, query: Query) -> Candidates:
-        """The likeliest answer to each query, unverified."""
-        return ask(self.prompts, self.llm, query, seed=self.seed, name=self.name).candidates
+        """The likeliest answer to each query, unverified and so asked for a lead (see `ask_alone`)."""
+        return ask_alone(self.prompts, self.llm, query, seed=self.seed, name=self.name).candidates
 
 
 def read_record(folder: Path) -> dict[str, Any]:
