@@ -15,13 +15,25 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_sample_weight
 
 from scarce import SCHEMA, scarce, table
-from sensecf.augmentation import PROVENANCE, PURPOSES, augment, combine, draw, evenly, learn, measure, methods
+from sensecf.augmentation import (
+    PROVENANCE,
+    PURPOSES,
+    augment,
+    combine,
+    draw,
+    evenly,
+    gate,
+    learn,
+    measure,
+    methods,
+    munged,
+)
 from sensecf.augmentation.controls import Situation
 from sensecf.augmentation.curate import CONTRADICTED, Pool, contradicted, distinct
 from sensecf.augmentation.gate import NOTHING, Option, choose, standard_error, tempered_loss
-from sensecf.augmentation.judges import Committee, Panel, convene, folds, weigh
+from sensecf.augmentation.judges import Panel, convene, folds, weigh
 from sensecf.augmentation.loop import loop
-from sensecf.augmentation.mixtures import mix
+from sensecf.augmentation.mixtures import between, mix, munge
 from sensecf.augmentation.run import Request, run
 from sensecf.augmentation.soft import estimate_shares, label_softly
 from sensecf.candidates import Candidates
@@ -127,29 +139,31 @@ def test_added_rows_obey_the_schema_and_say_where_they_come_from(task: Task, pan
     rows = task.codec.encode(made)
     inside = ~((rows < task.codec.low - 1e-9) | (rows > task.codec.high + 1e-9)).any(axis=1)
     assert inside.all()
-    counterfactuals = (made["source"] == "counterfactual").to_numpy()
+    counterfactuals = (made["added_source"] == "counterfactual").to_numpy()
     assert not task.codec.rules.violated(rows[counterfactuals]).any()
-    assert made["factual"].between(0, len(task.train) - 1).all()
+    assert made["added_factual"].between(0, len(task.train) - 1).all()
     assert made["stress"].isin(["high", "low"]).all()
-    assert (made["weight"] > 0).all()
-    assert made["probability"].between(0, 1).all()
-    assert set(made["source"]) == set(PURPOSES[purpose].sides)
+    assert (made["added_weight"] > 0).all()
+    assert made["added_probability"].between(0, 1).all()
+    own = {"real", "around"} if PURPOSES[purpose].around else set()
+    assert set(made["added_source"]) == set(PURPOSES[purpose].sides) | own
 
 
 @given(rows=st.integers(4, 60), seed=st.integers(0, 9))
 @cases(8)
 def test_classes_weigh_alike_and_rows_in_all(task: Task, panel: Panel, rows: int, seed: int) -> None:
     made = augment(task, Nearest(task), rows, panel=panel, seed=seed)
-    counted = made.drop_duplicates(["pair", "source"])
-    assert len(counted) <= rows
-    sums = made.groupby("stress")["weight"].sum()
+    counted = made.drop_duplicates(["added_pair", "added_source"])
+    assert counted["added_source"].isin(["between", "around"]).sum() <= rows
+    assert (counted["added_source"] == "real").sum() == len(task.train)
+    sums = made.groupby("stress")["added_weight"].sum()
     # Entries of next to no weight are left out.
     np.testing.assert_allclose(sums, len(counted) / 2, rtol=0.05)
 
 
 def test_a_row_is_one_entry_per_class_and_the_likelihoods_sum_to_one(task: Task, panel: Panel) -> None:
     made = augment(task, Nearest(task), 40, panel=panel)
-    sums = made.groupby(["pair", "source"])["probability"].sum()
+    sums = made.groupby(["added_pair", "added_source"])["added_probability"].sum()
     assert sums.between(0.97, 1.0 + 1e-6).all()
 
 
@@ -159,10 +173,10 @@ def test_plain_purposes_take_the_wanted_class_with_their_margin(
 ) -> None:
     made = augment(task, Nearest(task), purpose=purpose, per_class={"high": 25}, panel=panel)
     assert set(made["stress"]) == {"high"}
-    assert (made["weight"] == 1).all()
+    assert (made["added_weight"] == 1).all()
     proba = task.judge(task.codec.encode(made)).proba[:, task.target_position("high")]
     assert (proba >= least - 1e-9).all()
-    factuals = task.train["stress"].iloc[made["factual"]]
+    factuals = task.train["stress"].iloc[made["added_factual"]]
     assert set(factuals) == {"low"}
 
 
@@ -173,11 +187,15 @@ def test_the_same_arguments_give_the_same_bytes_and_another_seed_other_rows(task
 
 
 def test_a_factual_is_not_of_the_class_that_its_counterfactual_was_made_for(task: Task, panel: Panel) -> None:
-    made = augment(task, Nearest(task), 60, panel=panel)
-    sides = made.drop_duplicates(["pair", "source"]).pivot(index="pair", columns="source", values="target").dropna()
+    made = augment(task, Nearest(task), 60, purpose="pairs", panel=panel)
+    sides = (
+        made.drop_duplicates(["added_pair", "added_source"])
+        .pivot(index="added_pair", columns="added_source", values="added_target")
+        .dropna()
+    )
     assert len(sides) > 5
     assert (sides["factual"] != sides["counterfactual"]).all()
-    assert made.loc[made["source"] == "factual", "agreement"].mean() > 0.6
+    assert made.loc[made["added_source"] == "factual", "added_agreement"].mean() > 0.6
 
 
 def test_a_generator_that_finds_nothing_leaves_the_factuals(task: Task, panel: Panel) -> None:
@@ -188,7 +206,8 @@ def test_a_generator_that_finds_nothing_leaves_the_factuals(task: Task, panel: P
             n, d = query.rows.shape
             return Candidates.of(np.arange(n), np.full((n, d), np.nan), self.name, ["nothing"] * n)
 
-    assert set(augment(task, Silent(), 20, panel=panel)["source"]) == {"factual"}
+    assert set(augment(task, Silent(), 20, purpose="pairs", panel=panel)["added_source"]) == {"factual"}
+    assert set(augment(task, Silent(), 20, panel=panel)["added_source"]) == {"real", "around"}
     assert augment(task, Silent(), 20, purpose="margin", panel=panel).empty
 
 
@@ -228,6 +247,60 @@ def test_draws_go_where_the_learner_is_far_from_the_judges(task: Task, panel: Pa
 def test_what_cannot_be_asked_is_refused(task: Task, panel: Panel, rows: int, purpose: str) -> None:
     with pytest.raises(InputError):
         augment(task, Nearest(task), rows, purpose=purpose, panel=panel)
+
+
+def test_no_feature_is_hidden_by_what_is_known_of_a_row() -> None:
+    """A table may have a weight in kilograms for a feature and a target for its label."""
+    names = {"noise": "weight", "stress": "target"}
+    features = tuple(replace(f, name=names.get(f.name, f.name)) for f in SCHEMA.features)
+    schema = FeatureSchema(features, "target", ("high", "low"), target="low", rules=SCHEMA.rules)
+    rows = scarce().rows.rename(columns=names).reset_index(drop=True)
+    panel = convene(rows, schema, families=("logistic",))
+    task = Task(schema, rows, panel.whole)
+    made = augment(task, Nearest(task), 40, panel=panel)
+    assert made["weight"].between(-5, 0).any()  # the feature's values, not what a row counts
+    own = made[made["added_source"] == "real"]
+    assert set(own["added_factual"]) == set(range(len(rows)))
+    both = own.groupby("added_pair")["target"].nunique()
+    assert (both == 2).mean() > 0.5
+    np.testing.assert_array_equal(combine(rows, made, schema)[1][len(rows) :], made["added_weight"])
+    plain = combine(rows, rows.head(5), schema)[1]
+    assert (plain[-5:] == 1).all()
+
+
+def test_a_training_row_comes_once_more_as_those_judge_it_who_have_not_seen_it(task: Task, panel: Panel) -> None:
+    made = augment(task, Nearest(task), 10, panel=panel)
+    own = made[made["added_source"] == "real"].pivot(
+        index="added_factual", columns="stress", values="added_probability"
+    )
+    np.testing.assert_allclose(own[task.classes].fillna(0), panel.proba, atol=0.02)
+
+
+@given(seed=st.integers(0, 50))
+@cases(15)
+def test_a_row_between_two_lies_between_them_and_keeps_the_rules(task: Task, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    real = np.clip(task.rows, task.codec.low, task.codec.high)
+    start, end = real[rng.integers(0, len(real), 50)], real[rng.integers(0, len(real), 50)]
+    made = between(task, start, end, rng.random((50, 1)), rng)
+    assert not task.codec.rules.violated(made).any()
+    np.testing.assert_array_equal(np.isnan(made), np.isnan(start))
+    low, high = np.fmin(start, end) - task.codec.step, np.fmax(start, end) + task.codec.step
+    assert (((made >= low) & (made <= high)) | np.isnan(made)).all()
+    nowhere = between(task, start, end, np.zeros((50, 1)), rng)
+    np.testing.assert_array_equal(nowhere, start)
+
+
+def test_the_control_moves_rows_of_one_fold_and_no_counterfactual_has_a_part_in_it(task: Task, panel: Panel) -> None:
+    first = np.arange(len(task.rows))
+    rows = munge(task, first, panel.fold, np.random.default_rng(0))
+    assert not task.codec.rules.violated(rows).any()
+    assert 0.2 < (rows[:, 3] != task.rows[:, 3]).mean() < 0.7
+    made = munged(task, 30, panel)
+    assert set(made["added_generator"]) == {"munge", "none"}
+    sums = made.groupby("stress")["added_weight"].sum()
+    assert sums["high"] == pytest.approx(sums["low"], rel=0.05)
+    assert munged(task, 30, panel).to_csv() == made.to_csv()
 
 
 @given(seed=st.integers(0, 50))
@@ -275,23 +348,24 @@ def test_copies_of_real_rows_and_of_each_other_are_shed(task: Task) -> None:
 # --- gate, loop, unlabelled ----------------------------------------------------------------
 
 
-def lying(panel: Panel) -> Panel:
-    """The panel whose judges say the opposite of what they think."""
+@pytest.fixture
+def lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that the gate tries say the opposite of what they should."""
 
-    class Liar(Committee):
-        def each(self, X: pd.DataFrame) -> np.ndarray:
-            return super().each(X)[:, :, ::-1]
+    def lying(*args: object, **options: object) -> pd.DataFrame:
+        made = augment(*args, **options)  # type: ignore[arg-type]
+        return made.assign(stress=made["stress"].map({"high": "low", "low": "high"}))
 
-    liars = tuple(Liar(c.members, c.weights, c.classes_) for c in panel.folds)
-    return replace(panel, folds=liars, whole=Liar(panel.whole.members, panel.whole.weights, panel.whole.classes_))
+    monkeypatch.setattr(gate, "augment", lying)
 
 
-def test_the_gate_adds_nothing_where_rows_are_noise(situation: Situation, panel: Panel) -> None:
+@pytest.mark.usefixtures("lies")
+def test_the_gate_adds_nothing_where_rows_are_lies(situation: Situation, panel: Panel) -> None:
     rows = situation.rows.reset_index(drop=True)
     options = (Option("augment", 2.0),)
-    decision = choose(rows, SCHEMA, lying(panel), build, len(rows), learners=("logistic",), options=options)
+    decision = choose(rows, SCHEMA, panel, build, len(rows), learners=("logistic",), options=options)
     assert decision.option == NOTHING
-    assert decision.gain[options[0]] < 0
+    assert decision.gain[options[0]] < -decision.error[options[0]]
 
 
 def test_the_gate_adds_rows_to_a_learner_that_overfits() -> None:
@@ -300,15 +374,16 @@ def test_the_gate_adds_rows_to_a_learner_that_overfits() -> None:
     options = (Option("factuals", 2.0), Option("factuals", 0.1))
     decision = choose(rows, SCHEMA, panel, build, len(rows), learners=("xgboost",), options=options)
     assert decision.option == options[0]
-    assert decision.gain[options[0]] > decision.error[options[0]] > 0
+    assert decision.gain[options[0]] > decision.gain[options[1]]
 
 
-def test_without_an_option_that_is_worth_it_the_method_is_class_weights(
+@pytest.mark.usefixtures("lies")
+def test_where_the_gate_leaves_the_rows_out_class_weights_remain(
     situation: Situation, panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: lying(panel))
-    monkeypatch.setattr(methods, "choose", partial(choose, learners=("logistic",), options=(Option("augment", 1.0),)))
-    made = methods.apply("augment", situation, methods.Shared())
+    monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: panel)
+    monkeypatch.setattr(methods, "choose", partial(choose, learners=("logistic",), options=(Option("augment", 4.0),)))
+    made = methods.apply("gated", situation, methods.Shared())
     assert made.facts["purpose"] == "nothing"
     plain = methods.apply("class-weights", situation, methods.Shared())
     test = situation.codec.decode(situation.codec.encode(table(100, seed=5)))
@@ -339,7 +414,7 @@ def test_a_person_counts_once_in_the_standard_error() -> None:
 
 
 def test_added_rows_stand_beside_real_rows_whose_classes_weigh_alike(situation: Situation) -> None:
-    added = situation.rows.head(3).assign(weight=[0.2, 0.3, 0.5])
+    added = situation.rows.head(3).assign(added_weight=[0.2, 0.3, 0.5])
     train, weight = combine(situation.rows, added, SCHEMA)
     real = train.iloc[: len(situation.rows)]
     sums = pd.Series(weight[: len(real)]).groupby(real["stress"].to_numpy()).sum()
@@ -362,10 +437,12 @@ def test_given_weights_replace_those_by_which_classes_weigh_alike(name: str) -> 
 
 def test_an_svm_is_not_turned_around_by_rows_beside_their_opposites() -> None:
     rows = table(120).reset_index(drop=True)
-    other = rows.assign(stress=np.where(rows["stress"] == "high", "low", "high"), factual=np.arange(120), weight=0.45)
+    other = rows.assign(
+        stress=np.where(rows["stress"] == "high", "low", "high"), added_factual=np.arange(120), added_weight=0.45
+    )
     test = table(300, seed=8)
     truth = (test["stress"] == "high").to_numpy()
-    for added, right in ((other, True), (other.drop(columns="factual"), False)):
+    for added, right in ((other, True), (other.drop(columns="added_factual"), False)):
         svm = learn("svm", rows, added, SCHEMA)
         said = svm.predict_proba(test[SCHEMA.names])[:, list(svm.classes_).index("high")]
         assert (said[truth].mean() > said[~truth].mean()) == right
@@ -397,7 +474,7 @@ def test_unlabelled_rows_get_an_entry_per_class(situation: Situation, panel: Pan
     assert situation.unlabelled is not None
     added, facts = label_softly(situation.unlabelled, situation.rows, SCHEMA, panel)
     assert facts["estimated_shares"]["high"] > 0.7  # only stressed people's labels were lost
-    assert added["weight"].sum() == pytest.approx(len(situation.unlabelled), rel=0.05)
+    assert added["added_weight"].sum() == pytest.approx(len(situation.unlabelled), rel=0.05)
 
 
 # --- leaks --------------------------------------------------------------------------------
@@ -408,7 +485,7 @@ def poisoned(situation: Situation) -> Situation:
     return replace(situation, removed=poison, unlabelled=poison.drop(columns="stress"))
 
 
-@pytest.mark.parametrize("method", ["augment@1", "augment", "boundary@1", "shuffled@1"])
+@pytest.mark.parametrize("method", ["augment", "gated", "munge", "pairs@1", "boundary@1", "shuffled@1"])
 def test_no_synthetic_row_depends_on_a_removed_row(
     situation: Situation, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -468,3 +545,16 @@ def test_a_run_writes_rows_scores_and_facts(tmp_path: Path, monkeypatch: pytest.
     pd.testing.assert_frame_equal(again[1], scores)
     with pytest.raises(InputError, match="--overwrite"):
         run(table(), SCHEMA, tmp_path / "out", request)
+
+
+def test_a_run_with_a_gate_says_what_it_chose_and_takes_no_amount(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: convene(rows, schema, seed, families=FAMILIES))
+    monkeypatch.setattr(methods, "choose", partial(choose, learners=("logistic",), options=(Option("augment", 1.0),)))
+    request = Request("nearest", "a", gate=True, classifiers=("logistic",))
+    _, scores, facts = run(table(), SCHEMA, tmp_path / "out", request)
+    assert scores["method"].iloc[-1] == "gated:nearest"
+    assert facts["purpose"] in ("nothing", "augment")
+    with pytest.raises(InputError, match="leave out --gate"):
+        run(table(), SCHEMA, tmp_path / "other", replace(request, rows=5))

@@ -23,7 +23,7 @@ from sensecf.task import Ints, Task
 
 #: Learners on which an option is tried: a quick one of trees and a quick smooth one.
 WITNESSES = ("xgboost", "mlp")
-#: An option must be better than nothing by so many standard errors of the difference.
+#: Rows are left out when they are worse than nothing by so many standard errors of the difference.
 ERRORS = 1.0
 #: Natural logarithms between which the temperature of a learner's probabilities is sought.
 TEMPERATURES = (-2.0, 2.0)
@@ -40,7 +40,7 @@ class Option(NamedTuple):
 
 NOTHING = Option("nothing", 0.0)
 #: What is tried beside nothing. Smaller amounts decided nothing: they move a learner less, in the same direction.
-OPTIONS = (Option("augment", 4.0), Option("factuals", 4.0))
+OPTIONS = (Option("augment", 4.0),)
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def choose(
     For each fold of the panel everything is made anew from the other folds: the classifier to be
     crossed (the fold's committee), the judges (committees that have not seen a second fold either), the
     generator (`build(task, seed)`), the rows. Nothing means that each class weighs alike and no row
-    is added. An option must beat that by one standard error over held-out people (rows, where the schema
-    names no group), on the mean of the learners: of those that do the best is taken.
+    is added. The best option is taken unless it is worse than that by one standard error over held-out people
+    (rows, where the schema names no group), on the mean of the learners.
 
     A learner's probabilities are brought to the temperature at which its loss is least before they
     are compared: rows that merely make it less sure of itself, and leave its answers as they are or worse,
@@ -112,8 +112,8 @@ def choose(
     together = np.arange(len(frame)) if schema.group is None else pd.factorize(frame[schema.group])[0]
     gain = {option: float(values.mean()) for option, values in zip(options, gains, strict=True)}
     error = {option: standard_error(values, together) for option, values in zip(options, gains, strict=True)}
-    worth = [option for option in options if gain[option] > ERRORS * error[option]]
-    return Decision(max(worth, key=lambda option: gain[option], default=NOTHING), gain, error)
+    best = max(options, key=lambda option: gain[option])
+    return Decision(NOTHING if gain[best] < -ERRORS * error[best] else best, gain, error)
 
 
 def tempered_loss(said: Floats, truth: Ints, weight: Floats) -> Floats:

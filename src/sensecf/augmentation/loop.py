@@ -38,7 +38,7 @@ def loop(
     for number in range(rounds):
         task = Task(schema, rows, classifier)
         wanted = evenly((count * (number + 1)) // rounds - (count * number) // rounds, len(task.classes))
-        pool = draw(task, build(task, seed), wanted, PURPOSES["augment"], panel, seed + 1000 * number, classifier)
-        added.append(to_frame(task, pool, PURPOSES["augment"]))
+        pool = draw(task, build(task, seed), wanted, PURPOSES["pairs"], panel, seed + 1000 * number, classifier)
+        added.append(to_frame(task, pool, PURPOSES["pairs"]))
         classifier = learn(learner, rows, pd.concat(added, ignore_index=True), schema, seed)
     return classifier

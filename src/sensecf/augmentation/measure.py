@@ -29,7 +29,7 @@ def learn(name: str, situation: Situation, treatment: Treatment) -> Classifier:
     """The classifier of that name, fitted on the labelled rows as the treatment has it.
 
     Each row weighs 1, with `treatment.balanced` each class alike; an added row what its column
-    `weight` says where there is one.
+    `added_weight` says where there is one.
     """
     if treatment.fit is not None:
         return treatment.fit(name)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sensecf import generators
-from sensecf.augmentation import PURPOSES, augment, controls
+from sensecf.augmentation import PURPOSES, augment, controls, munged
 from sensecf.augmentation.controls import Situation, Treatment
 from sensecf.augmentation.gate import NOTHING, choose
 from sensecf.augmentation.judges import Panel, convene
@@ -25,6 +25,8 @@ from sensecf.task import Task
 LEARNERS = ("svm", "random-forest", "xgboost", "mlp")
 #: The generator where a method names none.
 GENERATOR = "search"
+#: Rows that `augment` adds where no amount is given, in multiples of what a control adds.
+AMOUNT = 4.0
 
 
 class Ours(NamedTuple):
@@ -37,7 +39,10 @@ class Ours(NamedTuple):
 
 #: Ours by name; the first is the method, the others take it apart.
 OURS: dict[str, Ours] = {
-    "augment": Ours("reduced", True, "judged rows that a gate chooses, or judged pairs of an amount"),
+    "augment": Ours("reduced", True, "judged rows: the real ones, and some on the way to counterfactuals"),
+    "gated": Ours("reduced", False, "these, where a gate does not find them harmful"),
+    "munge": Ours("reduced", True, "judged rows that no counterfactual has a part in: a control"),
+    "pairs": Ours("reduced", True, "judged pairs"),
     "counterfactuals": Ours("reduced", True, "judged pairs, the counterfactuals only"),
     "factuals": Ours("reduced", True, "judged pairs, the factuals only"),
     "margin": Ours("reduced", True, "counterfactuals with a margin, labelled as asked for"),
@@ -50,7 +55,7 @@ OURS: dict[str, Ours] = {
 
 
 class Method(NamedTuple):
-    """A name taken apart: `amount` is None where it is chosen inside or there is none."""
+    """A name taken apart: `amount` is None where none is given."""
 
     name: str
     generator: str
@@ -125,14 +130,16 @@ def _ours(method: Method, situation: Situation, shared: Shared) -> Treatment:
         return Treatment(added=added, balanced=True, facts=facts)
     task: Task = shared.once("task", lambda: Task(schema, rows, panel.whole))
     build = generator_of(method.generator)
-    amount = 1.0 if method.amount is None else method.amount
+    amount = method.amount or (AMOUNT if method.name in ("augment", "munge") else 1.0)
     count = max(1, round(amount * situation.budget))
     if method.name == "loop":
         return Treatment(fit=lambda name: loop(rows, schema, panel, build, name, count, seed=seed))
     generator = shared.once(f"generator {method.generator}", lambda: build(task, seed))
     if method.name in ("margin", "boundary", "shuffled"):
         return _plain(method.name, situation, task, generator, panel, amount)
-    if method.amount is None and method.name == "augment":
+    if method.name == "munge":
+        return Treatment(added=munged(task, count, panel, seed), balanced=True)
+    if method.name == "gated":
         return _gated(situation, task, generator, panel, build)
     made = augment(task, generator, count, purpose=method.name, panel=panel, seed=seed)
     return Treatment(added=made, balanced=True)
@@ -141,7 +148,7 @@ def _ours(method: Method, situation: Situation, shared: Shared) -> Treatment:
 def _gated(
     situation: Situation, task: Task, generator: Generator, panel: Panel, build: Callable[[Task, int], Generator]
 ) -> Treatment:
-    """The method: the rows that the gate chooses, the same for every classifier; without any, class weights."""
+    """The rows that the gate lets pass, the same for every classifier; without any, class weights."""
     schema, seed, budget = situation.schema, situation.seed, situation.budget
     decision = choose(task.train, schema, panel, build, budget, seed=seed)
     purpose, amount = decision.option

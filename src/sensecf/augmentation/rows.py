@@ -1,6 +1,6 @@
 """`augment`: rows to learn from beside the real ones, made from counterfactuals of the real ones.
 
-    factuals -> propose -> verify -> judge -> curate -> draw -> rows with label, weight and origin
+    factuals -> propose -> verify -> judge -> curate -> draw -> between -> judge -> rows with label, weight, origin
 
 A counterfactual near the boundary with the label it was made for is label noise: it says no more than
 the classifier that made it believed. So judges of other families say how likely each class is, and a row
@@ -19,7 +19,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from sensecf.augmentation.curate import Pool, curate
 from sensecf.augmentation.judges import Panel, convene, in_order
-from sensecf.augmentation.mixtures import mix
+from sensecf.augmentation.mixtures import between, mix, munge
 from sensecf.classifiers import fit_classifier, make_classifier
 from sensecf.errors import InputError
 from sensecf.generators import Generator
@@ -29,8 +29,12 @@ from sensecf.schema import FeatureSchema, Value
 from sensecf.task import Classifier, Ints, Task
 from sensecf.verify import feasible
 
-#: Columns of an augmented row beside features and label: where it comes from and what is thought of it.
-PROVENANCE = ("weight", "source", "generator", "factual", "pair", "target", "probability", "agreement")
+#: Columns of an augmented row beside features and label: what it counts, where it comes from, what is thought of it.
+#: Their names begin so that no feature is hidden by them: a table may well have a `weight` or a `target`.
+PROVENANCE = (
+    "added_weight", "added_source", "added_generator", "added_factual",
+    "added_pair", "added_target", "added_probability", "added_agreement",
+)  # fmt: skip
 #: Times the generator is asked again (with other random numbers) while rows are missing.
 ATTEMPTS = 4
 #: Inner folds in which an SVM is calibrated, as in `classifiers`.
@@ -51,7 +55,9 @@ class Policy:
     rows get one entry per class, weighed by what judges say, instead of the wanted class alone.
     `curated`: rows that held-out judges confidently contradict, outliers and near copies are left out.
     `mixed`: where real rows are too few to ask about, mixtures of them are asked about too. `sides`:
-    what of each pair is added.
+    what of each pair is added: its ends, or a row at random between them. `around`: half of the
+    rows are made around training rows instead, and these are added once more, as those judge them who have
+    not seen them.
     """
 
     margin: float = 0.0
@@ -59,12 +65,14 @@ class Policy:
     curated: bool = True
     mixed: bool = True
     sides: tuple[str, ...] = ("factual", "counterfactual")
+    around: bool = False
 
 
-#: What rows can be made for. `augment` is ours. `margin` (p >= 0.6 with two classes) and `boundary` take
-#: the wanted class for the label. The others take `augment` apart: one side of its pairs only.
+#: What rows can be made for. `augment` is ours: rows on the way and around. `pairs` are both ends of it, `factuals` and
+#: `counterfactuals` one. `margin` (p >= 0.6 with two classes) and `boundary` take the wanted class for the label.
 PURPOSES = {
-    "augment": Policy(),
+    "augment": Policy(sides=("between",), around=True),
+    "pairs": Policy(),
     "factuals": Policy(sides=("factual",)),
     "counterfactuals": Policy(sides=("counterfactual",)),
     "margin": Policy(margin=0.2, judged=False, mixed=False, sides=("counterfactual",)),
@@ -84,27 +92,54 @@ def augment(
 ) -> pd.DataFrame:
     """Rows to learn from beside the training rows, made from counterfactuals, with label and provenance columns.
 
-    Columns: the features, the label, then `weight` (what the row counts beside a real row's 1),
-    `source` ("factual" for the row that a counterfactual was made of, or "counterfactual"),
-    `generator`, `factual` (position of the training row it was made from), `pair` (shared by a
-    factual and its counterfactual), `target` (the class asked for; of a factual the class it is put
-    in), `probability` (of the label, by the judges) and `agreement` (share of the judges' families
-    that say the target).
+    With purpose "augment", half of the rows lie at random between factuals and their counterfactuals, half around
+    training rows, and the training rows themselves come once more. A row is one entry per class, weighed by what
+    judges say who have not seen the training row that it was made from.
 
-    `rows`: how many (default: as many as there are training rows), or `per_class`: how many towards
-    each class. With purpose "augment" a row is one entry per class, and the weights of each class sum
-    to the same, `rows` in all: fit with each class weighing alike. With "margin" and "boundary" a row
-    is one entry of weight 1. Fewer come back where no more are found. `panel`: judges convened
-    before; by default they are convened here. Only training rows are seen, and the same arguments
-    give the same rows. Raises `InputError` for an unknown purpose and numbers that are not positive.
+    Columns: the features, the label, then, each beginning with `added_`: `weight` (what the entry counts beside a
+    real row's 1), `source` ("between", "around" or "real", or which end of a pair), `generator`, `factual` (position
+    of the training row it was made from), `pair` (shared by the entries of a row, and by a factual and its
+    counterfactual), `target` (of a counterfactual the class asked for, of others the class they are put in),
+    `probability` (of the label, by the judges) and `agreement` (share of the judges' families that say the target).
+
+    `rows`: how many are made (default: as many as there are training rows), or `per_class`: how many towards each
+    class. The weights of each class sum to the same: fit with each class weighing alike. With "margin" and
+    "boundary" a row is one entry of weight 1. Fewer come back where no more are found. `panel`: judges convened
+    before; by default they are convened here. Only training rows are seen, and the same arguments give the same rows.
+    Raises `InputError` for an unknown purpose and numbers that are not positive.
     """
     if purpose not in PURPOSES:
         raise InputError(f"purpose {purpose!r} is unknown; use {', '.join(PURPOSES)}")
     if rows is not None and rows < 1:
         raise InputError(f"rows must be at least 1, not {rows}")
     panel = panel or convene(task.train, task.schema, seed)
-    pool = draw(task, generator, _wanted(task, rows, per_class), PURPOSES[purpose], panel, seed)
-    return to_frame(task, pool, PURPOSES[purpose])
+    policy, wanted = PURPOSES[purpose], _wanted(task, rows, per_class)
+    if not policy.around:
+        return to_frame(task, draw(task, generator, wanted, policy, panel, seed), policy)
+    on_the_way = draw(task, generator, wanted // 2, policy, panel, seed)
+    return _with_opinion(task, panel, Pool.concat([on_the_way, _around(task, panel, wanted - wanted // 2, seed)]))
+
+
+def munged(task: Task, rows: int, panel: Panel, seed: int = 0) -> pd.DataFrame:
+    """A control: as `augment`, but all rows are made around training rows; no counterfactual has a part in them."""
+    return _with_opinion(task, panel, _around(task, panel, evenly(rows, len(task.classes)), seed))
+
+
+def _around(task: Task, panel: Panel, wanted: Ints, seed: int) -> Pool:
+    """As many rows as wanted in all, made around training rows drawn at random (`mixtures.munge`), and judged."""
+    rng = np.random.default_rng([seed, 402])
+    first = rng.integers(0, len(task.rows), int(wanted.sum()))
+    made = _asked(task, munge(task, first, panel.fold, rng), first, "munge")
+    number = -1 - len(task.rows) - np.arange(len(first))
+    return _judge(task, panel, replace(made, source=np.full(len(first), "around", dtype=object), pair=number))
+
+
+def _with_opinion(task: Task, panel: Panel, pool: Pool) -> pd.DataFrame:
+    """The pool's rows after the training rows as those judge them who have not seen them; see `to_frame`."""
+    at, policy = np.arange(len(task.rows)), PURPOSES["augment"]
+    own = _judge(task, panel, _asked(task, np.clip(task.rows, task.codec.low, task.codec.high), at, "none"))
+    own = replace(own, source=np.full(len(at), "real", dtype=object), pair=-1 - at)
+    return pd.concat([to_frame(task, own, policy), to_frame(task, pool, policy)], ignore_index=True)
 
 
 def _wanted(task: Task, rows: int | None, per_class: dict[Value, int] | None) -> Ints:
@@ -148,9 +183,11 @@ def draw(
             asked = _weak(task, asked, -(-short // len(policy.sides)), rng, learner)
             asked = replace(asked, pair=asked.pair + attempt * SPAN + position * SPAN * ATTEMPTS)
             sides = {"factual": asked}
-            if "counterfactual" in policy.sides:
+            if policy.sides != ("factual",):
                 found = _judge(task, panel, _propose(task, generator, asked, position, policy.margin, rng))
                 sides["counterfactual"] = curate(task, found, pool.rows) if policy.curated else found
+            if "between" in policy.sides:
+                sides["between"] = _judge(task, panel, _between(task, asked, sides["counterfactual"], rng))
             pool = Pool.concat([pool, *(sides[side] for side in policy.sides)])
         parts.append(_weak(task, pool, count, rng, learner))
     return Pool.concat([empty, *parts])
@@ -223,6 +260,13 @@ def _propose(
     return Pool.concat(parts)
 
 
+def _between(task: Task, asked: Pool, found: Pool, rng: np.random.Generator) -> Pool:
+    """A row at random on the way from each factual to its counterfactual, judged by nobody yet."""
+    n, start = len(found), asked.rows[np.searchsorted(asked.pair, found.pair)]
+    rows = between(task, start, found.rows, rng.random((n, 1)), rng)
+    return replace(found, rows=rows, target=np.full(n, -1), source=np.full(n, "between", dtype=object))
+
+
 def _judge(task: Task, panel: Panel, pool: Pool) -> Pool:
     """The pool with what the judges say who have not seen the training rows that a row was made from.
 
@@ -254,14 +298,14 @@ def to_frame(task: Task, pool: Pool, policy: Policy) -> pd.DataFrame:
     words = np.array([*task.classes, None], dtype=object)
     provenance: dict[str, Any] = {
         task.schema.label: words[label],
-        "weight": weight.round(6),
-        "source": pool.source[row],
-        "generator": pool.generator[row],
-        "factual": pool.factual[row],
-        "pair": pool.pair[row],
-        "target": words[pool.target[row]],
-        "probability": pool.unseen[row, label].round(6),
-        "agreement": pool.agreement[row].round(6),
+        "added_weight": weight.round(6),
+        "added_source": pool.source[row],
+        "added_generator": pool.generator[row],
+        "added_factual": pool.factual[row],
+        "added_pair": pool.pair[row],
+        "added_target": words[pool.target[row]],
+        "added_probability": pool.unseen[row, label].round(6),
+        "added_agreement": pool.agreement[row].round(6),
     }
     return pd.concat([frame, pd.DataFrame(provenance, index=frame.index)], axis=1).infer_objects()
 
@@ -272,16 +316,16 @@ def learn(
     """One of the five classifiers, fitted on labelled rows and on rows that were added to them.
 
     With `balanced` each class weighs alike among the real rows, otherwise each row 1. An added row
-    has its `weight`, 1 where the frame has no such column. Where it has `factual` (position in `rows`,
+    has its `added_weight`, 1 where the frame has no such column. Where it has `added_factual` (position in `rows`,
     or a number beyond them for a row of another origin),
     the inner folds in which an SVM is calibrated keep a row and all that was made from it
     together: a counterfactual in another fold than its factual, to which it is close and whose label it does not
     have, turns the calibration around.
     """
     train, weight = combine(rows, added, schema, balanced)
-    if name != "svm" or "factual" not in added:
+    if name != "svm" or "added_factual" not in added:
         return fit_classifier(name, schema, train, seed, weight)
-    family = np.concatenate([np.arange(len(rows)), added["factual"].to_numpy(dtype=np.intp)])
+    family = np.concatenate([np.arange(len(rows)), added["added_factual"].to_numpy(dtype=np.intp)])
     labels = train[schema.label].astype(str).to_numpy()
     count = int(min(SVM_FOLDS, np.unique(labels[: len(rows)], return_counts=True)[1].min()))
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
@@ -299,5 +343,5 @@ def combine(
     weight = np.asarray(compute_sample_weight("balanced" if balanced else None, labels), dtype=float)
     if not len(added):
         return rows[columns], weight
-    own = added["weight"].to_numpy(dtype=float) if "weight" in added else np.ones(len(added))
+    own = added["added_weight"].to_numpy(dtype=float) if "added_weight" in added else np.ones(len(added))
     return pd.concat([rows[columns], added[columns]], ignore_index=True), np.concatenate([weight, own])

@@ -37,6 +37,7 @@ class Request:
     removed: float = 0.5
     amount: float | None = None
     rows: int | None = None
+    gate: bool = False
     positive: str | None = None
     classifiers: tuple[str, ...] = methods.LEARNERS
     seed: int = 0
@@ -55,8 +56,8 @@ def run(
 
     30 % of the rows (of the people, where the schema names a group) are held out and only score.
     With a scenario, labels are removed from the others first. The rows come from `methods`' `augment`:
-    an amount is chosen inside (nothing, where nothing helps) unless `request.amount` gives it, in
-    multiples of the labels removed, or of the labelled rows where none are.
+    `request.amount` (by default 4) times as many as labels were removed, or as there are labelled rows where none
+    were; or `request.rows`. With `request.gate` (`methods`' `gated`) none, where inner folds find them harmful.
     Raises `InputError` for what cannot be used, before anything is written.
     """
     folder, say = Path(out), progress or (lambda phase, share: None)
@@ -72,8 +73,11 @@ def run(
         rows, removed = remove_labels(train, schema, request.scenario, request.removed, positive, request.seed)
     budget = request.rows or len(removed) or len(rows)
     situation = Situation(schema, rows, positive, budget, request.seed)
+    if request.gate and (request.amount is not None or request.rows is not None):
+        raise InputError("a gate decides about the usual amount; leave out --gate, or --amount and --rows")
     amount = 1.0 if request.rows is not None and request.amount is None else request.amount
-    name = f"augment:{request.generator}" + ("" if amount is None else f"@{amount:g}")
+    suffix = "" if amount is None else f"@{amount:g}"
+    name = f"{'gated' if request.gate else 'augment'}:{request.generator}{suffix}"
     methods.find(name)
 
     began, shared = time.perf_counter(), methods.Shared()
@@ -97,7 +101,7 @@ def run(
         "labels_removed": len(removed),
         "test_rows": len(test),
         "added_entries": len(made.added),
-        "added_weight": round(float(made.added["weight"].sum()), 3) if len(made.added) else 0.0,
+        "added_weight": round(float(made.added["added_weight"].sum()), 3) if len(made.added) else 0.0,
         "seconds": round(time.perf_counter() - began, 3),
         **made.facts,
     }

@@ -40,10 +40,10 @@ def label_softly(
     out = frame.iloc[row].reset_index(drop=True)
     words = np.array([*panel.classes, None], dtype=object)
     out[schema.label] = pd.Series(words[label], dtype=object).infer_objects()
-    out["weight"] = weight[row, label].round(6)
-    out["source"] = "unlabelled"
-    out["factual"] = len(rows) + row  # no labelled row, but one of its own
-    out["probability"] = proba[row, label].round(6)
+    out["added_weight"] = weight[row, label].round(6)
+    out["added_source"] = "unlabelled"
+    out["added_factual"] = len(rows) + row  # no labelled row, but one of its own
+    out["added_probability"] = proba[row, label].round(6)
     found = {str(c): round(float(s), 4) for c, s in zip(panel.classes, shares, strict=True)}
     return out, {"estimated_shares": found}
 

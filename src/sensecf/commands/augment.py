@@ -22,7 +22,8 @@ from sensecf.commands.shared import GENERATORS, progress_bars, split_names
 )  # fmt: skip
 @click.option("--removed", type=float, default=0.5, show_default=True, help="Share of the labels removed.")
 @click.option("--rows", type=int, help="Rows to add (default: as many as labels were removed, or as there are).")
-@click.option("--amount", type=float, help="Multiple of that to add; without it, and --rows, a gate chooses.")
+@click.option("--amount", type=float, help="Multiple of that to add (default: 4; 1 with --rows).")
+@click.option("--gate", is_flag=True, help="Add nothing where inner folds find the rows harmful.")
 @click.option("--positive", help="Class that F1 is about (default: the one that is not the schema's target).")
 @click.option("--classifiers", default="svm,random-forest,xgboost,mlp", show_default=True, help="Which are scored.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -36,6 +37,7 @@ def augment(
     removed: float,
     rows: int | None,
     amount: float | None,
+    gate: bool,
     positive: str | None,
     classifiers: str,
     seed: int,
@@ -43,8 +45,7 @@ def augment(
 ) -> None:
     """Rows to learn from beside those of TABLE, and what they are worth on held-out rows.
 
-    Writes augmented.csv (features, label, weight, origin of every row), scores.csv and run.json. A
-    gate adds nothing where inner folds of the labelled rows say that nothing helps.
+    Writes augmented.csv (features, label, weight, origin of every row), scores.csv and run.json.
     """
     from rich.console import Console
     from rich.table import Table
@@ -53,7 +54,7 @@ def augment(
     from sensecf.schema import FeatureSchema
     from sensecf.tables import read_table
 
-    request = Request(generator, scenario, removed, amount, rows, positive, split_names(classifiers), seed)
+    request = Request(generator, scenario, removed, amount, rows, gate, positive, split_names(classifiers), seed)
     schema = FeatureSchema.from_toml(schema_path)
     with progress_bars() as progress:
         added, scores, facts = run(

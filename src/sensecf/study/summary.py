@@ -15,9 +15,13 @@ from sensecf.study.scores import CELL, HARM, clusters, compare, rank, summarise
 
 #: Methods beside which every other is put.
 BESIDE = ("class-weights", "smote")
+#: Where a setting loses so much F1, it is asked how much of that comes back.
+WORTH_RECOVERING = 0.05
+#: Measures that are told beside F1.
+OTHERS = ("macro_f1", "balanced_accuracy", "auc", "brier")
 #: Methods that are compared with each other beside the study's own with all others: where both are there.
-PAIRS = (("loop@1", "augment@1"), ("augment@1", "class-weights"), ("committee", "class-weights"),
-         ("boundary@1", "shuffled@1"), ("augment", "unlabelled"))  # fmt: skip
+PAIRS = (("munge", "class-weights"), ("committee", "class-weights"), ("threshold", "class-weights"),
+         ("gated", "augment"), ("loop@1", "pairs@1"), ("boundary@1", "shuffled@1"))  # fmt: skip
 
 Row = Sequence[str]
 
@@ -41,6 +45,9 @@ def as_markdown(found: pd.DataFrame, results: pd.DataFrame, asked: dict[str, Any
         title = f"### Scenario {str(scenario).upper()} ({SCENARIOS[str(scenario)]}), {float(str(removed)):.0%} removed"
         parts.append(f"{title}\n\n{setting(part)}")
     parts.append("### F1 less that of class weights, by table\n\n" + by_table(found))
+    parts.append("### F1 less that of class weights, by classifier\n\n" + by_classifier(found))
+    parts.append("### Other measures, less those of class weights\n\n" + other_measures(results))
+    parts.append("### Relative gain and recovery\n\n" + recovery(found))
     chosen = results[results["chosen"] != ""].drop_duplicates([*CELL[:-1], "method"])
     if len(chosen):
         parts.append("### What the gate chose, splits\n\n" + choices(chosen))
@@ -107,6 +114,57 @@ def by_table(found: pd.DataFrame) -> str:
         harmed = int((settings[method] < -HARM).sum())
         rows.append((f"`{method}`", *means, f"{harmed} of {settings[method].notna().sum()}"))
     return table(("method", *names, "settings that lose more than 0.01 on average"), rows)
+
+
+def by_classifier(found: pd.DataFrame) -> str:
+    """F1 less that of class weights by classifier, with the intervals of whole splits of a table."""
+    wide = found.pivot_table(index=CELL, columns="method", values="value")
+    if BESIDE[0] not in wide:
+        return "The study has no class weights."
+    apart = wide.sub(wide[BESIDE[0]], axis=0)
+    parts = {str(name): part for name, part in apart.groupby(level="classifier")}
+    rows = [
+        (f"`{m}`", *(_difference(part[m], clusters(part.reset_index())) for part in parts.values()))
+        for m in found["method"].unique() if m != BESIDE[0]
+    ]  # fmt: skip
+    return table(("method", *parts), rows)
+
+
+def other_measures(results: pd.DataFrame) -> str:
+    """Other measures less those of class weights; of the Brier score lower is better."""
+    rows: dict[str, list[str]] = {}
+    for measure in OTHERS:
+        wide = results.pivot_table(index=CELL, columns="method", values=measure)
+        if BESIDE[0] not in wide:
+            return "The study has no class weights."
+        group = clusters(wide.reset_index())
+        for method in [m for m in wide if m != BESIDE[0]]:
+            rows.setdefault(str(method), []).append(_difference(wide[method] - wide[BESIDE[0]], group))
+    heads = ("method", *(measure.replace("_", " ") for measure in OTHERS))
+    return table(heads, [(f"`{method}`", *cells) for method, cells in rows.items()])
+
+
+def recovery(found: pd.DataFrame) -> str:
+    """Relative gain of F1 over doing nothing by share removed; what comes back in the settings that lose much."""
+    place = ["table", "scenario", "removed"]
+    loss = found.groupby(place)["loss"].transform("mean")
+    lost = summarise(found[loss >= WORTH_RECOVERING].assign(all=0), ["all"])
+    back = dict(zip(lost["method"], lost["recovered"], strict=True)) if len(lost) else {}
+    shares = sorted(found["removed"].unique().tolist())
+    gained = {
+        (r["removed"], r["method"]): f"{_percent(r['relative'])} ({_percent(r['relative_low'])} to "
+        f"{_percent(r['relative_high'])})" for r in summarise(found, ["removed"]).to_dict("records")
+    }  # fmt: skip
+    rows = [
+        (f"`{m}`", *(gained[share, m] for share in shares), _percent(back.get(m, np.nan)))
+        for m in found["method"].unique() if m != "nothing"
+    ]  # fmt: skip
+    heads = (
+        "method",
+        *(f"relative gain, {share:.0%} removed" for share in shares),
+        "recovered of a loss of 0.05 or more",
+    )
+    return table(heads, rows)
 
 
 def choices(chosen: pd.DataFrame) -> str:
