@@ -136,6 +136,17 @@ def test_the_schemas_of_real_questions_are_obeyed(llama: Local, mixed_task: Task
         jsonschema.validate(json.loads(completion.text), request.schema)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_list_names_nothing_twice(locals_: dict[str, Local], kind: str) -> None:
+    names = ["steps", "steps_max", 'quoted "pill" \\', "größe", "sleep"]
+    value = {"enum": ['"feature":"steps"', "}"]}
+    schema = changes([item(name, value) for name in names], len(names))
+    requests = [Request(say("a")[0], i, schema, 3.0, max_tokens=400) for i in range(12)]
+    named = [[c["feature"] for c in json.loads(found.text)["changes"]] for found in ask(locals_[kind], requests)]
+    assert max(map(len, named)) > 2
+    assert all(len(set(one)) == len(one) for one in named)
+
+
 def test_without_a_schema_a_random_model_is_cut_off_and_says_so(llama: Local) -> None:
     out = ask(llama, [Request(prompt, temperature=1.0, max_tokens=12) for prompt in say(*"abcdefgh")])
     assert "cut off at the token limit" in {completion.reason for completion in out}
