@@ -69,6 +69,12 @@ def test_what_was_not_measured_or_has_one_value_cannot_move() -> None:
     assert "steps" not in free(query({"steps": 20_000}))
 
 
+def test_a_range_of_one_value_leaves_a_way_to_those_who_are_not_there() -> None:
+    people = pd.DataFrame([BASE, BASE | {"steps": 8000}])
+    query = make_query(hand_task(), people, ranges={"steps": (8000, 8000)})
+    assert query.movable[:, 0].tolist() == [True, False]
+
+
 def test_protected_features_stay() -> None:
     task = hand_task(TASK.schema.edit(device={"protected": True}))
     assert not make_query(task, pd.DataFrame([BASE])).movable[0, COLUMNS["device"]]

@@ -110,7 +110,8 @@ def make_query(
             low[:, j] = np.fmax(low[:, j], rows[:, j] - feature.max_change)
             high[:, j] = np.fmin(high[:, j], rows[:, j] + feature.max_change)
     # What was not measured cannot be changed, and a value with one choice cannot move.
-    movable &= ~np.isnan(rows) & (high - low > 0)
+    # A range of one value leaves a way to those who are not there.
+    movable &= ~np.isnan(rows) & ((high > low) | ((high == low) & (np.abs(rows - low) > codec.step / 2)))
     budget = min(x for x in (max_changes, schema.max_changes, len(schema)) if x is not None)
     position = task.target_position(task.default_target() if target is None else target)
     return Query(rows, np.full(n, position), low, high, movable, np.full(n, budget), np.full(n, float(margin)))
