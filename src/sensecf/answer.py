@@ -11,7 +11,6 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,18 +62,18 @@ def answer(
     check(request, task.schema)
     if form not in FORMATS:
         raise InputError(f"format {form!r} is unknown; use {' or '.join(FORMATS)}")
-    if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise MissingExtraError("writing Parquet needs pyarrow; run pip install 'sensecf[parquet]' or choose csv")
     permission(engine.host, card, engine.allows)
     goal = task.schema.find_class(task.default_target() if request.target is None else request.target)
     say = progress or (lambda phase, share: None)
     rows = _rows(task, path, part)
-    wishes = {name: value for name, value in asdict(request).items() if name not in ("limit", "prompting", "model")}
+    if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise MissingExtraError("writing Parquet needs pyarrow; run pip install 'sensecf[parquet]' or choose csv")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     asked = {
-        **wishes,
+        **request.wishes,
         "target": goal,
+        "generator": request.generator,
         "table": digest,
         "rows": rows,
         "part": part,
@@ -94,14 +93,9 @@ def answer(
                     finished.generator,
                     frame,
                     goal,
-                    request.n,
-                    lock=request.lock,
-                    max_changes=request.max_changes,
-                    margin=request.margin,
-                    plausibility=request.plausibility,
+                    **request.wishes,
                     fallback=finished.fallback,
                     strict=False,
-                    seed=request.seed,
                     checkpoint=kept.with_suffix(""),
                     progress=_within(say, begin, len(frame), rows),
                     engine=engine,

@@ -71,6 +71,12 @@ class Request:
     prompting: Prompting | None = None
     model: str | None = None
 
+    @property
+    def wishes(self) -> dict[str, Any]:
+        """What is asked of every answer, as arguments of `explain`."""
+        names = ("n", "lock", "max_changes", "margin", "plausibility", "seed")
+        return {name: getattr(self, name) for name in names}
+
 
 def run(
     frame: pd.DataFrame,
@@ -162,14 +168,9 @@ def run(
             generator,
             held_out,
             goal,
-            request.n,
-            lock=request.lock,
-            max_changes=request.max_changes,
-            margin=request.margin,
-            plausibility=request.plausibility,
+            **request.wishes,
             fallback=fallback,
             strict=queries is not None,
-            seed=request.seed,
             # A model's answers are in its ledger, and the record of them must be whole.
             checkpoint=None if model is not None else folder / "unfinished" / answers_now.hexdigest()[:16],
             progress=lambda done, total: say("answers", done / total),
