@@ -33,7 +33,7 @@ from sensecf.finetune.memorisation import ALTERNATIVES, canaries, copies, exposu
 from sensecf.finetune.modelcard import measure  # noqa: E402
 from sensecf.finetune.preference import BAD, CLEAR, compare, prices  # noqa: E402
 from sensecf.finetune.presets import preset, presets  # noqa: E402
-from sensecf.finetune.supervised import Supervised, last_checkpoint, supervise  # noqa: E402
+from sensecf.finetune.supervised import Supervised, last_checkpoint, lora, supervise  # noqa: E402
 from sensecf.finetune.tokens import VALUE_WEIGHT, Example, collate, encode, load  # noqa: E402
 from sensecf.finetune.tune import Tuning, finetune  # noqa: E402
 from sensecf.llm.client import Client  # noqa: E402
@@ -143,6 +143,17 @@ def test_tuning_changes_the_model_and_preferences_change_it_again(
     assert max(float(tensor.abs().max()) for name, tensor in weights(tuned).items() if "lora_B" in name) > 0
     finetune(numeric_task, base, tmp_path / "m", replace(TUNING, reward="none"), pairs=pairs, device="cpu")
     assert furthest(weights(tmp_path / "m"), weights(tuned)) > 1e-5
+
+
+def test_embeddings_are_tuned_where_asked_for_and_where_the_output_does_not_share_them(base: Path, tuned: Path) -> None:
+    learned = [tensor for name, tensor in weights(tuned).items() if "embed_tokens" in name]
+    network = load(base, device="cpu").network
+    assert len(learned) == 1
+    assert float((learned[0] - network.get_input_embeddings().weight.detach()).abs().max()) > 1e-5
+    assert lora(SMALL, network).modules_to_save == ["embed_tokens"]
+    assert lora(replace(SMALL, embeddings=False), network).modules_to_save is None
+    network.config.tie_word_embeddings = True
+    assert lora(SMALL, network).modules_to_save is None
 
 
 def test_a_round_of_verdicts_that_makes_answers_worse_is_not_kept(

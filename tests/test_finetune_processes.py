@@ -32,12 +32,12 @@ def together(base: Path, folder: Path, batch: int) -> None:
     schema = simulated_schema()
     table = simulate_cohort(12, 6)
     task = Task(schema, table, fit_classifier("logistic", schema, table))
-    # Of 25 pairs 24 are learned from, beside 8 canaries: whole batches.
+    # With this seed 24 of 25 pairs are learned from, beside 8 canaries: whole batches.
     preset = replace(
         SMALL, pairs=25, epochs=1, batch=batch, evaluations=1, samples=4, preference_queries=8,
         preference_batch=batch // 4,
     )  # fmt: skip
-    finetune(task, base, folder, replace(GRPO, preset=preset), device="cpu")
+    finetune(task, base, folder, replace(GRPO, preset=preset, seed=1), device="cpu")
 
 
 def test_two_processes_learn_what_one_learns_from_batches_twice_as_large(tmp_path: Path) -> None:

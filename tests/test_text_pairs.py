@@ -231,7 +231,7 @@ def test_a_short_prompt_names_every_feature_once_and_what_departs_from_the_schem
     assert text['"coffee"'].endswith(" stays")
     assert text['"deep"'].endswith(" 50 to 120")
     assert not text['"age"'].endswith("stays")  # it always does, and that is learned
-    assert lines[-1].endswith(' to "low" by 0.2, at most 2')
+    assert lines[-1].endswith(' at most 2 by 0.2 to "low"')
 
 
 @given(st.sets(st.sampled_from(["deep", "rem", "light", "coffee", "device", "pill", "pulse_min"])), st.integers(0, 299))

@@ -14,7 +14,7 @@ import pytest
 import sensecf
 from fake_llm import Scripted, always, draw
 from llm_servers import loopback_only, tiny_model
-from sensecf.brief import Brief
+from sensecf.brief import BRIEF_VERSION, Brief
 from sensecf.errors import InputError
 from sensecf.finetune.answering import ALONE, ask_alone
 from sensecf.generators import build
@@ -31,7 +31,8 @@ __all__ = ["loopback_only"]
 @pytest.fixture
 def folder(tmp_path: Path, numeric_task: Task) -> Path:
     """The folder of a tuned model, without the model."""
-    record = {"base": "base", "full": False, "wording": "brief 1", "schema": table_shape(numeric_task.schema)}
+    wording = f"brief {BRIEF_VERSION}"
+    record = {"base": "base", "full": False, "wording": wording, "schema": table_shape(numeric_task.schema)}
     (tmp_path / "tuned.json").write_text(json.dumps(record))
     return tmp_path
 
@@ -146,7 +147,7 @@ def test_a_model_of_another_table_or_wording_is_refused(numeric_task: Task, mixe
     wider = FeatureSchema((replace(schema["x0"], high=9), *schema.features[1:]), "y", ("bad", "good"), "good")
     assert table_shape(wider) == table_shape(schema)  # a range may be edited afterwards
     changed(folder, wording="brief 0")
-    with pytest.raises(InputError, match=r"wording 'brief 0', this is 'brief 1'"):
+    with pytest.raises(InputError, match=r"wording 'brief 0', this is 'brief 2'"):
         Tuned(numeric_task, model=folder, llm=always(""))
 
 

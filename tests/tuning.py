@@ -13,8 +13,8 @@ from sensecf.finetune.presets import Preset
 from sensecf.finetune.tune import Tuning
 
 SMALL = Preset(
-    pairs=40, rank=4, rate=5e-3, epochs=2, batch=8, evaluations=2, validation=3, rounds=1, preference_rate=1e-3,
-    preference_queries=6, preference_batch=2, samples=3,
+    pairs=40, rank=4, embeddings=True, rate=5e-3, epochs=2, batch=8, evaluations=2, validation=3, rounds=1,
+    preference_rate=1e-3, preference_queries=6, preference_batch=2, samples=3,
 )  # fmt: skip
 TUNING = Tuning("test", SMALL)
 GRPO = replace(TUNING, reward="grpo")

@@ -17,7 +17,7 @@ from sensecf.rules import Floats
 from sensecf.wording import number, quote
 
 #: Goes up with every change of wording: a model is asked in the words that it was tuned on.
-BRIEF_VERSION = 1
+BRIEF_VERSION = 2
 
 BRIEF_SYSTEM = "Name the smallest change to the row after which the classifier gives the wanted answer, as JSON."
 
@@ -53,12 +53,13 @@ class Brief(Prompts):
                 text += f" {words.written(j, choice.low)} to {words.written(j, choice.high)}"
             lines.append(text)
         wanted, now = quote(words.classes[asked.target]), quote(words.classes[asked.predicted])
-        wish = f"{now} {number(float(f'{asked.proba[asked.target]:.2f}'))} to {wanted}"
+        # The wanted class is the last word, always in the same place: a small model finds it there.
+        wish = f"{now} {number(float(f'{asked.proba[asked.target]:.2f}'))}"
+        if asked.max_changes < len(asked.choices):
+            wish += f" at most {asked.max_changes}"
         if asked.margin > 0:
             wish += f" by {number(asked.margin)}"
-        if asked.max_changes < len(asked.choices):
-            wish += f", at most {asked.max_changes}"
-        return "\n".join([*lines, wish])
+        return "\n".join([*lines, f"{wish} to {wanted}"])
 
     def _usual(self, row: Floats) -> tuple[Floats, Floats]:
         """What the schema alone lets each feature of a row become, shapes (d,); a point where it must stay."""

@@ -282,7 +282,7 @@ def _model(recipe: BaseRecipe, tokenizer: Any) -> Any:
             num_attention_heads=recipe.heads,
             num_key_value_heads=recipe.heads,
             max_position_embeddings=2048,
-            tie_word_embeddings=True,
+            tie_word_embeddings=False,  # so that tuning may move the input alone, see `finetune.supervised.lora`
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,

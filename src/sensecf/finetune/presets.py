@@ -14,11 +14,12 @@ class Preset:
     """Sizes and rates of tuning.
 
     `pairs` to learn from, whose answers lead by `slack` more than is asked for (see `text_pairs.draw`); LoRA
-    adapters of `rank` on all linear layers; `rate`, `epochs`, `batch` and `accumulate` (batches per step) of
-    the supervised stage, which stops after `patience` evaluations without progress, `evaluations` of them per
-    epoch. `preference_queries` are asked, `samples` times each, in each of `rounds` rounds of verdicts, at
-    `preference_rate`; `preference_batch` of them make a step of GRPO. `four_bit`: base weights in 4 bit (QLoRA).
-    `checkpointing`: activations are computed twice to save memory. `ran`: where it was run.
+    adapters of `rank` on all linear layers, with `embeddings` the input embeddings too (see `supervised.lora`);
+    `rate`, `epochs`, `batch` and `accumulate` (batches per step) of the supervised stage, which stops after
+    `patience` evaluations without progress, `evaluations` of them per epoch. `preference_queries` are asked,
+    `samples` times each, in each of `rounds` rounds of verdicts, at `preference_rate`; `preference_batch` of them
+    make a step of GRPO. `four_bit`: base weights in 4 bit (QLoRA). `checkpointing`: activations are computed twice
+    to save memory. `ran`: where it was run.
     """
 
     about: str = ""
@@ -26,6 +27,7 @@ class Preset:
     pairs: int = 4000
     slack: float = 0.1
     rank: int = 16
+    embeddings: bool = False
     rate: float = 2e-4
     epochs: int = 2
     batch: int = 8

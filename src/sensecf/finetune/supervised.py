@@ -138,7 +138,7 @@ def supervise(
             train_dataset=_dataset(examples),
             eval_dataset=_dataset(validation),
             processing_class=learner.tokenizer,
-            peft_config=lora(preset),
+            peft_config=lora(preset, learner.network),
             callbacks=[EarlyStoppingCallback(preset.patience), record, *callbacks],
         )
         trainer.remove_callback(transformers.PrinterCallback)
@@ -166,11 +166,21 @@ def finish(network: Any, folder: Path) -> None:
     processes().wait_for_everyone()
 
 
-def lora(preset: Preset) -> LoraConfig:
-    """An adapter on every linear layer."""
+def lora(preset: Preset, network: Any) -> LoraConfig:
+    """An adapter on every linear layer, and with `preset.embeddings` the input embeddings themselves.
+
+    A model of a million weights has seen too little to tell the words of a table apart by what it knows: with
+    embeddings as they are it hardly learns which class is asked for (LOG.md). They stay as they are where the output
+    shares them, since the merged weights would no longer be shared.
+    """
+    saved = None
+    if preset.embeddings and not network.config.tie_word_embeddings:
+        words = network.get_input_embeddings()
+        saved = [next(name for name, module in network.named_modules() if module is words).rpartition(".")[2]]
     return LoraConfig(
-        r=preset.rank, lora_alpha=2 * preset.rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
-    )
+        r=preset.rank, lora_alpha=2 * preset.rank, lora_dropout=0.0, target_modules="all-linear",
+        modules_to_save=saved, task_type="CAUSAL_LM",
+    )  # fmt: skip
 
 
 def last_checkpoint(folder: Path) -> str | None:
