@@ -135,6 +135,11 @@ def test_self_training_learns_from_rows_without_labels() -> None:
     plain = learn("logistic", situation, methods.apply("nothing", situation, shared)).predict_proba(frame)
     np.testing.assert_allclose(both[1], plain, atol=1e-6)
     assert np.abs(both[0] - both[1]).max() > 1e-3
+    for treatment in (taught, alone):
+        model = learn("logistic", situation, treatment)
+        likeliest = np.asarray(model.classes_)[model.predict_proba(frame).argmax(axis=1)]
+        assert model.predict(frame).tolist() == likeliest.tolist()
+        assert set(likeliest) == {"high", "low"}
 
 
 def test_the_oracle_gives_the_removed_rows_back() -> None:
@@ -148,6 +153,7 @@ def test_every_control_can_be_learned_from(name: str) -> None:
     situation = scarce()
     found = assess("logistic", situation, methods.apply(name, situation, methods.Shared()), table(100, seed=9))
     assert found["auc"] > 0.7
+    assert found["balanced_accuracy"] > 0.6
 
 
 @pytest.mark.parametrize("name", [n for n, c in controls.CONTROLS.items() if c.sees == "reduced"])

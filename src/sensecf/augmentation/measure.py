@@ -63,6 +63,8 @@ def assess(name: str, situation: Situation, treatment: Treatment, test: pd.DataF
     frame = situation.codec.decode(situation.codec.encode(test))
     classes = np.asarray(classifier.classes_).tolist()
     probability = np.asarray(classifier.predict_proba(frame))[:, classes.index(situation.positive)]
-    predicted: Any = np.array([v == situation.positive for v in np.asarray(classifier.predict(frame)).tolist()])
+    said = np.asarray(classifier.predict(frame)).tolist()
+    assert set(said) <= set(classes), f"{name} predicts {set(said)}, which are not its classes {classes}"
+    predicted: Any = np.array([v == situation.positive for v in said])
     truth = np.array([v == situation.positive for v in test[situation.schema.label].tolist()])
     return score(truth, predicted, probability)

@@ -23,6 +23,14 @@ CONFIDENT = 0.75
 NEIGHBOURS = 7
 
 
+class NamedSelfTraining(SelfTrainingClassifier):  # type: ignore[misc]
+    """Scikit-learn's, fitted on positions of classes (-1 where there is no label); its `classes_` may be renamed."""
+
+    def predict(self, X: Floats, **params: Any) -> Any:
+        """The name of the likeliest class: scikit-learn's own answers with what it was fitted on."""
+        return self.classes_[self.predict_proba(X, **params).argmax(axis=1)]
+
+
 def self_training(situation: Situation) -> Treatment:
     """Each classifier labels the unlabelled rows it is sure of and learns from them (Yarowsky 1995)."""
     unlabelled = _unlabelled(situation)
@@ -39,7 +47,7 @@ def self_training(situation: Situation) -> Treatment:
         if isinstance(inner, CalibratedClassifierCV):
             inner.set_params(cv=int(min(inner.cv, np.bincount(situation.y).min())))
         # The model inside `Balanced`: each row weighs alike here.
-        learner = SelfTrainingClassifier(Pipeline([*middle, ("model", inner)]), threshold=CONFIDENT)
+        learner = NamedSelfTraining(Pipeline([*middle, ("model", inner)]), threshold=CONFIDENT)
         with warnings.catch_warnings():
             # Nothing unlabelled, or nothing sure: it is then the plain classifier, as it should be.
             warnings.filterwarnings("ignore", message="y contains no unlabeled samples")
