@@ -1,6 +1,9 @@
-"""Put the results of the scarcity study into docs/augmentation-results.md: `python benchmarks/augmentation.py FOLDER`.
+"""Put the results of a scarcity study into its page below the marker.
 
-FOLDER is what `sensecf study studies/confirm.toml --out FOLDER` wrote, finished or not.
+    python benchmarks/augmentation.py FOLDER                        studies/confirm.toml: docs/augmentation-results.md
+    python benchmarks/augmentation.py FOLDER --page shares          studies/scarcity.toml: docs/augmentation-shares.md
+
+FOLDER is what `sensecf study STUDY --out FOLDER` wrote, finished or not.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from pathlib import Path
 from sensecf.files import write_text
 from sensecf.study.report import write_study_report
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "augmentation-results.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 MARKER = "<!-- results -->"
 
 
@@ -19,10 +22,12 @@ def main() -> None:
     """Report the study and copy its summary below the marker of the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of the study")
-    folder = parser.parse_args().folder
-    write_study_report(folder)
-    head = PAGE.read_text().partition(MARKER)[0]
-    write_text(PAGE, f"{head}{MARKER}\n\n{(folder / 'summary.md').read_text()}")
+    parser.add_argument("--page", choices=("results", "shares"), default="results")
+    options = parser.parse_args()
+    write_study_report(options.folder)
+    page = DOCS / f"augmentation-{options.page}.md"
+    head = page.read_text().partition(MARKER)[0]
+    write_text(page, f"{head}{MARKER}\n\n{(options.folder / 'summary.md').read_text()}")
 
 
 if __name__ == "__main__":
