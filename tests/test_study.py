@@ -372,6 +372,7 @@ def test_the_commands(tmp_path: Path) -> None:
     )
     assert shown.exit_code == 0
     assert "smote@1 against each method" in shown.output
+    assert "nan" not in shown.output  # a single split has no interval
     (tmp_path / "out" / "report.html").unlink()
     assert CliRunner().invoke(report, [str(tmp_path / "out")], catch_exceptions=False).exit_code == 0
     assert (tmp_path / "out" / "report.html").exists()

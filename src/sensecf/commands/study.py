@@ -60,14 +60,16 @@ def _say(folder: Path, page: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from sensecf.study.written import between, chance, plain, signed
+
     tests = pd.read_csv(folder / "tests.csv")
     shown = Table(title=f"F1 of {tests['method'].iloc[0]} against each method", title_justify="left")
     for column in ("against", "ours", "other", "difference", "95 % interval", "p (Holm)"):
         shown.add_column(column)
     for row in tests.to_dict("records"):
         shown.add_row(
-            str(row['against']), f"{row['mean']:.3f}", f"{row['mean_against']:.3f}", f"{row['difference']:+.3f}",
-            f"{row['low']:+.3f} to {row['high']:+.3f}", "–" if pd.isna(row["p_holm"]) else f"{row['p_holm']:.3f}",
+            str(row["against"]), plain(row["mean"]), plain(row["mean_against"]), signed(row["difference"]),
+            between(signed(row["low"]), signed(row["high"])), chance(row["p_holm"]),
         )  # fmt: skip
     console = Console()
     console.print(shown)

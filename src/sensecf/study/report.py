@@ -23,6 +23,7 @@ from sensecf.report import _COLOURS
 from sensecf.study import figures as study_figures
 from sensecf.study.scores import CELL, compare, gains, rank, read_cells, summarise
 from sensecf.study.summary import as_markdown
+from sensecf.study.written import between, chance, percent, plain, signed
 
 #: What a report leaves in the folder.
 FILES = ("results.csv", "summary.csv", "tests.csv", "summary.md", "report.html")
@@ -165,24 +166,17 @@ def _cell(row: pd.Series[Any], column: str, style: str) -> dict[str, str]:
 
 
 def _text(value: float, style: str) -> str:
-    if value != value:
-        return "–"
-    written = f"{value:+.3f}" if style == "+" else f"{100 * value:.1f} %" if style == "%" else f"{value:.3f}"
-    return written.replace("-", "−")
+    return signed(value) if style == "+" else percent(value, 1) if style == "%" else plain(value)
 
 
 def _tests(tests: pd.DataFrame) -> list[list[str]]:
     rows = []
     for row in tests.to_dict("records"):
-        interval = f"{_text(row['low'], '+')} to {_text(row['high'], '+')}"
-        means = [_text(row["mean"], ""), _text(row["mean_against"], ""), _text(row["difference"], "+"), interval]
-        chances = [_p(row["p"]), _p(row["p_holm"]), _text(row["better"], "%")]
+        interval = between(signed(row["low"]), signed(row["high"]))
+        means = [plain(row["mean"]), plain(row["mean_against"]), signed(row["difference"]), interval]
+        chances = [chance(row["p"]), chance(row["p_holm"]), percent(row["better"], 1)]
         rows.append([row["against"], *means, *chances, f"{row['cells']:,} in {row['splits']}"])
     return rows
-
-
-def _p(value: float) -> str:
-    return "–" if value != value else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _notes(results: pd.DataFrame) -> list[str]:
@@ -224,7 +218,7 @@ def _figures(
             pass  # too few complete blocks yet: there is nothing to rank
         else:
             svg = study_figures.ranks(ranked, result, method)
-            drawn.append(("Mean ranks", svg, f"Friedman's test over all blocks: p {_p(result.p)}."))
+            drawn.append(("Mean ranks", svg, f"Friedman's test over all blocks: p {chance(result.p)}."))
     return [
         {"id": f"figure-{k}", "title": heading, "svg": _inline(svg, f"figure-{k}"), "caption": text}
         for k, (heading, svg, text) in enumerate(drawn, start=1)

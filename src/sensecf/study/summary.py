@@ -12,6 +12,7 @@ from sensecf.augmentation.scarcity import SCENARIOS
 from sensecf.errors import InputError
 from sensecf.statistics import bootstrap_interval
 from sensecf.study.scores import CELL, HARM, clusters, compare, rank, summarise
+from sensecf.study.written import between, chance, percent, plain, signed
 
 #: Methods beside which every other is put.
 BESIDE = ("class-weights", "smote")
@@ -57,8 +58,8 @@ def as_markdown(found: pd.DataFrame, results: pd.DataFrame, asked: dict[str, Any
 def tests(found: pd.DataFrame, method: str) -> str:
     """The method against every other: paired difference, interval, permutation p, Holm's correction."""
     rows = [
-        (f"`{r['against']}`", _plain(r["mean"]), _plain(r["mean_against"]), _signed(r["difference"]),
-         _between(r["low"], r["high"]), _p(r["p"]), _p(r["p_holm"]), f"{r['cells']} in {r['splits']}")
+        (f"`{r['against']}`", plain(r["mean"]), plain(r["mean_against"]), signed(r["difference"]),
+         _interval(r["low"], r["high"]), chance(r["p"]), chance(r["p_holm"]), f"{r['cells']} in {r['splits']}")
         for r in compare(found, method).to_dict("records")
     ]  # fmt: skip
     heads = ("against", "F1", "F1 of the other", "difference", "95 %", "p", "p, Holm", "cells in splits")
@@ -71,7 +72,7 @@ def pairs(found: pd.DataFrame) -> str:
     for one, other in PAIRS:
         if one in names and other in names:
             r = compare(found[found["method"].isin((one, other))], one).iloc[0]
-            shown = (_signed(r["difference"]), _between(r["low"], r["high"]), _p(r["p"]), _percent(r["better"]))
+            shown = (signed(r["difference"]), _interval(r["low"], r["high"]), chance(r["p"]), percent(r["better"]))
             rows.append((f"`{one}` − `{other}`", *shown))
     return table(("pair", "difference of F1", "95 %", "p, not corrected", "cells won"), rows)
 
@@ -88,11 +89,11 @@ def setting(found: pd.DataFrame) -> str:
     group = clusters(wide.reset_index())
     rows = []
     for name, r in summary.iterrows():
-        cells = [_plain(r["value"]) + " (" + _between(r["value_low"], r["value_high"]) + ")"]
+        cells = [plain(r["value"]) + " (" + _interval(r["value_low"], r["value_high"]) + ")"]
         for other in BESIDE:
             cells.append("–" if other not in wide or name == other else _difference(wide[name] - wide[other], group))
-        harm = (_percent(r["harm"]), _percent(r["harm_weights"]), _percent(r["recovered"]))
-        rows.append((f"`{name}`", *cells, *harm, _plain(ranks.get(str(name), np.nan), 2)))
+        harm = (percent(r["harm"]), percent(r["harm_weights"]), percent(r["recovered"]))
+        rows.append((f"`{name}`", *cells, *harm, plain(ranks.get(str(name), np.nan), 2)))
     heads = (
         "method", "F1 (95 %)", "− class weights (95 %)", "− SMOTE (95 %)", "harm against nothing",
         "harm against class weights", "recovered", "mean rank",
@@ -115,7 +116,7 @@ def by_table(found: pd.DataFrame) -> str:
     settings = [wide.sub(wide[other], axis=0).groupby(level=place).mean() for other in ("nothing", BESIDE[0])]
     rows = []
     for method in found["method"].unique():
-        means = [_signed(float(apart.loc[name, method].mean())) for name in names]
+        means = [signed(float(apart.loc[name, method].mean())) for name in names]
         harmed = [f"{int((each[method] < -HARM).sum())} of {each[method].notna().sum()}" for each in settings]
         rows.append((f"`{method}`", *means, *harmed))
     heads = ("method", *names, "settings that lose more than 0.01 to `nothing`", "to class weights")
@@ -158,11 +159,11 @@ def recovery(found: pd.DataFrame) -> str:
     back = dict(zip(lost["method"], lost["recovered"], strict=True)) if len(lost) else {}
     shares = sorted(found["removed"].unique().tolist())
     gained = {
-        (r["removed"], r["method"]): f"{_percent(r['relative'])} ({_percent(r['relative_low'])} to "
-        f"{_percent(r['relative_high'])})" for r in summarise(found, ["removed"]).to_dict("records")
+        (r["removed"], r["method"]): f"{percent(r['relative'])} ({percent(r['relative_low'])} to "
+        f"{percent(r['relative_high'])})" for r in summarise(found, ["removed"]).to_dict("records")
     }  # fmt: skip
     rows = [
-        (f"`{m}`", *(gained[share, m] for share in shares), _percent(back.get(m, np.nan)))
+        (f"`{m}`", *(gained[share, m] for share in shares), percent(back.get(m, np.nan)))
         for m in found["method"].unique() if m != "nothing"
     ]  # fmt: skip
     heads = (
@@ -188,24 +189,8 @@ def table(heads: Row, rows: Sequence[Row]) -> str:
 
 def _difference(values: pd.Series[float], group: np.ndarray) -> str:
     low, high = bootstrap_interval(values, group)
-    return f"{_signed(float(values.mean()))} ({_between(low, high)})"
+    return f"{signed(float(values.mean()))} ({_interval(low, high)})"
 
 
-def _plain(value: float, digits: int = 3) -> str:
-    return "–" if np.isnan(value) else f"{value:.{digits}f}"
-
-
-def _signed(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:+.3f}".replace("-", "−")
-
-
-def _percent(value: float) -> str:
-    return "–" if np.isnan(value) else f"{100 * value:.0f} %".replace("-", "−")
-
-
-def _between(low: float, high: float) -> str:
-    return "–" if np.isnan(low) else f"{low:.3f} to {high:.3f}".replace("-", "−")
-
-
-def _p(value: float) -> str:
-    return "–" if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+def _interval(low: float, high: float) -> str:
+    return between(plain(low), plain(high))
