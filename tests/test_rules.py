@@ -159,6 +159,23 @@ def test_a_broken_total_is_mended_by_its_follower() -> None:
     assert moved(codec, row(1, 2, 9), "abcde", a=5)["c"] == 7
 
 
+@pytest.mark.parametrize("edit", range(-9, 10))
+@pytest.mark.parametrize("whole", [59.5, 60.0, 60.4, 63.0])
+def test_a_total_is_what_its_parts_say_after_rounding(edit: int, whole: float) -> None:
+    codec, _ = compiled(Total(("a", "b"), "c", 0.5))
+    base = row(20, 40, whole)
+    base[0, 3] = np.nan  # an unrelated value that was not measured changes nothing
+    after = moved(codec, base, "abc", a=20 + edit)
+    assert abs(after["a"] + after["b"] - after["c"]) <= 0.5
+
+
+def test_a_total_with_a_missing_part_is_left_alone() -> None:
+    codec, _ = compiled(Total(("a", "b"), "c", 0.5))
+    base = row(20, 40, 75)
+    base[0, 1] = np.nan
+    assert moved(codec, base, "ac", a=20)["c"] == 75
+
+
 def test_followers_are_rounded_to_their_step_and_stay_when_they_need_not_move() -> None:
     codec, _ = compiled(Total(("a", "b"), "c", tolerance=0.5), step=1)
     assert moved(codec, row(1, 2, 3.4), "abcde", a=5)["c"] == 7

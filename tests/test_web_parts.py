@@ -192,6 +192,32 @@ def test_what_if_follows_totals_and_names_broken_rules(mixed: Cohort) -> None:
     assert what_if(mixed, person, {})["probability"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_no_slider_breaks_a_total_whoever_moves_it_and_by_however_little(cohort: Any) -> None:
+    codec = cohort.task.codec
+    total = next(rule for rule in codec.rules.rules if rule.type == "total")
+    parts = [cohort.task.schema.columns[name] for name in total.parts]
+    tried = blank = 0
+    for person, row in enumerate(cohort.rows):
+        for column in parts:
+            for steps in (-7, -2, -1, 1, 3, 12):
+                value = row[column] + steps * codec.step[column]
+                if codec.low[column] <= value <= codec.high[column]:
+                    said = what_if(cohort, person, {column: value})
+                    assert not [text for text in said["broken"] if "add up" in text], (person, column, steps)
+                    tried += 1
+                    blank += bool(np.isnan(row).any())
+    assert tried > 1500
+    assert blank > 30
+
+
+def test_a_value_against_the_wished_direction_is_said_but_breaks_no_rule(cohort: Any) -> None:
+    steps = cohort.task.schema.columns["steps"]
+    person = next(k for k, row in enumerate(cohort.rows) if row[steps] > 3000)
+    said = what_if(cohort, person, {steps: cohort.rows[person, steps] - 1000})
+    assert said["against"] == ["Steps is meant to increase."]
+    assert said["broken"] == []
+
+
 def test_weekly_steps_keep_the_pace_and_every_rule_and_end_at_the_plan(cohort: Any, pools: Any) -> None:
     pace = np.array([column.weekly for column in cohort.columns])
     step = cohort.task.codec.step

@@ -195,15 +195,21 @@ class Follow:
 
     `response[i, j]` is how far feature i moves when feature j is edited by one unit.
     `editable[j]` is False for the features that follow others: they are not edited directly.
+    `settles[constraint]` is the feature that follows to keep that equality.
     """
 
     response: Floats
     editable: Bools
-    follower: tuple[int, ...]
+    settles: Mapping[int, int]
+
+    @property
+    def follower(self) -> tuple[int, ...]:
+        """The features that follow, in the order in which they are set."""
+        return tuple(self.settles.values())
 
     @property
     def trivial(self) -> bool:
-        return not self.follower
+        return not self.settles
 
 
 @dataclass
@@ -328,7 +334,7 @@ class RuleSet:
         free = movable.copy()
         while True:
             response = np.eye(len(movable))
-            followers: list[int] = []
+            settles: dict[int, int] = {}
             seen: set[int] = set()
             stuck: list[int] = []
             for row, whole, parts in self.equalities:
@@ -337,21 +343,21 @@ class RuleSet:
                 choice = next((c for c in ranked if free[c] and c not in seen), None)
                 seen.update(ranked)
                 if choice is None:
-                    stuck += [c for c in ranked if c in followers and free[c]]
+                    stuck += [c for c in ranked if c in settles.values() and free[c]]
                     continue
                 others = self.matrix[row].copy()
                 others[choice] = 0.0
                 response[choice] = -(others @ response) / self.matrix[row, choice]
                 response[choice, choice] = 0.0
-                followers.append(choice)
+                settles[row] = choice
             if not stuck:
                 break
             free[stuck] = False  # nobody can absorb their movement: they stay, and another follows
         editable = np.ones(len(movable), dtype=bool)
         editable[self.equality_members] = movable[self.equality_members]
-        editable[followers] = False
+        editable[list(settles.values())] = False
         response[:, ~editable] = 0.0
-        return Follow(response, editable, tuple(followers))
+        return Follow(response, editable, settles)
 
     def intervals(self, rows: Floats, low: Floats, high: Floats, follow: Follow) -> tuple[Floats, Floats]:
         """The closed interval each feature may move to, alone, with its followers in tow.
@@ -403,8 +409,9 @@ class RuleSet:
     def settle(self, base: Floats, rows: Floats, follow: Follow, step: Floats) -> Floats:
         """Rows with their followers moved along with the edits, which are read off against `base`.
 
-        An equality that `base` itself breaks is mended by its follower. Followers are rounded to
-        their step.
+        An equality that `base` itself breaks, or that rounding to the step would break, is mended by its
+        follower: it takes the value on its step that the other members say. A missing member leaves the
+        equality alone; a missing value elsewhere changes nothing.
         """
         if follow.trivial:
             return rows
@@ -415,16 +422,20 @@ class RuleSet:
             value = start[:, f] + delta @ follow.response[f]
             snapped = np.round(np.round(value / step[f]) * step[f], 10)
             out[:, f] = np.where(np.abs(snapped - base[:, f]) > step[f] / 2, snapped, base[:, f])
-        return out
+        return self._mend(out, follow, step)
 
-    def _mend(self, rows: Floats, follow: Follow) -> Floats:
+    def _mend(self, rows: Floats, follow: Follow, step: Floats | None = None) -> Floats:
+        """Rows whose broken equalities hold again: the follower takes what the others leave, rounded to its step."""
         out = rows.copy()
-        for row, whole, parts in self.equalities:
-            chosen = next((c for c in [whole, *parts] if c in follow.follower), None)
-            if chosen is None:
+        for constraint, f in follow.settles.items():
+            weights = self.matrix[constraint]
+            members = np.flatnonzero(weights)
+            value = out[:, members] @ weights[members]  # NaN where a member was not measured
+            off = (value < self.low[constraint] - EPS) | (value > self.high[constraint] + EPS)
+            if not off.any():
                 continue
-            value = out @ self.matrix[row]
-            target = np.clip(value, self.low[row], self.high[row])
-            shift = (target - value) / self.matrix[row, chosen]
-            out[:, chosen] += np.where(np.isnan(shift) | (np.abs(shift) <= EPS), 0.0, shift)
+            # To the middle of the tolerance: a value at its edge would leave it again when it is rounded.
+            middle = (self.low[constraint] + self.high[constraint]) / 2
+            wanted = out[off, f] + (middle - value[off]) / weights[f]
+            out[off, f] = wanted if step is None else np.round(np.round(wanted / step[f]) * step[f], 10)
         return out

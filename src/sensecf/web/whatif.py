@@ -16,8 +16,9 @@ from sensecf.web.words import clean, inside, rule_words
 def what_if(cohort: Cohort, person: int, values: Mapping[int, float]) -> dict[str, Any]:
     """The verdict on a person with some values replaced (encoded, by column), as plain data for the page.
 
-    Wholes follow their parts (sleep its stages) unless they were set by hand themselves. `values` in the
-    answer are those of all features that differ from the person's own.
+    Wholes follow their parts (sleep its stages) unless they were set by hand themselves. In the answer,
+    `changed` names all features that differ from the person's own, `broken` the rules and ranges that the row
+    does not keep, and `against` the values that move the other way than the schema asks of a plan.
     Raises `InputError` for a column that cannot change, was not measured, or a value outside its range.
     """
     task, codec = cohort.task, cohort.task.codec
@@ -66,7 +67,8 @@ def what_if(cohort: Cohort, person: int, values: Mapping[int, float]) -> dict[st
         "reached": there,
         "tie": bool(judged.tie[0]),
         "probability": round(float(judged.proba[0, cohort.position]), 6),
-        "broken": [*broken, *against],
+        "broken": broken,
+        "against": against,
         "like": score >= 0,
         "changed": [
             {

@@ -199,7 +199,7 @@
       fill.setAttribute("width", (100 * said.probability).toFixed(1));
       fill.classList.toggle("there", said.reached);
       const rules = find("#try-rules");
-      rules.replaceChildren(...said.broken.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+      rules.replaceChildren(...[...said.broken, ...said.against].map((text) => Object.assign(document.createElement("li"), { textContent: text })));
       const words = !said.changed.length ? "Nothing changed yet." : said.broken.length ? "This cannot be: a rule is broken." : said.tie ? "A tie: the classifier cannot decide."
         : said.reached ? "The classifier’s answer changes, and every rule is kept." : "Every rule is kept; the answer stays.";
       find("#try-words").textContent = words + (said.changed.length && !said.like ? " Few real people in that class look like this." : "");
