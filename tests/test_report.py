@@ -168,7 +168,7 @@ def test_every_number_stands_beside_its_interval_and_denominator(usual: Page) ->
     assert f"{100 * row['value']:.1f} %" in usual.text
     assert f"{100 * row['low']:.1f}–{100 * row['high']:.1f} %" in usual.text
     assert "of 30 requests" in usual.text
-    assert "Not defined for this run: Rules of the schema kept;" in usual.text
+    assert "Rules of the schema kept;" in usual.text.partition("Not defined for this run: ")[2]
     assert "nan" not in usual.text.lower().split()
 
 

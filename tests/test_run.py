@@ -603,7 +603,8 @@ class Liar:
 """
     )
     ended = explain(TABLE, Path("schema.toml"), Path("out"), "--generator", "liars:Liar")
-    assert ended.status == 0, ended.err
+    assert ended.status == 3, ended.err
+    assert re.search(r"sensecf: 0 of \d+ answered by liar \(.+\); \d+ by search", ended.err)
     table = pd.read_csv("out/counterfactuals.csv")
     assert set(table["generator"]) == {"search"}, "the search answers where the generator does not"
     assert table["valid"].all()

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from sensecf.files import replacing
 from sensecf.schema import RESERVED, FeatureSchema
 
 #: The columns before the features, in the order in which they are saved.
 VERDICT_COLUMNS = RESERVED
+#: Who may have found an answer; see `Counterfactuals.found_by`.
+FINDERS = ("own", "fallback", "nobody", "not needed")
 
 
 @dataclass
@@ -25,6 +29,8 @@ class Counterfactuals:
     `factuals`: index `query`, the features, then `predicted` and `probability` (of the target).
     `attempts`: how many candidates came to each verdict, by generator (columns generator, verdict, count).
     `cost`: `seconds`, `classifier_rows`, and whatever a generator adds.
+    `asked`: the generator that was asked for; answers under another name in column `generator` are a fallback's.
+    `failures`: why it found nothing, with the number of distinct requests, the most frequent reason first.
     """
 
     frame: pd.DataFrame
@@ -32,6 +38,8 @@ class Counterfactuals:
     schema: FeatureSchema
     attempts: pd.DataFrame = field(default_factory=pd.DataFrame)
     cost: dict[str, Any] = field(default_factory=dict)
+    asked: str = ""
+    failures: pd.Series[int] = field(default_factory=lambda: pd.Series(dtype=int))
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -49,6 +57,45 @@ class Counterfactuals:
     def abstentions(self) -> pd.DataFrame:
         """One row per query without an answer, with its reason."""
         return self.frame[self.frame["rank"].isna()]
+
+    def found_by(self, valid: ArrayLike | None = None, edits: ArrayLike | None = None) -> pd.Series[str]:
+        """Who found a valid answer to each request: one of `FINDERS`, indexed by query.
+
+        "own" is the generator asked for, "fallback" any other, "nobody" an abstention, "not needed" a
+        request that is in the target class already. `valid`, `edits`: whether each of `answers` is valid
+        and how many features it changes, by default as it stands in the table.
+        """
+        answers = self.answers
+        keep = np.asarray(answers["valid"] if valid is None else valid, dtype=bool)
+        good, changed = answers[keep], np.asarray(answers["n_changed"] if edits is None else edits)[keep]
+        who = np.where(good["generator"] == self.asked, "own", "fallback")
+        who = np.where(changed == 0, "not needed", who)
+        found = pd.Series(who, index=pd.Index(good["query"]), dtype=object)
+        return found.groupby(level=0).first().reindex(self.factuals.index, fill_value="nobody").rename("found by")
+
+    def shares(self) -> str:
+        """Who found how many of the answers that were needed, in one line, with the main reason of a failure."""
+        counts = self.found_by().value_counts().reindex(FINDERS, fill_value=0)
+        needed = int(counts.sum() - counts["not needed"])
+        why = f" ({' '.join(str(self.failures.index[0]).split())})" if len(self.failures) else ""
+        parts = [f"{counts['own']:,} of {needed:,} answered by {self.asked}{why}"]
+        if counts["fallback"]:
+            parts.append(f"{counts['fallback']:,} by {self.fallbacks()}")
+        parts.append(f"{counts['nobody']:,} without an answer")
+        if counts["not needed"]:
+            parts.append(f"{counts['not needed']:,} in the target class already")
+        return "; ".join(parts)
+
+    def fallbacks(self) -> str:
+        """The generators that answered though another was asked for, "" where none did."""
+        names = self.answers["generator"]
+        return " and ".join(names[~names.isin([self.asked, "none"])].unique())
+
+    @property
+    def own_none(self) -> bool:
+        """Whether an answer was needed and the generator asked for found none."""
+        found = self.found_by()
+        return bool((found != "not needed").any() and not (found == "own").any())
 
     def changes(self) -> pd.DataFrame:
         """Every edit, one per row: query, rank, feature, unit, before, after (as the table's values)."""

@@ -9,6 +9,7 @@ answers do not depend on the order in which the rows come.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from sensecf.engine import LOCAL, Engine, spread
 from sensecf.errors import InputError
 from sensecf.files import replacing
 from sensecf.generators import Generator
+from sensecf.generators.search import Search
 from sensecf.polish import polish
 from sensecf.query import Query, out_of_range
 from sensecf.rules import Floats
@@ -36,6 +38,8 @@ from sensecf.verify import Verdicts, feasible, verify
 BATCH = (256, 1024)
 #: Candidates of a query that are polished, for each answer asked for.
 POLISHED = 3
+#: Reasons of a batch for which the generator asked for found nothing that are kept, the most frequent ones.
+REASONS = 20
 
 
 def explain(
@@ -127,6 +131,8 @@ def explain(
             "queries": len(factuals),
             "distinct_queries": len(whole),
         },
+        asked=generator.name,
+        failures=_failures(batch.failures),
     )
 
 
@@ -187,7 +193,8 @@ class Batch:
     """Answers and abstentions of a batch, as plain arrays: what a checkpoint holds.
 
     `query`, `rank` (0 for an abstention), `rows`, and the verdict on each; `attempts`: how many
-    candidates came to which verdict, as "generator|verdict|count".
+    candidates came to which verdict, as "generator|verdict|count"; `failures`: for how many queries the
+    generator asked for found nothing, as "reason|count".
     """
 
     query: Ints
@@ -198,6 +205,7 @@ class Batch:
     generator: np.ndarray
     reason: np.ndarray
     attempts: np.ndarray
+    failures: np.ndarray
 
     def save(self, path: Path) -> None:
         with replacing(path) as temporary:
@@ -218,7 +226,7 @@ class Batch:
     @classmethod
     def empty(cls, width: int) -> Batch:
         none, words = np.empty(0, np.intp), np.empty(0, object)
-        return cls(none, none, np.empty((0, width)), none, np.empty((0, 7)), words, words, words)
+        return cls(none, none, np.empty((0, width)), none, np.empty((0, 7)), words, words, words, words)
 
 
 def _answer(
@@ -235,21 +243,27 @@ def _answer(
     tried: list[np.ndarray] = []
     good = _stay(task, query)
     open_queries = np.setdiff1d(np.arange(len(query)), good.query)
-    for source in (generator, fallback):
-        if source is None or not len(open_queries):
+    own, missed = np.full(len(query), "", dtype=object), np.empty(0, np.intp)
+    for name, source in _sources(generator, fallback):
+        if not len(open_queries):
             continue
         proposed = source.propose(query.take(open_queries), rng)
-        proposed = Candidates(open_queries[proposed.query], proposed.rows, proposed.reason, proposed.generator)
-        found, verdicts = _refine(task, query, proposed, n, plausibility)
+        who = np.full(len(proposed), name, dtype=object)
+        proposed = Candidates(open_queries[proposed.query], proposed.rows, proposed.reason, who)
+        found, verdicts, why = _refine(task, query, proposed, n, plausibility)
         tried.append(verdicts)
         good = Candidates.concat([good, found])
         open_queries = np.setdiff1d(np.arange(len(query)), good.query)
+        if source is generator:
+            own, missed = why, open_queries
 
     verdict = verify(task, query, good)
     price = verdict.price(plausibility)
     changed = task.codec.changed(query.rows[good.query], good.rows)
     at, rank = select(good.query, price, changed, task.once(Scale).place(good.rows), n)
     reasons = blame(task, query.take(open_queries), limits, plausibility, rng) if len(open_queries) else []
+    if not isinstance(generator, Search):  # what the search says of itself is what `blame` says better
+        reasons = [_both(f"{generator.name}: {own[q]}", text) for q, text in zip(open_queries, reasons, strict=True)]
     seconds = (time.perf_counter() - began) / max(len(query), 1)
     m, left = len(at), len(open_queries)
     stay = verdict.n_changed[at] == 0
@@ -273,7 +287,27 @@ def _answer(
         generator=np.concatenate([good.generator[at], np.full(left, generator.name, dtype=object)]),
         reason=np.concatenate([np.where(stay, "already in the target class", ""), np.array(reasons, dtype=object)]),
         attempts=np.concatenate(tried) if tried else np.empty(0, dtype=object),
+        failures=_counted(own[missed]),
     )
+
+
+def _sources(generator: Generator, fallback: Generator | None) -> list[tuple[str, Generator]]:
+    """The generator asked for and its fallback, each with the name its answers go by: never the other's."""
+    sources = [(generator.name, generator)]
+    if fallback is not None:
+        same = fallback.name == generator.name and type(fallback) is not type(generator)
+        sources.append((f"{fallback.name} (fallback)" if same else fallback.name, fallback))
+    return sources
+
+
+def _both(own: str, blamed: str) -> str:
+    """Why there is no answer, by the limits and by the generator; what is known for certain first."""
+    return f"{blamed}; {own}" if blamed.startswith("blocked by ") else f"{own}; {blamed}"
+
+
+def _counted(reasons: np.ndarray) -> np.ndarray:
+    """The most frequent reasons as "reason|count"."""
+    return np.array([f"{text}|{count}" for text, count in Counter(reasons).most_common(REASONS)], dtype=object)
 
 
 def _stay(task: Task, query: Query) -> Candidates:
@@ -286,12 +320,15 @@ def _stay(task: Task, query: Query) -> Candidates:
 
 def _refine(
     task: Task, query: Query, candidates: Candidates, n: int, plausibility: float
-) -> tuple[Candidates, np.ndarray]:
-    """The good candidates, the cheapest of each query polished; and what became of every candidate."""
+) -> tuple[Candidates, np.ndarray, np.ndarray]:
+    """The good candidates, the cheapest of each query polished; what became of every candidate; and for
+    every query why its last candidate was not good."""
     # What is handed out is judged once more, below; a foreign `predict` may refuse what looked good, and rule out
     # all that was kept: it is asked about every proposal.
     verdict = verify(task, query, candidates, final=not task.takes_codes)
     outcome = _outcome(verdict, candidates)
+    why = np.full(len(query), "nothing was proposed", dtype=object)
+    why[candidates.query] = np.where(verdict.reason == "", "not valid", verdict.reason)
     good = candidates.take(verdict.good)
     price = verdict.price(plausibility)[verdict.good]
     order = np.lexsort((price, good.query))
@@ -307,7 +344,7 @@ def _refine(
     rows, best = rows[stands], best.take(stands)
     key = np.column_stack([best.query, np.where(np.isnan(rows), -np.inf, rows)])
     once = np.unique(key, axis=0, return_index=True)[1]
-    return Candidates(best.query, rows, best.reason, best.generator).take(once), outcome
+    return Candidates(best.query, rows, best.reason, best.generator).take(once), outcome, why
 
 
 def _outcome(verdict: Verdicts, candidates: Candidates) -> np.ndarray:
@@ -318,6 +355,12 @@ def _outcome(verdict: Verdicts, candidates: Candidates) -> np.ndarray:
     pairs, counts = np.unique(who * len(words) + verdicts, return_counts=True)
     labels = [f"{names[p // len(words)]}|{words[p % len(words)]}|{c}" for p, c in zip(pairs, counts, strict=True)]
     return np.array(labels, dtype=object)
+
+
+def _failures(failures: np.ndarray) -> pd.Series[int]:
+    rows = [text.rsplit("|", 1) for text in failures.tolist()]
+    found = pd.DataFrame(rows, columns=["reason", "count"]).astype({"count": int})
+    return found.groupby("reason")["count"].sum().sort_values(ascending=False, kind="stable")
 
 
 def _count(attempts: np.ndarray) -> pd.DataFrame:

@@ -16,6 +16,10 @@ from sensecf.task import Task
 
 #: How a metric reads: title, and how its value is written.
 TITLES: dict[str, tuple[str, str]] = {
+    "own_share": ("Found by the generator asked for", "share"),
+    "fallback_share": ("Found by a fallback", "share"),
+    "unanswered_share": ("Found by nobody", "share"),
+    "not_needed_share": ("In the target class already", "share"),
     "validity": ("Valid", "share"),
     "coverage": ("Answered", "share"),
     "success_at_3": ("Good in every respect, at most 3 changes", "share"),
@@ -53,7 +57,10 @@ TITLES: dict[str, tuple[str, str]] = {
 }
 #: The measures by section, and those of the tiles.
 SECTIONS = {
-    "Answers": ("validity", "coverage", "success_at_3", "success_at_3_without_reference"),
+    "Answers": (
+        "own_share", "fallback_share", "unanswered_share", "not_needed_share", "validity", "coverage", "success_at_3",
+        "success_at_3_without_reference",
+    ),
     "Rules": ("feasible", "rules_kept", "in_range", "locks_kept"),
     "Effort": (
         "n_changed", "redundancy", "actionable_share", "mad_l1", "gower", "heom", "change_entropy",

@@ -15,7 +15,7 @@ from sensecf.commands.shared import progress_bars, show
 )
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
 @click.option("--seed", default=0, show_default=True)
-def demo(out: Path, overwrite: bool, seed: int) -> None:
+def demo(out: Path, overwrite: bool, seed: int) -> int:
     """The main job on a simulated cohort: a plan for every test person predicted stressed."""
     from sensecf.datasets import load
     from sensecf.run import Request, run
@@ -27,4 +27,4 @@ def demo(out: Path, overwrite: bool, seed: int) -> None:
         answers, summary, facts = run(
             data.frame, data.schema, out, Request(seed=seed), overwrite=overwrite, notice=notice, progress=progress
         )
-    show(answers, summary, facts, out)
+    return show(answers, summary, facts, out)

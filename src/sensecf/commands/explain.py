@@ -68,7 +68,7 @@ def explain(
     engine: str,
     ray_address: str | None,
     **asking: Any,
-) -> None:
+) -> int:
     """Verified counterfactuals for the rows of TABLE, written to a folder with a report.
 
     Without --queries, 30 % of the rows are held out (by person where the schema names a group) and
@@ -118,4 +118,4 @@ def explain(
             frame, found, out, request, queries=asked, card=card, overwrite=overwrite, arguments=arguments(),
             progress=progress, confirm=confirm, engine=where,
         )  # fmt: skip
-    show(answers, summary, facts, out)
+    return show(answers, summary, facts, out)

@@ -104,8 +104,15 @@ def show_card(card: Card | None) -> None:
         click.echo(line, err=True)
 
 
-def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any], out: Path) -> None:
-    """The first plans and the summary, as tables."""
+#: Measures of the terminal's summary.
+SHOWN = (
+    "own_share", "fallback_share", "unanswered_share", "not_needed_share", "validity", "coverage", "feasible",
+    "plausible", "n_changed", "mad_l1", "margin",
+)  # fmt: skip
+
+
+def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any], out: Path) -> int:
+    """The first plans and the summary, as tables; returns the exit status: see `status`."""
     from rich.console import Console
     from rich.table import Table
 
@@ -126,11 +133,13 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
         shown.add_row(_plain(row.query), _plain(row.plan), f"{row.probability:.2f}", "yes" if row.plausible else "no")
     console.print(shown)
 
-    table = Table(title="Summary", title_justify="left")
+    console.print(_plain(f"{answers.shares()}."), soft_wrap=True)
+    fallback = answers.fallbacks()
+    table = Table(title="Summary" + (f", with {fallback} as fallback" if fallback else ""), title_justify="left")
     for column in ("measure", "value", "95 % interval", "of", "better"):
         table.add_column(column)
-    for name in ("validity", "coverage", "feasible", "plausible", "n_changed", "mad_l1", "margin"):
-        if name in summary.index:
+    for name in SHOWN:
+        if name in summary.index and (summary.loc[name, "value"] or name not in SHOWN[1:4]):
             m = summary.loc[name]
             interval = f"{m['low']:.3f} to {m['high']:.3f}" if m["low"] == m["low"] else "–"
             value = f"{m['value']:.3f}" if m["defined"] else "not defined"
@@ -149,6 +158,15 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
         console.print(_plain(f"No answer for {number}: {reason}"))
     console.print(_plain(f"Report: {out / 'report.html'}"), soft_wrap=True)
     console.print(CAUTION, style="italic", highlight=False)
+    return status(answers)
+
+
+def status(answers: Counterfactuals) -> int:
+    """The exit status of a run: 3, with a line that says so, where the generator asked for answered nobody."""
+    if not answers.own_none:
+        return 0
+    click.echo(f"sensecf: {answers.shares()}", err=True)
+    return 3
 
 
 def _plain(value: Any) -> Any:

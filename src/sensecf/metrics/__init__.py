@@ -20,7 +20,16 @@ from sensecf.metrics.plausibility import (
     plausible,
 )
 from sensecf.metrics.proximity import gower, heom, mad_l1
-from sensecf.metrics.requests import coverage, seconds, success, validity
+from sensecf.metrics.requests import (
+    coverage,
+    fallback_share,
+    not_needed_share,
+    own_share,
+    seconds,
+    success,
+    unanswered_share,
+    validity,
+)
 from sensecf.metrics.robust import (
     agreement,
     judge_validity,
@@ -50,6 +59,7 @@ __all__ = [
     "critic",
     "distinct_actions",
     "dpp",
+    "fallback_share",
     "feasible",
     "from_json",
     "gower",
@@ -67,6 +77,8 @@ __all__ = [
     "measure",
     "n_changed",
     "noise_validity",
+    "not_needed_share",
+    "own_share",
     "pairwise_distance",
     "perturbed",
     "plausible",
@@ -81,6 +93,7 @@ __all__ = [
     "success",
     "summarise",
     "to_json",
+    "unanswered_share",
     "valid_only",
     "validity",
 ]

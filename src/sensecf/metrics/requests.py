@@ -37,6 +37,40 @@ def coverage(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
     return pd.Series(answers.requests.isin(answers.queries).astype(float), answers.requests, name="coverage")
 
 
+def own_share(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+    """Did the generator asked for find a valid answer itself? 1 or 0, higher is better.
+
+    With `fallback_share`, `unanswered_share` and `not_needed_share` it adds up to 1 for every request.
+    Blank where it is not known who was asked (`Counterfactuals.asked`). Leaves out: how good the answer
+    is. Source: ours.
+    """
+    return _found_by(cfs, task, "own")
+
+
+def fallback_share(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+    """Is the valid answer another generator's, asked where the one asked for found none? 1 or 0. Source: ours."""
+    return _found_by(cfs, task, "fallback")
+
+
+def unanswered_share(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+    """Did nobody find a valid answer? 1 or 0, lower is better. Source: ours."""
+    return _found_by(cfs, task, "nobody")
+
+
+def not_needed_share(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+    """Is the request in the target class as it is? 1 or 0. Source: ours."""
+    return _found_by(cfs, task, "not needed")
+
+
+def _found_by(cfs: Counterfactuals, task: Task, who: str) -> pd.Series[float]:
+    """Whether `who` (see `Counterfactuals.found_by`) found the answer, valid as judged anew."""
+    if not cfs.asked:
+        return pd.Series(dtype=float)
+    answers = read(cfs, task)
+    found = cfs.found_by(reached(task, answers.after, answers.target), answers.edits)
+    return (found == who).astype(float).rename(who)
+
+
 def success(
     cfs: Counterfactuals,
     task: Task,

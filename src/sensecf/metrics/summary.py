@@ -33,6 +33,10 @@ class Metric(NamedTuple):
 
 #: Every metric that needs nothing but the answers and the task, by its name in `metrics.json`.
 METRICS: dict[str, Metric] = {
+    "own_share": Metric(requests.own_share, "requests", "higher"),
+    "fallback_share": Metric(requests.fallback_share, "requests", "none"),
+    "unanswered_share": Metric(requests.unanswered_share, "requests", "lower"),
+    "not_needed_share": Metric(requests.not_needed_share, "requests", "none"),
     "validity": Metric(requests.validity, "requests", "higher"),
     "coverage": Metric(requests.coverage, "requests", "higher"),
     "feasible": Metric(feasibility.feasible, "answers", "higher"),
