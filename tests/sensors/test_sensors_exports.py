@@ -26,6 +26,7 @@ from export_files import (
 from sensecf.errors import InputError
 from sensecf.sensors import Report, build, known_feature
 from sensecf.sensors.fit import read_fit
+from sensecf.sensors.report import NothingUsedError
 
 HEART = {"hr_mean_bpm": 63.0, "hr_min_bpm": 60, "hr_max_bpm": 66}
 SLEEP = {
@@ -41,6 +42,13 @@ GLUCOSE = {
 
 def rows(root: Path, form: str, **options: Any) -> pd.DataFrame:
     return build(root, form, jobs=1, **options).table
+
+
+def report_of_nothing(root: Path, form: str) -> Report:
+    """What the build says that uses nothing."""
+    with pytest.raises(NothingUsedError) as raised:
+        build(root, form, jobs=1)
+    return raised.value.report
 
 
 def assert_day(table: pd.DataFrame, expected: dict[str, float], date: str = "2024-03-05") -> None:
@@ -59,7 +67,7 @@ def assert_day(table: pd.DataFrame, expected: dict[str, float], date: str = "202
 @pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%m/%d/%Y %H:%M"])
 def test_the_golden_day_of_dexcom_clarity(tmp_path: Path, unit: str, form: str) -> None:
     clarity(tmp_path / "ada.csv", unit, form)
-    table = rows(tmp_path, "dexcom")
+    table = rows(tmp_path, "dexcom", day_first=False)
     assert table["person_id"].tolist() == ["ada"]
     assert_day(table, GLUCOSE)
 
@@ -232,7 +240,7 @@ def test_a_long_apple_export_needs_little_memory(tmp_path: Path) -> None:
     record = '<Record type="HKQuantityTypeIdentifierDietaryWater" startDate="2024-03-05 08:00:00 -0800" value="1"/>\n'
     (tmp_path / "export.xml").write_text(f"<HealthData>{record * 8_000}</HealthData>")
     tracemalloc.start()
-    report = build(tmp_path, "apple", jobs=1).report
+    report = report_of_nothing(tmp_path, "apple")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert report.seen["records"] == 8_000
@@ -241,8 +249,53 @@ def test_a_long_apple_export_needs_little_memory(tmp_path: Path) -> None:
 
 def test_an_apple_export_with_entity_bombs_is_refused_quickly(tmp_path: Path) -> None:
     levels = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 12))
-    (tmp_path / "export.xml").write_text(f'<!DOCTYPE H [<!ENTITY l0 "lol">{levels}]><H>&l11;</H>')
-    assert build(tmp_path, "apple", jobs=1).report.count("file") == 1
+    (tmp_path / "export.xml").write_text(
+        f'<!DOCTYPE HealthData [<!ENTITY l0 "lol">{levels}]><HealthData>&l11;</HealthData>'
+    )
+    assert report_of_nothing(tmp_path, "apple").count("file") == 1
+
+
+BROKEN = "<!DOCTYPE HealthData [\n<!ATTLIST VisionPrescription\n  type CDATA #REQUIRED\n<!ELEMENT RightEye EMPTY>\n]>\n"
+
+
+@pytest.mark.parametrize("name", ["exportar.xml", "Exportación.xml", "eksport.XML"])
+def test_an_apple_export_is_told_by_its_root_and_not_by_its_name(tmp_path: Path, name: str) -> None:
+    apple(tmp_path / "apple_health_export" / name)
+    (tmp_path / "apple_health_export" / "export_cda.xml").write_text("<ClinicalDocument><a/></ClinicalDocument>")
+    built = build(tmp_path, "apple", jobs=1)
+    assert built.report.seen["files"] == 1
+    assert_day(built.table, HEART | SLEEP)
+    with pytest.raises(InputError, match="whose root is HealthData"):
+        build(tmp_path / "apple_health_export" / "export_cda.xml", "apple", jobs=1)
+
+
+def test_the_document_type_of_ios_16_costs_no_record(tmp_path: Path) -> None:
+    apple(tmp_path / "export.xml")
+    whole = build(tmp_path, "apple", jobs=1)
+    text = (tmp_path / "export.xml").read_text()
+    start, end = text.index("<!DOCTYPE"), text.index("<HealthData locale")
+    (tmp_path / "export.xml").write_text(text[:start] + BROKEN + text[end:])
+    built = build(tmp_path, "apple", jobs=1)
+    assert built.table.equals(whole.table)
+    assert built.report.to_dict() == whole.report.to_dict()
+
+
+@pytest.mark.parametrize("size", [7, 64, 1 << 16])
+def test_characters_that_xml_forbids_are_dropped_and_counted(
+    tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A control character, a reference to one, and a byte of another encoding, wherever the stream is cut."""
+    monkeypatch.setattr("sensecf.sensors.apple.CHUNK", size)
+    apple(tmp_path / "export.xml")
+    whole = build(tmp_path, "apple", jobs=1)
+    data = (tmp_path / "export.xml").read_bytes()
+    for odd in (b"\x0b", b"&#11;", b"&#x1F;", b"\xff"):
+        data = data.replace(b'"Watch"', b'"Wat' + odd + b'ch &amp; co&#233;"', 1)
+    (tmp_path / "export.xml").write_bytes(data)
+    built = build(tmp_path, "apple", jobs=1)
+    assert built.report.count("character") == 4
+    assert built.report.count("file") == 0
+    assert built.table.equals(whole.table)
 
 
 @pytest.mark.parametrize("split", [False, True])
@@ -303,9 +356,7 @@ def test_the_published_lifesnaps_table_gives_the_values_of_the_prepared_one() ->
 
 def test_a_lifesnaps_table_of_another_shape_is_reported(tmp_path: Path) -> None:
     (tmp_path / "daily_fitbit_sema_df_unprocessed.csv").write_text("id,date,steps\na,2021-05-24,5\n")
-    built = build(tmp_path, "lifesnaps", jobs=1)
-    assert built.report.count("file") == 1
-    assert built.table.empty
+    assert report_of_nothing(tmp_path, "lifesnaps").count("file") == 1
 
 
 # --- T1D-UOM ----------------------------------------------------------------------------------
@@ -338,4 +389,4 @@ def test_a_folder_without_t1d_uom_files_and_a_file_without_its_columns_are_said(
     with pytest.raises(InputError, match="holds no T1D-UOM files"):
         build(tmp_path, "t1d_uom", jobs=1)
     (tmp_path / "UoMGlucose2301.csv").write_text("time,glucose\n01/01/2024 00:00,5\n")
-    assert build(tmp_path, "t1d_uom", jobs=1).report.count("file") == 1
+    assert report_of_nothing(tmp_path, "t1d_uom").count("file") == 1

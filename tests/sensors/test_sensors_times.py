@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sensecf.errors import InputError
 from sensecf.sensors.recording import make_signal, make_spans, split_at_midnight
 from sensecf.sensors.report import Report
-from sensecf.sensors.times import DAY, NO_TIME, iso_day, parse_day, parse_formats, parse_iso, to_local, zone
+from sensecf.sensors.times import (
+    DAY,
+    LATEST,
+    NO_TIME,
+    AmbiguousDates,
+    iso_day,
+    parse_day,
+    parse_iso,
+    parse_wall,
+    to_local,
+    zone,
+)
 
 moments = st.datetimes(datetime(2000, 1, 2), datetime(2099, 12, 30)).map(lambda t: t.replace(microsecond=0))
 
@@ -56,10 +67,66 @@ def test_an_unknown_zone_is_refused() -> None:
             zone(name)
 
 
-def test_one_format_is_used_for_the_whole_file() -> None:
-    texts = ["13/02/2024 00:00", "01/02/2024 00:00", "02/02/2024 00:00"]
-    days = parse_formats(texts, ("%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M")) // DAY
-    assert [iso_day(d) for d in days] == ["2024-02-13", "2024-02-01", "2024-02-02"]
+WRITTEN = [
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%d.%m.%Y %H:%M",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y/%m/%d %H:%M",
+    "%d-%m-%y %H:%M",
+]
+
+
+@settings(deadline=None)
+@given(moments, st.integers(13, 60), st.sampled_from(WRITTEN))
+def test_a_file_that_holds_a_day_after_the_twelfth_is_read_as_it_was_written(
+    start: datetime, days: int, form: str
+) -> None:
+    times = [(start + timedelta(days=i)).replace(second=0) for i in range(min(days, 700))]
+    expected = [int(t.replace(tzinfo=UTC).timestamp()) for t in times]
+    assume(expected[-1] < LATEST)
+    assume(any(t.day > 12 for t in times))
+    assert parse_wall([t.strftime(form) for t in times]).tolist() == expected
+
+
+@pytest.mark.parametrize("texts", [["03/04/2024 08:00"], ["01-02-2024 10:00", "02-01-2024 10:00"]])
+def test_dates_that_could_be_either_are_refused_with_the_flag_that_settles_them(texts: list[str]) -> None:
+    with pytest.raises(AmbiguousDates, match="--dates day-first"):
+        parse_wall(texts)
+    first, other = (parse_wall(texts, day_first)[0] // DAY for day_first in (True, False))
+    assert iso_day(first)[5:] == "-".join(reversed(texts[0][:5].replace("/", "-").split("-")))
+    assert iso_day(first)[5:7] == iso_day(other)[8:]
+
+
+def test_what_settles_the_order_may_stand_elsewhere_in_the_file_or_in_days_in_a_row() -> None:
+    assert iso_day(parse_wall(["03/04/2024"], hints=["made on 28/04/2024 10:00 UTC"])[0] // DAY) == "2024-04-03"
+    assert iso_day(parse_wall(["03/04/2024"], hints=["made on 04/28/2024"])[0] // DAY) == "2024-03-04"
+    assert iso_day(parse_wall(["03.04.2024"])[0] // DAY) == "2024-04-03"
+    assert iso_day(parse_wall(["02/02/2024"])[0] // DAY) == "2024-02-02"
+    rows = [f"{day:02d}/07/2024 10:00" for day in (3, 4, 5)]
+    assert iso_day(parse_wall(rows)[0] // DAY) == "2024-07-03"
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [
+        ("12:30 AM", 0),
+        ("12:30 PM", 12),
+        ("1:30 p. m.", 13),
+        ("1:30\u202fp.\u00a0m.", 13),
+        ("01:30:59 am", 1),
+        ("23:30", 23),
+    ],
+)
+def test_clocks_of_twelve_hours_in_any_spelling(text: str, hour: int) -> None:
+    assert parse_wall([f"13.02.2024 {text}"])[0] % DAY // 3600 == hour
+
+
+@pytest.mark.parametrize(
+    "text", ["", "30/02/2024 10:00", "13/13/2024", "2024-02-30", "13.02.2024 25:00", "1/2", "now", "01/01/1999"]
+)
+def test_what_is_no_wall_clock_time_is_marked(text: str) -> None:
+    assert parse_wall([text, "13/02/2024 10:00"], day_first=True).tolist() == [NO_TIME, 1707818400]
 
 
 def test_days_are_read_and_written() -> None:

@@ -25,7 +25,7 @@ def sensors() -> None:
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option(
     "--format", "form", required=True,
-    help="What the files are: aireadi, apple, dexcom, fitbit, garmin, libre, lifesnaps, oura or t1d_uom.",
+    help="What the files are: aireadi, apple, carelink, dexcom, fitbit, garmin, libre, lifesnaps, oura or t1d_uom.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The table: .csv or .parquet.")
 @click.option(
@@ -36,6 +36,10 @@ def sensors() -> None:
 @click.option("--keep-stress-mean", is_flag=True, help="Keep the score that the label is computed from.")
 @click.option("--without-heart-rate", is_flag=True, help="Leave out heart rate: the stress score is computed from it.")
 @click.option("--timezone", help="IANA zone of files in UTC that name none, e.g. Europe/Berlin.")
+@click.option(
+    "--dates", type=click.Choice(["day-first", "month-first"]),
+    help="How dates such as 03/04/2024 are read where nothing in their file settles it.",
+)  # fmt: skip
 @click.option("--folders-are-people", is_flag=True, help="Each folder in ROOT is the export of one person.")
 @click.option("--jobs", type=click.IntRange(min=1), help="People at a time (default: one per processor).")
 @engine_options
@@ -48,6 +52,7 @@ def build_command(
     keep_stress_mean: bool,
     without_heart_rate: bool,
     timezone: str | None,
+    dates: str | None,
     folders_are_people: bool,
     jobs: int | None,
     engine: str,
@@ -67,7 +72,8 @@ def build_command(
     with _bar("people") as progress:
         built = build(
             root, form, stress_threshold=threshold, keep_stress_mean=keep_stress_mean,
-            heart_rate=not without_heart_rate, timezone=timezone, folders_are_people=folders_are_people,
+            heart_rate=not without_heart_rate, timezone=timezone,
+            day_first=None if dates is None else dates == "day-first", folders_are_people=folders_are_people,
             jobs=jobs, progress=progress, engine=where,
         )  # fmt: skip
     with replacing(out) as temporary:

@@ -1,4 +1,7 @@
-"""Apple Health: export.xml, read as a stream, so that years of data need little memory.
+"""Apple Health: the exported XML, read as a stream, so that years of data need little memory.
+
+The file is told by its root element, because its name is in the language of the phone (export.xml, exportar.xml).
+What stands before the root is skipped: the document type that some versions of iOS write is not well-formed.
 
 Each record carries its offset, so the first part of its time is the wall clock. Phone and watch
 both count steps and energy: of the sources the one with the larger sum is taken for each day.
@@ -6,15 +9,20 @@ both count steps and energy: of the sources the one with the larger sum is taken
 
 from __future__ import annotations
 
+import codecs
+import re
 from array import array
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 from xml.etree import ElementTree
 
 import numpy as np
 
+from sensecf.errors import InputError
 from sensecf.sensors.recording import UNSTAGED, Recording, make_signal, make_spans
 from sensecf.sensors.report import Report
-from sensecf.sensors.source import MGDL_PER_MMOL, Source, find_files, numbers
+from sensecf.sensors.source import MGDL_PER_MMOL, Source, decode, find_files, numbers
 from sensecf.sensors.times import DAY, NO_TIME, parse_iso
 
 PREFIX = "HKQuantityTypeIdentifier"
@@ -41,11 +49,70 @@ STAGE = {
 IN_BED = "HKCategoryValueSleepAnalysisInBed"
 
 
+#: Characters, and references to such, that XML forbids; some apps put them into the names of their sources.
+FORBIDDEN = re.compile(
+    "[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ufffd]|&#(?:x0*(?:[0-8bcBC]|[eE]|1[0-9a-fA-F])|0*(?:[0-8]|1[124-9]|2\\d|3[01]));"
+)
+ROOT = re.compile(r"<HealthData[\s/>]")
+#: The root stands within so many bytes of an export.
+PROLOG = 1 << 18
+CHUNK = 1 << 16
+
+
 def find(root: Path, timezone: str | None, folders_are_people: bool, report: Report) -> list[Source]:
-    """One source for export.xml or its folder, or one per folder. Raises `InputError` when there is none."""
-    return find_files(
-        root, {"export": ("export.xml", "Export.xml")}, "UTC", folders_are_people, "Apple Health export (export.xml)"
-    )
+    """One source for the XML file or its folder, or one per folder. Raises `InputError` when there is none."""
+    expected = "Apple Health export (an XML file whose root is HealthData)"
+    kinds = {"export": ("*.[xX][mM][lL]",)}
+    found = find_files(root, kinds, "UTC", folders_are_people, expected)
+    exports = [
+        replace(s, files={"export": paths}) for s in found if (paths := tuple(filter(_is_export, s.files["export"])))
+    ]
+    if not exports:
+        raise InputError(f"{root} holds no {expected}; see docs/sensors.md for what each format looks like")
+    return exports
+
+
+def _is_export(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return bool(ROOT.search(decode(file.read(PROLOG))))
+    except OSError:
+        return False
+
+
+class _Clean:
+    """A stream of the export's text from its root element on, without what XML forbids, which is counted."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        head = file.read(4)
+        name = "utf-16" if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
+        self._decoder = codecs.getincrementaldecoder(name)(errors="replace")
+        self._file, self._kept, self._begun = file, self._decoder.decode(head), False
+        self.dropped = 0
+
+    def read(self, size: int = CHUNK) -> str:
+        """The next text; "" at the end."""
+        while data := self._file.read(CHUNK):
+            text = self._kept + self._decoder.decode(data)
+            if not self._begun:
+                match = ROOT.search(text)
+                if match is None:
+                    self._kept = text[-20:]
+                    continue
+                text, self._begun = text[match.start() :], True
+            # A reference that the chunk may have cut in two waits for the next.
+            at = text.rfind("&", max(len(text) - 12, 0))
+            cut = len(text) if at < 0 or ";" in text[at:] else at
+            self._kept, text = text[cut:], text[:cut]
+            if text := self._without(text):
+                return text
+        text, self._kept = self._without(self._kept if self._begun else ""), ""
+        return text
+
+    def _without(self, text: str) -> str:
+        text, n = FORBIDDEN.subn("", text)
+        self.dropped += n
+        return text
 
 
 class _Collected:
@@ -65,19 +132,29 @@ def read(source: Source, report: Report) -> Recording:
     for path in source.files["export"]:
         report.seen["files"] += 1
         try:
-            stream = ElementTree.iterparse(path, events=("start", "end"))
-            _, root = next(stream, (None, None))
-            for event, element in stream:
-                if event == "end" and element.tag == "Record":
-                    report.seen["records"] += 1
-                    _take(got, element.attrib, report, path.name)
-                    if root is not None:  # else every element read so far would stay in memory
-                        root.clear()
-        except ElementTree.ParseError as error:
-            report.reject("file", f"damaged: {error}", path.name)
-        except (OSError, ValueError, LookupError) as error:  # unreadable, or an encoding that does not exist
-            report.reject("file", f"cannot be read: {error}", path.name)
+            with path.open("rb") as file:
+                clean = _Clean(file)
+                _stream(clean, got, report, path.name)
+                report.reject(
+                    "character", "not allowed in XML, or not in the file's encoding", path.name, clean.dropped
+                )
+        except OSError as error:
+            report.reject("file", f"cannot be read: {error.strerror}", path.name)
     return _finish(source, got, report)
+
+
+def _stream(clean: _Clean, got: _Collected, report: Report, where: str) -> None:
+    root = None
+    try:
+        for event, element in ElementTree.iterparse(clean, events=("start", "end")):  # type: ignore[arg-type]
+            if root is None:
+                root = element
+            if event == "end" and element.tag == "Record":
+                report.seen["records"] += 1
+                _take(got, element.attrib, report, where)
+                root.clear()  # else every element read so far would stay in memory
+    except ElementTree.ParseError as error:
+        report.reject("file", f"cut off or damaged ({error}): what stands before that is used", where)
 
 
 def _local(text: str | None) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from sensecf.sensors.recording import STAGES, UNSTAGED, Recording, Spans, make_signal, make_spans
 from sensecf.sensors.report import Report
 from sensecf.sensors.source import Source, column, find_files, numbers, read_json, read_rows
-from sensecf.sensors.times import DAY, NO_TIME, Ints, parse_day, parse_formats, parse_iso, to_local, zone
+from sensecf.sensors.times import DAY, NO_TIME, Ints, parse_day, parse_iso, parse_wall, to_local, zone
 
 PATTERNS = {
     "profile": ("Profile.csv",),
@@ -30,7 +30,6 @@ PATTERNS = {
     "respiration": ("Daily Respiratory Rate Summary*.csv",),
     "stress": ("Stress Score.csv",),
 }
-STAMP = ("%m/%d/%y %H:%M:%S",)
 #: Names of stages in sleep logs of both kinds; restless sleep counts as awake, as Fitbit counts it.
 STAGE = {
     "wake": "awake", "awake": "awake", "restless": "awake", "light": "light", "deep": "deep", "rem": "rem",
@@ -115,7 +114,7 @@ def _pairs(path: Path, report: Report, key: str | None) -> tuple[Ints, np.ndarra
     values = [
         r["value"] if key is None else r["value"].get(key) if isinstance(r["value"], dict) else None for r in good
     ]
-    return parse_formats([r["dateTime"] for r in good], STAMP), numbers(values)
+    return parse_wall([r["dateTime"] for r in good], day_first=False), numbers(values)
 
 
 def _heart(recording: Recording, source: Source, timezone: str, report: Report) -> None:
@@ -148,7 +147,7 @@ def _day_values(path: Path, report: Report) -> dict[int, float]:
 
 
 def _daily(recording: Recording, stamp: str, value: Any, report: Report, where: str) -> None:
-    time, number = parse_formats([stamp], STAMP)[0], numbers([value])[0]
+    time, number = parse_wall([stamp], day_first=False)[0], numbers([value])[0]
     if time == NO_TIME or np.isnan(number):
         report.reject("record", "resting heart rate: value or day cannot be read", where)
     elif number > 0:  # 0: not computed

@@ -11,20 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from sensecf.sensors.dexcom import csv_people
-from sensecf.sensors.recording import Recording, make_signal
+from sensecf.rules import Bools
+from sensecf.sensors.exports import Sheet, csv_people, read_export
+from sensecf.sensors.exportwords import means
+from sensecf.sensors.recording import Recording
 from sensecf.sensors.report import Report
-from sensecf.sensors.source import Source, column, glucose_values, read_rows
-from sensecf.sensors.times import parse_formats
+from sensecf.sensors.source import Source, column
 
 #: The sensor reads 40 to 500 mg/dL.
-WORDS = {"lo": 40.0, "hi": 500.0}
-TIMES = (
-    "%d-%m-%Y %H:%M", "%m-%d-%Y %H:%M", "%m-%d-%Y %I:%M %p", "%d-%m-%Y %I:%M %p", "%Y-%m-%d %H:%M",
-    "%Y/%m/%d %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M",
-)  # fmt: skip
+LIMITS = (40.0, 500.0)
 #: Record types that hold no glucose of the sensor: strips, insulin, food, notes, time changes.
-OTHER_TYPES = {"2", "3", "4", "5", "6"}
+OTHER_TYPES = ("2", "3", "4", "5", "6")
 
 
 def find(root: Path, timezone: str | None, folders_are_people: bool, report: Report) -> list[Source]:
@@ -34,42 +31,26 @@ def find(root: Path, timezone: str | None, folders_are_people: bool, report: Rep
 
 def read(source: Source, report: Report) -> Recording:
     """The glucose trace of one person. Bad files and rows are counted in the report."""
-    times, values = [], []
-    for path in source.files["glucose"]:
-        rows = read_rows(path, report)
-        start = next((i for i, row in enumerate(rows[:5]) if "device timestamp" in [c.lower() for c in row]), None)
-        if start is None:
-            if rows:
-                report.reject("file", "no column Device Timestamp in the first five rows", path.name)
-            continue
-        head = [cell.lower() for cell in rows[start]]
-        when = head.index("device timestamp")
-        kind = next((i for i, name in enumerate(head) if name == "record type"), None)
-        columns = {
-            record: next((i for i, name in enumerate(head) if name.startswith(prefix)), None)
-            for record, prefix in (("0", "historic glucose"), ("1", "scan glucose"))
-        }
-        if kind is None or columns["0"] is None:
-            report.reject("file", "no columns Record Type and Historic Glucose", path.name)
-            continue
-        body = rows[start + 1 :]
-        report.seen["records"] += len(body)
-        types = column(body, kind)
-        report.reject("record", "record type unknown", path.name, sum(t not in OTHER_TYPES | {"0", "1"} for t in types))
-        report.notes["LibreView rows that are no glucose of the sensor"] += sum(t in OTHER_TYPES for t in types)
-        stamps = parse_formats(column(body, when), TIMES)
-        for record, index in columns.items():
-            wanted = np.array([t == record for t in types], dtype=bool)
-            if index is None:
-                report.reject("record", "no column for this record type", path.name, int(wanted.sum()))
-            elif wanted.any():
-                texts = [text for text, yes in zip(column(body, index), wanted, strict=True) if yes]
-                times.append(stamps[wanted])
-                values.append(glucose_values(texts, "mmol" in head[index], WORDS))
-    recording = Recording(source.person)
-    if times:
-        where = source.files["glucose"][0].name
-        signal = make_signal("glucose", np.concatenate(times), np.concatenate(values), report, where)
-        if signal is not None:
-            recording.signals["glucose"] = signal
-    return recording
+    return read_export(source, report, "libre", _rows, LIMITS)
+
+
+def _rows(sheet: Sheet, report: Report, where: str) -> list[tuple[Bools, int]]:
+    """Historic values and scans, each in its column: by its words, else the first and second with a unit."""
+    if sheet.record is None:
+        raise ValueError("no column of record types (0: historic value, 1: scan)")
+    types = np.array(column(sheet.body, sheet.record), dtype=str)
+    report.reject("record", "record type unknown", where, int(np.sum(~np.isin(types, ("0", "1", *OTHER_TYPES)))))
+    report.notes["LibreView rows that are no glucose of the sensor"] += int(np.isin(types, OTHER_TYPES).sum())
+    scan = next((i for i in sheet.glucose if means(sheet.head[i], "scan")), None)
+    historic = next((i for i in sheet.glucose if means(sheet.head[i], "historic")), None)
+    left = [i for i in sheet.glucose if i not in (scan, historic)]
+    historic = left.pop(0) if historic is None and left else historic
+    scan = left.pop(0) if scan is None and left else scan
+    out = []
+    for code, index in (("0", historic), ("1", scan)):
+        mask = types == code
+        if index is None:
+            report.reject("record", "no column for this record type", where, int(mask.sum()))
+        elif mask.any():
+            out.append((mask, index))
+    return out

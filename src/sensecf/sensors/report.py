@@ -6,8 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Examples kept for each reason; the counts are complete.
-EXAMPLES = 3
+from sensecf.errors import InputError
+
+#: Examples kept for each reason, more for whole files; the counts are complete.
+EXAMPLES, FILES = 3, 10
 
 
 @dataclass
@@ -31,7 +33,7 @@ class Report:
         key = (what, why)
         self.rejected[key] += count
         places = self.examples.setdefault(key, [])
-        if len(places) < EXAMPLES and where not in places:
+        if len(places) < _kept(what) and where not in places:
             places.append(where)
 
     def merge(self, other: Report) -> None:
@@ -41,7 +43,7 @@ class Report:
         self.notes += other.notes
         for key, places in other.examples.items():
             mine = self.examples.setdefault(key, [])
-            mine += [place for place in places if place not in mine][: EXAMPLES - len(mine)]
+            mine += [place for place in places if place not in mine][: _kept(key[0]) - len(mine)]
 
     def count(self, what: str) -> int:
         """How many things of one sort ("file", "record", ...) were rejected for any reason."""
@@ -63,4 +65,22 @@ class Report:
         out = ["read: " + ", ".join(f"{n:,} {name}" for name, n in self.seen.items())] if self.seen else []
         for (what, why), n in self.rejected.most_common():
             out.append(f"left out: {n:,} × {what}: {why} (for example {', '.join(self.examples[what, why])})")
-        return out + [f"note: {text} (× {n:,})" for text, n in self.notes.items()]
+        return out + [f"note: {text} (× {n:,})" for text, n in self.notes.items() if n]
+
+
+class NothingUsedError(InputError):
+    """A build that used nothing of any file; `report` has the whole account."""
+
+    def __init__(self, root: object, report: Report) -> None:
+        files_first = sorted(report.rejected.items(), key=lambda item: item[0][0] != "file")
+        why = [
+            f"{', '.join(report.examples[key])}: {key[1]}" + (f" ({n:,} × {key[0]})" if n > 1 else "")
+            for key, n in files_first
+        ]
+        why = why or [f"{text} (× {n:,})" for text, n in report.notes.items() if n]
+        super().__init__(f"nothing could be used of {root}: {'; '.join(why) or 'its files hold no records'}")
+        self.report = report
+
+
+def _kept(what: str) -> int:
+    return FILES if what == "file" else EXAMPLES

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +28,8 @@ LARGEST_FILE = 1 << 30
 class Source:
     """One person's files by kind, what is known of the person, and the time zone of UTC times ("": not known).
 
-    `daily`: values by feature and day number, of formats whose one table holds everybody.
+    `daily`: values by feature and day number, of formats whose one table holds everybody. `day_first`: how dates
+    that could be either are to be read; None: as the file itself tells.
     """
 
     person: str
@@ -34,6 +37,7 @@ class Source:
     facts: dict[str, Any] = field(default_factory=dict)
     timezone: str = "UTC"
     daily: dict[str, dict[int, float]] = field(default_factory=dict)
+    day_first: bool | None = None
 
 
 def find_files(
@@ -118,20 +122,52 @@ def _number(value: Any) -> float:
         return float("nan")
 
 
-def read_rows(path: Path, report: Report, delimiter: str = ",") -> list[list[str]]:
-    """The rows of a delimited text file, blanks stripped; rows after damage are lost, and that is reported."""
+def decode(data: bytes) -> str:
+    """The text of a file: by its byte order mark, else UTF-16 where zeros say so, UTF-8, or the Windows code page."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace")
+    head = data[:1000]
+    if head.count(0) > len(head) // 4:
+        low_first = head[1::2].count(0) >= head[::2].count(0)
+        return data.decode("utf-16-le" if low_first else "utf-16-be", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # Spreadsheets save in the Windows code page, in which every byte is a character.
+        return data.decode("cp1252", errors="replace")
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """The mark between cells, of comma, semicolon, tab and bar: the one that makes the most cells of the lines."""
+
+    def cells(mark: str) -> int:
+        try:
+            return sum(len(row) - 1 for row in csv.reader(lines, delimiter=mark) if row)
+        except csv.Error:
+            return 0
+
+    return max(",;\t|", key=cells)
+
+
+def read_rows(path: Path, report: Report, delimiter: str | None = None) -> list[list[str]]:
+    """The rows of a delimited text file, blanks stripped; rows after damage are lost, and that is reported.
+
+    Encoding and delimiter are found from the file; a line `sep=;` of a spreadsheet settles the latter.
+    """
     data = read_bytes(path, report)
     if data is None:
         return []
     rows: list[list[str]] = []
+    text = decode(data).replace("\0", "")
+    first, _, rest = text.partition("\n")
+    if re.fullmatch(r"\s*\"?sep=[,;\t|]\"?\s*", first):
+        delimiter, text = first.strip(' "\r')[-1], rest
+    delimiter = delimiter or _delimiter(text[:20_000].splitlines()[:60])
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # Spreadsheets save in the Windows code page, in which every byte is a character.
-        text = data.decode("cp1252", errors="replace")
-    try:
-        for row in csv.reader(io.StringIO(text.replace("\0", ""), newline=""), delimiter=delimiter):
-            rows.append([cell.strip() for cell in row])
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            # Some spreadsheets quote a whole line once more.
+            cells = next(csv.reader(row, delimiter=delimiter)) if len(row) == 1 and delimiter in row[0] else row
+            rows.append([cell.strip() for cell in cells])
     except csv.Error as error:
         report.reject("file", f"damaged after the first rows: {error}", path.name)
     return rows
@@ -140,10 +176,3 @@ def read_rows(path: Path, report: Report, delimiter: str = ",") -> list[list[str
 def column(rows: list[list[str]], index: int) -> list[str]:
     """One column; blank where a row is too short."""
     return [row[index] if index < len(row) else "" for row in rows]
-
-
-def glucose_values(texts: Sequence[str], mmol: bool, words: dict[str, float]) -> Floats:
-    """Glucose in mg/dL, shape (n,), from text in mg/dL or mmol/L; `words`: the sensor's limits by what it writes."""
-    values = numbers(words.get(text.lower(), text.replace(",", ".")) for text in texts)
-    limits = np.isin([text.lower() for text in texts], list(words))
-    return np.where(limits, values, values * MGDL_PER_MMOL) if mmol else values

@@ -30,8 +30,8 @@ from sensecf.errors import InputError
 from sensecf.rules import Floats
 from sensecf.sensors.recording import Recording, make_signal, make_spans
 from sensecf.sensors.report import Report
-from sensecf.sensors.source import Source, column, find_files, glucose_values, numbers, read_rows
-from sensecf.sensors.times import DAY, NO_TIME, Ints, parse_formats
+from sensecf.sensors.source import MGDL_PER_MMOL, Source, column, find_files, numbers, read_rows
+from sensecf.sensors.times import DAY, NO_TIME, Ints, parse_wall
 
 PATTERNS = {
     "glucose": ("UoMGlucose*.csv",),
@@ -41,8 +41,6 @@ PATTERNS = {
     "bolus": ("UoMBolus*.csv",),
     "nutrition": ("UoMNutrition*.csv",),
 }
-TIMES = ("%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S")
-DATES = ("%d/%m/%Y", *TIMES)
 SIGNALS = {"heart_rate": "heart_rate", "stress": "stress_level_value"}
 #: Seconds of a night by stage: of the stage, and of the intervals headed by it.
 STAGE_SECONDS = {"deep": "deep_sleep_s", "light": "light_sleep_s", "rem": "rem_sleep_s", "awake": "awake_s"}
@@ -103,8 +101,8 @@ def _table(path: Path, needed: Sequence[str], report: Report) -> _Table | None:
 def _glucose(recording: Recording, path: Path, report: Report) -> None:
     table = _table(path, ("bg_ts", "value"), report)
     if table is not None:
-        values = glucose_values(table["value"], mmol=True, words={})
-        signal = make_signal("glucose", parse_formats(table["bg_ts"], TIMES), values, report, path.name)
+        values = numbers(table["value"]) * MGDL_PER_MMOL
+        signal = make_signal("glucose", parse_wall(table["bg_ts"], day_first=True), values, report, path.name)
         if signal is not None:
             recording.signals["glucose"] = signal
 
@@ -113,7 +111,7 @@ def _watch(recording: Recording, path: Path, report: Report) -> None:
     table = _table(path, ("sleep_ts", *SIGNALS.values(), "resting_heart_rate"), report)
     if table is None:
         return
-    time = parse_formats(table["sleep_ts"], TIMES)
+    time = parse_wall(table["sleep_ts"], day_first=True)
     for name, head in SIGNALS.items():
         signal = make_signal(name, time, numbers(table[head]), report, path.name)
         if signal is not None:
@@ -133,8 +131,8 @@ def _nights(recording: Recording, path: Path, report: Report) -> None:
     table = _table(path, heads, report)
     if table is None:
         return
-    date = parse_formats(table["calendar_date"], DATES)
-    start = parse_formats(table["start_date_ts"], TIMES)
+    date = parse_wall(table["calendar_date"], day_first=True)
+    start = parse_wall(table["start_date_ts"], day_first=True)
     offset = numbers(table["start_time_offset_s"])
     seconds = np.column_stack([numbers(table[head]) for head in STAGE_SECONDS.values()])
     asleep = seconds[:, :3].sum(axis=1)
@@ -210,7 +208,7 @@ def _activity(recording: Recording, path: Path, report: Report) -> None:
     if not rows:
         return
     stamps, kcal, steps, metres, length, intensity = (list(cells) for cells in zip(*rows, strict=True))
-    time, kind = parse_formats(stamps, TIMES), np.array([KINDS.get(name, "") for name in intensity])
+    time, kind = parse_wall(stamps, day_first=True), np.array([KINDS.get(name, "") for name in intensity])
     seconds = numbers(length)
     good = (time != NO_TIME) & (kind != "") & (seconds > 0) & (seconds <= DAY)
     report.reject("record", "epoch without time, intensity or length", path.name, int(np.sum(~good)))
@@ -239,7 +237,7 @@ def _logged(feature: str, when: str, amount: str) -> Callable[[Recording, Path, 
         table = _table(path, (when, amount), report)
         if table is None:
             return
-        time, amounts = parse_formats(table[when], TIMES), numbers(table[amount])
+        time, amounts = parse_wall(table[when], day_first=True), numbers(table[amount])
         good = (time != NO_TIME) & (amounts >= 0)
         report.reject("record", "entry without time or amount", path.name, int(np.sum(~good)))
         for day, total in _sums(time[good], amounts[good]).items():

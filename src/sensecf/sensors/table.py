@@ -6,6 +6,7 @@ import importlib
 import math
 import platform
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,13 +20,13 @@ from sensecf.privacy_gate import permission
 from sensecf.sensors.cards import card_of
 from sensecf.sensors.catalogue import ENTRIES
 from sensecf.sensors.features import Wear, daily_rows
-from sensecf.sensors.report import Report
+from sensecf.sensors.report import NothingUsedError, Report
 from sensecf.sensors.source import Source
 from sensecf.sensors.times import iso_day, zone
 
 #: Modules of this package with `find(root, timezone, folders_are_people, report) -> sources` and
 #: `read(source, report) -> Recording`. A new format is one such file and its name here.
-FORMATS = ("aireadi", "apple", "dexcom", "fitbit", "garmin", "libre", "lifesnaps", "oura", "t1d_uom")
+FORMATS = ("aireadi", "apple", "carelink", "dexcom", "fitbit", "garmin", "libre", "lifesnaps", "oura", "t1d_uom")
 
 #: Lower edges of the bands of Garmin's stress score.
 STRESS_BANDS = {"low": 26.0, "medium": 51.0, "high": 76.0}
@@ -52,6 +53,7 @@ def build(
     heart_rate: bool = True,
     wear: Wear | None = None,
     timezone: str | None = None,
+    day_first: bool | None = None,
     folders_are_people: bool = False,
     jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -64,13 +66,14 @@ def build(
     at least `stress_threshold` (Garmin's bands begin at 26, 51 and 76). The mean itself is left out unless
     `keep_stress_mean`, because the label is computed from it; `heart_rate=False` also leaves out
     the heart rate columns, from which the score is computed. `timezone` (IANA) is for formats with
-    UTC times that do not name one, and overrides it elsewhere. `jobs`: people at a time (default: one
+    UTC times that do not name one, and overrides it elsewhere. `day_first`: how dates such as 03/04 are read where a
+    file does not settle it (such a file is left out otherwise). `jobs`: people at a time (default: one
     per processor). `progress(done, people)` is called after each person. `engine`: where files are
     read; the machines of a cluster must all see them below the same `root`.
 
     Bad files, records and readings are left out and counted in the report; they are no error.
     Raises `InputError` for an unknown format, when `root` holds no files of it, and when its card keeps
-    the rows away from the engine's machines.
+    the rows away from the engine's machines; `NothingUsedError` (one too) when no day comes of the files.
     """
     if format not in FORMATS:
         raise InputError(f"format {format!r} is unknown; use {', '.join(FORMATS)}")
@@ -83,7 +86,8 @@ def build(
     report = Report()
     root = Path(root).absolute()
     module = importlib.import_module(f"sensecf.sensors.{format}")
-    sources: list[Source] = module.find(root, timezone, folders_are_people, report)
+    found: list[Source] = module.find(root, timezone, folders_are_people, report)
+    sources = [replace(source, day_first=day_first) for source in found]
     report.seen["people"] += len(sources)
     workers = jobs if engine.address else min(jobs or cpu_count(), max(len(sources), 1))
     people: dict[int, _Person] = {}
@@ -98,6 +102,8 @@ def build(
         report.merge(counted)
     table = _table(rows, stress_threshold, keep_stress_mean, heart_rate)
     report.seen["rows"] += len(table)
+    if table.empty:
+        raise NothingUsedError(root, report)
     return Built(table, report, card)
 
 
@@ -121,6 +127,6 @@ def _table(rows: list[dict[str, Any]], threshold: float, keep_mean: bool, heart_
     left_out = set() if keep_mean else {"stress_mean"}
     if not heart_rate:
         left_out |= {entry.name for entry in ENTRIES if entry.unit == "beats/min" or entry.name == "hrv_rmssd_ms"}
-    present = set().union(*rows) if rows else set()
+    present: set[str] = set().union(*rows)
     columns = [entry.name for entry in ENTRIES if entry.name in present and entry.name not in left_out]
-    return pd.DataFrame(rows, columns=columns or ["person_id", "date"])
+    return pd.DataFrame(rows, columns=columns)

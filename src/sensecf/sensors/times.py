@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -55,25 +56,73 @@ def _parse_one(text: Any) -> int:
     return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
 
 
-def parse_formats(texts: Sequence[Any], formats: Sequence[str]) -> Ints:
-    """Wall-clock times written in one of `formats` (strptime), shape (n,).
+#: A date of three numbers, with or without a time of day; 12-hour clocks in any spelling of a.m. and p.m.
+DATE = r"(\d{1,4})([-./])(\d{1,2})\2(\d{1,4})"
+CLOCK = r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(?:([ap])\.?\s*m\.?)?"
+STAMP = re.compile(rf"{DATE}[T,\s]+{CLOCK}\s*(?:UTC)?", re.IGNORECASE)
+_WALL = re.compile(rf"{DATE}(?:[T,\s]+{CLOCK})?", re.IGNORECASE)
 
-    One format is used for the whole file, so that 03/04 does not change its meaning midway: the one
-    that reads most of them and, of equals, the one that gives the shortest stretch of time (a file
-    holds days in a row, not the third of each month). What it cannot read becomes `NO_TIME`.
+
+class AmbiguousDates(ValueError):
+    """The dates of a file can be read day first and month first, and nothing in it settles which."""
+
+    def __init__(self) -> None:
+        super().__init__("dates could be day first or month first: give --dates day-first or --dates month-first")
+
+
+def parse_wall(texts: Sequence[Any], day_first: bool | None = None, hints: Sequence[str] = ()) -> Ints:
+    """Wall-clock times in whatever order of day, month and year the file has, shape (n,); a bare date is midnight.
+
+    One order is used for the whole file, so that 03/04 does not change its meaning midway: `day_first`, else
+    the one that reads most of the dates, those of `hints` included (other text of the same file), else the
+    one that gives days in a row. What it cannot read becomes `NO_TIME`. Raises `AmbiguousDates`.
     """
-    column = pd.Series([text if isinstance(text, str) else None for text in texts], dtype=object)
-    best = np.full(len(column), NO_TIME, dtype=np.int64)
-    rank = (0, 0)
-    for form in formats:
-        parsed = pd.to_datetime(column, format=form, errors="coerce")
-        seconds = np.where(parsed.isna(), NO_TIME, parsed.to_numpy(dtype="datetime64[s]").astype(np.int64))
-        seconds = np.where((seconds >= EARLIEST) & (seconds < LATEST), seconds, NO_TIME)
-        read = seconds[seconds != NO_TIME]
-        mine = (len(read), -int(np.ptp(read)) if len(read) else 0)
-        if mine[0] > rank[0] or (mine[0] == rank[0] > 0 and mine > rank):
-            best, rank = seconds, mine
-    return best
+    found = [_WALL.fullmatch(text.strip()) if isinstance(text, str) else None for text in texts]
+    out = np.full(len(found), NO_TIME, dtype=np.int64)
+    rows = np.array([i for i, match in enumerate(found) if match], dtype=np.int64)
+    if len(rows) == 0:
+        return out
+    groups = [match.groups() for match in found if match]
+    a, b, c, hour, minute, second = (np.array([int(g[i] or 0) for g in groups]) for i in (0, 2, 3, 4, 5, 6))
+    half = np.array([(g[7] or "").lower() for g in groups])
+    year_first = np.array([len(g[0]) == 4 for g in groups])
+    parts = np.unique(np.column_stack((a, b, c))[~year_first], axis=0)
+    if len(parts) and day_first is None:
+        day_first = any(g[1] == "." for g in groups) or _day_first(parts, hints)
+    year, month, day = (
+        np.where(year_first, x, y) for x, y in ((a, c), (b, b if day_first else a), (c, a if day_first else b))
+    )
+    days = _days(year, month, day)
+    hour = np.where((half == "a") & (hour == 12), 0, np.where((half == "p") & (hour < 12), hour + 12, hour))
+    seconds = days * DAY + hour * 3600 + minute * 60 + second
+    good = (days != NO_TIME) & (hour < 24) & (minute < 60) & (second < 60)
+    out[rows] = np.where(good & (seconds >= EARLIEST) & (seconds < LATEST), seconds, NO_TIME)
+    return out
+
+
+def _days(year: Ints, month: Ints, day: Ints) -> Ints:
+    """Day numbers, shape (n,); `NO_TIME` where the calendar has no such day. Two digits are a year of this century."""
+    year = np.where(year < 100, year + 2000, year)
+    good = (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1900) & (year < 2200)
+    months = np.where(good, (year - 1970) * 12 + month - 1, 0)
+    first, after = ((months + k).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) for k in (0, 1))
+    return np.where(good & (first + day - 1 < after), first + day - 1, NO_TIME)
+
+
+def _day_first(parts: Ints, hints: Sequence[str]) -> bool:
+    """Whether dates (n, 3) of two numbers and a year are day first. Raises `AmbiguousDates`."""
+    more = [match.groups() for hint in hints for match in re.finditer(DATE, hint)]
+    both = np.array([*parts.tolist(), *([int(g[0]), int(g[2]), int(g[3])] for g in more if len(g[0]) < 3)])
+    readings = [_days(both[:, 2], both[:, 1], both[:, 0]), _days(both[:, 2], both[:, 0], both[:, 1])]
+    read = [int(np.sum(days != NO_TIME)) for days in readings]
+    if read[0] != read[1] or (parts[:, 0] == parts[:, 1]).all():
+        return read[0] >= read[1]
+    # A file holds days in a row, not the third of each month.
+    steps = [np.diff(np.unique(days[: len(parts)][days[: len(parts)] != NO_TIME])) for days in readings]
+    usual = [float(np.median(step)) if len(step) else 0.0 for step in steps]
+    if len(parts) > 1 and min(usual) <= 7 and max(usual) >= 28:
+        return usual[0] < usual[1]
+    raise AmbiguousDates
 
 
 def parse_day(text: Any) -> int | None:
