@@ -146,7 +146,7 @@ def read(source: Source, report: Report) -> Recording:
 def _stream(clean: _Clean, got: _Collected, report: Report, where: str) -> None:
     root = None
     try:
-        for event, element in ElementTree.iterparse(clean, events=("start", "end")):  # type: ignore[arg-type]
+        for event, element in ElementTree.iterparse(clean, events=("start", "end")):
             if root is None:
                 root = element
             if event == "end" and element.tag == "Record":
