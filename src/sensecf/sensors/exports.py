@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sensecf.numerals import Marks, number, split
 from sensecf.rules import Bools, Floats
 from sensecf.sensors.exportwords import ABOVE, BELOW, GLUCOSE, MGDL, MMOL, has_unit, means, no_sensor, plain
 from sensecf.sensors.recording import Recording, make_signal
@@ -137,22 +138,24 @@ def _split_decimals(sheet: Sheet) -> bool:
 
 def mgdl(sheet: Sheet, index: int, mask: Bools, limits: tuple[float, float]) -> Floats:
     """Glucose of the masked rows in mg/dL, from either unit. Raises `ValueError` when header and values disagree."""
-    texts = [plain(text) for text, yes in zip(column(sheet.body, index), mask, strict=True) if yes]
-    low = np.array([text in BELOW or text.startswith("<") for text in texts], dtype=bool)
-    high = np.array([text in ABOVE or text.startswith(">") for text in texts], dtype=bool)
-    numbers = np.array([_number(text) for text in texts], dtype=float)
-    measured = numbers[np.isfinite(numbers) & (numbers > 0) & ~low & ~high]
-    median = float(np.median(measured)) if len(measured) else np.nan
-    mmol = bool(MMOL.search(sheet.head[index])) or (not MGDL.search(sheet.head[index]) and bool(median < BETWEEN_UNITS))
-    if len(measured) >= 10 and mmol != (median < BETWEEN_UNITS):
-        unit, other = ("mmol/L", "mg/dL") if mmol else ("mg/dL", "mmol/L")
-        raise ValueError(f"the header says {unit}, the values are {other} (median {median:.4g}): correct the header")
-    return np.select([low, high], [limits[0], limits[1]], numbers * (MGDL_PER_MMOL if mmol else 1.0))
-
-
-def _number(text: str) -> float:
-    match = re.match(r"\d+(?:[.,]\d+)?(?=\s*(?:mg/dl|mmol/l)?$)", text)
-    return float(match[0].replace(",", ".")) if match else np.nan
+    texts, where = np.unique(np.array(column(sheet.body, index), dtype=str)[mask], return_inverse=True)
+    cells = [split(text) for text in texts.tolist()]
+    low = np.array([plain(t) in BELOW or (c is not None and c.bound == "<") for t, c in zip(texts, cells, strict=True)])
+    high = np.array(
+        [plain(t) in ABOVE or (c is not None and c.bound == ">") for t, c in zip(texts, cells, strict=True)]
+    )
+    # No glucose has thousands: whichever mark stands there is the decimal one.
+    numbers = np.array(
+        [np.nan if c is None else number(c.number, Marks("," if "," in c.number else ".")) for c in cells]
+    )
+    usual = (np.isfinite(numbers) & (numbers > 0) & ~low & ~high)[where]
+    median = float(np.median(numbers[where][usual])) if usual.any() else np.nan
+    unit = sheet.head[index] if has_unit(sheet.head[index]) else next((c.unit for c in cells if c and c.unit), "")
+    mmol = bool(MMOL.search(unit)) or (not MGDL.search(unit) and bool(median < BETWEEN_UNITS))
+    if usual.sum() >= 10 and mmol != (median < BETWEEN_UNITS):
+        said, meant = ("mmol/L", "mg/dL") if mmol else ("mg/dL", "mmol/L")
+        raise ValueError(f"the header says {said}, the values are {meant} (median {median:.4g}): correct the header")
+    return np.select([low, high], [limits[0], limits[1]], numbers * (MGDL_PER_MMOL if mmol else 1.0))[where]
 
 
 # --- structure --------------------------------------------------------------------------------
