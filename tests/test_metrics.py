@@ -537,7 +537,7 @@ def test_an_undefined_metric_is_null_with_its_denominator_and_never_left_out() -
     data = metrics.to_json(metrics.summarise(hand(VALID), hand_task()))
     assert data["dpp"] == {
         "value": None, "low": None, "high": None, "n": 0, "defined": False, "direction": "higher",
-        "over": "menus",
+        "over": "menus", "people": 0,
     }  # fmt: skip
     assert set(metrics.METRICS) < set(data)
     json.dumps(data, allow_nan=False)

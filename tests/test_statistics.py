@@ -10,10 +10,10 @@ from scipy import stats
 
 from sensecf.errors import InputError
 from sensecf.statistics import (
-    bootstrap_interval,
     friedman,
     holm,
     paired,
+    interval,
     percentile_interval,
     preference,
     resampled_means,
@@ -47,29 +47,60 @@ def test_a_share_of_single_rows_is_plain_wilson() -> None:
 
 
 def test_blanks_are_no_part_of_a_share() -> None:
-    assert share_interval([1.0, 0.0, np.nan, 1.0]) == pytest.approx(wilson(2, 3))
+    assert share_interval([1.0, 0.0, np.nan, 1.0, 1.0, 0.0]) == pytest.approx(wilson(3, 5))
 
 
 def test_rows_of_a_person_who_are_all_alike_count_as_one() -> None:
-    values = np.repeat([1.0, 0.0, 1.0, 0.0], 25)
-    person = np.repeat(np.arange(4), 25)
-    low, high = share_interval(values, person)
-    assert high - low > 2.5 * np.subtract(*wilson(50, 100)[::-1])
+    values = np.repeat([1.0, 0.0] * 10, 25)
+    person = np.repeat(np.arange(20), 25)
+    assert share_interval(values, person) == pytest.approx(wilson(10, 20), abs=0.02)
 
 
-def test_a_share_of_all_or_none_has_the_width_of_its_rows() -> None:
-    # As with one row less than all, whose design effect is 1 by construction.
+def test_a_share_of_all_or_none_has_the_width_of_its_people() -> None:
     person = np.repeat(np.arange(10), 10)
-    assert share_interval(np.ones(100), person) == pytest.approx(wilson(100, 100))
+    assert share_interval(np.ones(100), person) == pytest.approx(wilson(10, 10))
+    assert share_interval(np.zeros(100), person) == pytest.approx(wilson(0, 10))
     one_off = np.ones(100)
-    one_off[3] = 0
-    assert share_interval(one_off, person) == pytest.approx(wilson(99, 100), abs=0.003)
+    one_off[3] = 0  # nor does one row tell how people differ
+    assert share_interval(one_off, person) == pytest.approx(wilson(9.9, 10))
 
 
-def test_several_rows_of_one_person_alone_have_no_interval() -> None:
-    assert np.isnan(share_interval([1.0, 0.0, 1.0], ["a", "a", "a"])).all()
-    assert np.isnan(share_interval([1.0, 1.0], ["a", "a"])).all()
-    assert share_interval([1.0], ["a"]) == pytest.approx(wilson(1, 1))
+def test_an_interval_of_fewer_than_five_people_is_not_given() -> None:
+    for people in range(1, 5):
+        person = np.repeat(np.arange(people), 10)
+        values = np.tile([1.0, 0.0], 5 * people)
+        assert np.isnan(interval(values, person, share=True)).all()
+        assert np.isnan(interval(values + 0.5, person)).all()
+        assert np.isnan(interval(np.ones(len(person)), person, share=True)).all()
+    assert not np.isnan(interval(np.ones(50), np.repeat(np.arange(5), 10), share=True)).any()
+
+
+def test_only_a_share_has_a_width_where_all_values_are_one() -> None:
+    assert interval(np.ones(30), np.arange(30)) == (1.0, 1.0)  # one change each: as few as can be
+    assert interval(np.ones(30), np.arange(30), share=True)[0] < 0.9
+
+
+@given(st.integers(5, 40), st.integers(1, 30), st.floats(0, 1), st.integers(0, 10_000))
+def test_an_interval_of_a_share_holds_it_and_is_never_narrower_than_by_rows(
+    people: int, rows: int, rate: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    person = np.repeat(np.arange(people), rows)
+    values = (rng.random(len(person)) < rate).astype(float)
+    low, high = interval(values, person, share=True)
+    assert 0 <= low <= values.mean() <= high <= 1
+    by_rows = wilson(values.sum(), len(values))
+    assert high - low >= by_rows[1] - by_rows[0] - 1e-9
+
+
+def test_shares_near_one_are_covered_though_people_differ() -> None:
+    rng = np.random.default_rng(2)
+    held = 0
+    for _ in range(400):  # one person in twenty is never served, the others always: true share 0.95
+        values = np.repeat((rng.random(15) < 0.95).astype(float), 20)
+        low, high = interval(values, np.repeat(np.arange(15), 20), share=True)
+        held += low <= 0.95 <= high
+    assert held >= 0.93 * 400
 
 
 def test_clustering_never_narrows_a_share() -> None:
@@ -96,13 +127,9 @@ def test_the_bootstrap_is_the_same_for_the_same_seed_and_in_any_order_of_rows() 
     rng = np.random.default_rng(0)
     values, person = rng.normal(size=60), rng.integers(0, 12, 60)
     order = rng.permutation(60)
-    assert bootstrap_interval(values, person) == bootstrap_interval(values, person)
-    assert bootstrap_interval(values, person) == pytest.approx(bootstrap_interval(values[order], person[order]))
-    assert bootstrap_interval(values, person, seed=1) != bootstrap_interval(values, person)
-
-
-def test_one_person_has_no_interval() -> None:
-    assert np.isnan(bootstrap_interval([1.0, 2.0, 3.0], ["a", "a", "a"])[0])
+    assert interval(values, person) == interval(values, person)
+    assert interval(values, person) == pytest.approx(interval(values[order], person[order]))
+    assert interval(values, person, seed=1) != interval(values, person)
 
 
 def test_the_interval_of_people_covers_about_as_often_as_it_says() -> None:
@@ -111,11 +138,20 @@ def test_the_interval_of_people_covers_about_as_often_as_it_says() -> None:
     for trial in range(200):
         values = (rng.normal(size=(30, 1)) + 0.3 * rng.normal(size=(30, 8))).ravel()
         person = np.repeat(np.arange(30), 8)
-        for name, clusters in (("people", person), ("rows", None)):
-            low, high = bootstrap_interval(values, clusters, resamples=400, seed=trial)
+        for name, clusters in (("people", person), ("rows", np.arange(len(values)))):
+            low, high = interval(values, clusters, means=resampled_means(values[:, None], clusters, 400, trial)[:, 0])
             hits[name] += low <= 0 <= high
-    assert hits["people"] >= 175  # 0.875: the percentile interval is a little narrow with 30 people
+    assert hits["people"] >= 182
     assert hits["rows"] < 130  # taking rows for people is what it must not do
+
+
+def test_the_interval_of_six_people_covers_too() -> None:
+    rng, held = np.random.default_rng(3), 0
+    for trial in range(300):
+        values = np.repeat(rng.normal(size=6), 5)
+        low, high = interval(values, np.repeat(np.arange(6), 5), seed=trial)
+        held += low <= 0 <= high
+    assert held >= 0.9 * 300
 
 
 def test_percentiles_of_mostly_undefined_samples_are_undefined() -> None:

@@ -301,7 +301,7 @@ def test_the_summary_tells_what_comes_back_of_what_was_lost() -> None:
     much = cells({"nothing": [0.4, 0.4], "ours": [0.5, 0.5], "oracle": [0.6, 0.6]})
     little = cells({"nothing": [0.4, 0.4], "ours": [0.5, 0.5], "oracle": [0.4, 0.4]}, scenario="b")
     line = next(row for row in recovery(gains(pd.concat([much, little]))).splitlines() if row.startswith("| `ours`"))
-    assert line == "| `ours` | 25 % (25 % to 25 %) | 50 % |"
+    assert line == "| `ours` | 25 % (too few splits) | 50 % |"
 
 
 def test_a_setting_is_harmed_by_its_mean_and_not_by_a_cell() -> None:

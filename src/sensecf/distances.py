@@ -9,27 +9,33 @@ from sensecf.task import Task
 
 #: Levels of one feature that get a coordinate of their own in `Scale.embed`; rarer ones share none.
 MAX_LEVELS = 32
+#: Least unit of a number, as a share of the span of the middle 90 % of its values; a normal one's MAD is a fifth of it.
+FLOOR = 0.05
 
 
 class Scale:
-    """Scales fitted on the training rows of a task; get it with `task.once(Scale)`.
+    """Scales fitted on the training rows of a task, on the values that were measured; get it with `task.once(Scale)`.
 
     `mad` (d,): the unit of the MAD-L1 distance per feature, 1 for levels. For numbers the median
-    absolute deviation; where it is 0 the standard deviation; where that is 0 the schema's range;
-    else 1 (Wachter et al. 2017 use the MAD; the fallbacks are ours).
-    `spread` (d,): the schema's range, for Gower.
+    absolute deviation (Wachter et al. 2017), at least `FLOOR` of the span of the middle 90 % of the
+    values: where nearly all are one value its MAD says nothing of the others. Where the MAD is 0 the
+    standard deviation; where that is 0 the schema's range; else 1. Floor and fallbacks are ours.
+    `std` (d,): standard deviation; `spread` (d,): the schema's range, for Gower.
     """
 
     def __init__(self, task: Task) -> None:
         codec, rows = task.codec, task.rows
         self.numeric = codec.numeric
-        filled = np.where(np.isnan(rows), task.medians, rows)
-        mad = np.median(np.abs(filled - task.medians), axis=0)
-        self.std = filled.std(axis=0)
+        # A feature that nobody was measured on has no scale of its own: 0 everywhere.
+        measured = np.where(np.isnan(rows).all(axis=0), 0.0, rows)
+        mad = np.nanmedian(np.abs(measured - task.medians), axis=0)
+        middle = np.nanquantile(measured, 0.95, axis=0) - np.nanquantile(measured, 0.05, axis=0)
+        self.std = np.nanstd(measured, axis=0)
         spread = codec.high - codec.low
-        mad = np.where(mad > 0, mad, np.where(self.std > 0, self.std, np.where(spread > 0, spread, 1.0)))
-        self.mad = np.where(codec.numeric, mad, 1.0)
+        fallback = np.where(self.std > 0, self.std, np.where(spread > 0, spread, 1.0))
+        self.mad = np.where(codec.numeric, np.where(mad > 0, np.maximum(mad, FLOOR * middle), fallback), 1.0)
         self.spread = np.where(codec.numeric & (spread > 0), spread, 1.0)
+        filled = np.where(np.isnan(rows), task.medians, rows)
         self._medians = task.medians
         self._std = np.where(self.std > 0, self.std, 1.0)
         self._levels = [

@@ -12,6 +12,7 @@ import pandas as pd
 
 from sensecf import metrics
 from sensecf.counterfactuals import Counterfactuals
+from sensecf.statistics import FEWEST
 from sensecf.task import Task
 
 #: How a metric reads: title, and how its value is written.
@@ -132,7 +133,8 @@ def alone_table(numbers: Mapping[str, Any]) -> Table:
     rows = []
     for name, entry in numbers.items():
         found = entry if isinstance(entry, Mapping) else {"value": entry}
-        row = {key: number(found.get(key)) for key in ("value", "low", "high")}
+        row: dict[str, Any] = {key: number(found.get(key)) for key in ("value", "low", "high")}
+        row["people"] = found.get("people")
         title, style = TITLES.get(str(name), (str(name).replace("_", " "), "number"))
         n = "–" if found.get("n") is None else str(found["n"])
         value = "not defined" if math.isnan(row["value"]) else written(row["value"], style)
@@ -186,10 +188,11 @@ def written(value: Any, style: str, like: float | None = None) -> str:
 
 
 def interval(row: Any, style: str) -> str:
-    """The interval of a row of a summary, "" where it has none."""
+    """The interval of a row of a summary, "" where it has none; of too few people it says so."""
     low, high = number(row["low"]), number(row["high"])
     if math.isnan(low) or math.isnan(high):
-        return ""
+        people = int(row.get("people") or 0)
+        return f"too few to say: {people}" if 0 < people < FEWEST else ""
     ends = written(low, style, high).removesuffix(" %"), written(high, style)
     return " to ".join(ends) if low < 0 else "–".join(ends)
 

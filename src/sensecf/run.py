@@ -36,7 +36,7 @@ from sensecf.prompting import Prompting, costs
 from sensecf.query import Query, make_query, out_of_range
 from sensecf.report import write_report
 from sensecf.schema import FeatureSchema, Value
-from sensecf.statistics import wilson
+from sensecf.statistics import interval
 from sensecf.task import Task
 from sensecf.verify import verify
 
@@ -254,25 +254,28 @@ def _alone(task: Task, generator: Any, held_out: pd.DataFrame, goal: Any, reques
     found = Search(task, plausibility=request.plausibility).propose(locked, rng)
     answerable = np.unique(found.query[found.reason == ""])
 
-    def share(asked: Query) -> dict[str, Any]:
+    group = task.schema.group
+    people = np.array(keep) if group is None or group not in held_out else held_out[group].to_numpy()[keep]
+
+    def share(asked: Query, who: np.ndarray) -> dict[str, Any]:
         good = verify(task, asked, generator.greedy(asked)).good
-        low, high = _interval(good)
-        return {"value": float(good.mean()) if len(good) else None, "low": low, "high": high, "n": len(good)}
+        low, high = (None if math.isnan(end) else end for end in interval(good, who, share=True))
+        return {
+            "value": float(good.mean()) if len(good) else None,
+            "low": low,
+            "high": high,
+            "n": len(good),
+            "people": len(set(who.tolist())),
+        }
 
     return {
         "model_alone": {
-            "valid, one greedy answer": share(query),
-            "valid, one greedy answer, half of the features locked at random": share(locked.take(answerable)),
+            "valid, one greedy answer": share(query, people),
+            "valid, one greedy answer, half of the features locked at random": share(
+                locked.take(answerable), people[answerable]
+            ),
         }
     }
-
-
-def _interval(good: np.ndarray) -> tuple[float | None, float | None]:
-    """95 % Wilson interval of a share, or nothing for no cases."""
-    if not len(good):
-        return None, None
-    low, high = wilson(int(good.sum()), len(good))
-    return float(low), float(high)
 
 
 def _write(

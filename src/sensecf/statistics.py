@@ -17,6 +17,8 @@ from sensecf.rules import Floats
 LEVEL = 0.95
 #: Resamples of a bootstrap or a permutation test.
 RESAMPLES = 2000
+#: Fewer people (splits) than this and no interval is given.
+FEWEST = 5
 #: Resamples whose counts are held in memory at a time.
 CHUNK = 100
 
@@ -40,27 +42,55 @@ def wilson(successes: float, n: float, level: float = LEVEL) -> Interval:
     return 0.0 if share <= 0 else max(0.0, centre - half), 1.0 if share >= 1 else min(1.0, centre + half)
 
 
+def interval(
+    values: ArrayLike,
+    clusters: ArrayLike | None = None,
+    *,
+    share: bool = False,
+    means: ArrayLike | None = None,
+    seed: int = 0,
+) -> Interval:
+    """The 95 % interval of a mean (NaN left out): the one that every table of SenseCF shows.
+
+    `share_interval` where `share` says that values lie in [0, 1] and all are 0 or 1, the bootstrap
+    over clusters otherwise (`means`: bootstrap means that are there already). Undefined with fewer
+    than `FEWEST` clusters (people, splits): so few say nothing of those who are not there.
+    """
+    flat, codes = _finite(values, clusters)
+    if share and np.isin(flat, (0.0, 1.0)).all():
+        return share_interval(flat, codes)
+    people = len(np.unique(codes))
+    if people < FEWEST:
+        return UNDEFINED
+    found = resampled_means(flat[:, None], codes, seed=seed)[:, 0] if means is None else means
+    return percentile_interval(found, expanded(people))
+
+
 def share_interval(values: ArrayLike, clusters: ArrayLike | None = None, level: float = LEVEL) -> Interval:
     """Wilson interval of the mean of 0/1 values (NaN left out), for rows that come in clusters.
 
     The sample counts as n / design effect (Kish 1965), at most n, where the design effect is the
-    variance between clusters over that of independent rows. Where all values are equal it is 1, as
-    it is when a single row differs. Several rows of one cluster alone have no interval. Without
-    clusters, and with one row in each, it is plain Wilson.
+    variance between clusters over that of independent rows. It cannot be seen where fewer than
+    `FEWEST` clusters have the rarer value, above all where all values are equal: the sample counts
+    as its clusters then. Undefined with fewer than `FEWEST` clusters. Without clusters, and with one
+    row in each, it is plain Wilson.
     """
     flat, codes = _finite(values, clusters)
     n = len(flat)
     sizes = np.bincount(codes).astype(float)
-    if n == 0 or (n > 1 and len(sizes) == 1):
+    if len(sizes) < FEWEST:
         return UNDEFINED
     share = float(flat.mean())
+    ones = np.bincount(codes, weights=flat)
     effective = float(n)
+    if min(np.count_nonzero(ones), np.count_nonzero(sizes - ones)) < FEWEST:
+        effective = float(len(sizes))
     if 0 < share < 1:
-        residual = np.bincount(codes, weights=flat) - share * sizes
+        residual = ones - share * sizes
         between = len(sizes) / (len(sizes) - 1) * float((residual**2).sum()) / n**2
         independent = share * (1 - share) / (n - 1)
         if between > independent:
-            effective = n * independent / between
+            effective = min(effective, n * independent / between)
     return wilson(share * effective, effective, level)
 
 
@@ -103,17 +133,10 @@ def percentile_interval(samples: ArrayLike, level: float = LEVEL) -> Interval:
     return float(low), float(high)
 
 
-def bootstrap_interval(
-    values: ArrayLike, clusters: ArrayLike | None = None, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval:
-    """Percentile interval of a mean (NaN left out), whole clusters resampled; undefined for one cluster.
-
-    With few clusters (under about 20) a percentile interval is somewhat too narrow.
-    """
-    flat, codes = _finite(values, clusters)
-    if len(np.unique(codes)) < 2:
-        return UNDEFINED
-    return percentile_interval(resampled_means(flat[:, None], codes, resamples, seed)[:, 0])
+def expanded(clusters: int, level: float = LEVEL) -> float:
+    """The level at which percentiles of a bootstrap over so few clusters are as wide as Student's t (Hesterberg 2015)."""
+    tail = np.sqrt(clusters / (clusters - 1)) * stats.t.ppf(0.5 + level / 2, clusters - 1)
+    return float(2 * stats.norm.cdf(tail) - 1)
 
 
 @dataclass(frozen=True)
@@ -170,7 +193,7 @@ def paired(
         )
         p = float(result.pvalue)
         p_wilcoxon = 1.0 if not means.any() else float(stats.wilcoxon(means, zero_method="pratt").pvalue)
-    low, high = bootstrap_interval(difference, codes, seed=seed)
+    low, high = interval(difference, codes, seed=seed)
     return Paired(
         float(left.mean()), float(right.mean()), float(difference.mean()), low, high, p, p_wilcoxon, n, len(sums)
     )

@@ -28,7 +28,7 @@ ON_SOLVED = ("n_changed", "mad_l1", "gower", "lof_inlier", "feasible")
 PREFERRED = ("n_changed", "mad_l1")
 
 #: Columns of the summary and of the comparisons, in order.
-SUMMARY = ("method", "direction", "metric", "value", "low", "high", "n", "over", "better")
+SUMMARY = ("method", "direction", "metric", "value", "low", "high", "n", "over", "better", "people")
 COMPARISONS = (
     "metric", "on", "a", "b", "mean_a", "mean_b", "difference", "low", "high", "p", "p_holm", "winner", "n", "people",
 )  # fmt: skip
@@ -196,12 +196,9 @@ def _on_common(
         values = first[name].loc[common, method].dropna()
         people = values.index.to_numpy() if groups is None else groups.reindex(values.index).to_numpy()
         share = name == "lof_inlier"
-        low, high = (
-            statistics.share_interval(values, people)
-            if share
-            else statistics.bootstrap_interval(values, people, seed=seed)
-        )
+        low, high = statistics.interval(values, people, share=share, seed=seed)
         mean = float(values.mean()) if len(values) else math.nan
         better = "higher" if share else "lower"
-        rows[f"{name}_common"] = (mean, low, high, len(values), bool(len(values)), better, "requests solved by all")
+        over, count = "requests solved by all", len(set(people))
+        rows[f"{name}_common"] = (mean, low, high, len(values), bool(len(values)), better, over, count)
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(metrics.COLUMNS))

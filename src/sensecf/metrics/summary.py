@@ -15,6 +15,7 @@ from sensecf.counterfactuals import Counterfactuals
 from sensecf.metrics import diversity, edits, feasibility, plausibility, proximity, requests, robust
 from sensecf.metrics.answers import read, valid_only
 from sensecf.query import Query
+from sensecf.rules import Floats
 from sensecf.task import Classifier, Task
 
 #: What a metric is averaged over: every request, every answer, the answers that are valid, or the
@@ -24,11 +25,13 @@ Direction = Literal["higher", "lower", "none"]
 
 
 class Metric(NamedTuple):
-    """How `summarise` uses a metric: the function, what it is averaged over, which way is better."""
+    """How `summarise` uses a metric: the function, what it is averaged over, which way is better, and whether
+    its values are shares, in [0, 1] (all 1 is then no certainty: see `statistics.interval`)."""
 
     function: Callable[[Counterfactuals, Task], pd.Series[float]]
     over: Over
     direction: Direction
+    share: bool = True
 
 
 #: Every metric that needs nothing but the answers and the task, by its name in `metrics.json`.
@@ -43,30 +46,30 @@ METRICS: dict[str, Metric] = {
     "rules_kept": Metric(feasibility.rules_kept, "answers", "higher"),
     "in_range": Metric(feasibility.in_range, "answers", "higher"),
     "locks_kept": Metric(feasibility.locks_kept, "answers", "higher"),
-    "n_changed": Metric(edits.n_changed, "valid answers", "lower"),
+    "n_changed": Metric(edits.n_changed, "valid answers", "lower", share=False),
     "redundancy": Metric(edits.redundancy, "valid answers", "lower"),
     "actionable_share": Metric(edits.actionable_share, "valid answers", "higher"),
-    "mad_l1": Metric(proximity.mad_l1, "valid answers", "lower"),
+    "mad_l1": Metric(proximity.mad_l1, "valid answers", "lower", share=False),
     "gower": Metric(proximity.gower, "valid answers", "lower"),
-    "heom": Metric(proximity.heom, "valid answers", "lower"),
+    "heom": Metric(proximity.heom, "valid answers", "lower", share=False),
     "plausible": Metric(plausibility.plausible, "valid answers", "higher"),
     "lof_inlier": Metric(plausibility.lof_inlier, "valid answers", "higher"),
     "in_training_range": Metric(plausibility.in_training_range, "valid answers", "higher"),
     "in_class_range": Metric(plausibility.in_class_range, "valid answers", "higher"),
     "isolation_inlier": Metric(plausibility.isolation_inlier, "valid answers", "higher"),
-    "knn_ratio": Metric(plausibility.knn_ratio, "valid answers", "lower"),
+    "knn_ratio": Metric(plausibility.knn_ratio, "valid answers", "lower", share=False),
     "critic_auc": Metric(plausibility.critic, "valid answers", "lower"),
     "probability": Metric(robust.probability, "valid answers", "higher"),
-    "margin": Metric(robust.margin, "valid answers", "higher"),
+    "margin": Metric(robust.margin, "valid answers", "higher", share=False),
     "noise_validity": Metric(robust.noise_validity, "valid answers", "higher"),
-    "pairwise_distance": Metric(diversity.pairwise_distance, "menus", "higher"),
+    "pairwise_distance": Metric(diversity.pairwise_distance, "menus", "higher", share=False),
     "distinct_actions": Metric(diversity.distinct_actions, "menus", "higher"),
     "dpp": Metric(diversity.dpp, "menus", "higher"),
-    "seconds": Metric(requests.seconds, "requests", "lower"),
+    "seconds": Metric(requests.seconds, "requests", "lower", share=False),
 }
 
 #: Columns of a summary, in order.
-COLUMNS = ("value", "low", "high", "n", "defined", "direction", "over")
+COLUMNS = ("value", "low", "high", "n", "defined", "direction", "over", "people")
 
 
 class Values(NamedTuple):
@@ -105,7 +108,8 @@ def summarise(
     Columns: `value` (the mean), `low`, `high` (95 %: Wilson for shares, bootstrap otherwise, whole
     people resampled), `n` (the denominator), `defined`, `direction` (which way is better) and `over`
     (what `n` counts: requests, answers, valid answers, or menus, the requests with at least two valid
-    answers). An undefined metric has NaN and `defined` False: it is never left out.
+    answers), `people` (whom the intervals resample). An undefined metric has NaN and `defined` False: it
+    is never left out; with fewer than `statistics.FEWEST` people there is a value and no interval.
 
     `query`: the limits of each person (locks), to be held against the answers too. `groups`: the
     person behind each query, indexed by query; without it every query is its own person. `judges`:
@@ -158,19 +162,17 @@ def aggregate(found: Values, *, groups: pd.Series[Any] | None = None, seed: int 
         series = found.values[name].dropna()
         people = _people(series, groups)
         mean = float(series.mean()) if len(series) else math.nan
-        low, high = statistics.UNDEFINED
-        if series.isin([0.0, 1.0]).all():
-            low, high = statistics.share_interval(series.to_numpy(), people)
-        elif pd.Series(people).nunique(dropna=False) > 1:
-            low, high = samples[name]
-        rows[name] = (mean, low, high, len(series), bool(len(series)), metric.direction, metric.over)
+        low, high = statistics.interval(series, people, share=metric.share, means=samples.get(name))
+        count = pd.Series(people).nunique(dropna=False)
+        rows[name] = (mean, low, high, len(series), bool(len(series)), metric.direction, metric.over, count)
 
     entropy = float(edits.change_entropy(rates.mean().to_numpy())) if len(rates) else math.nan
-    alone = pd.Series(_people(rates, groups)).nunique(dropna=False) < 2
-    low, high = statistics.UNDEFINED if alone else samples["change_entropy"]
+    people = _people(rates, groups)
+    low, high = statistics.interval(np.full(len(people), entropy), people, means=samples.get("change_entropy"))
     # Resampling concentrates edits a little, so that near 1 the interval may end below the value.
     low, high = min(low, entropy), max(high, entropy)
-    rows["change_entropy"] = (entropy, low, high, len(rates), not math.isnan(entropy), "none", "valid answers")
+    rows["change_entropy"] = (entropy, low, high, len(rates), not math.isnan(entropy), "none", "valid answers",
+                              pd.Series(people).nunique(dropna=False))  # fmt: skip
     return _frame(rows)
 
 
@@ -199,8 +201,8 @@ def _queries(index: pd.Index) -> pd.Index:
 
 def _resampled(
     values: Mapping[str, pd.Series[float]], rates: pd.DataFrame, groups: pd.Series[Any] | None, seed: int
-) -> dict[str, statistics.Interval]:
-    """Bootstrap intervals of all metrics, and of the entropy of `rates`, from the same samples of people."""
+) -> dict[str, Floats]:
+    """Bootstrap means of all metrics, and the entropy of `rates`, from the same samples of people."""
     # Answers and requests under one another, blank where a metric has no value: its mean is the metric.
     parts: list[pd.DataFrame] = []
     for levels in (1, 2):
@@ -214,10 +216,9 @@ def _resampled(
     clusters = np.concatenate([_people(part, groups) for part in parts])
     table = pd.concat([part.reset_index(drop=True) for part in parts], ignore_index=True)
     means = statistics.resampled_means(table.to_numpy(dtype=float), clusters, seed=seed)
-    found = {str(name): statistics.percentile_interval(means[:, j]) for j, name in enumerate(table) if name in values}
+    found = {str(name): means[:, j] for j, name in enumerate(table) if name in values}
     if len(rates):
-        entropy = edits.change_entropy(means[:, [j for j, name in enumerate(table) if name in rates]])
-        found["change_entropy"] = statistics.percentile_interval(entropy)
+        found["change_entropy"] = edits.change_entropy(means[:, [j for j, name in enumerate(table) if name in rates]])
     return found
 
 
@@ -229,12 +230,12 @@ def _costs(cfs: Counterfactuals) -> dict[str, tuple[Any, ...]]:
         total = cfs.cost.get(entry)
         defined = total is not None and answers > 0
         value = float(total) / answers if total is not None and answers else math.nan
-        rows[name] = (value, math.nan, math.nan, answers if defined else 0, defined, "lower", "answers")
+        rows[name] = (value, math.nan, math.nan, answers if defined else 0, defined, "lower", "answers", 0)
     return rows
 
 
 def to_json(summary: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """A summary as it stands in `metrics.json`: {metric: {value, low, high, n, defined, direction, over}},
+    """A summary as it stands in `metrics.json`: {metric: {value, low, high, n, defined, direction, over, people}},
     null for what is undefined."""
     return {
         str(name): {
@@ -245,14 +246,15 @@ def to_json(summary: pd.DataFrame) -> dict[str, dict[str, Any]]:
             "defined": bool(row["defined"]),
             "direction": str(row["direction"]),
             "over": str(row["over"]),
+            "people": int(row["people"]),
         }
         for name, row in summary.iterrows()
     }
 
 
 def from_json(data: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """The summary that `to_json` wrote."""
-    rows = [[entry[column] for column in COLUMNS] for entry in data.values()]
+    """The summary that `to_json` wrote; `people` is 0 where an older version left it out."""
+    rows = [[entry.get(column, 0) for column in COLUMNS] for entry in data.values()]
     table = pd.DataFrame(rows, index=pd.Index(list(data), name="metric"), columns=list(COLUMNS))
     return table.astype(dict.fromkeys(("value", "low", "high"), float))
 

@@ -161,8 +161,8 @@ def _table(caption: str, summary: pd.DataFrame, names: Sequence[str]) -> dict[st
 
 def _cell(row: pd.Series[Any], column: str, style: str) -> dict[str, str]:
     low, high = row[f"{column}_low"], row[f"{column}_high"]
-    between = "" if low != low else f"{_text(low, style)} to {_text(high, style)}"
-    return {"value": _text(row[column], style), "interval": between}
+    shown = "" if row[column] != row[column] else between(_text(low, style), _text(high, style))
+    return {"value": _text(row[column], style), "interval": shown}
 
 
 def _text(value: float, style: str) -> str:

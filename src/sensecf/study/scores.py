@@ -13,7 +13,7 @@ import pandas as pd
 from sensecf.augmentation.measure import MEASURES
 from sensecf.errors import InputError
 from sensecf.files import read_text
-from sensecf.statistics import UNDEFINED, Ranks, bootstrap_interval, friedman, holm, paired, share_interval
+from sensecf.statistics import Ranks, friedman, holm, interval, paired
 
 #: What tells one cell from another, but for the method.
 CELL = ["table", "scenario", "removed", "seed", "classifier"]
@@ -126,16 +126,14 @@ def summarise(found: pd.DataFrame, by: Sequence[str], seed: int = 0) -> pd.DataF
             known = values[~np.isnan(values)]
             row[column] = float(known.mean()) if len(known) else float("nan")
             if column != "loss":
-                low, high = bootstrap_interval(values, group_of, seed=seed) if len(known) else UNDEFINED
+                low, high = interval(values, group_of, seed=seed)
                 row[f"{column}_low"], row[f"{column}_high"] = low, high
         row["recovery_cells"] = int(part["recovery"].notna().sum())
         row["recovered"] = row["absolute"] / row["loss"] if row["loss"] >= LEAST_LOSS else float("nan")
         row["harm"] = float(part["harm"].mean())
         row["harm_weights"] = float(part["harm_weights"].mean())
         for column in ("harm", "harm_weights"):
-            row[f"{column}_low"], row[f"{column}_high"] = share_interval(
-                part[column].dropna(), group_of[part[column].notna()]
-            )
+            row[f"{column}_low"], row[f"{column}_high"] = interval(part[column], group_of, share=True)
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sensecf.augmentation.scarcity import SCENARIOS
 from sensecf.errors import InputError
-from sensecf.statistics import bootstrap_interval
+from sensecf.statistics import interval
 from sensecf.study.scores import CELL, HARM, clusters, compare, rank, summarise
 from sensecf.study.written import between, chance, percent, plain, signed
 
@@ -159,8 +159,9 @@ def recovery(found: pd.DataFrame) -> str:
     back = dict(zip(lost["method"], lost["recovered"], strict=True)) if len(lost) else {}
     shares = sorted(found["removed"].unique().tolist())
     gained = {
-        (r["removed"], r["method"]): f"{percent(r['relative'])} ({percent(r['relative_low'])} to "
-        f"{percent(r['relative_high'])})" for r in summarise(found, ["removed"]).to_dict("records")
+        (r["removed"], r["method"]): f"{percent(r['relative'])} "
+        f"({between(percent(r['relative_low']), percent(r['relative_high']))})"
+        for r in summarise(found, ["removed"]).to_dict("records")
     }  # fmt: skip
     rows = [
         (f"`{m}`", *(gained[share, m] for share in shares), percent(back.get(m, np.nan)))
@@ -188,7 +189,7 @@ def table(heads: Row, rows: Sequence[Row]) -> str:
 
 
 def _difference(values: pd.Series[float], group: np.ndarray) -> str:
-    low, high = bootstrap_interval(values, group)
+    low, high = interval(values, group)
     return f"{signed(float(values.mean()))} ({_interval(low, high)})"
 
 

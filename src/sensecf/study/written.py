@@ -21,8 +21,8 @@ def percent(value: float, digits: int = 0) -> str:
 
 
 def between(low: str, high: str) -> str:
-    """An interval of two written values: "0.017 to 0.031"."""
-    return low if low == "–" else f"{low} to {high}"
+    """An interval of two written values: "0.017 to 0.031"; there is none of fewer than five splits."""
+    return "too few splits" if low == "–" else f"{low} to {high}"
 
 
 def chance(p: float) -> str:

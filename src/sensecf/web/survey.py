@@ -12,7 +12,7 @@ from sensecf.distances import Scale
 from sensecf.explainer import explain
 from sensecf.rules import Bools, Floats
 from sensecf.run import ROBUST_MARGIN
-from sensecf.statistics import wilson
+from sensecf.statistics import interval
 from sensecf.task import Ints
 from sensecf.verify import DISTANCE_WEIGHT
 from sensecf.web.cohort import Cohort
@@ -98,6 +98,8 @@ def by_group(cohort: Cohort, found: Survey, column: int | None) -> list[Group]:
         order = ["Everybody"]
     else:
         names, order = _group_names(cohort, found, column)
+    # A row is called "person · row 7" where the table names persons: `encode_people`.
+    who = np.array([cohort.names[k].split(" · row ")[0] for k in found.people.tolist()], dtype=object)
     groups = []
     for name in order:
         mine = names == name
@@ -106,7 +108,7 @@ def by_group(cohort: Cohort, found: Survey, column: int | None) -> list[Group]:
         good = mine & found.answered
         rates = found.changed[good].mean(axis=0) if good.any() else np.zeros(found.changed.shape[1])
         quarters = np.quantile(found.effort[good], [0.25, 0.5, 0.75]) if good.any() else None
-        low, high = wilson(int((mine & ~found.answered).sum()), int(mine.sum()))
+        low, high = interval(~found.answered[mine], who[mine], share=True)
         silent = (float((mine & ~found.answered).sum() / mine.sum()), float(low), float(high))
         middle = None if quarters is None else (float(quarters[0]), float(quarters[1]), float(quarters[2]))
         groups.append(Group(name, int(mine.sum()), int(good.sum()), rates, middle, silent))
