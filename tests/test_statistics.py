@@ -12,8 +12,8 @@ from sensecf.errors import InputError
 from sensecf.statistics import (
     friedman,
     holm,
-    paired,
     interval,
+    paired,
     percentile_interval,
     preference,
     resampled_means,

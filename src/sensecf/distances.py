@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.neighbors import NearestNeighbors
 
 from sensecf.rules import Floats
-from sensecf.task import Task
+from sensecf.task import Ints, Task
 
 #: Levels of one feature that get a coordinate of their own in `Scale.embed`; rarer ones share none.
 MAX_LEVELS = 32
 #: Least unit of a number, as a share of the span of the middle 90 % of its values; a normal one's MAD is a fifth of it.
 FLOOR = 0.05
+#: Distances that are held in memory at a time.
+CELLS = 4_000_000
 
 
 class Scale:
@@ -83,10 +86,77 @@ class Scale:
         return mean
 
     def embed(self, rows: Floats) -> Floats:
-        """Rows as points for neighbour searches: numbers in standard deviations from the median
-        (blanks at the median), levels as indicators at distance 1 from each other."""
-        numbers = np.where(np.isnan(rows), 0.0, (rows - self._medians) / self._std)[:, self.numeric]
-        columns = [numbers]
+        """Rows as points: numbers in standard deviations from the median (blanks at the median), levels as
+        indicators at distance 1 from each other."""
+        return np.nan_to_num(self.measured(rows))
+
+    def measured(self, rows: Floats) -> Floats:
+        """As `embed`, with NaN where nothing was measured: what `Nearest` takes."""
+        columns = [((rows - self._medians) / self._std)[:, self.numeric]]
         for j, kept in self._levels:
-            columns.append((rows[:, [j]] == kept) * np.sqrt(0.5))
+            columns.append(np.where(np.isnan(rows[:, [j]]), np.nan, (rows[:, [j]] == kept) * np.sqrt(0.5)))
         return np.ascontiguousarray(np.hstack(columns))
+
+
+class Nearest:
+    """The nearest of some points to any others, by what these others were measured on.
+
+    Euclidean among complete points. A point with blanks (NaN) is compared on the coordinates it has,
+    and its squared distance is scaled up by what part of the variance of `points` they carry: rows that
+    lack the same values are as far apart as complete ones, whoever else is blank. Blanks of `points` lie
+    at their median.
+    """
+
+    def __init__(self, points: Floats) -> None:
+        unknown = np.isnan(points)
+        known = np.where(unknown.all(axis=0), 0.0, points)
+        self.complete = not unknown.any()
+        self.typical: Floats = np.nanmedian(known, axis=0)
+        self._points = self.filled(points)
+        self._weight: Floats = np.nanvar(known, axis=0) + 1e-9
+        self._index = NearestNeighbors(algorithm="brute").fit(self._points)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def filled(self, points: Floats) -> Floats:
+        """Points with blanks at the median."""
+        return np.where(np.isnan(points), self.typical, points)
+
+    def kneighbors(self, points: Floats, k: int, others: bool = False) -> tuple[Floats, Ints]:
+        """Distances and positions of the k nearest, shape (n, k) each, nearest first.
+
+        `others`: `points` are those of the index in their order, and none is its own neighbour.
+        """
+        blank = np.isnan(points).any(axis=1)
+        if not blank.any():
+            found: tuple[Floats, Ints] = self._index.kneighbors(None if others else points, k)
+            return found
+        distance, position = np.empty((len(points), k)), np.empty((len(points), k), dtype=np.intp)
+        own = np.flatnonzero(blank | others)
+        if len(own) < len(points):  # in the company of others a complete row has the neighbours it has alone
+            distance[~blank], position[~blank] = self._index.kneighbors(points[~blank], k)
+        for part in np.split(own, range(step := max(1, CELLS // len(self)), len(own), step)):
+            apart = self._distances(points[part])
+            if others:
+                apart[np.arange(len(part)), part] = np.inf
+            at = np.argpartition(apart, k - 1, axis=1)[:, :k]
+            found = np.take_along_axis(apart, at, axis=1), at
+            order = np.argsort(found[0], axis=1, kind="stable")
+            distance[part], position[part] = (np.take_along_axis(table, order, axis=1) for table in found)
+        return distance, position
+
+    def within(self, points: Floats, radius: float) -> Ints:
+        """How many lie within the radius of each point, shape (n,)."""
+        step = max(1, CELLS // len(self))
+        parts = [self._distances(points[start : start + step]) for start in range(0, len(points), step)]
+        return np.concatenate([np.count_nonzero(apart <= radius, axis=1) for apart in parts] or [np.empty(0, np.intp)])
+
+    def _distances(self, points: Floats) -> Floats:
+        """All distances, shape (len(points), len(self))."""
+        known = (~np.isnan(points)).astype(float)
+        there = np.nan_to_num(points)
+        square = (there**2).sum(axis=1, keepdims=True) - 2 * there @ self._points.T + known @ (self._points**2).T
+        scale = self._weight.sum() / np.maximum(known @ self._weight, 1e-12)
+        scale[(known > 0).all(axis=1)] = 1.0
+        return np.sqrt(np.maximum(square, 0.0) * scale[:, None])

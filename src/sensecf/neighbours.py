@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 
-from sensecf.distances import Scale
+from sensecf.distances import Nearest, Scale
 from sensecf.errors import InputError
 from sensecf.rules import Floats
 from sensecf.task import Ints, Task, lead
@@ -23,7 +22,7 @@ class Peers(NamedTuple):
 
     rows: Floats
     lead: Floats
-    index: NearestNeighbors
+    nearest: Nearest
 
 
 class Influence:
@@ -51,7 +50,7 @@ class Influence:
 class Neighbours:
     """Nearest training rows by class; get it with `task.once(Neighbours)`.
 
-    Distances are Euclidean in `Scale.embed`.
+    Distances are those of `Nearest`: by what was measured.
     """
 
     def __init__(self, task: Task) -> None:
@@ -85,7 +84,7 @@ class Neighbours:
             if len(rows) > MAX_ROWS:
                 keep = np.sort(np.random.default_rng(0).choice(len(rows), MAX_ROWS, replace=False))
                 rows, ahead = rows[keep], ahead[keep]
-            index = NearestNeighbors(algorithm="brute").fit(self._scale.embed(rows))
+            index = Nearest(self._scale.measured(rows))
             self._peers[target] = Peers(rows, ahead, index)
         return self._peers[target]
 
@@ -98,8 +97,6 @@ class Neighbours:
         for position in np.unique(target):
             peers = self.peers(int(position))
             mask = target == position
-            found = peers.index.kneighbors(
-                self._scale.embed(rows[mask]), min(k, len(peers.rows)), return_distance=False
-            )
+            found = peers.nearest.kneighbors(self._scale.measured(rows[mask]), min(k, len(peers.rows)))[1]
             out[mask] = peers.rows[np.resize(found.T, (k, len(found))).T if found.shape[1] < k else found]
         return out

@@ -134,7 +134,7 @@ def percentile_interval(samples: ArrayLike, level: float = LEVEL) -> Interval:
 
 
 def expanded(clusters: int, level: float = LEVEL) -> float:
-    """The level at which percentiles of a bootstrap over so few clusters are as wide as Student's t (Hesterberg 2015)."""
+    """The level at which percentiles of a bootstrap over clusters are as wide as Student's t (Hesterberg 2015)."""
     tail = np.sqrt(clusters / (clusters - 1)) * stats.t.ppf(0.5 + level / 2, clusters - 1)
     return float(2 * stats.norm.cdf(tail) - 1)
 

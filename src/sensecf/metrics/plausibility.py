@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 from sklearn.model_selection import GroupKFold, PredefinedSplit, cross_val_predict
-from sklearn.neighbors import NearestNeighbors
 
 from sensecf.counterfactuals import Counterfactuals
-from sensecf.distances import Scale
+from sensecf.distances import Nearest, Scale
 from sensecf.metrics.answers import read
 from sensecf.plausibility import MAX_ROWS, OUTLIERS, Plausibility
 from sensecf.rules import Bools, Floats
@@ -80,8 +81,9 @@ def isolation_inlier(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
     for target, members in answers.targets():
         found = critics.forest(target)
         if found is not None:
-            forest, threshold = found
-            out[members] = forest.score_samples(critics.points(answers.after[members])) >= threshold
+            forest, filled, threshold = found
+            points = filled(critics.points(answers.after[members]))
+            out[members] = forest.score_samples(points) >= threshold
     return answers.series(out, "isolation_inlier")
 
 
@@ -101,7 +103,7 @@ def knn_ratio(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
         found = critics.neighbours(target)
         if found is not None:
             index, typical = found
-            distance = index.kneighbors(critics.points(answers.after[members]))[0].mean(axis=1)
+            distance = index.kneighbors(critics.points(answers.after[members]), NEAREST)[0].mean(axis=1)
             out[members] = distance / typical
     return answers.series(out, "knn_ratio")
 
@@ -159,37 +161,40 @@ class _Critics:
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self.points = task.once(Scale).embed
-        self._forests: dict[int, tuple[IsolationForest, float] | None] = {}
-        self._neighbours: dict[int, tuple[NearestNeighbors, float] | None] = {}
+        self.points = task.once(Scale).measured
+        self._forests: dict[int, tuple[IsolationForest, Callable[[Floats], Floats], float] | None] = {}
+        self._neighbours: dict[int, tuple[Nearest, float] | None] = {}
 
-    def forest(self, target: int) -> tuple[IsolationForest, float] | None:
-        """The forest of a class and the score below which a row is an outlier."""
+    def forest(self, target: int) -> tuple[IsolationForest, Callable[[Floats], Floats], float] | None:
+        """The forest of a class, what fills blanks, and the score below which a row is an outlier."""
         if target not in self._forests:
             self._forests[target] = self._fit_forest(target)
         return self._forests[target]
 
-    def neighbours(self, target: int) -> tuple[NearestNeighbors, float] | None:
+    def neighbours(self, target: int) -> tuple[Nearest, float] | None:
         """The neighbour index of a class and the typical distance of its rows."""
         if target not in self._neighbours:
             self._neighbours[target] = self._fit_neighbours(target)
         return self._neighbours[target]
 
-    def _fit_forest(self, target: int) -> tuple[IsolationForest, float] | None:
+    def _fit_forest(self, target: int) -> tuple[IsolationForest, Callable[[Floats], Floats], float] | None:
         members = _members(self._task, target)
         if len(members) < MIN_ROWS:
             return None
         points = self.points(self._task.rows[members])
+        filled = Nearest(points).filled  # a blank is at the median of the class: it tells nothing
+        points = filled(points)
         fold = _folds(_groups(self._task, members))
         held = [_forest(points[fold != k]).score_samples(points[fold == k]) for k in range(FOLDS)]
-        return _forest(points), float(np.quantile(np.concatenate(held), OUTLIERS))
+        return _forest(points), filled, float(np.quantile(np.concatenate(held), OUTLIERS))
 
-    def _fit_neighbours(self, target: int) -> tuple[NearestNeighbors, float] | None:
+    def _fit_neighbours(self, target: int) -> tuple[Nearest, float] | None:
         members = _members(self._task, target)
         if len(members) < MIN_ROWS:
             return None
-        index = NearestNeighbors(n_neighbors=NEAREST, algorithm="brute").fit(self.points(self._task.rows[members]))
-        typical = float(np.median(index.kneighbors()[0].mean(axis=1)))
+        points = self.points(self._task.rows[members])
+        index = Nearest(points)
+        typical = float(np.median(index.kneighbors(points, NEAREST, others=True)[0].mean(axis=1)))
         return (index, typical) if typical > 0 else None
 
 

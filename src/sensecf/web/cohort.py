@@ -192,11 +192,10 @@ class Cohort:
         """Real people like each row (m, d) whom the classifier puts in the target class: how many lie within
         twice the typical distance between neighbours there, and how far the nearest is, in typical distances."""
         peers = self.task.once(Neighbours).peers(self.position)
-        points = self.task.once(Scale).embed(rows)
+        points = self.task.once(Scale).measured(rows)
         typical = self.typical_distance
-        nearest = peers.index.kneighbors(points, 1)[0][:, 0]
-        close = peers.index.radius_neighbors(points, 2 * typical, return_distance=False)
-        return np.array([len(found) for found in close], dtype=np.intp), nearest / typical
+        nearest = peers.nearest.kneighbors(points, 1)[0][:, 0]
+        return peers.nearest.within(points, 2 * typical), nearest / typical
 
     @cached_property
     def typical_distance(self) -> float:
@@ -204,7 +203,9 @@ class Cohort:
         peers = self.task.once(Neighbours).peers(self.position)
         some = peers.rows[np.linspace(0, len(peers.rows) - 1, min(SAMPLED, len(peers.rows))).astype(int)]
         count = min(TYPICAL + 1, len(peers.rows))
-        return max(float(np.median(peers.index.kneighbors(self.task.once(Scale).embed(some), count)[0][:, -1])), 1e-9)
+        return max(
+            float(np.median(peers.nearest.kneighbors(self.task.once(Scale).measured(some), count)[0][:, -1])), 1e-9
+        )
 
     def warm(self) -> None:
         """Fit and measure all that the first person would otherwise wait for."""
