@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import tracemalloc
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from export_files import (
+    COUNTRIES,
     DAY,
     FitFile,
+    abroad,
     apple,
     clarity,
     fit_seconds,
     fitbit,
+    fitbit_csv,
     garmin_account,
     garmin_csv,
     garmin_fit,
@@ -101,6 +105,72 @@ def test_the_golden_day_of_libreview(tmp_path: Path, unit: str, comma: bool, for
     assert_day(rows(tmp_path, "libre"), {"glucose_mean_mgdl": mean, "glucose_tar_pct": 500 / 97})
 
 
+#: The golden day with its first reading below the sensor's 40 mg/dL.
+ABROAD = {"glucose_mean_mgdl": (275 * 100 + 12 * 200 + 40) / 288, "glucose_tbr_pct": 100 / 288,
+          "glucose_tar_pct": 1200 / 288}  # fmt: skip
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+@pytest.mark.parametrize("maker", ["dexcom", "libre", "carelink"])
+@pytest.mark.parametrize(("unit", "encoding"), [("mmol/L", "utf-16"), ("mg/dL", "utf-8-sig")])
+def test_exports_of_every_country_give_the_same_days(
+    tmp_path: Path, maker: str, country: str, unit: str, encoding: str
+) -> None:
+    abroad(tmp_path / "ada.csv", maker, COUNTRIES[country], unit, encoding)
+    built = build(tmp_path, maker, jobs=1)
+    assert len(built.table) == 25
+    assert built.report.count("file") == 0
+    assert_day(built.table, ABROAD, "2024-03-20")
+    assert built.report.seen["readings"] == 25 * 288 + (maker == "libre")
+    assert built.report.seen["records"] == built.report.seen["readings"] + sum(built.report.notes.values()) + sum(
+        n for (what, _), n in built.report.rejected.items() if what in ("record", "reading")
+    )
+
+
+def test_one_folder_may_hold_every_country_and_another_maker(tmp_path: Path) -> None:
+    for name, country in COUNTRIES.items():
+        abroad(tmp_path / f"{name}.csv", "dexcom", country)
+    abroad(tmp_path / "other.csv", "libre", COUNTRIES["de"])
+    (tmp_path / "broken.csv").write_text("when;value\n2024-05-01;5,1\n")
+    built = build(tmp_path, "dexcom", jobs=1)
+    assert built.table["person_id"].value_counts().to_dict() == dict.fromkeys(COUNTRIES, 25)
+    assert built.report.examples["file", "an export of another maker: try --format libre"] == ["other.csv"]
+    assert built.report.examples["file", "no header row with a time and a glucose column"] == ["broken.csv"]
+
+
+def test_a_build_that_used_nothing_names_each_file_and_leaves_no_table(tmp_path: Path) -> None:
+    abroad(tmp_path / "other.csv", "libre", COUNTRIES["de"])
+    (tmp_path / "broken.csv").write_text("when;value\n2024-05-01;5,1\n")
+    clarity(tmp_path / "either.csv", form="%m/%d/%Y %H:%M")
+    with pytest.raises(NothingUsedError) as raised:
+        build(tmp_path, "dexcom", jobs=1)
+    for said in ("other.csv: an export of another maker", "broken.csv: no header row", "either.csv: dates could be",
+                 "--dates day-first"):  # fmt: skip
+        assert said in str(raised.value)
+
+
+def test_a_header_whose_unit_the_values_contradict_leaves_the_file_out(tmp_path: Path) -> None:
+    clarity(tmp_path / "a.csv", "mmol/L")
+    text = (tmp_path / "a.csv").read_text(encoding="utf-8")
+    (tmp_path / "a.csv").write_text(text.replace("mmol/L", "mg/dL"), encoding="utf-8")
+    with pytest.raises(NothingUsedError, match="the header says mg/dL, the values are mmol/L"):
+        build(tmp_path, "dexcom", jobs=1)
+    (tmp_path / "a.csv").write_text(text.replace(" (mmol/L)", ""), encoding="utf-8")
+    assert_day(rows(tmp_path, "dexcom"), GLUCOSE)
+
+
+def test_decimal_commas_between_cells_that_commas_separate_are_never_read_as_whole_numbers(tmp_path: Path) -> None:
+    libreview(tmp_path / "a.csv", "mmol/L", comma=True)
+    text = (tmp_path / "a.csv").read_text(encoding="utf-8")
+    (tmp_path / "a.csv").write_text(text.replace('"', ""), encoding="utf-8")
+    with pytest.raises(NothingUsedError, match="decimal commas between cells"):
+        build(tmp_path, "libre", jobs=1)
+    # A spreadsheet that quotes whole lines keeps them apart.
+    lines = ['"' + line.replace('"', '""') + '"' for line in text.splitlines()]
+    (tmp_path / "a.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert len(rows(tmp_path, "libre")) == 1
+
+
 def test_a_date_that_could_be_either_is_read_as_days_in_a_row(tmp_path: Path) -> None:
     """03-02 to 05-02 are three days in February, not the second of three months."""
     lines = ["Glucose Data", "Device,Serial Number,Device Timestamp,Record Type,Historic Glucose mg/dL"]
@@ -124,6 +194,35 @@ def test_the_golden_day_of_fitbit(tmp_path: Path) -> None:
               "respiration_mean_brpm": 14.6, "fitbit_stress_score": 78}  # fmt: skip
     assert_day(table, HEART | night | others)
     assert table["date"].tolist() == ["2024-03-05"]
+
+
+NEWER = HEART | SLEEP | {"steps": 5500, "resting_hr_bpm": 62.5, "spo2_mean_pct": 95.6, "hrv_rmssd_ms": 33.2,
+                         "respiration_mean_brpm": 14.6}  # fmt: skip
+
+
+def test_the_golden_day_of_fitbit_in_the_layout_since_2024(tmp_path: Path) -> None:
+    fitbit_csv(tmp_path / "Takeout")
+    table = rows(tmp_path, "fitbit", timezone="America/Los_Angeles")
+    assert table["date"].tolist() == ["2024-03-05"]
+    assert_day(table, NEWER)
+
+
+def test_fitbit_in_both_layouts_counts_the_steps_once(tmp_path: Path) -> None:
+    fitbit(tmp_path / "Takeout")
+    fitbit_csv(tmp_path / "Takeout" / "again")
+    assert_day(rows(tmp_path, "fitbit"), HEART | {"steps": 5500})
+
+
+def test_a_csv_of_fitbit_over_the_change_to_summer_time_has_a_day_of_23_hours(tmp_path: Path) -> None:
+    data = tmp_path / "Physical Activity_GoogleData"
+    data.mkdir()
+    begin = datetime(2024, 3, 30, 23)  # 31 March 2024 has 23 hours in Berlin; it begins at 23:00 UTC
+    lines = [f"{begin + timedelta(minutes=5 * i):%Y-%m-%dT%H:%M:%SZ},{60 + i % 7}.0" for i in range(2 * 288)]
+    (data / "heart_rate_2024-03-31.csv").write_text("\n".join(["timestamp,beats per minute", *lines]))
+    steps = [f"{begin + timedelta(hours=h):%Y-%m-%dT%H:%M:%SZ},100" for h in range(48)]
+    (data / "steps_2024-03-31.csv").write_text("\n".join(["timestamp,steps", *steps]))
+    table = rows(tmp_path, "fitbit", timezone="Europe/Berlin")
+    assert table.set_index("date").loc[["2024-03-31", "2024-04-01"], "steps"].tolist() == [2300, 2400]
 
 
 def test_fitbit_without_a_zone_says_so_and_takes_one(tmp_path: Path) -> None:

@@ -14,7 +14,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from aireadi_files import MIDNIGHT, every, moves, points, stages, wear, write
-from export_files import apple, clarity, fitbit, garmin_account, garmin_csv, garmin_fit, libreview, oura, t1d_uom
+from export_files import (
+    apple,
+    clarity,
+    fitbit,
+    fitbit_csv,
+    garmin_account,
+    garmin_csv,
+    garmin_fit,
+    libreview,
+    oura,
+    t1d_uom,
+)
 
 from sensecf.sensors import Built, Report, build, known_feature
 from sensecf.sensors.cards import card_of
@@ -71,6 +82,7 @@ FORMATS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "apple": ("apple", file(apple, "export.xml")),
     "dexcom": ("dexcom", file(clarity, "a.csv")),
     "fitbit": ("fitbit", fitbit),
+    "fitbit-csv": ("fitbit", fitbit_csv),
     "garmin-fit": ("garmin", file(garmin_fit, "a.fit")),
     "garmin-account": ("garmin", garmin_account),
     "garmin-csv": ("garmin", garmin_csv),

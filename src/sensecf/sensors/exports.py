@@ -213,7 +213,7 @@ def _sheet(header: list[str], body: list[list[str]], above: list[str]) -> Sheet 
         return None
     time = (when,) if stamps[when] >= pair else (date, clock)
     record = next((i for i, cell in enumerate(head) if means(cell, "record")), None)
-    if record is None:
+    if record is None and len(time) == 1:
         record = next(
             (
                 i

@@ -1,18 +1,22 @@
-"""Fitbit: the folder of a Google Takeout or of Fitbit's own archive.
+"""Fitbit: the folder of a Google Takeout of any year or of Fitbit's own archive.
 
-Heart rate and steps per minute are in UTC, sleep and daily values on the wall clock; the zone is
-read from Profile.csv where the export has one. Sleep logs of kind "classic" (asleep, restless,
+Heart rate and steps are in UTC, in JSON (`Global Export Data`) or, since 2024, in CSV (`Physical Activity_GoogleData`);
+daily values and sleep logs on the wall clock, the sleep stages of CSV in UTC. The zone is
+read from Profile.csv where the export has one. Where both layouts have a day, its steps are counted once: those of
+the source (device, layout) with most. Sleep logs of kind "classic" (asleep, restless,
 awake) have no stages: they give the total and the efficiency.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sensecf.rules import Floats
 from sensecf.sensors.recording import STAGES, UNSTAGED, Recording, Spans, make_signal, make_spans
 from sensecf.sensors.report import Report
 from sensecf.sensors.source import Source, column, find_files, numbers, read_json, read_rows
@@ -21,13 +25,17 @@ from sensecf.sensors.times import DAY, NO_TIME, Ints, parse_day, parse_iso, pars
 PATTERNS = {
     "profile": ("Profile.csv",),
     "heart_rate": ("heart_rate-*.json",),
+    "heart_rate_csv": ("heart_rate_[0-9]*.csv",),
     "steps": ("steps-*.json",),
+    "steps_csv": ("steps_[0-9]*.csv",),
     "sleep": ("sleep-*.json",),
+    "stages_csv": ("UserSleepStages_*.csv",),
     "resting": ("resting_heart_rate-*.json",),
     "active": ("very_active_minutes-*.json", "moderately_active_minutes-*.json"),
-    "spo2": ("Daily SpO2*.csv",),
-    "hrv": ("Daily Heart Rate Variability Summary*.csv",),
-    "respiration": ("Daily Respiratory Rate Summary*.csv",),
+    "resting_csv": ("daily_resting_heart_rate.csv",),
+    "spo2": ("Daily SpO2*.csv", "daily_oxygen_saturation.csv"),
+    "hrv": ("Daily Heart Rate Variability Summary*.csv", "daily_heart_rate_variability.csv"),
+    "respiration": ("Daily Respiratory Rate Summary*.csv", "daily_respiratory_rate.csv"),
     "stress": ("Stress Score.csv",),
 }
 #: Names of stages in sleep logs of both kinds; restless sleep counts as awake, as Fitbit counts it.
@@ -38,13 +46,14 @@ STAGE = {
 #: Sleep logs are drawn on a grid of half minutes, the precision of the device.
 GRID = 30
 LONGEST_NIGHT = 24 * 3600
+#: Steps that one record of a minute or a quarter of an hour can hold.
+MOST_STEPS = 5000
 
 
 def find(root: Path, timezone: str | None, folders_are_people: bool, report: Report) -> list[Source]:
     """One source for the folder, or one per folder in it. Raises `InputError` when there are no Fitbit files."""
-    return find_files(
-        root, PATTERNS, timezone or "", folders_are_people, "Fitbit files (heart_rate-*.json, sleep-*.json)"
-    )
+    expected = "Fitbit files (heart_rate-*.json, heart_rate_*.csv, sleep-*.json)"
+    return find_files(root, PATTERNS, timezone or "", folders_are_people, expected)
 
 
 def read(source: Source, report: Report) -> Recording:
@@ -57,6 +66,8 @@ def read(source: Source, report: Report) -> Recording:
     _heart(recording, source, timezone, report)
     _steps(recording, source, timezone, report)
     _sleep(recording, source, report)
+    if recording.sleep is None:
+        _stages(recording, source, timezone, report)
     for path in source.files.get("resting", ()):
         for record in _list(path, report):
             value = record.get("value") if isinstance(record, dict) else None
@@ -70,10 +81,11 @@ def read(source: Source, report: Report) -> Recording:
             active[day] = active.get(day, 0.0) + value
     recording.daily |= {"active_min": active} if active else {}
     for kind, wanted, feature in (
-        ("spo2", "average_value", "spo2_mean_pct"),
-        ("hrv", "rmssd", "hrv_rmssd_ms"),
-        ("respiration", "daily_respiratory_rate", "respiration_mean_brpm"),
-        ("stress", "stress_score", "fitbit_stress_score"),
+        ("resting_csv", ("beats per minute",), "resting_hr_bpm"),
+        ("spo2", ("average_value", "average percentage"), "spo2_mean_pct"),
+        ("hrv", ("rmssd", "average heart rate variability milliseconds"), "hrv_rmssd_ms"),
+        ("respiration", ("daily_respiratory_rate", "breaths per minute"), "respiration_mean_brpm"),
+        ("stress", ("stress_score",), "fitbit_stress_score"),
     ):
         for path in source.files.get(kind, ()):
             _summary(recording, path, wanted, feature, report)
@@ -106,7 +118,7 @@ def _list(path: Path, report: Report) -> list[Any]:
     return data
 
 
-def _pairs(path: Path, report: Report, key: str | None) -> tuple[Ints, np.ndarray[Any, np.dtype[np.float64]]]:
+def _pairs(path: Path, report: Report, key: str | None) -> tuple[Ints, Floats]:
     """Times as written and values (of `value[key]`, or of `value` itself) of the records of a file."""
     records = _list(path, report)
     good = [r for r in records if isinstance(r, dict) and "dateTime" in r and "value" in r]
@@ -117,26 +129,58 @@ def _pairs(path: Path, report: Report, key: str | None) -> tuple[Ints, np.ndarra
     return parse_wall([r["dateTime"] for r in good], day_first=False), numbers(values)
 
 
+def _columns(path: Path, report: Report, wanted: Sequence[str]) -> list[list[str]] | None:
+    """The time, the first of the wanted columns, and its data source; None, with the reason, when one is absent."""
+    rows = read_rows(path, report)
+    head = [cell.lower() for cell in rows[0]] if rows else []
+    when = next((head.index(name) for name in ("timestamp", "date") if name in head), None)
+    what = next((head.index(name) for name in wanted if name in head), None)
+    if when is None or what is None:
+        if rows:
+            report.reject("file", f"no columns timestamp and {wanted[0]}", path.name)
+        return None
+    report.seen["records"] += len(rows) - 1
+    device = head.index("data source") if "data source" in head else len(head)
+    return [column(rows[1:], index) for index in (when, what, device)]
+
+
 def _heart(recording: Recording, source: Source, timezone: str, report: Report) -> None:
     parts = [_pairs(path, report, "bpm") for path in source.files.get("heart_rate", ())]
+    for path in source.files.get("heart_rate_csv", ()):
+        columns = _columns(path, report, ("beats per minute",))
+        if columns is not None:
+            parts.append((parse_iso(columns[0]), numbers(columns[1])))
     if parts:
+        where = (*source.files.get("heart_rate", ()), *source.files.get("heart_rate_csv", ()))[0].name
         time, value = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        signal = make_signal("heart_rate", time, value, report, source.files["heart_rate"][0].name, timezone)
+        signal = make_signal("heart_rate", time, value, report, where, timezone)
         if signal is not None:
             recording.signals["heart_rate"] = signal
 
 
 def _steps(recording: Recording, source: Source, timezone: str, report: Report) -> None:
-    total: dict[int, float] = {}
-    for path in source.files.get("steps", ()):
-        time, value = _pairs(path, report, None)
-        good = (time != NO_TIME) & (value >= 0) & (value <= 1000)
+    """Sums of the day by source (phone, watch, layout of the export): the largest is taken, as they count the same."""
+    total: dict[int, dict[str, float]] = {}
+
+    def add(path: Path, time: Ints, value: Floats, device: str) -> None:
+        good = (time != NO_TIME) & (value >= 0) & (value <= MOST_STEPS)
         report.reject("record", "steps or their time cannot be read", path.name, int(np.sum(~good)))
         _, first = np.unique(time[good], return_index=True)
         report.reject("record", "same moment as the record before", path.name, int(np.sum(good)) - len(first))
         for day, steps in zip(to_local(time[good][first], timezone) // DAY, value[good][first], strict=True):
-            total[int(day)] = total.get(int(day), 0.0) + float(steps)
-    recording.daily |= {"steps": total} if total else {}
+            sums = total.setdefault(int(day), {})
+            sums[device] = sums.get(device, 0.0) + float(steps)
+
+    for path in source.files.get("steps", ()):
+        add(path, *_pairs(path, report, None), "")
+    for path in source.files.get("steps_csv", ()):
+        columns = _columns(path, report, ("steps",))
+        if columns is not None:
+            time, value, device = parse_iso(columns[0]), numbers(columns[1]), np.array(columns[2], dtype=str)
+            for name in np.unique(device).tolist():
+                add(path, time[device == name], value[device == name], f"csv {name}")
+    if total:
+        recording.daily["steps"] = {day: max(sums.values()) for day, sums in total.items()}
 
 
 def _day_values(path: Path, report: Report) -> dict[int, float]:
@@ -154,22 +198,38 @@ def _daily(recording: Recording, stamp: str, value: Any, report: Report, where: 
         recording.add_daily("resting_hr_bpm", int(time) // DAY, float(number))
 
 
-def _summary(recording: Recording, path: Path, wanted: str, feature: str, report: Report) -> None:
-    rows = read_rows(path, report)
-    head = [cell.lower() for cell in rows[0]] if rows else []
-    when = next((head.index(name) for name in ("timestamp", "date") if name in head), None)
-    if when is None or wanted not in head:
-        if rows:
-            report.reject("file", f"no columns timestamp and {wanted}", path.name)
+def _summary(recording: Recording, path: Path, wanted: Sequence[str], feature: str, report: Report) -> None:
+    columns = _columns(path, report, wanted)
+    if columns is None:
         return
-    report.seen["records"] += len(rows) - 1
-    values = numbers(column(rows[1:], head.index(wanted)))
-    for text, value in zip(column(rows[1:], when), values, strict=True):
+    for text, value in zip(columns[0], numbers(columns[1]), strict=True):
         day = parse_day(text)
         if day is None or np.isnan(value):
             report.reject("record", f"{feature}: value or day cannot be read", path.name)
         elif value > 0:  # 0: not computed
             recording.add_daily(feature, day, float(value))
+
+
+def _stages(recording: Recording, source: Source, timezone: str, report: Report) -> None:
+    """Sleep stages in CSV, in UTC: used where there are no sleep logs."""
+    heads = ("sleep_stage_type", "sleep_stage_start", "sleep_stage_end")
+    starts, ends, kinds = [], [], []
+    for path in source.files.get("stages_csv", ()):
+        rows = read_rows(path, report)
+        if not rows or any(name not in rows[0] for name in heads):
+            report.reject("file", f"no columns {', '.join(heads)}", path.name, bool(rows))
+            continue
+        report.seen["records"] += len(rows) - 1
+        stage, start, end = (column(rows[1:], rows[0].index(name)) for name in heads)
+        known = np.array([STAGE.get(text.lower(), "") for text in stage])
+        report.reject("record", "sleep stage unknown", path.name, int(np.sum(known == "")))
+        starts.append(parse_iso(start)[known != ""])
+        ends.append(parse_iso(end)[known != ""])
+        kinds.append(known[known != ""])
+    if starts:
+        where = source.files["stages_csv"][0].name
+        start_, end_, kind = (np.concatenate(parts) for parts in (starts, ends, kinds))
+        recording.sleep = make_spans(start_, end_, kind, None, report, where, timezone)
 
 
 def _sleep(recording: Recording, source: Source, report: Report) -> None:
