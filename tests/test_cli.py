@@ -452,3 +452,24 @@ def test_help_and_version() -> None:
         assert ended.status == 0
         assert ended.out.strip()
     assert make_schema(TABLE, Path("again.toml")).exists()
+
+
+@pytest.mark.parametrize(
+    "wrapped", ["raise KeyboardInterrupt", "raise RuntimeError('made of a class') from KeyboardInterrupt()"]
+)
+def test_an_interrupt_that_meets_an_import_is_one_line_and_130(wrapped: str) -> None:
+    code = f"""
+import sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "sensecf.cli":
+            {wrapped}
+
+sys.meta_path.insert(0, Interrupt())
+from sensecf.__main__ import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 130
+    assert ended.stderr == "sensecf: interrupted; the same command goes on where it stopped\n"

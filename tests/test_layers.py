@@ -35,7 +35,7 @@ FLOORS = {
     "figures": 4, "report_tables": 4, "report": 4, "run": 4, "finished": 4, "answer": 4, "dryrun": 4, "augmentation": 4,
     "study": 4, "compare": 4,
     # edges
-    "cli": 5, "commands": 5, "web": 5,
+    "__main__": 5, "cli": 5, "commands": 5, "web": 5,
 }  # fmt: skip
 
 #: Who may import PyTorch, and who is loaded on the way.

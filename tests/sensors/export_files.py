@@ -151,6 +151,7 @@ def abroad(path: Path, maker: str, country: Country, unit: str = "mmol/L", encod
         day_form, clock = country.form.replace("T", " ").split(" ", 1)
         rows += [["Last Name", "First Name"], ["Nobody", "Ada"], [], ["-------", "Pump", "Sensor"]]
         head = ["Index", date, time, f"BG Reading ({unit})", "Bolus", f"{name} ({unit})", "ISIG Value"]
+        rows += [head, ["0", DAY.strftime(day_form), DAY.strftime(clock), "", "2.5", "", ""], ["-------", "Pump"]]
         for part in (times[: len(times) // 2], times[len(times) // 2 :]):
             rows.append(head)
             for i, t in reversed(part):

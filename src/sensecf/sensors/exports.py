@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,8 +92,18 @@ def read_export(source: Source, report: Report, form: str, select: Select, limit
             if sheet.maker not in ("", form):
                 report.reject("file", f"an export of another maker: try --format {sheet.maker}", path.name)
                 continue
+            # Dates elsewhere in the file may settle the order of day and month.
+            others = {text.split(" ")[0] for other in found for text in column(other.body, other.time[0])}
             try:
-                _read_sheet(sheet, source.day_first, (report, path.name), select, limits, times, values)
+                _read_sheet(
+                    replace(sheet, above=[*sheet.above, *others]),
+                    source.day_first,
+                    (report, path.name),
+                    select,
+                    limits,
+                    times,
+                    values,
+                )
             except ValueError as error:  # dates or unit that cannot be settled
                 report.reject("file", str(error), path.name)
     recording = Recording(source.person)
@@ -140,13 +150,12 @@ def mgdl(sheet: Sheet, index: int, mask: Bools, limits: tuple[float, float]) -> 
     """Glucose of the masked rows in mg/dL, from either unit. Raises `ValueError` when header and values disagree."""
     texts, where = np.unique(np.array(column(sheet.body, index), dtype=str)[mask], return_inverse=True)
     cells = [split(text) for text in texts.tolist()]
-    low = np.array([plain(t) in BELOW or (c is not None and c.bound == "<") for t, c in zip(texts, cells, strict=True)])
-    high = np.array(
-        [plain(t) in ABOVE or (c is not None and c.bound == ">") for t, c in zip(texts, cells, strict=True)]
-    )
+    words, bounds = [plain(text) for text in texts], ["" if cell is None else cell.bound for cell in cells]
+    low = np.isin(words, list(BELOW)) | (np.array(bounds, dtype=str) == "<")
+    high = np.isin(words, list(ABOVE)) | (np.array(bounds, dtype=str) == ">")
     # No glucose has thousands: whichever mark stands there is the decimal one.
     numbers = np.array(
-        [np.nan if c is None else number(c.number, Marks("," if "," in c.number else ".")) for c in cells]
+        [np.nan if c is None else number(c.number, Marks("," if "," in c.number else ".")) for c in cells], dtype=float
     )
     usual = (np.isfinite(numbers) & (numbers > 0) & ~low & ~high)[where]
     median = float(np.median(numbers[where][usual])) if usual.any() else np.nan
