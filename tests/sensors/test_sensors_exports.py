@@ -407,6 +407,16 @@ def test_the_golden_day_of_oura(tmp_path: Path, split: bool) -> None:
     assert table["date"].tolist() == ["2024-03-05"]
 
 
+def test_the_csv_of_oura_s_trends(tmp_path: Path) -> None:
+    (tmp_path / "trends.csv").write_text(
+        "date,Sleep Score,Deep Sleep Duration,REM Sleep Duration,Light Sleep Duration,Awake Time,Average HRV,Steps\n"
+        "2024-03-05,80,5400,6300,13500,1800,34,6000\n2024-03-06,,,,,,,7000\n"
+    )
+    table = rows(tmp_path, "oura")
+    assert_day(table, SLEEP | {"steps": 6000, "hrv_rmssd_ms": 34})
+    assert table["steps"].tolist() == [6000, 7000]
+
+
 # --- all --------------------------------------------------------------------------------------
 
 

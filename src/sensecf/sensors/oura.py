@@ -1,4 +1,4 @@
-"""Oura: JSON of the account export or of the API (version 2), in one file or one per kind.
+"""Oura: JSON of the account export or of the API (version 2), in one file or one per kind; CSV of the trends.
 
 Records are told apart by their keys, wherever the file puts the lists. Times carry their offset;
 the ring's heart rate is in UTC and is moved by the usual offset of the nights unless a zone is given.
@@ -16,12 +16,19 @@ import numpy as np
 
 from sensecf.sensors.recording import Recording, Signal, make_signal
 from sensecf.sensors.report import Report
-from sensecf.sensors.source import Source, find_files, numbers, read_json
+from sensecf.sensors.source import Source, find_files, numbers, read_json, read_rows
 from sensecf.sensors.times import parse_day, parse_iso
 
 #: Seconds per stage in a record of a night.
 STAGE_KEYS = {
     "deep": "deep_sleep_duration", "rem": "rem_sleep_duration", "light": "light_sleep_duration", "awake": "awake_time",
+}  # fmt: skip
+#: Columns of the CSV of trends by the keys of the JSON; durations are in seconds in both.
+TRENDS = {
+    "date": "day", "bedtime start": "bedtime_start", "deep sleep duration": "deep_sleep_duration",
+    "rem sleep duration": "rem_sleep_duration", "light sleep duration": "light_sleep_duration",
+    "awake time": "awake_time", "lowest resting heart rate": "lowest_heart_rate", "average hrv": "average_hrv",
+    "respiratory rate": "average_breath", "steps": "steps", "activity burn": "active_calories",
 }  # fmt: skip
 #: How deep lists are looked for in a file.
 DEPTH = 4
@@ -29,7 +36,9 @@ DEPTH = 4
 
 def find(root: Path, timezone: str | None, folders_are_people: bool, report: Report) -> list[Source]:
     """One source for the folder or file, or one per folder in it. Raises `InputError` when there is no JSON."""
-    return find_files(root, {"oura": ("*.json",)}, timezone or "", folders_are_people, "Oura export (*.json)")
+    return find_files(
+        root, {"oura": ("*.json", "*.csv")}, timezone or "", folders_are_people, "Oura export (*.json, *.csv)"
+    )
 
 
 def read(source: Source, report: Report) -> Recording:
@@ -40,7 +49,7 @@ def read(source: Source, report: Report) -> Recording:
     stamps: list[Any] = []
     beats: list[Any] = []
     for path in source.files["oura"]:
-        data = read_json(path, report)
+        data = _trends(path, report) if path.suffix == ".csv" else read_json(path, report)
         found = 0
         for record in _records(data, DEPTH):
             found += 1
@@ -61,6 +70,17 @@ def read(source: Source, report: Report) -> Recording:
     if stamps:
         _heart(recording, stamps, beats, source.timezone, offsets, report, source.files["oura"][0].name)
     return recording
+
+
+def _trends(path: Path, report: Report) -> list[dict[str, str]] | None:
+    """The days of a CSV of trends, twice: as records of a night where its stages are there, and of a day."""
+    rows = read_rows(path, report)
+    names = [TRENDS.get(cell.lower(), "") for cell in rows[0]] if rows else []
+    if "day" not in names:
+        return [] if rows else None
+    days = [{name: cell for name, cell in zip(names, row, strict=False) if name and cell} for row in rows[1:]]
+    nights = [day for day in days if "deep_sleep_duration" in day]
+    return nights + [{key: day[key] for key in ("day", "steps", "active_calories") if key in day} for day in days]
 
 
 def _records(data: Any, depth: int) -> Iterator[dict[str, Any]]:
