@@ -124,7 +124,7 @@ def test_a_blocking_lock_is_named_and_lifted(page: Any, address: str, cohort: An
         for box in page.locator(f"input[name=lock-{column}]").all():
             box.check()
     page.click("button:has-text('Ask for plans')")
-    page.wait_for_selector(".none h3:has-text('No safe plan under these limits')")
+    page.wait_for_selector(".none h3:has-text('No plan under these limits')")
     blocked = page.locator(".none li").all_inner_texts()
     assert blocked
     assert any(text.endswith("is kept as it is") for text in blocked)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from sensecf.codec import Codec
 from sensecf.generators.search import Effort, Search
-from sensecf.query import Query, make_query
+from sensecf.query import Edit, Query, make_query, results
 from sensecf.rules import Bools
 from sensecf.task import Task
 
@@ -29,6 +29,7 @@ class Limits:
     directions: Mapping[str, str] | None = None
     max_changes: int | None = None
     margin: float = 0.0
+    edit: Edit = "actionable"
 
     def query(self, task: Task, factuals: pd.DataFrame, target: Any) -> Query:
         """The query for these factuals under these limits."""
@@ -41,6 +42,7 @@ class Limits:
             directions=self.directions,
             max_changes=self.max_changes,
             margin=self.margin,
+            edit=self.edit,
         )
 
 
@@ -77,11 +79,11 @@ def blame(task: Task, query: Query, limits: Limits, plausibility: float, rng: np
     by_rule = np.array([bool(b) for b in blocking])
 
     families: list[tuple[str, Bools, dict[str, Any]]] = []
+    held = results(task.schema) if limits.edit == "actionable" else []
     for j, name in enumerate(names):
         fixed = loose.movable[:, j] & ~query.movable[:, j]
-        families.append(
-            (f"the lock on {name}" if name in limits.lock else f"{name}, which cannot move", fixed, {"movable": j})
-        )
+        why = f"{name}, which {'only moves as a result' if name in held else 'cannot move'}"
+        families.append((f"the lock on {name}" if name in limits.lock else why, fixed, {"movable": j}))
         narrow = (query.low[:, j] > loose.low[:, j]) | (query.high[:, j] < loose.high[:, j])
         families.append((f"the limits on {name}", narrow & ~fixed, {"low": j, "high": j}))
     families.append(("the budget of changes", query.max_changes < loose.max_changes, {"max_changes": ...}))

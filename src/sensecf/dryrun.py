@@ -22,8 +22,8 @@ from sensecf.prepare import prepare
 from sensecf.privacy_gate import permission
 from sensecf.prompting import Prompting
 from sensecf.prompts import PROMPT_VERSION
-from sensecf.query import make_query, out_of_range
-from sensecf.run import Request
+from sensecf.query import out_of_range
+from sensecf.run import Request, check
 from sensecf.schema import FeatureSchema
 from sensecf.task import Task
 
@@ -60,6 +60,7 @@ def dry_run(
     Where a server refuses a parameter, a run leaves that parameter out.
     Raises `InputError` as `run` does.
     """
+    check(request, schema)
     prompting = request.prompting or Prompting("")
     target = request.target if request.target is not None else schema.target
     if target is None:
@@ -74,7 +75,7 @@ def dry_run(
     held_out = held_out if request.limit is None else held_out.head(request.limit)
     outside = out_of_range(task.codec, task.codec.encode(held_out), held_out)
     held_out = held_out[[i not in outside for i in range(len(held_out))]]
-    query = make_query(task, held_out, goal, lock=request.lock, max_changes=request.max_changes, margin=request.margin)
+    query = request.limits.query(task, held_out, goal)
     settings = prompting.settings(_Silent(), None)
     generator = Prompted(task, request.seed, plausibility=request.plausibility, **settings)
     questions = generator.questions(query)

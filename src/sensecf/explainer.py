@@ -28,7 +28,7 @@ from sensecf.files import replacing
 from sensecf.generators import Generator
 from sensecf.generators.search import Search
 from sensecf.polish import polish
-from sensecf.query import Query, out_of_range
+from sensecf.query import Edit, Query, out_of_range
 from sensecf.rules import Floats
 from sensecf.select import select
 from sensecf.task import Ints, Task
@@ -54,6 +54,7 @@ def explain(
     directions: Mapping[str, str] | None = None,
     max_changes: int | None = None,
     margin: float = 0.0,
+    edit: Edit = "actionable",
     plausibility: float = 1.0,
     fallback: Generator | None = None,
     strict: bool = True,
@@ -69,9 +70,10 @@ def explain(
 
     `factuals`: raw rows with the schema's features; the index names the queries and must be unique.
     `target`: the class to reach (default: the schema's). `lock`, `ranges`, `directions`,
-    `max_changes`, `margin`: see `query.make_query`. `plausibility`: price of being unlike the data,
-    0 for none, 1 by default. `fallback`: a generator asked about the queries that `generator`
-    leaves without an answer; the column `generator` says who answered.
+    `max_changes`, `margin`, `edit`: see `query.make_query`; by default plans are made of what a person
+    does. `plausibility`: price of being unlike the data, 0 for none, 1 by default. `fallback`: a
+    generator asked about the queries that `generator` leaves without an answer; the column `generator`
+    says who answered.
     `strict=False` turns factuals outside the schema's ranges into abstentions instead of an error.
     `checkpoint`: a folder in which finished batches are kept, so that an interrupted call goes on
     where it stopped (it must be used for the same call only). `progress(done, total)` is called
@@ -90,7 +92,7 @@ def explain(
         raise InputError("the index of the factuals has duplicates; give every row its own (reset_index)")
     position = task.target_position(task.default_target() if target is None else target)
     goal = task.classes[position]
-    limits = Limits(lock, dict(ranges or {}), dict(directions or {}), max_changes, margin)
+    limits = Limits(lock, dict(ranges or {}), dict(directions or {}), max_changes, margin, edit)
     rows = task.codec.encode(factuals)
     outside = out_of_range(task.codec, rows, factuals)
     if strict and outside:

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sensecf import generators
+from sensecf import generators, metrics
 from sensecf.errors import InputError
 from sensecf.files import read_text
 from sensecf.generators import Generator
@@ -75,9 +75,19 @@ def facts_of(folder: Path) -> dict[str, Any]:
     return facts
 
 
+def quality_of(folder: Path, facts: dict[str, Any]) -> str:
+    """How good the classifier of a run is, as its `metrics.json` says. Raises `InputError` where it cannot be read."""
+    try:
+        summary = metrics.from_json(json.loads(read_text(folder / "metrics.json")))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / 'metrics.json'} is damaged; make the run anew") from error
+    return metrics.sentence(summary, str(facts.get("classifier", "the classifier")), facts["target"])
+
+
 def request_of(facts: dict[str, Any]) -> Request:
     """What the run was asked, as far as it holds for other people too."""
     kept = {f.name: facts[f.name] for f in fields(Request) if f.name in facts}
+    kept.setdefault("edit", "mutable")  # what a run of an older version let move
     kept |= {"lock": tuple(kept.get("lock", ())), "limit": None, "prompting": None, "model": None}
     return Request(**kept)
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from sensecf.codec import Codec
 from sensecf.errors import InputError
-from sensecf.rules import Bools, Floats, Follow
+from sensecf.rules import Bools, Floats, Follow, Total
+from sensecf.schema import FeatureSchema
 from sensecf.task import Ints, Task
+
+#: What may be edited: what a person does, or also what only moves as a result.
+Edit = Literal["actionable", "mutable"]
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,17 @@ def make_query(
     directions: Mapping[str, str] | None = None,
     max_changes: int | None = None,
     margin: float = 0.0,
+    edit: Edit = "mutable",
 ) -> Query:
     """A checked query for the rows of `factuals`, all towards one class.
 
     `lock`: features that must stay; `ranges`: closed intervals in physical units, narrower than
     the schema's; `directions`: "increase" or "decrease" per feature, beside the schema's (a feature
     that is given both cannot move); `max_changes`: at most so
-    many features; `margin` in [0, 1).
-    Raises `InputError` for unknown features, impossible ranges, and factuals outside the schema.
+    many features; `margin` in [0, 1); `edit`: "actionable" holds still what only moves as a result
+    (see `results`), "mutable" lets everything move that the schema lets move.
+    Raises `InputError` for unknown features, impossible ranges, factuals outside the schema, and where
+    `edit` leaves no feature at all.
     """
     schema, codec = task.schema, task.codec
     if max_changes is not None and (not isinstance(max_changes, int) or max_changes < 1):
@@ -75,6 +82,7 @@ def make_query(
         raise InputError(f"lock takes a list of features, not the text {lock!r}")
     if not 0 <= margin < 1:
         raise InputError(f"margin must lie in [0, 1), not {margin}")
+    check_edit(schema, edit)
     rows = codec.encode(factuals)
     outside = out_of_range(codec, rows, factuals)
     if outside:
@@ -112,9 +120,43 @@ def make_query(
     # What was not measured cannot be changed, and a value with one choice cannot move.
     # A range of one value leaves a way to those who are not there.
     movable &= ~np.isnan(rows) & ((high > low) | ((high == low) & (np.abs(rows - low) > codec.step / 2)))
+    if edit == "actionable":
+        _hold_results(schema, rows, movable)
     budget = min(x for x in (max_changes, schema.max_changes, len(schema)) if x is not None)
     position = task.target_position(task.default_target() if target is None else target)
     return Query(rows, np.full(n, position), low, high, movable, np.full(n, budget), np.full(n, float(margin)))
+
+
+def results(schema: FeatureSchema) -> list[str]:
+    """Features that only move as a result, and so are held still by `edit="actionable"`.
+
+    A whole with a part that a person sets is none of them: it is the sum of its parts, and follows.
+    """
+    acts = {f.name for f in schema.features if f.changeable and f.role == "actionable"}
+    wholes = {rule.whole for rule in schema.rules if isinstance(rule, Total) and acts & set(rule.parts)}
+    return [f.name for f in schema.features if f.changeable and f.role == "mutable" and f.name not in wholes]
+
+
+def _hold_results(schema: FeatureSchema, rows: Floats, movable: Bools) -> None:
+    """Hold still what only moves as a result; a whole too where a part is blank or none of them may move."""
+    columns = schema.columns
+    movable[:, [columns[name] for name in results(schema)]] = False
+    for rule in schema.rules:
+        if isinstance(rule, Total) and isinstance(rule.whole, str) and schema[rule.whole].role == "mutable":
+            parts = [columns[name] for name in rule.parts]
+            follows = ~np.isnan(rows[:, parts]).any(axis=1) & movable[:, parts].any(axis=1)
+            movable[:, columns[rule.whole]] &= follows
+
+
+def check_edit(schema: FeatureSchema, edit: str) -> None:
+    """Raise `InputError` for an unknown edit, and for one that leaves nothing that could change."""
+    if edit not in get_args(Edit):
+        raise InputError(f"edit {edit!r} is unknown; use {' or '.join(get_args(Edit))}")
+    if edit == "actionable" and not any(f.changeable and f.role == "actionable" for f in schema.features):
+        raise InputError(
+            'no feature is a person\'s to change; write role = "actionable" in the schema at those that are, '
+            "or let everything move with --edit mutable"
+        )
 
 
 def by_pattern(task: Task, query: Query, owner: Ints) -> Iterator[tuple[Ints, Follow]]:

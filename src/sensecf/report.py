@@ -27,7 +27,10 @@ PEOPLE = 50
 EXAMPLES = 5
 
 #: The measures of the tiles.
-TILES = ("validity", "coverage", "plausible", "n_changed", "mad_l1", "margin")
+TILES = (
+    "classifier_auc", "own_share", "fallback_share", "unanswered_share", "validity", "plausible", "n_changed", "mad_l1",
+    "margin",
+)  # fmt: skip
 
 GLOSSARY = (
     ("Counterfactual", "A changed copy of a person’s row, to which the classifier gives another answer."),
@@ -93,16 +96,21 @@ def render(
         tables.append(report_tables.frame_table("Candidates tried, by verdict", cfs.attempts))
     tables += [report_tables.frame_table(caption, frame) for caption, frame in (extra or {}).items()]
     people = int(answers.queries.nunique())
+    classifier = run.get("classifier") or type(task.classifier).__name__
     context = {
         "title": run.get("title") or task.schema.name or f"What would change {task.schema.label}?",
         "notice": run.get("notice", ""),
-        "classifier": run.get("classifier") or type(task.classifier).__name__,
+        "classifier": classifier,
         "label": task.schema.label,
         "target": " or ".join(targets),
         "requests": len(answers.requests),
         "answered": answered,
         "facts": _facts(cfs, task, run),
         "versions": report_tables.text(run.get("versions", "")),
+        "quality": metrics.sentence(summary, classifier, " or ".join(targets)),
+        "reliability": report_tables.reliability_table(run.get("reliability") or []),
+        "shares": cfs.shares() if cfs.asked else "",
+        "fallback": cfs.fallbacks() if cfs.asked else "",
         "tiles": [_tile(name, summary) for name in TILES if name in summary.index],
         "plans": _plans(cfs, task),
         "plan_caption": f"The first {PEOPLE} of {people} answered requests" if people > PEOPLE else "All answers",

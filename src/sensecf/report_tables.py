@@ -17,6 +17,11 @@ from sensecf.task import Task
 
 #: How a metric reads: title, and how its value is written.
 TITLES: dict[str, tuple[str, str]] = {
+    "classifier_auc": ("Area under the ROC curve", "number"),
+    "classifier_balanced_accuracy": ("Balanced accuracy", "share"),
+    "classifier_brier": ("Brier score", "number"),
+    "classifier_ece": ("Calibration error", "number"),
+    "false_alarms": ("In the target class by their own label, of those it calls otherwise", "share"),
     "own_share": ("Found by the generator asked for", "share"),
     "fallback_share": ("Found by a fallback", "share"),
     "unanswered_share": ("Found by nobody", "share"),
@@ -58,6 +63,9 @@ TITLES: dict[str, tuple[str, str]] = {
 }
 #: The measures by section, and those of the tiles.
 SECTIONS = {
+    "The classifier": (
+        "classifier_auc", "classifier_balanced_accuracy", "classifier_brier", "classifier_ece", "false_alarms",
+    ),
     "Answers": (
         "own_share", "fallback_share", "unanswered_share", "not_needed_share", "validity", "coverage", "success_at_3",
         "success_at_3_without_reference",
@@ -143,6 +151,18 @@ def alone_table(numbers: Mapping[str, Any]) -> Table:
     return Table(caption, ("Measure", "Mean", "95 % interval", "Of"), rows, (False, True, True, True))
 
 
+def reliability_table(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """What the classifier said, and what was true, bin by bin."""
+    rows = []
+    for entry in entries:
+        row = {"low": entry["low"], "high": entry["high"]}
+        texts = [written(entry[name], "share") for name in ("said", "true")]
+        ends = f"{entry['from']:.1f}–{entry['to']:.1f}"
+        rows.append((ends, *texts, interval(row, "share") or "–", f"{entry['rows']:,}"))
+    heads = ("Probability of the target", "Said, mean", "True", "95 % interval", "Rows")
+    return Table("Said and true, on held-out rows", heads, rows, (False, True, True, True, True))
+
+
 def cost_table(cfs: Counterfactuals, summary: pd.DataFrame) -> Table:
     """Costs per request and answer, then the totals that the run noted."""
     rows = [
@@ -156,7 +176,7 @@ def cost_table(cfs: Counterfactuals, summary: pd.DataFrame) -> Table:
 
 def record_table(run: Mapping[str, Any]) -> Table:
     """All else that the run noted."""
-    shown = ("title", "notice", "model_alone")
+    shown = ("title", "notice", "model_alone", "reliability")
     rows = [(str(key), text(value)) for key, value in run.items() if key not in shown]
     return Table("As it stands in run.json", ("Entry", "Value"), rows, (False, False))
 

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from sensecf import __version__, generators, metrics, storage
+from sensecf.blame import Limits
 from sensecf.classifiers import check_answers, fit_classifier
 from sensecf.counterfactuals import Counterfactuals
 from sensecf.engine import LOCAL, Engine
@@ -33,7 +34,7 @@ from sensecf.generators.search import THOROUGH, Search
 from sensecf.prepare import prepare
 from sensecf.privacy_gate import permission
 from sensecf.prompting import Prompting, costs
-from sensecf.query import Query, make_query, out_of_range
+from sensecf.query import Edit, Query, check_edit, out_of_range
 from sensecf.report import write_report
 from sensecf.schema import FeatureSchema, Value
 from sensecf.statistics import interval
@@ -66,6 +67,7 @@ class Request:
     lock: tuple[str, ...] = ()
     max_changes: int | None = None
     margin: float = 0.0
+    edit: Edit = "actionable"
     plausibility: float = 1.0
     seed: int = 0
     prompting: Prompting | None = None
@@ -74,8 +76,13 @@ class Request:
     @property
     def wishes(self) -> dict[str, Any]:
         """What is asked of every answer, as arguments of `explain`."""
-        names = ("n", "lock", "max_changes", "margin", "plausibility", "seed")
+        names = ("n", "lock", "max_changes", "margin", "edit", "plausibility", "seed")
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def limits(self) -> Limits:
+        """What is asked of every answer beyond the schema."""
+        return Limits(self.lock, max_changes=self.max_changes, margin=self.margin, edit=self.edit)
 
 
 def run(
@@ -138,7 +145,9 @@ def run(
         judged = task.judge(task.codec.encode(held_out), final=True)
         # Finished batches are verdicts of one classifier: code of the user's own may have changed since.
         answers_now = hashlib.sha256(judged.proba.round(6).tobytes() + judged.predicted.tobytes())
+        known, reliability = metrics.unknown(), pd.DataFrame()
         if queries is None:
+            known, reliability = metrics.quality(task, held_out, goal, request.seed)
             held_out = held_out[judged.predicted != task.target_position(goal)]
         if request.limit is not None:
             held_out = held_out.head(request.limit)
@@ -188,6 +197,7 @@ def run(
             "seconds": {"fit": round(ready - began, 3), "answers": round(answers.cost["seconds"], 3)},
             "classifier_rows": {"fit": rows_before, "answers": answers.cost["classifier_rows"]},
             "arguments": arguments or {},
+            "reliability": [_plain(row) for row in reliability.round(6).to_dict(orient="records")],
         }
         if notice:
             facts["notice"] = notice
@@ -196,7 +206,7 @@ def run(
             answers.cost["model_tokens"] = facts["model"]["tokens_in"] + facts["model"]["tokens_out"]
         facts |= _alone(task, generator, held_out, goal, request)
         groups = None if schema.group is None or schema.group not in held_out else held_out[schema.group]
-        summary = metrics.summarise(answers, task, groups=groups, seed=request.seed)
+        summary = pd.concat([known, metrics.summarise(answers, task, groups=groups, seed=request.seed)])
         _write(folder, answers, task, summary, facts, request, generator, held_out, card)
         say("measuring", 1.0)
         return answers, summary, facts
@@ -207,7 +217,7 @@ def _estimate(task: Task, generator: Any, model: Client, held_out: pd.DataFrame,
     assert request.prompting is not None
     outside = out_of_range(task.codec, task.codec.encode(held_out), held_out)
     people = held_out[[i not in outside for i in range(len(held_out))]]
-    query = make_query(task, people, goal, lock=request.lock, max_changes=request.max_changes, margin=request.margin)
+    query = request.limits.query(task, people, goal)
     questions = generator.questions(query)
     first = model.estimate(
         [question.prompt for question in questions],
@@ -238,6 +248,12 @@ def check(request: Request, schema: FeatureSchema) -> None:
         raise InputError(f"--seed must lie between 0 and {2**32 - 1}, not {request.seed}")
     for name in request.lock:
         schema[name]
+    check_edit(schema, request.edit)
+
+
+def _plain(row: dict[Any, Any]) -> dict[str, Any]:
+    """A row for JSON: NaN as null."""
+    return {str(key): None if value != value else value for key, value in row.items()}
 
 
 def _alone(task: Task, generator: Any, held_out: pd.DataFrame, goal: Any, request: Request) -> dict[str, Any]:
@@ -246,9 +262,7 @@ def _alone(task: Task, generator: Any, held_out: pd.DataFrame, goal: Any, reques
         return {}
     rows = task.codec.encode(held_out)
     keep = [i for i in range(len(rows)) if i not in out_of_range(task.codec, rows, held_out)][:ALONE_QUERIES]
-    query = make_query(
-        task, held_out.iloc[keep], goal, lock=request.lock, max_changes=request.max_changes, margin=request.margin
-    )
+    query = request.limits.query(task, held_out.iloc[keep], goal)
     rng = np.random.default_rng([request.seed, 2])
     locked = replace(query, movable=query.movable & (rng.random(query.movable.shape) < 0.5))
     found = Search(task, plausibility=request.plausibility).propose(locked, rng)

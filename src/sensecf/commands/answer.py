@@ -27,6 +27,7 @@ from sensecf.errors import InputError
 @click.option("-n", "count", type=int, help="Answers per person.")
 @click.option("--lock", help='Features that must stay: a,b,"c, d".')
 @click.option("--max-changes", type=int, help="At most so many features change.")
+@click.option("--edit", type=click.Choice(["actionable", "mutable"]), help="What plans may change.")
 @click.option("--robust/--no-robust", default=None, help="Demand a margin: p >= 0.6 with two classes.")
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), help="Default: as TABLE.")
 @click.option("--classifier", help="module:object, where the classifier of RUN is code of yours.")
@@ -41,6 +42,7 @@ def answer(
     count: int | None,
     lock: str | None,
     max_changes: int | None,
+    edit: str | None,
     robust: bool | None,
     form: str | None,
     classifier: str | None,
@@ -60,7 +62,7 @@ def answer(
     from sensecf.answer import answer as work
     from sensecf.datasets import find_card
     from sensecf.datasets.card import strictest
-    from sensecf.finished import open_run
+    from sensecf.finished import facts_of, open_run, quality_of
     from sensecf.folder import belongs
     from sensecf.run import ROBUST_MARGIN
 
@@ -78,12 +80,14 @@ def answer(
             "n": count,
             "lock": None if lock is None else split_names(lock),
             "max_changes": max_changes,
+            "edit": edit,
             "margin": None if robust is None else ROBUST_MARGIN * robust,
         }
         request = replace(finished.request, **{name: value for name, value in given.items() if value is not None})
         form = form or ("parquet" if table.suffix.lower() in (".parquet", ".pq") else "csv")
         facts = work(finished, table, out, request, form=form, card=card, overwrite=overwrite, progress=progress,
                      engine=where)  # fmt: skip
+    click.echo(quality_of(run, facts_of(run)))
     asked = facts["rows"] - facts["people_in_target"]
     click.echo(
         f"{facts['people_answered'] - facts['people_in_target']:,} of {asked:,} people answered, "

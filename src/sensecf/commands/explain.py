@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sensecf.commands.prompt_options import prompt_options, prompting
 from sensecf.commands.shared import (
     CLASSIFIERS,
+    EDIT,
     GENERATORS,
     arguments,
     engine_of,
@@ -21,6 +22,9 @@ from sensecf.commands.shared import (
     split_names,
 )
 from sensecf.errors import InputError
+
+if TYPE_CHECKING:
+    from sensecf.query import Edit
 
 
 @click.command()
@@ -40,6 +44,7 @@ from sensecf.errors import InputError
 @click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
 @click.option("--lock", default="", help='Features that must stay: a,b,"c, d".')
 @click.option("--max-changes", type=int, help="At most so many features change.")
+@EDIT
 @click.option("--robust", is_flag=True, help="Demand a margin: p >= 0.6 with two classes.")
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -60,6 +65,7 @@ def explain(
     count: int,
     lock: str,
     max_changes: int | None,
+    edit: Edit,
     robust: bool,
     plausibility: float,
     seed: int,
@@ -90,6 +96,7 @@ def explain(
         n=count,
         lock=split_names(lock),
         max_changes=max_changes,
+        edit=edit,
         margin=ROBUST_MARGIN if robust else 0.0,
         plausibility=plausibility,
         seed=seed,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sensecf.commands.prompt_options import as_data, prompt_options
-from sensecf.commands.shared import CLASSIFIERS, split_names
+from sensecf.commands.shared import CLASSIFIERS, EDIT, split_names
+
+if TYPE_CHECKING:
+    from sensecf.query import Edit
 
 
 @click.command()
@@ -26,6 +29,7 @@ from sensecf.commands.shared import CLASSIFIERS, split_names
 @click.option("--limit", type=int, help="The first N people only.")
 @click.option("--lock", default="", help='Features that must stay: a,b,"c, d".')
 @click.option("--max-changes", type=int, help="At most so many features change.")
+@EDIT
 @click.option("--robust", is_flag=True, help="Demand a margin: p >= 0.6 with two classes.")
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -41,6 +45,7 @@ def prompt(
     limit: int | None,
     lock: str,
     max_changes: int | None,
+    edit: Edit,
     robust: bool,
     plausibility: float,
     seed: int,
@@ -67,6 +72,7 @@ def prompt(
         limit=limit,
         lock=split_names(lock),
         max_changes=max_changes,
+        edit=edit,
         margin=ROBUST_MARGIN if robust else 0.0,
         plausibility=plausibility,
         seed=seed,

@@ -41,6 +41,12 @@ def arguments() -> dict[str, Any]:
     return {key: str(value) if isinstance(value, Path) else value for key, value in context.params.items()}
 
 
+#: What may be edited.
+EDIT = click.option(
+    "--edit", type=click.Choice(["actionable", "mutable"]), default="actionable", show_default=True,
+    help="What plans may change: what a person does, or also what only moves as a result.",
+)  # fmt: skip
+
 #: Rows leave this machine: for commands that ask no language model.
 ALLOW_HOST = click.option(
     "--allow-host", "allow_hosts", multiple=True, metavar="HOST=DATA",
@@ -116,7 +122,10 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
     from rich.console import Console
     from rich.table import Table
 
+    from sensecf.metrics import sentence
+
     console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(_plain(sentence(summary, facts["classifier"], facts["target"])), soft_wrap=True)
     plans = answers.plans()
     shown = Table(
         title=_plain(f"Plans towards {facts['target']!r} (the first {min(len(plans), 12)} of {len(plans)})"),

@@ -7,6 +7,7 @@ lists them. All are judged anew from the saved feature values: the verdict colum
 """
 
 from sensecf.metrics.answers import Answers, read, valid_only
+from sensecf.metrics.classifier import quality, sentence, unknown
 from sensecf.metrics.diversity import distinct_actions, dpp, pairwise_distance
 from sensecf.metrics.edits import actionable_share, change_entropy, change_profile, n_changed, redundancy
 from sensecf.metrics.feasibility import breaches, feasible, in_range, locks_kept, rules_kept
@@ -83,6 +84,7 @@ __all__ = [
     "perturbed",
     "plausible",
     "probability",
+    "quality",
     "read",
     "redundancy",
     "retrain_validity",
@@ -90,10 +92,12 @@ __all__ = [
     "retrained",
     "rules_kept",
     "seconds",
+    "sentence",
     "success",
     "summarise",
     "to_json",
     "unanswered_share",
+    "unknown",
     "valid_only",
     "validity",
 ]

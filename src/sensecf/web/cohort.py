@@ -15,8 +15,8 @@ from sensecf.errors import InputError
 from sensecf.generators import Generator
 from sensecf.neighbours import Influence, Neighbours
 from sensecf.plausibility import Plausibility
-from sensecf.query import out_of_range
-from sensecf.rules import Floats, Total
+from sensecf.query import out_of_range, results
+from sensecf.rules import Floats
 from sensecf.schema import Feature, Value
 from sensecf.task import Ints, Task
 from sensecf.web.words import clean, known, labels
@@ -70,6 +70,7 @@ class Cohort:
     `rows` (n, d): encoded people; `names` (n,): what the page calls them; `outside`: for people
     with a value outside the schema's range, a sentence that says which.
     `notice`: a sentence that must not be missed. `title`: what the page is about.
+    `quality`: how good the classifier is on held-out rows, as a sentence.
     """
 
     task: Task
@@ -85,6 +86,7 @@ class Cohort:
     seed: int = 0
     plausibility: float = 1.0
     added: int = 0
+    quality: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -160,13 +162,8 @@ class Cohort:
 
     @cached_property
     def locked_first(self) -> list[int]:
-        """Features that are kept at first: those that move as a result, but for wholes that follow their parts."""
-        wholes = {rule.whole for rule in self.task.schema.rules if isinstance(rule, Total)}
-        return [
-            j
-            for j, f in enumerate(self.task.schema.features)
-            if f.changeable and f.role == "mutable" and f.name not in wholes
-        ]
+        """Features that are kept at first: those that only move as a result."""
+        return [self.task.schema.columns[name] for name in results(self.task.schema)]
 
     @cached_property
     def typical_row(self) -> Floats:

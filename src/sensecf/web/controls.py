@@ -48,6 +48,7 @@ class Wish:
         limits = Limits(
             tuple(names[j] for j in sorted(self.lock)), ranges,
             {names[j]: way for j, way in self.direction.items()}, self.budget, self.margin,
+            edit="mutable",  # the controls say what is kept, feature by feature
         )  # fmt: skip
         return Ask(person, limits, self.weights())
 

@@ -302,7 +302,7 @@ def restore(cohort: Cohort, kept: Mapping[str, Any]) -> tuple[Plan, Pool] | None
         if None in codes or codes[0] != row[j]:
             return None
         row[j] = codes[1]
-    ask = Ask(person, Limits())
+    ask = Ask(person, Limits(edit="mutable"))
     query = person_query(cohort, ask)
     verdict = verify(cohort.task, query, Candidates.of(np.zeros(1, dtype=np.intp), row[None], "kept"))
     if not verdict.good[0]:

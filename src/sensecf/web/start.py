@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from sensecf import generators
+from sensecf import generators, metrics
 from sensecf.classifiers import check_answers, fit_classifier
 from sensecf.datasets import load
 from sensecf.errors import InputError, MissingExtraError
-from sensecf.finished import facts_of, take_model
+from sensecf.finished import facts_of, quality_of, take_model
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.prepare import prepare
 from sensecf.run import cache_folder, load_task
@@ -129,6 +129,7 @@ def _from_table(
         " ".join(part for part in (notice, told) if part),
         source.classifier,
         source.seed,
+        quality=metrics.sentence(metrics.quality(task, people, target, source.seed)[0], source.classifier, target),
     )
 
 
@@ -156,6 +157,7 @@ def _from_run(folder: Path, say: Progress) -> Cohort:
         str(facts.get("classifier", "")),
         seed,
         dial,
+        quality=quality_of(folder, facts),
     )
 
 

@@ -50,14 +50,14 @@ def survey(cohort: Cohort, say: Callable[[float], None]) -> Survey:
     everyone = len(asked)
     if everyone > MAX_ASKED:
         asked = asked[np.linspace(0, everyone - 1, MAX_ASKED).astype(int)]
-    codec, lock = cohort.task.codec, [cohort.task.schema.names[j] for j in cohort.locked_first]
+    codec = cohort.task.codec
     rows = np.full((len(asked), len(codec.numeric)), np.nan)
     for start in range(0, len(asked), PART):
         say(start / len(asked))
         part = asked[start : start + PART]
         frame = codec.decode(cohort.rows[part])
         found = explain(
-            cohort.task, cohort.generator, frame, cohort.target, lock=lock, fallback=cohort.fallback,
+            cohort.task, cohort.generator, frame, cohort.target, fallback=cohort.fallback,
             margin=ROBUST_MARGIN,
             plausibility=cohort.plausibility, seed=cohort.seed,
         ).answers  # fmt: skip

@@ -69,6 +69,7 @@ def _head(cohort: Cohort) -> dict[str, Any]:
     return {
         "title": clean(cohort.title),
         "notice": clean(cohort.notice),
+        "quality": clean(cohort.quality),
         "label": clean(cohort.task.schema.label),
         "target": clean(cohort.target),
     }

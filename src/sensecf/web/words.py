@@ -166,6 +166,7 @@ def blocks(reason: str, limits: Limits, schema: FeatureSchema, label: Sequence[s
         name = feature.name
         known_texts[f"the lock on {name}"] = Block(f"{label[j]} is kept as it is", f"lock-{j}")
         fixed = "its value was not measured" if feature.changeable else "the schema keeps it as it is"
+        known_texts[f"{name}, which only moves as a result"] = Block(f"{label[j]} only moves as a result", "")
         known_texts[f"{name}, which cannot move"] = Block(f"{label[j]} cannot move: {fixed}", "")
         own = name in (limits.ranges or {}) or name in (limits.directions or {})
         known_texts[f"the limits on {name}"] = Block(f"The limits on {inside(label[j])}", f"limits-{j}" if own else "")

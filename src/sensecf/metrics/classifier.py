@@ -1,0 +1,129 @@
+"""How good is the classifier that is explained? Measured on held-out rows, one class against the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sensecf import statistics
+from sensecf.metrics.answers import ask
+from sensecf.metrics.summary import COLUMNS
+from sensecf.rules import Floats
+from sensecf.task import Task
+
+#: Bins of the reliability table and of the calibration error, of equal width.
+BINS = 10
+#: Resamples of whole people for an interval.
+RESAMPLES = 500
+#: The measures that `quality` gives, with which way is better; each is averaged over the held-out rows.
+QUALITY = {
+    "classifier_auc": "higher",
+    "classifier_balanced_accuracy": "higher",
+    "classifier_brier": "lower",
+    "classifier_ece": "lower",
+}
+
+
+def quality(task: Task, held_out: pd.DataFrame, target: Any, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The measures of the classifier on rows that it never learned from, and its reliability table.
+
+    `held_out`: raw rows with their label and, where the schema names one, the group.
+    The measures have the columns of `summarise`: area under the ROC curve, balanced accuracy (mean of
+    sensitivity and specificity), Brier score, expected calibration error (mean distance of said and
+    true shares, by bin), and `false_alarms`, the share of those whom the classifier does not put in the
+    target class though they are in it by their own label; lower is better. Intervals resample people.
+    The table has a row per bin: `from`, `to`, `said` (mean probability), `true` (share of the target
+    class), `low`, `high` (95 % interval of it) and `rows`.
+    """
+    position = task.target_position(target)
+    judged = ask(task, task.codec.encode(held_out))
+    truth = (held_out[task.schema.label] == task.classes[position]).to_numpy(dtype=float)
+    said, there = judged.proba[:, position], (judged.predicted == position).astype(float)
+    group = task.schema.group
+    score = np.unique(said, return_inverse=True)[1]
+    people = held_out[group].to_numpy() if group else np.arange(len(held_out))
+    codes = pd.factorize(people, use_na_sentinel=False)[0]
+    count = int(codes.max(initial=-1)) + 1
+    value = _measures(said, score, there, truth, np.ones(len(truth)))
+    rng = np.random.default_rng(seed)
+    samples = np.full((RESAMPLES, len(QUALITY)), np.nan)
+    for number in range(RESAMPLES if count > 1 else 0):
+        drawn = rng.multinomial(count, np.full(count, 1 / count))[codes]
+        samples[number] = _measures(said, score, there, truth, drawn)
+    table: dict[str, tuple[Any, ...]] = {}
+    for k, (name, way) in enumerate(QUALITY.items()):
+        ends, known = statistics.percentile_interval(samples[:, k]), bool(np.isfinite(value[k]))
+        table[name] = (value[k], *ends, len(truth), known, way, "held-out rows")
+    asked = there == 0
+    alarms, known = truth[asked], bool(asked.any())
+    mean = float(alarms.mean()) if known else np.nan
+    ends = statistics.share_interval(alarms, people[asked])
+    table["false_alarms"] = (mean, *ends, len(alarms), known, "lower", "held-out rows outside the target class")
+    return _frame(table), _reliability(said, truth, people)
+
+
+def unknown() -> pd.DataFrame:
+    """The measures where no labelled row was held out: none is defined."""
+    ways = QUALITY | {"false_alarms": "lower"}
+    return _frame({name: (np.nan, np.nan, np.nan, 0, False, way, "held-out rows") for name, way in ways.items()})
+
+
+def _frame(table: dict[str, tuple[Any, ...]]) -> pd.DataFrame:
+    return pd.DataFrame.from_dict(table, orient="index", columns=list(COLUMNS)).rename_axis("metric")
+
+
+def sentence(summary: pd.DataFrame, name: str, target: Any) -> str:
+    """The measures of `quality` in a summary, as a sentence about the classifier `name`."""
+    if "classifier_auc" not in summary.index or not summary.loc["classifier_brier", "defined"]:
+        return f"It is not known how good {name} is: no labelled row was held out from it."
+
+    def said(metric: str) -> str:
+        row = summary.loc[metric]
+        interval = f" ({row['low']:.2f} to {row['high']:.2f})" if row["low"] == row["low"] else ""
+        return f"{row['value']:.2f}{interval}" if row["defined"] else "not defined"
+
+    text = (
+        f"{name} on {int(summary.loc['classifier_brier', 'n']):,} held-out rows: AUC {said('classifier_auc')}, "
+        f"balanced accuracy {said('classifier_balanced_accuracy')}, Brier {said('classifier_brier')}, calibration "
+        f"error {said('classifier_ece')}."
+    )
+    alarms = summary.loc["false_alarms"]
+    if alarms["defined"]:
+        text += (
+            f" Of {int(alarms['n']):,} rows that it does not call {str(target)!r}, {100 * alarms['value']:.0f} % are "
+            "by their own label: false alarms."
+        )
+    return text
+
+
+def _measures(said: Floats, score: np.ndarray, there: Floats, truth: Floats, weight: Floats) -> list[float]:
+    """The measures of `QUALITY` in order, rows counted `weight` times; NaN where a class is absent.
+
+    `score`: the rank of each probability, equal ones alike.
+    """
+    positive, negative = weight * truth, weight * (1 - truth)
+    in_class, outside, total = positive.sum(), negative.sum(), weight.sum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ahead, below = np.bincount(score, positive), np.bincount(score, negative)
+        auc = (ahead * (below.cumsum() - below / 2)).sum() / (in_class * outside)
+        balanced = ((positive * there).sum() / in_class + (negative * (1 - there)).sum() / outside) / 2
+        brier = (weight * (said - truth) ** 2).sum() / total
+        ece = np.abs(np.bincount(_bin(said), weight * (said - truth))).sum() / total
+    return [float(auc), float(balanced), float(brier), float(ece)]
+
+
+def _bin(said: Floats) -> np.ndarray:
+    return np.minimum((said * BINS).astype(int), BINS - 1)
+
+
+def _reliability(said: Floats, truth: Floats, people: np.ndarray) -> pd.DataFrame:
+    """The reliability table, bins without rows left out."""
+    rows = []
+    for number in np.unique(_bin(said)).tolist():
+        mine = _bin(said) == number
+        low, high = statistics.share_interval(truth[mine], people[mine])
+        ends = number / BINS, (number + 1) / BINS
+        rows.append((*ends, said[mine].mean(), truth[mine].mean(), low, high, int(mine.sum())))
+    return pd.DataFrame(rows, columns=["from", "to", "said", "true", "low", "high", "rows"])
