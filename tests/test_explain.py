@@ -90,7 +90,7 @@ def test_every_answer_is_valid_and_feasible_as_saved_and_every_query_is_accounte
     asked = data.draw(limits(world.schema))
     target = data.draw(st.sampled_from(world.schema.classes))
     task = world.task(kind)
-    found = explain(task, GENERATORS[method](task), world.people, target, n, **asked)
+    found = explain(task, GENERATORS[method](task), world.people, target, n, edit="mutable", **asked)
     table, factuals = saved(found)
 
     names = world.schema.names
@@ -137,7 +137,7 @@ def test_the_order_of_the_queries_does_not_matter(world: World, kind: str, seed:
     found = []
     for people in (world.people, shuffled):
         task = world.task(kind)
-        found.append(explain(task, Search(task, effort=QUICK), people, n=2, seed=seed))
+        found.append(explain(task, Search(task, effort=QUICK), people, n=2, seed=seed, edit="mutable"))
     assert list(found[1].to_frame()["query"].unique()) == list(shuffled.index)
     assert blocks(found[0]) == blocks(found[1])
 
@@ -151,7 +151,9 @@ def test_the_same_seed_gives_the_same_bytes_but_for_seconds(
     runs = []
     for _ in range(2):
         task = world.task(kind)
-        runs.append(text(explain(task, GENERATORS[method](task), world.people, n=2, seed=seed, **asked)))
+        runs.append(
+            text(explain(task, GENERATORS[method](task), world.people, n=2, seed=seed, edit="mutable", **asked))
+        )
     assert runs[0] == runs[1]
 
 
@@ -160,7 +162,7 @@ def test_the_same_seed_gives_the_same_bytes_but_for_seconds(
 def test_equal_people_get_equal_answers(world: World, kind: str) -> None:
     task = world.task(kind)
     twice = pd.concat([world.people, world.people.set_axis([f"again {i}" for i in world.people.index])])
-    found = blocks(explain(task, Search(task, effort=QUICK), twice, n=2))
+    found = blocks(explain(task, Search(task, effort=QUICK), twice, n=2, edit="mutable"))
     for query in world.people.index:
         assert found[query] == found[f"again {query}"]
 
@@ -169,7 +171,7 @@ def test_equal_people_get_equal_answers(world: World, kind: str) -> None:
 @given(worlds(asked=4), st.sampled_from(KINDS))
 def test_people_in_the_target_class_who_keep_the_rules_need_no_change(world: World, kind: str) -> None:
     task = world.task(kind)
-    found = explain(task, Search(task, effort=QUICK), world.people)
+    found = explain(task, Search(task, effort=QUICK), world.people, edit="mutable")
     judged = task.judge(task.codec.encode(world.people), final=True)
     fine = (judged.predicted == len(task.classes) - 1) & ~judged.tie
     fine &= ~task.codec.rules.violated(task.codec.encode(world.people)).any(axis=1)

@@ -242,7 +242,7 @@ def test_what_any_model_brings_is_valid_and_breaks_nothing(world: World, kind: s
     asked = data.draw(limits(world.schema))
     llm = Scripted(_wild(data.draw(st.integers(0, 2**32 - 1))))
     generator = Prompted(task, llm=llm, rounds=1, samples=3)
-    cfs = explain(task, generator, world.people, target, n=2, **asked)
+    cfs = explain(task, generator, world.people, target, n=2, edit="mutable", **asked)
     answers = cfs.answers
     for _, row in answers.iterrows():
         assert problems(world.schema, world.people.loc[row["query"]].to_dict(), row.to_dict(), **asked) == []

@@ -286,7 +286,9 @@ def test_controls_are_read_and_refused_in_words(cohort: Any) -> None:
          "budget": "2", "order": "safety", "margin": "0.5"},
     )  # fmt: skip
     asked = wish.ask(cohort, 0)
-    assert asked.limits == Limits(("steps",), {"sleep_deep_min": (50, None)}, {"sleep_deep_min": "increase"}, 2, 0.5)
+    assert asked.limits == Limits(
+        ("steps",), {"sleep_deep_min": (50, None)}, {"sleep_deep_min": "increase"}, 2, 0.5, "mutable"
+    )
     assert asked.effort == {deep: 2.5}
     assert wish.lift(f"lock-{steps}").lift(f"limits-{deep}").lift("budget").lift("margin") == Wish(
         effort={deep: "hard"}, margin=0.0, order="safety"

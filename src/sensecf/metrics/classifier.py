@@ -49,25 +49,30 @@ def quality(task: Task, held_out: pd.DataFrame, target: Any, seed: int = 0) -> t
     value = _measures(said, score, there, truth, np.ones(len(truth)))
     rng = np.random.default_rng(seed)
     samples = np.full((RESAMPLES, len(QUALITY)), np.nan)
-    for number in range(RESAMPLES if count > 1 else 0):
+    for number in range(RESAMPLES if count >= statistics.FEWEST else 0):
         drawn = rng.multinomial(count, np.full(count, 1 / count))[codes]
         samples[number] = _measures(said, score, there, truth, drawn)
+    level = statistics.expanded(count) if count >= statistics.FEWEST else statistics.LEVEL
     table: dict[str, tuple[Any, ...]] = {}
     for k, (name, way) in enumerate(QUALITY.items()):
-        ends, known = statistics.percentile_interval(samples[:, k]), bool(np.isfinite(value[k]))
-        table[name] = (value[k], *ends, len(truth), known, way, "held-out rows")
+        ends, known = (
+            statistics.percentile_interval(samples[:, k], level),
+            bool(np.isfinite(value[k])),
+        )
+        table[name] = (value[k], *ends, len(truth), known, way, "held-out rows", count)
     asked = there == 0
     alarms, known = truth[asked], bool(asked.any())
     mean = float(alarms.mean()) if known else np.nan
     ends = statistics.share_interval(alarms, people[asked])
-    table["false_alarms"] = (mean, *ends, len(alarms), known, "lower", "held-out rows outside the target class")
+    table["false_alarms"] = (mean, *ends, len(alarms), known, "lower", "held-out rows outside the target class",
+                             len(np.unique(people[asked])))  # fmt: skip
     return _frame(table), _reliability(said, truth, people)
 
 
 def unknown() -> pd.DataFrame:
     """The measures where no labelled row was held out: none is defined."""
     ways = QUALITY | {"false_alarms": "lower"}
-    return _frame({name: (np.nan, np.nan, np.nan, 0, False, way, "held-out rows") for name, way in ways.items()})
+    return _frame({name: (np.nan, np.nan, np.nan, 0, False, way, "held-out rows", 0) for name, way in ways.items()})
 
 
 def _frame(table: dict[str, tuple[Any, ...]]) -> pd.DataFrame:

@@ -1,0 +1,83 @@
+"""One default on all surfaces: plans are made of what a person does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from command import SCHEMA, explain, people
+from handmade import BASE, hand_task
+from handmade import SCHEMA as HAND
+from sensecf import InputError
+from sensecf import explain as ask
+from sensecf.generators import Search
+from sensecf.query import make_query, results
+from sensecf.rules import Total
+from sensecf.task import Task
+
+MUTABLE = SCHEMA.replace('role = "actionable"', 'role = "mutable"')
+
+
+def movable(task: Task, edit: str, **person: float) -> set[str]:
+    query = make_query(task, pd.DataFrame([{**BASE, **person}]), "low", edit=edit)  # type: ignore[arg-type]
+    return {name for name, free in zip(task.schema.names, query.movable[0], strict=True) if free}
+
+
+def test_what_moves_as_a_result_is_held_still() -> None:
+    assert results(HAND) == ["sleep"]
+    assert movable(hand_task(), "actionable") == {"steps", "deep", "device"}
+    assert movable(hand_task(), "mutable") == {"steps", "deep", "device", "sleep"}
+
+
+def test_a_whole_follows_the_parts_that_a_person_sets_unless_one_was_not_measured() -> None:
+    task = hand_task(replace(HAND, rules=(Total(("deep", "steps"), "sleep", 9999.0),)))
+    assert results(task.schema) == []
+    assert "sleep" in movable(task, "actionable")
+    assert "sleep" not in movable(task, "actionable", deep=np.nan)
+
+
+def test_no_answer_names_a_result_by_default(mixed_task: Task) -> None:
+    stressed = mixed_task.train[mixed_task.train["stress"] == "high"].head(40)
+    edited = {
+        e: set(ask(mixed_task, Search(mixed_task), stressed, edit=e).changes()["feature"])
+        for e in ("actionable", "mutable")
+    }  # type: ignore[arg-type]
+    assert edited["actionable"]
+    assert not edited["actionable"] & {"pulse_min", "pulse_mean"}
+    assert (
+        ask(mixed_task, Search(mixed_task), stressed)
+        .changes()
+        .equals(ask(mixed_task, Search(mixed_task), stressed, edit="actionable").changes())
+    )
+
+
+def test_the_reason_says_that_a_feature_only_moves_as_a_result() -> None:
+    task = hand_task(
+        replace(HAND, features=tuple(replace(f, role="mutable") if f.name != "device" else f for f in HAND.features))
+    )
+    (reason,) = ask(task, Search(task), pd.DataFrame([BASE])).abstentions["reason"]
+    assert reason == "blocked by deep, which only moves as a result"
+
+
+@pytest.mark.parametrize("edit", ["actionable", "everything"])
+def test_nothing_to_edit_is_an_input_error_that_names_the_way_out(edit: str) -> None:
+    schema = replace(HAND, features=tuple(replace(f, role="mutable") for f in HAND.features))
+    with pytest.raises(InputError, match="--edit mutable" if edit == "actionable" else "edit 'everything' is unknown"):
+        ask(hand_task(schema), Search(hand_task(schema)), pd.DataFrame([BASE]), edit=edit)  # type: ignore[arg-type]
+
+
+def test_the_command_line_refuses_a_schema_without_an_action_and_takes_edit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    people().to_csv("table.csv", index=False)
+    Path("schema.toml").write_text(MUTABLE, encoding="utf-8")
+    ended = explain(Path("table.csv"), Path("schema.toml"), Path("out"))
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+    assert 'role = "actionable"' in ended.err
+    assert not Path("out").exists()
+    assert explain(Path("table.csv"), Path("schema.toml"), Path("out"), "--edit", "mutable").status == 0
