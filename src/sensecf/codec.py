@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sensecf.errors import InputError
+from sensecf.missing import is_code, means_missing
 from sensecf.rules import Bools, Floats, RuleSet
 from sensecf.schema import Feature, FeatureSchema, Value
 
@@ -42,11 +43,29 @@ def _number(value: Any) -> float | None:
         return None
 
 
+def without_codes(feature: Feature, column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column of the table with blanks in place of the feature's `missing_codes`."""
+    if not feature.missing_codes:
+        return column
+    codes, uniques = pd.factorize(column)
+    coded = np.append(is_code(uniques, feature.missing_codes), False)[codes]
+    if not coded.any():
+        return column
+    # As objects: a blank is not for whole numbers, truth values or the levels of a categorical.
+    plain = column.astype(object).mask(coded, np.nan)
+    return pd.to_numeric(plain, errors="coerce") if feature.numeric and _all_numbers(plain) else plain.infer_objects()
+
+
+def _all_numbers(column: pd.Series[Any]) -> bool:
+    return bool((pd.to_numeric(column, errors="coerce").notna() | column.isna()).all())
+
+
 class Codec:
     """Encode and decode rows of one schema.
 
     Attributes, all of length d (features): `low`, `high` (range; for levels 0 and their number
-    minus 1), `step` (1 for levels), `numeric`, `changeable`; and `rules`, the compiled `RuleSet`.
+    minus 1), `step` (1 for levels), `least` (the smallest edit worth making, 0 for levels), `numeric`,
+    `changeable`; and `rules`, the compiled `RuleSet`.
     """
 
     def __init__(self, schema: FeatureSchema) -> None:
@@ -57,6 +76,7 @@ class Codec:
         self.step = np.array([f.step if f.numeric else 1.0 for f in features], dtype=float)
         self.low = np.array([f.low if f.numeric else 0.0 for f in features], dtype=float)
         self.high = np.array([f.high if f.numeric else len(f.levels) - 1.0 for f in features], dtype=float)
+        self.least = np.array([f.least_change or 0.0 for f in features], dtype=float)
         self.n_levels = np.array([len(f.levels) for f in features])
         self._decimals = np.array([f.decimals for f in features])
         self._codes: dict[str, dict[Any, int]] = {
@@ -67,6 +87,26 @@ class Codec:
             j: pd.Series(list(f.levels)).array for j, f in enumerate(features) if not f.numeric
         }
         self.rules = RuleSet.compile(schema.rules, schema.columns, self._encode_condition)
+        # Values that stand, or may stand, for "not measured", by column.
+        self._unmeasured = {j: codes for j, f in enumerate(features) if len(codes := self._no_goals(f))}
+
+    def _no_goals(self, feature: Feature) -> Floats:
+        codes = (*feature.missing_codes, *feature.suspect_codes)
+        if feature.numeric:
+            return np.array([code for code in codes if not isinstance(code, str)], dtype=float)
+        coded = is_code(feature.levels, codes) | np.array([means_missing(level) for level in feature.levels])
+        return np.flatnonzero(coded).astype(float)
+
+    def unmeasured(self, rows: Floats) -> Bools:
+        """Which values stand for "not measured", confirmed or not, shape as `rows` (..., d): no plan leads there."""
+        out = np.zeros(rows.shape, dtype=bool)
+        for j in self._unmeasured:
+            out[..., j] = self.unmeasured_in(j, rows[..., j])
+        return out
+
+    def unmeasured_in(self, column: int, values: Floats) -> Bools:
+        """Like `unmeasured`, for values of one column, any shape."""
+        return np.isin(values, self._unmeasured.get(column, ()))
 
     def _encode_condition(self, name: str, value: Any) -> Any:
         if self.schema[name].numeric:
@@ -88,6 +128,7 @@ class Codec:
             column = frame[feature.name]
             if isinstance(column, pd.DataFrame):
                 raise InputError(f"the table has the column {feature.name!r} twice; rename or drop one")
+            column = without_codes(feature, column)
             out[:, j] = self._encode_number(feature, column) if feature.numeric else self._encode_level(feature, column)
         return out
 
@@ -168,6 +209,38 @@ class Codec:
         scale = 10.0 ** self._decimals[column]
         snapped: Floats = np.round(np.round(values / self.step[column]) * self.step[column] * scale) / scale + 0.0
         return snapped
+
+    def worthwhile(self, base: Floats, values: Floats, column: Any = slice(None)) -> Floats:
+        """Numbers on their grid, those that move by less than the least worthwhile change moved on to it.
+
+        `base`, `values`: whole rows (..., d), or single values (n,) of the given columns (n,).
+        """
+        least, step = self.least[column], self.step[column]
+        moved = values - base
+        with np.errstate(invalid="ignore"):
+            short = (np.abs(moved) > step / 2) & (np.abs(moved) < least - 1e-9)
+        if not short.any():
+            return values
+        aim = (base + np.sign(moved) * least) / step
+        cells = np.where(moved > 0, np.ceil(aim - 1e-9), np.floor(aim + 1e-9))
+        scale = 10.0 ** self._decimals[column]
+        out: Floats = np.where(short, np.round(cells * step * scale) / scale + 0.0, values)
+        return out
+
+    def too_small(self, changed: Bools, size: Floats) -> Bools:
+        """Which edits are smaller than is worthwhile, of changed features and their absolute sizes (m, d).
+
+        Features that follow others are exempt: where equalities tie features together, one of them per
+        equality may move by less, if another one moves by as much as is worthwhile.
+        """
+        with np.errstate(invalid="ignore"):
+            small = changed & (size < self.least - 1e-9)
+        if small.any():
+            for members, equalities in self.rules.tied:
+                inside = small[:, members]
+                led = (changed[:, members] & ~inside).any(axis=1) & (inside.sum(axis=1) <= equalities)
+                small[np.ix_(led, members)] = False
+        return small
 
     def changed(self, base: Floats, rows: Floats) -> Bools:
         """Which features differ by more than half a step, shape as `rows`; a blank equals a blank."""

@@ -11,18 +11,20 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from sensecf.disguise import Disguised, is_clock, mixed_units, uncover
 from sensecf.errors import InputError
 from sensecf.findrules import find_rules
+from sensecf.laws import find_laws
 from sensecf.leaks import find_leaks
 from sensecf.names import (
     ColumnName,
     is_code,
-    is_date,
     is_identifier,
     is_person,
     is_protected,
@@ -52,11 +54,12 @@ _DATE_TEXT = re.compile(
 
 
 class Inferred(NamedTuple):
-    """A schema, remarks on single features (by name), and remarks on the table as a whole."""
+    """A schema, remarks on single features (by name) and on the table as a whole, and rules a person may take in."""
 
     schema: FeatureSchema
     notes: dict[str, str]
     remarks: tuple[str, ...]
+    proposed: tuple[Rule, ...]
 
 
 def infer_schema(frame: pd.DataFrame, label: str, group: str | None = None, name: str = "") -> FeatureSchema:
@@ -87,17 +90,21 @@ def infer_schema_with_notes(
     ignored: dict[str, str] = {}
     notes: dict[str, str] = {}
     features: list[Feature] = []
+    coded: dict[str, Disguised] = {}
     for column in (c for c in frame.columns if c not in (label, group)):
         reason = _unusable(frame[column], names[column])
         if not reason:
+            coded[column] = uncover(frame[column], names[column])
+            frame = frame.assign(**{column: coded[column].column})
             check_values(frame, [column])
-            reason = _free_text(frame[column])
+            reason = _free_text(frame[column]) if frame[column].notna().any() else "no value in any row but codes"
         if reason:
             ignored[column] = reason
             continue
         feature, note = _feature(frame[column], column, names[column])
-        features.append(feature)
+        features.append(coded[column].told(feature))
         notes[column] = note
+    labelled = frame[frame[label].notna()].assign(**{label: labelled[label].to_numpy()})
 
     values = {f.name: _numbers(frame[f.name]) for f in features if f.numeric}
     classes: list[Value] = sorted(labelled[label].unique().tolist())
@@ -107,7 +114,7 @@ def infer_schema_with_notes(
     ignored |= known.ignored
     notes |= known.notes
 
-    leaks = find_leaks(labelled, label, features, names)
+    leaks, near = find_leaks(labelled, label, features, names)
     if len(leaks) == len(features) and features:
         for column, reason in leaks.items():
             notes[column] = f"{notes[column]}\nkept only because no other feature is left: {reason}".strip()
@@ -120,10 +127,13 @@ def infer_schema_with_notes(
             f"no column of the table can be a feature ({reasons or 'there is none beside the label'}); "
             "add columns to the table"
         )
+    features = [_least(feature, values, known.errors) for feature in features]
     rules = find_rules(features, names, values)
     added, broken = _obeyed(known.rules, rules, features, values)
+    laws = find_laws(features, names, values, [*rules, *added])
+    rules = [*rules, *laws.plain]
 
-    target, why = default_target(classes, labelled[label], names[label].words)
+    target, why = default_target(classes, names[label].words)
     schema = FeatureSchema(
         features=tuple(features),
         label=label,
@@ -134,7 +144,13 @@ def infer_schema_with_notes(
         ignored=ignored,
         name=name,
     )
-    remarks = [why, *known.remarks]
+    said = {f.name: coded[f.name].said(f.name) + mixed_units(f, names[f.name], values) for f in features}
+    for name, auc in near.items():
+        said[name].append(f"predicts {label} alone with an AUC of {auc:.3f}: a leak? Delete the feature if it is one")
+    for name, lines in said.items():
+        notes[name] = "\n".join([*lines, *filter(None, [notes[name]])])
+    remarks = [_levers(features), why, *(f"{name}: {line}" for name, lines in said.items() for line in lines)]
+    remarks += known.remarks
     if group is not None:
         remarks.append(f"group: rows of one {group} ({frame[group].nunique()} of them) stay on one side of every split")
     if unlabelled:
@@ -142,7 +158,35 @@ def infer_schema_with_notes(
     remarks += [f"rule found in every complete row, delete it if it is no law: {rule}" for rule in rules]
     remarks += [f"rule known for such columns, obeyed by every row: {rule}" for rule in added]
     remarks += [f"rule known for such columns, left out because rows break it: {rule}" for rule in broken]
-    return Inferred(schema, {f.name: notes[f.name] for f in features if notes[f.name]}, tuple(remarks))
+    if laws.doubtful:
+        remarks.append(f"{len(laws.doubtful)} more rules hold in every row; they stand at the end as comments")
+    return Inferred(
+        schema, {f.name: notes[f.name] for f in features if notes[f.name]}, tuple(remarks), tuple(laws.doubtful)
+    )
+
+
+def _levers(features: Sequence[Feature]) -> str:
+    """How many features a person can move, in a line, and what to do where there is none."""
+    levers = [f.name for f in features if f.role == "actionable" and f.changeable]
+    if levers:
+        return f"actionable: {len(levers)} of {len(features)} features ({', '.join(levers[:8])}{', ...' * (len(levers) > 8)})"
+    return (
+        f"actionable: none of the {len(features)} features is known as something that a person does; "
+        'write role = "actionable" for those that are'
+    )
+
+
+def _least(feature: Feature, values: Mapping[str, Floats], errors: Mapping[str, float]) -> Feature:
+    """The feature with its least worthwhile change: the device's error or a tenth of a standard deviation."""
+    if not feature.numeric or not feature.changeable or feature.low == feature.high:
+        return feature
+    assert feature.low is not None
+    assert feature.high is not None
+    assert feature.step is not None
+    wanted = max(errors.get(feature.name, 0.0), float(np.nanstd(values[feature.name])) / 10)
+    most = min((feature.high - feature.low) / 4, feature.max_change or np.inf)
+    cells = min(np.ceil(wanted / feature.step - 1e-9), np.floor(most / feature.step + 1e-9))
+    return replace(feature, least_change=_neat(round(cells * feature.step, 10))) if cells > 1 else feature
 
 
 def _obeyed(
@@ -228,10 +272,7 @@ def _is_date(known: pd.Series[Any], name: ColumnName) -> bool:
     if isinstance(first, datetime.date | datetime.time | datetime.timedelta):
         return True
     if pd.api.types.is_numeric_dtype(known.dtype):
-        if not is_date(name.words) or pd.api.types.is_bool_dtype(known.dtype):
-            return False
-        low = float(known.min())  # seconds since 1970, or 20240501
-        return low >= 1e8 or (low >= 1.9e7 and float(known.max()) < 2.2e7)
+        return not pd.api.types.is_bool_dtype(known.dtype) and is_clock(known.to_numpy(dtype=float), name)
     if not isinstance(first, str):
         return False
     sample = known.head(1000)
@@ -254,8 +295,8 @@ def _feature(column: pd.Series[Any], title: str, name: ColumnName) -> tuple[Feat
         role = "immutable"
         notes.append("constant in the table: nothing is known about changing it")
     elif role is None:
-        notes.append("nothing known by this name: actionable is a guess")
-    role = role or "actionable"
+        notes.append('mutable is a guess: nothing known by this name; write role = "actionable" if a person does it')
+    role = role or "mutable"
     common: dict[str, Any] = {"role": role, "protected": protected, "missing": missing}
 
     if not _is_numbers(column):

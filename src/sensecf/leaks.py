@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from sensecf.names import STATISTICS, ColumnName, word_set
+from sensecf.names import STATISTICS, ColumnName, is_follow_up, word_set
 from sensecf.schema import Feature
 from sensecf.tables import numbers_in
 
 #: Cross-validated AUC of a small tree on the column alone from which it is taken for a leak.
 LEAK_AUC = 0.999
+#: From here on a column is kept, and its AUC is said.
+NEAR_AUC = 0.95
 #: The same for a column that shares a word with the label (stress_mean, label high_stress).
 NAMESAKE_AUC = 0.9
 #: A class with fewer rows than this is not measured: few rows are told apart by chance.
@@ -32,10 +34,15 @@ _COMMON_WORDS = STATISTICS | word_set(
 )
 
 
-def find_leaks(
-    frame: pd.DataFrame, label: str, features: Sequence[Feature], names: Mapping[str, ColumnName]
-) -> dict[str, str]:
-    """The reason for each feature that predicts the label almost alone; `frame` has labelled rows only."""
+class Leaks(NamedTuple):
+    """The reason for each feature that predicts the label almost alone, and the AUC of those that come near to it."""
+
+    reasons: dict[str, str]
+    near: dict[str, float]
+
+
+def find_leaks(frame: pd.DataFrame, label: str, features: Sequence[Feature], names: Mapping[str, ColumnName]) -> Leaks:
+    """What each feature alone says of the label; `frame` has labelled rows only."""
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
@@ -46,11 +53,17 @@ def find_leaks(
     known = known[known[label].isin(counts.index[counts >= MIN_CLASS_ROWS])]
     y, classes = pd.factorize(known[label], sort=True)
     if len(classes) < 2:
-        return {}
+        return Leaks({}, {})
     label_words = set(names[label].words) - _COMMON_WORDS
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
-    leaks = {}
+    found = Leaks({}, {})
     for feature in features:
+        if is_follow_up(names[feature.name].stem, names[label].words):
+            found.reasons[feature.name] = (
+                f"the time until {label} or the end of the follow-up by its name: known only afterwards; "
+                "list it as a feature if it is something else"
+            )
+            continue
         codes = _codes(known[feature.name], feature)
         tree = DecisionTreeClassifier(max_leaf_nodes=8, min_samples_leaf=3, random_state=0)
         if _auc(y, tree.fit(codes, y).predict_proba(codes)) < NAMESAKE_AUC:
@@ -64,12 +77,14 @@ def find_leaks(
         elif shared and auc >= NAMESAKE_AUC:
             why = f"and shares the word {min(shared)!r} with it"
         else:
+            if auc >= NEAR_AUC:
+                found.near[feature.name] = auc
             continue
-        leaks[feature.name] = (
+        found.reasons[feature.name] = (
             f"predicts {label} alone {why} (AUC {auc:.3f} of a small tree, cross-validated): likely a leak; "
             "list it as a feature if it is an honest one"
         )
-    return leaks
+    return found
 
 
 def _auc(y: np.ndarray[Any, Any], proba: np.ndarray[Any, Any]) -> float:

@@ -163,6 +163,7 @@ def _more(task: Task, query: Query, owner: Ints, rows: Floats) -> tuple[Ints, Fl
         q, r = owner[mask], rows[mask]
         low, high = codec.rules.intervals(r, query.low[q], query.high[q], follow)
         values = codec.snap(np.clip(near[mask], low[:, None], np.maximum(low, high)[:, None]))
+        values = codec.worthwhile(query.rows[q][:, None], values)
         usable = query.movable[q][:, None] & follow.editable & ~np.isnan(values)
         usable &= np.abs(values - r[:, None]) > codec.step / 2
         if usable.shape[2] > STRANGEST:
@@ -190,7 +191,7 @@ def _less(task: Task, query: Query, owner: Ints, rows: Floats) -> tuple[Ints, Fl
         i, j, fraction = i[keep], j[keep], fraction[keep]
         trial = r[i]
         # Undone is undone: the factual's own value, also where it is no multiple of the step.
-        value = codec.snap_column(b[i, j] + fraction * (r[i, j] - b[i, j]), j)
+        value = codec.worthwhile(b[i, j], codec.snap_column(b[i, j] + fraction * (r[i, j] - b[i, j]), j), j)
         trial[np.arange(len(i)), j] = np.where(fraction == 0, b[i, j], value)
         trial = codec.rules.settle(b[i], trial, follow, codec.step)
         moved = codec.changed(r[i], trial).any(axis=1)

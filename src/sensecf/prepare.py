@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from sensecf.codec import Codec
+from sensecf.codec import Codec, without_codes
 from sensecf.datasets.splits import OFFICIAL, split
 from sensecf.errors import InputError
 from sensecf.query import out_of_range
@@ -33,7 +33,7 @@ def prepare(
     columns = [*schema.names, schema.label, *([schema.group] if schema.group else [])]
     official = [OFFICIAL] if OFFICIAL in frame.columns and OFFICIAL not in columns else []
     frame, _ = check_label(frame[[*columns, *official]], schema.label)
-    frame = frame.copy()
+    frame = _uncoded(frame, schema)
     frame[schema.label] = _classes(frame[schema.label], schema)
     check_values(frame, [f.name for f in schema.features if f.numeric])
     if queries is None:
@@ -44,12 +44,18 @@ def prepare(
         raise InputError(f"the queries have no column {missing[0]!r}, which the schema lists ({len(missing)} absent)")
     if queries.empty:
         raise InputError("the queries have no rows")
+    queries = _uncoded(queries, schema)
     codec = Codec(schema)
     outside = out_of_range(codec, codec.encode(queries), queries)
     if outside:
         raise InputError(f"the queries, {next(iter(outside.values()))} ({len(outside)} rows in all)")
     kept = [*schema.names, *([schema.group] if schema.group in queries.columns else [])]
     return frame[columns], frame[columns], queries[kept]
+
+
+def _uncoded(frame: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
+    """A copy with blanks in place of the codes that the schema says stand for them."""
+    return frame.assign(**{f.name: without_codes(f, frame[f.name]) for f in schema.features if f.missing_codes})
 
 
 def _classes(labels: pd.Series[Any], schema: FeatureSchema) -> list[Value]:

@@ -120,6 +120,7 @@ def make_query(
     # What was not measured cannot be changed, and a value with one choice cannot move.
     # A range of one value leaves a way to those who are not there.
     movable &= ~np.isnan(rows) & ((high > low) | ((high == low) & (np.abs(rows - low) > codec.step / 2)))
+    movable &= ~codec.unmeasured(rows)
     if edit == "actionable":
         _hold_results(schema, rows, movable)
     budget = min(x for x in (max_changes, schema.max_changes, len(schema)) if x is not None)
@@ -175,6 +176,7 @@ def out_of_range(codec: Codec, rows: Floats, factuals: pd.DataFrame) -> dict[int
     """Positions of the rows with a value outside the schema's range, each with a sentence that says which."""
     with np.errstate(invalid="ignore"):
         off = (rows < codec.low - codec.step / 2) | (rows > codec.high + codec.step / 2)
+    off &= ~codec.unmeasured(rows)  # a code for "not measured" has no place in a range
     out: dict[int, str] = {}
     for row, j in zip(*(v.tolist() for v in np.nonzero(off)), strict=True):
         feature = codec.schema.features[j]

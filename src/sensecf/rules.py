@@ -301,6 +301,20 @@ class RuleSet:
         rows = [row for row, _, _ in self.equalities]
         return np.flatnonzero((self.matrix[rows] != 0).any(axis=0)) if rows else np.empty(0, np.intp)
 
+    @cached_property
+    def tied(self) -> list[tuple[NDArray[np.intp], int]]:
+        """Columns that equalities tie together, and how many equalities do, per group."""
+        groups: list[tuple[set[int], int]] = []
+        for row, _, _ in self.equalities:
+            members, count, apart = set(np.flatnonzero(self.matrix[row]).tolist()), 1, []
+            for other, number in groups:
+                if members & other:
+                    members, count = members | other, count + number
+                else:
+                    apart.append((other, number))
+            groups = [*apart, (members, count)]
+        return [(np.array(sorted(members), dtype=np.intp), count) for members, count in groups]
+
     def violated(self, rows: Floats) -> Bools:
         """Which rule each row breaks, shape (rows, rules). A rule with a missing member does not apply."""
         out = np.zeros((len(rows), len(self.rules)), dtype=bool)

@@ -200,7 +200,12 @@ class Guard:
         with np.errstate(invalid="ignore"):
             base = query.rows[:, feature]
             static = query.movable[:, feature] & (np.abs(value - base) > task.codec.step[feature] / 2)
+            static &= np.abs(value - base) >= task.codec.least[feature] - 1e-9
             static &= (value >= query.low[:, feature] - 1e-9) & (value <= query.high[:, feature] + 1e-9)
+        for j in range(len(vocabulary.values)):
+            static[:, vocabulary.first[j] : vocabulary.first[j + 1]] &= ~task.codec.unmeasured_in(
+                j, vocabulary.values[j]
+            )
         static[:, END] = False
         self._static = static
         # How many tokens stand for each feature; the end token goes with the first.

@@ -39,6 +39,9 @@ class Feature:
     `immutable` (it never changes). `direction` and `max_change` (largest absolute change, in
     `unit`) limit what a counterfactual may do. `protected` marks an attribute such as sex or
     ethnicity: it never changes and effort is compared across it. `missing` says that blanks occur.
+    `least_change`: the smallest edit worth a person's while, in `unit`; no answer edits a number by less, but for
+    features that follow others by a rule. `missing_codes`: values of the table that stand for "not measured" and
+    are read as blanks. `suspect_codes`: values that may; they stay, but no answer starts from or leads to them.
     """
 
     name: str
@@ -54,6 +57,9 @@ class Feature:
     protected: bool = False
     missing: bool = False
     description: str = ""
+    least_change: float | None = None
+    missing_codes: tuple[Value, ...] = ()
+    suspect_codes: tuple[Value, ...] = ()
 
     def __post_init__(self) -> None:
         def fail(problem: str) -> None:
@@ -97,6 +103,15 @@ class Feature:
                 fail(f"a {self.kind} feature has levels, not a range or step")
         if self.max_change is not None and not self.max_change > 0:
             fail(f'max_change {self.max_change!r} must be positive; use role = "immutable" to forbid change')
+        if self.least_change is not None:
+            if not self.numeric:
+                fail(f"least_change is for numbers, and the feature is {self.kind}; delete it")
+            if not 0 < self.least_change < math.inf:
+                fail(f"least_change {self.least_change!r} must be a positive number; delete it for a single step")
+            if self.max_change is not None and self.least_change > self.max_change:
+                fail(f"least_change {self.least_change:g} > max_change {self.max_change:g} leaves no change")
+        if self.missing_codes and not self.missing:
+            object.__setattr__(self, "missing", True)  # what a code stands for is a blank
 
     @property
     def numeric(self) -> bool:
@@ -131,6 +146,7 @@ class FeatureSchema:
     `classes`: every value of the label. `target`: the class to reach when none is named.
     `group`: the column (a person's id) whose rows stay on one side of every split.
     `ignored`: columns of the table left out on purpose, each with the reason.
+    `meanings`: what the label and its classes mean, by name: {"1": "diabetes"}.
     `max_changes`: at most so many features change in one counterfactual.
     Raises `InputError` when anything does not fit together.
     """
@@ -144,6 +160,7 @@ class FeatureSchema:
     max_changes: int | None = None
     ignored: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = self.names
@@ -164,6 +181,12 @@ class FeatureSchema:
             raise InputError(f"{self.group!r} is both the group and the label; name another group")
         if self.target is not None:
             self.find_class(self.target)
+        for key, text in self.meanings.items():
+            if key not in {self.label, *map(str, self.classes)} or not isinstance(text, str) or not text:
+                raise InputError(
+                    f"meanings: {key!r} = {text!r} is no text for the label {self.label!r} or one of its classes "
+                    f"{list(map(str, self.classes))}"
+                )
         if self.max_changes is not None and self.max_changes < 1:
             raise InputError(f"max_changes must be at least 1, not {self.max_changes}")
         for rule in self.rules:
@@ -247,6 +270,14 @@ class FeatureSchema:
                 return candidate
         raise InputError(f"target {value!r} is no class of {self.label!r}; the classes are {list(self.classes)}")
 
+    def meaning(self, value: Any) -> str:
+        """A class, or the label, as people read it: "1 (diabetes)" where the schema says what it means.
+
+        The label's own name may be a class too; the class comes first.
+        """
+        text = self.meanings.get(str(value), "")
+        return f"{value} ({text})" if text else str(value)
+
     def edit(self, **changes: Mapping[str, Any]) -> FeatureSchema:
         """A copy in which the named features have the given fields replaced.
 
@@ -259,10 +290,13 @@ class FeatureSchema:
 
     # --- TOML -----------------------------------------------------------------------------
 
-    def to_toml(self, path: str | Path | None = None, notes: Mapping[str, str] | None = None) -> str:
+    def to_toml(
+        self, path: str | Path | None = None, notes: Mapping[str, str] | None = None, proposed: Sequence[Rule] = ()
+    ) -> str:
         """The schema as commented TOML; written to `path` when given (whole or not at all).
 
-        `notes` maps a feature name to a remark that is put above it as a comment.
+        `notes` maps a feature name to a remark that is put above it as a comment; `proposed` rules stand at the
+        end as comments.
         """
         import tomlkit
 
@@ -293,6 +327,8 @@ class FeatureSchema:
         if self.ignored:
             document.add("ignored", tomlkit.item(dict(self.ignored)))
             document["ignored"].comment("columns left out, and why")
+        if self.meanings:
+            document.add("meanings", tomlkit.item(dict(self.meanings)))
         document.add(tomlkit.nl())
 
         features = tomlkit.aot()
@@ -314,6 +350,10 @@ class FeatureSchema:
                 rules.append(tomlkit.item(rule_to_dict(rule)))
             document.add("rules", rules)
         text = tomlkit.dumps(document)
+        if proposed:
+            entries = tomlkit.dumps({"rules": [rule_to_dict(rule) for rule in proposed]}).strip()
+            text += "\n# Rules that hold in every row and may be chance: take the # away from those that are laws.\n"
+            text += "".join(f"# {line}".rstrip() + "\n" for line in entries.splitlines())
         if path is not None:
             write_text(path, text)
         return text
@@ -338,7 +378,8 @@ class FeatureSchema:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FeatureSchema:
         """A schema from the plain structure of its TOML file. Raises `InputError` on what is unknown or missing."""
-        known = {"name", "label", "classes", "target", "group", "max_changes", "ignored", "features", "rules"}
+        known = {"name", "label", "classes", "target", "group", "max_changes", "ignored", "features", "rules",
+                 "meanings"}  # fmt: skip
         unknown = sorted(set(data) - known)
         if unknown:
             raise InputError(f"unknown field {unknown[0]!r}; the fields of a schema are {', '.join(sorted(known))}")
@@ -358,7 +399,7 @@ class FeatureSchema:
             if "name" not in entry or "kind" not in entry:
                 raise InputError(f"feature {name!r}: both name and kind are needed")
             _check_types(entry, _FEATURE_TYPES, f"feature {name!r}: ")
-            known_fields: dict[str, Any] = {k: tuple(v) if k == "levels" else v for k, v in entry.items()}
+            known_fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
             features.append(Feature(**known_fields))
         return cls(
             features=tuple(features),
@@ -370,17 +411,19 @@ class FeatureSchema:
             max_changes=data.get("max_changes"),
             ignored=dict(data.get("ignored", {})),
             name=data.get("name", ""),
+            meanings=dict(data.get("meanings", {})),
         )
 
 
 #: What each field of a schema file may hold; low, high and step are checked with their feature.
 _SCHEMA_TYPES: dict[str, Any] = {
     "name": str, "label": str, "classes": list, "target": Value, "group": str, "max_changes": int,
-    "ignored": Mapping, "features": list,
+    "ignored": Mapping, "features": list, "meanings": Mapping,
 }  # fmt: skip
 _FEATURE_TYPES: dict[str, Any] = {
     "name": str, "kind": str, "role": str, "unit": str, "levels": list, "direction": str, "max_change": int | float,
-    "protected": bool, "missing": bool, "description": str,
+    "protected": bool, "missing": bool, "description": str, "least_change": int | float, "missing_codes": list,
+    "suspect_codes": list,
 }  # fmt: skip
 _COUNTS = {1: "one feature", 2: "two parts"}
 _WORDS = {str: "text", list: "a list", int: "a whole number", bool: "true or false", Mapping: "a table"}
@@ -410,6 +453,10 @@ A SenseCF schema: what each column is, what may change, which rules a row obeys.
 Edit it: it is what a counterfactual is held to.
   role       actionable (a person can change it), mutable (it moves as a result), immutable
   direction  any, increase, decrease        max_change  largest absolute change, in the unit
+  least_change   the smallest edit worth making, in the unit
+  missing_codes  values that stand for "not measured": read as blanks
+  suspect_codes  values that may: rename to missing_codes if they do, delete if they are measured
+  [meanings]     what the classes mean: {"1" = "diabetes"}
   low, high  the closed range a counterfactual may use; step: values are multiples of it
   protected  true for attributes such as sex or ethnicity: never changed, compared for fairness
   [[rules]]  order, total, linear, implication: see docs/schema.md

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
-from typing import Any
-
-import pandas as pd
 
 from sensecf.names import word_set, words_of
 from sensecf.schema import Value
 
-# Words of a class that say it is to be left, and to be reached.
+# Words of a class that say it is to be left, and to be reached; English, German, French, Spanish, without accents.
 _UNWANTED = word_set(
-    "high higher elevated raised yes y true positive pos stress stressed stressful tense anxious disease diseased "
-    "sick ill bad poor worse abnormal case diabetic diabetes present dead died death fail failed failure risk "
+    "yes y true positive pos stress stressed stressful tense anxious disease diseased sick ill bad poor worse "
+    "abnormal case diabetic diabetes prediabetes prediabetic present dead died death fail failed failure risk "
     "risky severe unhealthy reject rejected denied declined malignant depressed obese overweight hypertensive "
-    "tired default churn late unstable critical burnout insomnia apnea"
+    "hypertension tired default churn late unstable critical burnout insomnia apnea event relapse "
+    "ja krank schlecht gestresst diabetiker diabetes tot gestorben verstorben schwer mude auffallig erkrankt risiko "
+    "oui malade mauvais stresse stressee mort decede decedee grave fatigue diabetique risque anormal "
+    "si enfermo enferma malo mala estresado estresada muerto muerta fallecido fallecida cansado diabetico diabetica "
+    "riesgo"
 )
 _WANTED = word_set(
-    "low lower no n false negative neg normal healthy good better best absent control none benign calm relaxed "
-    "alive survived pass passed approved accepted success rested stable ok fine recovered well remission"
+    "no n false negative neg normal healthy good better best absent control none benign calm relaxed "
+    "alive survived pass passed approved accepted success rested stable ok fine recovered well remission show "
+    "responder excellent fit euglycaemic euglycemic normotensive "
+    "nein gesund gut entspannt kontrolle kontrollgruppe lebend uberlebt unauffallig ruhig "
+    "non sain saine bon bonne temoin vivant calme detendu detendue "
+    "sano sana bueno buena vivo viva relajado relajada tranquilo ausente bien"
 )
-_NEGATIONS = word_set("not non no without never free un")
+#: Degrees: low is the one to reach of what is bad (stress), high of what is good (fitness).
+_LOW = word_set("low lower lowest niedrig gering faible bas basse bajo baja")
+_HIGH = word_set("high higher highest elevated raised hoch erhoht eleve elevee haut haute alto alta")
+_GOOD_QUANTITIES = word_set(
+    "quality wellbeing fitness mood recovery satisfaction health readiness adherence performance resilience calm "
+    "survival happiness sleep wohlbefinden schlafqualitat qualitat gesundheit qualite sante bienestar calidad salud"
+)
+_NEGATIONS = word_set("not non no without never free un nicht kein keine ohne pas sans sin")
 #: Answers to the question that the label's name asks.
-_ANSWERS = word_set("yes y true positive pos no n false negative neg")
+_ANSWERS = word_set("yes y true positive pos no n false negative neg ja nein oui non si")
 # Words of a label that make its 1, yes or true the class to reach.
 _WANTED_LABELS = word_set(
     "survived survival alive approved approval success successful healthy recovered recovery good pass passed "
     "accepted response responder remission paid repaid adherent adherence improved improvement normal rested "
-    "wellbeing"
+    "wellbeing gesund sano sain show"
 )
 
 
@@ -46,12 +59,10 @@ def named_target(classes: Sequence[Value], label: tuple[str, ...]) -> Value | No
     return wanted[0] if len(wanted) == 1 else None
 
 
-def default_target(
-    classes: Sequence[Value], values: pd.Series[Any], label: tuple[str, ...]
-) -> tuple[Value | None, str]:
-    """The class to reach, or None, and one line that says why.
+def default_target(classes: Sequence[Value], label: tuple[str, ...]) -> tuple[Value | None, str]:
+    """The class to reach by its name, or None, and one line that says why; `label`: the words of its name.
 
-    `values` are the labels of the table (for the majority), `label` the words of its name.
+    How frequent a class is says nothing about whether anybody wants to be in it.
     """
     wanted = named_target(classes, label)
     if wanted is not None:
@@ -61,24 +72,44 @@ def default_target(
             None,
             f"target: none of the {len(classes)} classes is plainly the one to reach; set one or use --target",
         )
-    counts = values.value_counts()
-    majority = max(classes, key=lambda value: int(counts[value]))
-    return majority, f"target: {majority!r} only because it is the more frequent class; change it if another is wanted"
+    return None, (
+        f"target: neither {classes[0]!r} nor {classes[1]!r} is plainly the class to reach; set target in the schema, "
+        "or name it when asking: --target CLASS"
+    )
 
 
 def _sign(value: Value, label: tuple[str, ...]) -> int:
     """1 for a class to reach, -1 for one to leave, 0 where its name does not say."""
-    words = words_of(value) if isinstance(value, str) else ()
+    words = tuple(map(_bare, words_of(value))) if isinstance(value, str) else ()
+    names = set(map(_bare, label))
+    # Yes, true and 1 are good news where the label's own name is ("survived").
+    turned = -1 if names & _WANTED_LABELS and not names & _NEGATIONS else 1
     if not isinstance(value, str) or words in (("0",), ("1",)):
         number = float(value)
-        sign = 1 if number in (0, -1) else -1 if number == 1 else 0
-    elif len(words) == 1 and words[0] in _ANSWERS:
-        sign = -1 if words[0] in _UNWANTED else 1
-    else:
-        # "not stressed": the negation turns the rest round.
-        negated = len(words) > 1 and bool(set(words) & _NEGATIONS)
-        rest = set(words) - _NEGATIONS if negated else set(words)
-        sign = bool(rest & _WANTED) - bool(rest & _UNWANTED)
-        return -sign if negated else sign
-    # Yes, true and 1 are good news where the label's own name is ("survived").
-    return -sign if set(label) & _WANTED_LABELS and not set(label) & _NEGATIONS else sign
+        return turned * (1 if number in (0, -1) else -1 if number == 1 else 0)
+    if len(words) == 1 and words[0] in _ANSWERS:
+        return turned * (-1 if words[0] in _UNWANTED else 1)
+    words = tuple(part for word in words for part in _unglued(word))
+    # "not stressed": the negation turns the rest round; "no event": what is denied is rarely wanted.
+    negated = len(words) > 1 and bool(set(words) & _NEGATIONS)
+    rest = set(words) - _NEGATIONS if negated else set(words)
+    sign = bool(rest & _WANTED) - bool(rest & _UNWANTED)
+    degree = bool(rest & _LOW) - bool(rest & _HIGH)
+    if degree and (not sign or rest & (_UNWANTED | _GOOD_QUANTITIES)):
+        good = (rest | names) & _GOOD_QUANTITIES and not (rest | names) & _UNWANTED
+        sign = -degree if good else degree
+    return (-sign or 1) if negated else sign
+
+
+def _bare(word: str) -> str:
+    """A word without accents: gestresst, mude, eleve."""
+    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+
+
+def _unglued(word: str) -> tuple[str, ...]:
+    """The word, or a negation and the known word that it is glued to: notstressed, nondiabetic, nichtkrank."""
+    for start in ("nicht", "non", "not", "un", "no"):
+        rest = word.removeprefix(start)
+        if rest != word and word not in _UNWANTED | _WANTED and rest in _UNWANTED | _WANTED:
+            return start, rest
+    return (word,)

@@ -66,8 +66,13 @@ def feasible(codec: Codec, query: Query, owner: Ints, rows: Floats) -> Bools:
     with np.errstate(invalid="ignore"):
         off = ~query.movable[who, column] | np.isnan(after)
         off |= (after < query.low[who, column] - 1e-9) | (after > query.high[who, column] + 1e-9)
+        off |= codec.unmeasured(rows).reshape(-1)[at]
         off = np.where(changed, off, np.abs(after - before) > 1e-9)
+        small = np.unique(row[changed & (np.abs(after - before) < codec.least[column] - 1e-9)])
     fine: Bools = np.bincount(row[off], minlength=len(rows)) == 0
+    if len(small):
+        base, moved = query.rows[owner[small]], rows[small]
+        fine[small] &= ~codec.too_small(codec.changed(base, moved), np.abs(moved - base)).any(axis=1)
     fine &= np.bincount(row[changed], minlength=len(rows)) <= query.max_changes[owner]
     if len(codec.rules):
         fine &= ~codec.rules.violated(rows).any(axis=1)
@@ -90,6 +95,11 @@ def breaches(codec: Codec, query: Query, owner: Ints, rows: Floats) -> np.ndarra
         outside = (rows < query.low[owner] - 1e-9) | (rows > query.high[owner] + 1e-9)
         say(changed & query.movable[owner] & outside, "is outside its range")
         say(changed & (np.abs(rows - codec.snap(rows)) > 1e-9), "is no multiple of its step")
+        say(changed & codec.unmeasured(rows), 'would become a code for "not measured"')
+        for row, column in zip(*codec.too_small(changed, np.abs(rows - base)).nonzero(), strict=True):
+            feature = codec.schema.features[column]
+            least = feature.format(feature.least_change, unit=True)
+            reasons[row].append(f"{feature.name} moves by less than {least}, its least worthwhile change")
         say(~changed & (np.abs(rows - base) > 1e-9), "moves by less than half a step, which counts as no change")
     for row in np.flatnonzero(changed.sum(axis=1) > query.max_changes[owner]):
         reasons[row].append(f"more than {query.max_changes[owner][row]} changes")

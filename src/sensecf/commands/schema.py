@@ -25,4 +25,4 @@ def schema(table: Path, label: str, group: str | None, name: str, weeks: float |
     found = infer_schema_with_notes(read_table(table), label, group, name or table.stem, weeks)
     for remark in found.remarks:
         click.echo(remark, err=True)
-    click.echo(found.schema.to_toml(notes=found.notes), nl=False)
+    click.echo(found.schema.to_toml(notes=found.notes, proposed=found.proposed), nl=False)

@@ -199,7 +199,7 @@ class _Search:
         # At least one step of the schema, in the direction of the move.
         short = (np.abs(values - now) < step / 2) & (reach != 0) & (self.moves.direction != 0)
         values = np.where(short, self._on_grid(at, j, now + np.sign(wanted - now) * step), values)
-        values = np.where(np.abs(values - base) <= step / 2, base, values)
+        values = np.where(np.abs(values - base) <= step / 2, base, self.task.codec.worthwhile(base, values, j))
         free = query.movable[at] & ~self._tabu(at) & (self.first[at] <= self.last[at])
         return values, free[:, j] & (np.abs(values - now) > 1e-9)
 
@@ -274,7 +274,8 @@ class _Search:
         way = base[i, j] - now[i, j]
         stride = np.where(codec.numeric[j], np.maximum(FACTOR * np.abs(way), codec.step[j]), np.abs(way))
         value = codec.snap_column(now[i, j] + np.sign(way) * stride, j)
-        arrived = (np.abs(value - base[i, j]) <= codec.step[j] / 2) | (np.sign(base[i, j] - value) != np.sign(way))
+        least = np.maximum(codec.step[j] / 2, codec.least[j] - 1e-9)
+        arrived = (np.abs(value - base[i, j]) <= least) | (np.sign(base[i, j] - value) != np.sign(way))
         part[index, j] = np.where(arrived, base[i, j], value)
         fine = self._allowed(at[i], part) & ~self._known(at[i], whole)
         i, j, whole, part = i[fine], j[fine], whole[fine], part[fine]

@@ -36,7 +36,7 @@ class Choice:
 def choices(task: Task, query: Query, weights: tuple[float, float], cap: float) -> list[Choice]:
     """For each column what the first person of the query may do there for a price of at most `cap`.
 
-    All multiples of the step within the limits, more than half a step from the factual; all levels.
+    All multiples of the step within the limits that are worthwhile; all levels but those that say "unknown".
     `weights`: the price of a change, and of a unit of MAD-L1.
     """
     codec, units = task.codec, task.once(Scale).mad
@@ -51,11 +51,14 @@ def choices(task: Task, query: Query, weights: tuple[float, float], cap: float) 
             positions = np.arange(np.ceil(least / step - 1e-9), np.floor(most / step + 1e-9) + 1)
             values = codec.snap_column(positions * step, np.full(len(positions), column))
             values = values[np.abs(values - factual) > step / 2]
+            if column not in codec.rules.equality_members:  # what follows may move by less
+                values = values[np.abs(values - factual) >= codec.least[column] - 1e-9]
             prices = weights[0] + weights[1] * np.abs(values - factual) / unit
         elif query.movable[0, column]:
             values = np.arange(codec.n_levels[column], dtype=float)
             values = values[(values != factual) & (values >= low) & (values <= high)]
             prices = np.full(len(values), weights[0] + weights[1])
+        values = values[~codec.unmeasured_in(column, values)]
         if not len(values):
             found.append(Choice(np.array([factual]), np.zeros(1), 0))
             continue

@@ -54,8 +54,10 @@ def walk(task: Task, query: Query, k: int) -> tuple[Ints, Floats]:
     goals = task.once(Neighbours).nearest(query.rows, query.target, k).reshape(n * k, d)
     owner = np.repeat(np.arange(n), k)
     base = query.rows[owner]
-    goals = codec.snap(goals, query.low[owner], query.high[owner])
-    usable = query.movable[owner] & ~np.isnan(goals) & codec.changed(base, goals)
+    goals = codec.worthwhile(base, codec.snap(goals, query.low[owner], query.high[owner]))
+    usable = query.movable[owner] & ~np.isnan(goals) & codec.changed(base, goals) & ~codec.unmeasured(goals)
+    # What is worthwhile may lie beyond the limits.
+    usable &= (goals >= query.low[owner] - 1e-9) & (goals <= query.high[owner] + 1e-9)
     for at, follow in by_pattern(task, query, owner):
         usable[at] &= follow.editable
 

@@ -116,10 +116,11 @@ class Nice:
                     break
                 owner = np.repeat(asked[left], near.shape[1])
                 base, low, high = query.rows[owner], query.low[owner], query.high[owner]
-                values = codec.snap(near.reshape(-1, near.shape[2]), low, high)
+                values = codec.worthwhile(base, codec.snap(near.reshape(-1, near.shape[2]), low, high))
                 # A range without a multiple of the step in it gives a value outside.
                 inside = (values >= low - 1e-9) & (values <= high + 1e-9)
                 taken = query.movable[owner] & inside & codec.changed(base, values)
+                taken &= ~codec.unmeasured(values)
                 rows = np.where(taken, values, base)
                 good = task.valid(task.judge(rows), query.target[owner], query.margin[owner])
                 good &= self._fine(rows)

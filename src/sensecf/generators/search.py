@@ -117,7 +117,7 @@ class Search:
             j = feature[at][i, e]
             new = rows[at][i].copy()
             wanted = np.clip(value[at][i, e], lo[i, j], np.maximum(lo[i, j], hi[i, j]))
-            new[np.arange(len(i)), j] = codec.snap_column(wanted, j)
+            new[np.arange(len(i)), j] = codec.worthwhile(query.rows[owner[at]][i, j], codec.snap_column(wanted, j), j)
             new = codec.rules.settle(query.rows[owner[at]][i], new, follow, codec.step)
             moved = codec.changed(rows[at][i], new).any(axis=1)
             out.append(new[moved])

@@ -106,7 +106,7 @@ class TreeCF:
         for i, (base, row) in enumerate(zip(query.rows, rows, strict=True)):
             away = np.abs(row - base) > 1e-9
             moved = np.flatnonzero(away)
-            nearest = np.where(away, codec.snap(row[None])[0], base)
+            nearest = np.where(away, codec.worthwhile(base, codec.snap(row[None])[0]), base)
             edits = moved[:ROUNDED]
             for up in itertools.product((False, True), repeat=len(edits)):
                 option = nearest.copy()

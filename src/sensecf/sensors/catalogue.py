@@ -27,7 +27,9 @@ SOURCES = {
     "cesd": "Andresen et al. 1994, Am J Prev Med 10:77 (CES-D-10, 0-30, 10 or more positive)",
     "dash": "Sacks et al. 2001, N Engl J Med 344:3 (DASH and sodium: -11.5 mmHg within 30 days in hypertension)",
     "garmin": "Garmin stress score: 0-25 rest, 26-50 low, 51-75 medium, 76-100 high",
+    "fitbit": "de Zambotti et al. 2018, Chronobiol Int 35:465 (Charge 2 against polysomnography: 9 minutes of sleep)",
     "gmi": "Bergenstal et al. 2018, Diabetes Care 41:2275 (GMI = 3.31 + 0.02392 x mean glucose)",
+    "iso": "ISO 81060-2 (blood pressure monitors: mean error of at most 5 mmHg)",
     "nsf": "Hirshkowitz et al. 2015, Sleep Health 1:40 (7-9 hours for adults); Ohayon et al. 2017 (quality)",
     "ours": "a choice of this project, to be edited in the schema",
     "paid": "McGuire et al. 2010, Diabetologia 53:66 (PAID-5, 0-20, 8 or more positive)",
@@ -259,6 +261,31 @@ _RULES: tuple[Rule, ...] = (
     # An excursion above 180 mg/dL is time out of range.
     Implication(Condition("hyperglycaemia_events", ">", 0), Condition("glucose_tir_pct", "<", 100)),
 )  # fmt: skip
+
+
+#: How far off a device is, in the unit of the column, and where that is from: a smaller change cannot be seen.
+ERRORS: dict[str, tuple[float, str]] = {
+    "sleep_total_min": (10, "fitbit"),
+    "sleep_deep_min": (10, "ours"),
+    "sleep_rem_min": (10, "ours"),
+    "sleep_light_min": (10, "ours"),
+    "sleep_awake_min": (5, "ours"),
+    "steps": (300, "ours"),
+    "active_min": (5, "ours"),
+    "resting_hr_bpm": (1, "ours"),
+    "hr_mean_bpm": (1, "ours"),
+    "hrv_rmssd_ms": (2, "ours"),
+    "spo2_mean_pct": (1, "ours"),
+    "sbp": (5, "iso"),
+    "dbp": (5, "iso"),
+    "hba1c_pct": (0.2, "ours"),
+    "glucose_mean_mgdl": (5, "ours"),
+    "glucose_mean_mmol": (0.3, "ours"),
+    "glucose_sd_mgdl": (3, "ours"),
+    "weight_kg": (0.5, "ours"),
+    "waist_cm": (1, "ours"),
+    "bmi": (0.2, "ours"),
+}
 
 
 def known_feature(name: str) -> Entry | None:

@@ -12,7 +12,7 @@ import pandas as pd
 from sensecf.names import ColumnName, parse_names, words_of
 from sensecf.rules import Condition, Floats, Implication, Linear, Order, Rule, Total
 from sensecf.schema import Feature
-from sensecf.sensors.catalogue import ALIASES, ENTRIES, SOURCES, Entry, known_rules
+from sensecf.sensors.catalogue import ALIASES, ENTRIES, ERRORS, SOURCES, Entry, known_rules
 
 #: Share of a column's values that must lie in the catalogue's range, else its unit is another.
 INSIDE = 0.95
@@ -27,7 +27,7 @@ _SAME_WORD = {"avg": "mean", "average": "mean"}
 class Recognised(NamedTuple):
     """Features with what is known of them, and the rules that should hold among them.
 
-    `ignored`: why a column is no feature, `notes`: a comment, both by column; `remarks`: on the table.
+    `errors`: how far off the device is, by feature; `ignored`: why a column is no feature, `notes`: a comment, both by column; `remarks`: on the table.
     """
 
     features: list[Feature]
@@ -35,6 +35,7 @@ class Recognised(NamedTuple):
     ignored: dict[str, str]
     notes: dict[str, str]
     remarks: list[str]
+    errors: dict[str, float]
 
 
 def recognise(
@@ -55,7 +56,7 @@ def recognise(
     the label is computed, and those that other columns determine, are no features. With `weeks`, the largest
     change is what is reasonable in so many weeks.
     """
-    out = Recognised([], [], {}, {}, [])
+    out = Recognised([], [], {}, {}, [], {})
     entries: dict[str, Entry] = {}
     for feature in features:
         candidates = _candidates(names[feature.name])
@@ -80,6 +81,8 @@ def recognise(
     for feature in out.features:
         if feature.name in entries:
             entry = entries[feature.name]
+            if entry.name in ERRORS:
+                out.errors[feature.name] = ERRORS[entry.name][0]
             wider = _widened(feature, entry)
             out.notes[feature.name] = "\n".join([*_comment(entry), *wider])
             out.remarks.extend(f"{feature.name}: {line}" for line in wider)
@@ -236,4 +239,9 @@ def _comment(entry: Entry) -> list[str]:
         facts.append(f"healthy: {entry.healthy[0]:g} to {entry.healthy[1]:g} {entry.unit}")
     if entry.weekly is not None:
         facts.append(f"reasonable within a week: {entry.weekly:g} {entry.unit} of change")
+    if entry.name in ERRORS:
+        error, source = ERRORS[entry.name]
+        facts.append(
+            f"a change of less than {error:g} {entry.unit} is within the error of measurement ({SOURCES[source]})"
+        )
     return [*facts, f"known column; source: {'; '.join(SOURCES[key] for key in entry.sources)}"]
