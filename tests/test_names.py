@@ -25,6 +25,13 @@ from sensecf.names import parse_names, role_of
         ("Glucose (mg/dL)", "mg/dL"),
         ("age", "years"),
         ("m", ""),
+        # None is better than a wrong one.
+        ("insulin_uu_ml", ""),
+        ("acc_jerk_mean_g_per_s", ""),
+        ("speed_m_s", ""),
+        ("output_l_min", ""),
+        ("ferritin_ng_ml", ""),
+        ("uptake_ml_kg_min", "ml/kg/min"),
         ("日数", ""),
     ],
 )
@@ -48,8 +55,9 @@ def test_min_beside_max_is_a_minimum():
             "mutable",
             "glucose_mean resting_hr_bpm restingHR HRV_rmssd skin_temp SpO2 breathing_rate SystolicBP HbA1c bmi",
         ),
-        ("actionable", "steps sleep_rem_min active_minutes carbs_g bolus_insulin_u hr_zone_peak_min DailyCalories"),
-        (None, "x1 feature 日数 foo"),
+        ("actionable", "steps active_minutes carbs_g alcohol_per_week sleepHours coffee_cups_per_day Schritte"),
+        # Beside another word, what a person does may be a read-out; a dose is set with the clinician.
+        (None, "x1 feature 日数 foo walking_speed_sd total_protein light_lux medication_dose DailyCalories"),
     ],
 )
 def test_roles_come_from_names(role, names):

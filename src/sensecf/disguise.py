@@ -64,13 +64,13 @@ class Disguised:
         lines = []
         if self.missing:
             lines.append(
-                f"{listed(self.missing)}: a code for a missing value, read as a blank (missing_codes); delete that line "
-                "if it was measured"
+                f"{listed(self.missing)}: a code for a missing value, read as a blank (missing_codes); delete that "
+                "line if it was measured"
             )
         if self.suspect:
             lines.append(
-                f"{listed(self.suspect)}: perhaps a code for a missing value, so no answer starts there or leads there; "
-                "rename suspect_codes to missing_codes if it is one, delete the line if it was measured"
+                f"{listed(self.suspect)}: perhaps a code for a missing value, so no answer starts there or leads "
+                "there; rename suspect_codes to missing_codes if it is one, delete the line if it was measured"
             )
         return lines
 

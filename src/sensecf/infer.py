@@ -169,7 +169,8 @@ def _levers(features: Sequence[Feature]) -> str:
     """How many features a person can move, in a line, and what to do where there is none."""
     levers = [f.name for f in features if f.role == "actionable" and f.changeable]
     if levers:
-        return f"actionable: {len(levers)} of {len(features)} features ({', '.join(levers[:8])}{', ...' * (len(levers) > 8)})"
+        some = ", ".join(levers[:8]) + (", ..." if len(levers) > 8 else "")
+        return f"actionable: {len(levers)} of {len(features)} features ({some})"
     return (
         f"actionable: none of the {len(features)} features is known as something that a person does; "
         'write role = "actionable" for those that are'

@@ -95,7 +95,7 @@ def _orders(table: Floats, sample: Floats) -> Bools:
     """Which column is at most which other one in every complete row, and would not be by chance, shape (d, d)."""
     d = table.shape[1]
     with np.errstate(invalid="ignore"):
-        held = ~(sample[:, :, None] > sample[:, None, :]).any(axis=0)
+        held: Bools = ~np.asarray((sample[:, :, None] > sample[:, None, :]).any(axis=0))
     np.fill_diagonal(held, False)
     every = [np.sort(column[~np.isnan(column)]) for column in sample.T]
     for a, b in np.argwhere(held).tolist():
@@ -154,7 +154,9 @@ def _ratios(columns: Sequence[str], table: Floats, sample: Floats, implied: set[
     """Two linear rules for each narrow ratio of positive columns that span much more themselves."""
     with np.errstate(invalid="ignore", divide="ignore"):
         positive = np.flatnonzero((np.nan_to_num(table, nan=1.0) > 0).all(axis=0))
-        low, high = np.nanquantile(sample[:, positive], [0.05, 0.95], axis=0)
+    if not len(positive):
+        return []
+    low, high = np.nanquantile(sample[:, positive], [0.05, 0.95], axis=0)
     usable = positive[high >= WIDE * low]
     logs = np.log(np.where(sample[:, usable] > 0, sample[:, usable], np.nan))
     pairs: list[tuple[float, int, int]] = []

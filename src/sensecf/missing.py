@@ -93,8 +93,39 @@ _WORDS = frozenset(
 _SHORT = frozenset(["na", "nan", "null", "unk", "dk", "nd", "nr", "ka", "nsp", "nsnc", "refus"]) | {"k a"}
 #: Numbers that survey, clinic and sensor tables write for "not measured", apart from zero.
 _CODES = np.array(
-    [*range(-9, 0), -66, -77, -88, -99, -777, -888, -999, -9999, -99999, -99.9, -999.9, -99.99]
-    + [8, 9, 66, 77, 88, 99, 555, 666, 777, 888, 999, 7777, 8888, 9999, 99999, 99.9, 999.9, 99.99],
+    [
+        *range(-9, 0),
+        -66,
+        -77,
+        -88,
+        -99,
+        -777,
+        -888,
+        -999,
+        -9999,
+        -99999,
+        -99.9,
+        -999.9,
+        -99.99,
+        8,
+        9,
+        66,
+        77,
+        88,
+        99,
+        555,
+        666,
+        777,
+        888,
+        999,
+        7777,
+        8888,
+        9999,
+        99999,
+        99.9,
+        999.9,
+        99.99,
+    ],
     dtype=float,
 )
 #: Rows that a code is found in at least, unless it lies very far outside.
@@ -152,7 +183,7 @@ def find_codes(values: Floats, zero_is_missing: bool = False) -> Codes:
             continue
         far = gap >= 3 * width and abs(value) >= 99
         if value == 0:
-            if zero_is_missing and count >= 2:
+            if zero_is_missing:
                 certain.append(value)
             elif count >= _REPEATS and gap >= float(np.std(values[(values >= low) & (values <= high)])):
                 doubtful.append(value)

@@ -36,9 +36,9 @@ _UNITS: dict[tuple[str, ...], str] = {
 }  # fmt: skip
 #: Words that make a unit of their own with the unit behind them: mg/min, m/s, uU/mL. What is not listed above as a
 #: whole is left without a unit: none is better than a wrong one.
-_COMPOUND = {word for unit in _UNITS for word in unit} - {"steps", "met", "mets"} | word_set(
-    "per pro par uu mu miu ug ng pg mcg nmol pmol umol mol l dl cl fl hz khz w kw j n pa kpa v mv uv ohm us nm um cells "
-    "counts rad deg degrees bpm beats"
+_COMPOUND = {word for unit in _UNITS for word in unit} - {"steps", "met", "mets", "min", "mins", "minutes"} | word_set(
+    "per pro par uu mu miu ug ng pg mcg nmol pmol umol mol l dl cl fl hz khz w kw j n pa kpa v mv uv ohm us nm um "
+    "cells counts rad deg degrees bpm beats"
 )
 #: Whole names (less words such as mean or max) that have one usual unit.
 _NAMED_UNITS = {"age": "years", "vo2max": "ml/kg/min", "vo2": "ml/kg/min", "bmi": "kg/m²", "met": "MET"}
@@ -74,19 +74,19 @@ _READOUTS = word_set(
 # a read-out, and is no lever that is known.
 _LEVERS = word_set(
     "steps stepcount exercise exercises workout workouts sedentary sitting bedtime smoking smoker cigarettes alcohol "
-    "drinks drinking caffeine coffee screentime screen meditation mindfulness carbs carbohydrates salt vegetables fruit "
-    "snacks meals naps nap sleep active activity walking running schritte pasos sport rauchen raucher alkohol kaffee "
+    "drinks drinking caffeine coffee screentime screen meditation mindfulness carbs carbohydrates salt vegetables "
+    "fruit snacks meals naps nap sleep active activity walking running schritte pasos sport rauchen raucher alkohol kaffee "
     "sitzen"
 )
 _COUNTED = word_set(
-    "day daily night nightly week weekly per number no count total sum time duration minutes min mins hours hour h cups "
-    "units glasses portions servings intake mean avg average n current currently last previous evening grams g mg steps"
+    "day daily night nightly week weekly per number no count total sum time duration minutes min mins hours hour h "
+    "cups units glasses portions servings intake mean avg average n current currently last previous evening grams g mg steps"
 )
 
 _ALIVE = word_set(
-    "glucose glu sugar hba1c a1c hr heartrate bpm pulse bp sbp dbp systolic diastolic bmi weight height temp temperature "
-    "spo2 respiration respiratory cholesterol chol hemoglobin haemoglobin hrv rmssd sdnn vo2max waist pressure "
-    "bloodpressure gewicht grosse blutdruck puls peso altura presion poids taille tension"
+    "glucose glu sugar hba1c a1c hr heartrate bpm pulse bp sbp dbp systolic diastolic bmi weight height temp "
+    "temperature spo2 respiration respiratory breathing cholesterol chol hemoglobin haemoglobin hrv rmssd sdnn vo2max waist "
+    "pressure bloodpressure gewicht grosse blutdruck puls peso altura presion poids taille tension"
 )
 _MAY_BE_ZERO = word_set(
     "sd std stddev cv var variance range change delta diff difference slope trend events count zone tir tar tbr dose "
@@ -190,6 +190,8 @@ def role_of(words: tuple[str, ...]) -> Role | None:
         return "immutable"
     if found & _READOUTS:
         return "mutable"
+    if name == "alcohol":  # drunk, or in a wine
+        return None
     return "actionable" if found & _LEVERS and found <= _LEVERS | _COUNTED else None
 
 

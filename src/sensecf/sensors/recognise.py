@@ -27,7 +27,8 @@ _SAME_WORD = {"avg": "mean", "average": "mean"}
 class Recognised(NamedTuple):
     """Features with what is known of them, and the rules that should hold among them.
 
-    `errors`: how far off the device is, by feature; `ignored`: why a column is no feature, `notes`: a comment, both by column; `remarks`: on the table.
+    `ignored`: why a column is no feature, `notes`: a comment, `errors`: how far off the device is, all by column;
+    `remarks`: on the table.
     """
 
     features: list[Feature]
