@@ -12,121 +12,33 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(text.split("|"))
+
+
 #: Texts that say that there is no answer, in the form that `_plain` gives them; the short ones may be something else.
-_WORDS = frozenset(
-    [
-        "unknown",
-        "not known",
-        "not recorded",
-        "not reported",
-        "not available",
-        "not measured",
-        "not assessed",
-        "not asked",
-        "not answered",
-        "not stated",
-        "not specified",
-        "not determined",
-        "not done",
-        "not tested",
-        "no answer",
-        "no data",
-        "no reading",
-        "no response",
-        "no value",
-        "n a",
-        "missing",
-        "missing value",
-        "refused",
-        "refused to answer",
-        "declined",
-        "declined to answer",
-        "prefer not to say",
-        "prefer not to answer",
-        "dont know",
-        "do not know",
-        "undetermined",
-        "unspecified",
-        "unavailable",
-        "unbekannt",
-        "keine angabe",
-        "keine angaben",
-        "fehlt",
-        "fehlend",
-        "nicht bekannt",
-        "nicht erfasst",
-        "nicht erhoben",
-        "nicht gemessen",
-        "nicht verfugbar",
-        "weiss nicht",
-        "verweigert",
-        "inconnu",
-        "inconnue",
-        "non renseigne",
-        "non renseignee",
-        "non connu",
-        "non mesure",
-        "non disponible",
-        "pas de reponse",
-        "manquant",
-        "ne sait pas",
-        "desconocido",
-        "desconocida",
-        "no sabe",
-        "ns nc",
-        "no contesta",
-        "no informado",
-        "no registrado",
-        "no disponible",
-        "sin dato",
-        "sin datos",
-        "sin informacion",
-        "no consta",
-        "se desconoce",
-        "sconosciuto",
-        "non noto",
-        "non disponibile",
-        "ignoto",
-        "onbekend",
-    ]
+_WORDS = _listed(
+    "unknown|not known|not recorded|not reported|not available|not measured|not assessed|not asked|"
+    "not answered|not stated|not specified|not determined|not done|not tested|no answer|no data|no reading|"
+    "no response|no value|n a|missing|missing value|refused|refused to answer|declined|declined to answer|"
+    "prefer not to say|prefer not to answer|dont know|do not know|undetermined|unspecified|unavailable|"
+    "unbekannt|keine angabe|keine angaben|fehlt|fehlend|nicht bekannt|nicht erfasst|nicht erhoben|"
+    "nicht gemessen|nicht verfugbar|weiss nicht|verweigert|inconnu|inconnue|non renseigne|non renseignee|"
+    "non connu|non mesure|non disponible|pas de reponse|manquant|ne sait pas|desconocido|desconocida|no sabe|"
+    "ns nc|no contesta|no informado|no registrado|no disponible|sin dato|sin datos|sin informacion|no consta|"
+    "se desconoce|sconosciuto|non noto|non disponibile|ignoto|onbekend"
 )
-_SHORT = frozenset(["na", "nan", "null", "unk", "dk", "nd", "nr", "ka", "nsp", "nsnc", "refus"]) | {"k a"}
+_SHORT = _listed("na|nan|null|unk|dk|nd|nr|ka|k a|nsp|nsnc|refus")
 #: Numbers that survey, clinic and sensor tables write for "not measured", apart from zero.
 _CODES = np.array(
     [
-        *range(-9, 0),
-        -66,
-        -77,
-        -88,
-        -99,
-        -777,
-        -888,
-        -999,
-        -9999,
-        -99999,
-        -99.9,
-        -999.9,
-        -99.99,
-        8,
-        9,
-        66,
-        77,
-        88,
-        99,
-        555,
-        666,
-        777,
-        888,
-        999,
-        7777,
-        8888,
-        9999,
-        99999,
-        99.9,
-        999.9,
-        99.99,
-    ],
-    dtype=float,
+        float(code)
+        for code in _listed(
+            "-1|-2|-3|-4|-5|-6|-7|-8|-9|-66|-77|-88|-99|-777|-888|-999|-9999|-99999|-99.9|-999.9|-99.99|8|9|66|77|88|99|"
+            "555|666|777|888|999|7777|8888|9999|99999|99.9|999.9|99.99"
+        )
+    ]
 )
 #: Rows that a code is found in at least, unless it lies very far outside.
 _REPEATS = 3
@@ -185,7 +97,11 @@ def find_codes(values: Floats, zero_is_missing: bool = False) -> Codes:
         if value == 0:
             if zero_is_missing:
                 certain.append(value)
-            elif count >= _REPEATS and gap >= float(np.std(values[(values >= low) & (values <= high)])):
+            elif (
+                len(middle) > 10
+                and count >= _REPEATS
+                and gap >= float(np.std(values[(values >= low) & (values <= high)]))
+            ):
                 doubtful.append(value)
         elif value < 0 and low >= 0:
             scale = value <= -9 or len(middle) > 10

@@ -73,20 +73,22 @@ _READOUTS = word_set(
 # What a person does, whatever is counted of it; with any other word beside it (walking speed, sleep apnea) it may be
 # a read-out, and is no lever that is known.
 _LEVERS = word_set(
-    "steps stepcount exercise exercises workout workouts sedentary sitting bedtime smoking smoker cigarettes alcohol "
-    "drinks drinking caffeine coffee screentime screen meditation mindfulness carbs carbohydrates salt vegetables "
-    "fruit snacks meals naps nap sleep active activity walking running schritte pasos sport rauchen raucher alkohol kaffee "
-    "sitzen"
+    "steps stepcount exercise exercises workout workouts sedentary sitting bedtime smoking smoker cigarettes "
+    "alcohol drinks drinking caffeine coffee screentime screen meditation mindfulness carbs carbohydrates salt "
+    "vegetables fruit snacks meals naps nap sleep active activity walking running schritte pasos sport rauchen "
+    "raucher alkohol kaffee sitzen"
 )
 _COUNTED = word_set(
-    "day daily night nightly week weekly per number no count total sum time duration minutes min mins hours hour h "
-    "cups units glasses portions servings intake mean avg average n current currently last previous evening grams g mg steps"
+    "day daily night nightly week weekly per number no count total sum time duration minutes min mins hours "
+    "hour h cups units glasses portions servings intake mean avg average n current currently last previous "
+    "evening grams g mg steps"
 )
 
 _ALIVE = word_set(
     "glucose glu sugar hba1c a1c hr heartrate bpm pulse bp sbp dbp systolic diastolic bmi weight height temp "
-    "temperature spo2 respiration respiratory breathing cholesterol chol hemoglobin haemoglobin hrv rmssd sdnn vo2max waist "
-    "pressure bloodpressure gewicht grosse blutdruck puls peso altura presion poids taille tension"
+    "temperature spo2 respiration respiratory breathing cholesterol chol hemoglobin haemoglobin hrv rmssd sdnn "
+    "vo2max waist pressure bloodpressure gewicht grosse blutdruck puls peso altura presion poids taille "
+    "tension"
 )
 _MAY_BE_ZERO = word_set(
     "sd std stddev cv var variance range change delta diff difference slope trend events count zone tir tar tbr dose "
@@ -103,29 +105,10 @@ _DATES = word_set(
 )
 #: Names under which whole numbers may be days as spreadsheets count them.
 _DAYS = word_set("date datetime dob datum fecha data visit visited admission admitted discharge birthday besuch visita")
-_FOLLOWED = frozenset(
-    [
-        "time",
-        "followup",
-        "follow up",
-        "followup time",
-        "follow up time",
-        "survival time",
-        "time to event",
-        "tte",
-        "time to death",
-        "os",
-        "pfs",
-        "dfs",
-        "overall survival",
-        "survival",
-        "time to failure",
-        "time to relapse",
-        "tenure",
-        "futime",
-        "stime",
-        "nachbeobachtung",
-    ]
+_FOLLOWED = word_set(
+    "time|followup|follow up|followup time|follow up time|survival time|time to event|tte|time to death|os|"
+    "pfs|dfs|overall survival|survival|time to failure|time to relapse|tenure|futime|stime|nachbeobachtung",
+    "|",
 )
 _EVENTS = word_set(
     "death died dead deceased event status mortality survived survival alive vital relapse recurrence failure churn "

@@ -50,8 +50,9 @@ def named_target(classes: Sequence[Value], label: tuple[str, ...]) -> Value | No
 
     `label`: the words of the label's name.
     """
-    # Among more than two numbers, 0 and 1 are degrees and not the answers no and yes.
-    signs = [0 if len(classes) > 2 and not isinstance(value, str) else _sign(value, label) for value in classes]
+    # Among more than two numbers 0 and 1 are degrees, and 1 and 2 are codes: not the answers no and yes.
+    coded = not all(isinstance(value, str) or value in (-1, 0, 1) for value in classes) or len(classes) > 2
+    signs = [0 if coded and not isinstance(value, str) else _sign(value, label) for value in classes]
     wanted = [c for c, sign in zip(classes, signs, strict=True) if sign > 0]
     neutral = [c for c, sign in zip(classes, signs, strict=True) if sign == 0]
     if len(classes) == 2 and not wanted and len(neutral) == 1:
