@@ -533,8 +533,8 @@ def without_answer(folder: Path) -> pd.Series[Any]:
 
 def test_nothing_may_change_by_the_schema() -> None:
     Path("schema.toml").write_text(SCHEMA.replace("actionable", "immutable"))
-    ended = explain(TABLE, Path("schema.toml"), Path("out"))
-    assert ended.status == 0, ended.err
+    ended = explain(TABLE, Path("schema.toml"), Path("out"), "--edit", "mutable")
+    assert ended.status == 3, ended.err
     assert without_answer(Path("out")).str.contains("fixed by the schema: steps, deep_sleep_min, age, device").all()
     metrics = json.loads(Path("out/metrics.json").read_text())
     assert (metrics["validity"]["value"], metrics["coverage"]["value"]) == (0.0, 0.0)
@@ -544,14 +544,14 @@ def test_nothing_may_change_by_the_schema() -> None:
 
 def test_nothing_may_change_and_the_embedded_model_is_asked() -> None:
     Path("schema.toml").write_text(SCHEMA.replace("actionable", "immutable"))
-    ended = explain(TABLE, Path("schema.toml"), Path("out"), "--generator", "tiny", "--limit", "2")
-    assert ended.status == 0, ended.err
+    ended = explain(TABLE, Path("schema.toml"), Path("out"), "--edit", "mutable", "--generator", "tiny", "--limit", "2")
+    assert ended.status == 3, ended.err
     assert without_answer(Path("out")).str.contains("fixed by the schema").all()
 
 
 def test_everything_is_locked() -> None:
     ended = explain(TABLE, Path("schema.toml"), Path("out"), "--lock", "steps,deep_sleep_min,age,device")
-    assert ended.status == 0, ended.err
+    assert ended.status == 3, ended.err
     reasons = without_answer(Path("out"))
     assert reasons.str.startswith("blocked by the lock on ").all()
     assert reasons.iloc[0] in ended.out
@@ -560,7 +560,7 @@ def test_everything_is_locked() -> None:
 def test_a_classifier_that_never_says_the_target() -> None:
     Path("never_low.py").write_text(CLASS.replace(PROBA, "return np.tile([0.8, 0.2], (len(rows), 1))"))
     ended = explain(TABLE, Path("schema.toml"), Path("out"), "--classifier", "never_low:own", "--limit", "5")
-    assert ended.status == 0, ended.err
+    assert ended.status == 3, ended.err
     assert without_answer(Path("out")).str.contains("no answer found even without locks and limits").all()
 
 

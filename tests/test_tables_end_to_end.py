@@ -271,7 +271,7 @@ def test_every_answer_is_valid_and_breaks_nothing(case: Case, tmp_path: Path) ->
     if case.rules:
         text = text.split("\n[[rules]]")[0] + case.rules
     path.write_text(text, encoding="utf-8")
-    ended = explain(table, path, tmp_path / "out", *case.options)
+    ended = explain(table, path, tmp_path / "out", "--edit", "mutable", *case.options)
     assert ended.status == 0, ended.err
     answers, facts = judge(tmp_path / "out"), as_text(tmp_path / "out" / "factuals.csv")
     assert answers["query"].nunique() >= case.least * len(facts)
@@ -321,7 +321,9 @@ def test_a_pipeline_in_the_working_folder_is_fitted_asked_and_saved(
     frame["deep_sleep_min"] = frame["deep_sleep_min"].where(frame.index % 10 > 0)
     frame.to_csv(tmp_path / "table.csv", index=False)
     schema = make_schema(tmp_path / "table.csv", tmp_path / "schema.toml")
-    ended = explain(tmp_path / "table.csv", schema, tmp_path / "out", "--classifier", f"{module}:model")
+    ended = explain(
+        tmp_path / "table.csv", schema, tmp_path / "out", "--edit", "mutable", "--classifier", f"{module}:model"
+    )
     assert ended.status == 0, ended.err
     answers = judge(tmp_path / "out")
     assert len(answers) > 10
@@ -348,7 +350,9 @@ def test_an_object_that_is_no_scikit_learn_estimator_is_asked_as_it_is(tmp_path:
     (tmp_path / "own_rule.py").write_text(PRETRAINED)
     people().to_csv(tmp_path / "table.csv", index=False)
     schema = make_schema(tmp_path / "table.csv", tmp_path / "schema.toml")
-    ended = explain(tmp_path / "table.csv", schema, tmp_path / "out", "--classifier", "own_rule:Rule")
+    ended = explain(
+        tmp_path / "table.csv", schema, tmp_path / "out", "--edit", "mutable", "--classifier", "own_rule:Rule"
+    )
     assert ended.status == 0, ended.err
     answers = judge(tmp_path / "out", "own_rule:Rule")
     assert (answers["steps"] >= 9_000).all()
@@ -361,7 +365,9 @@ def test_an_object_that_is_no_scikit_learn_estimator_is_asked_as_it_is(tmp_path:
 def test_every_classifier_answers_on_blanks_levels_and_numbers(name: str, tmp_path: Path) -> None:
     blanks_everywhere().to_csv(tmp_path / "table.csv", index=False)
     schema = make_schema(tmp_path / "table.csv", tmp_path / "schema.toml")
-    ended = explain(tmp_path / "table.csv", schema, tmp_path / "out", "--classifier", name, "--limit", "15")
+    ended = explain(
+        tmp_path / "table.csv", schema, tmp_path / "out", "--edit", "mutable", "--classifier", name, "--limit", "15"
+    )
     assert ended.status == 0, ended.err
     assert len(judge(tmp_path / "out")) >= 12
 
@@ -371,7 +377,9 @@ def test_the_embedded_model_answers_is_kept_and_is_not_trained_again(tmp_path: P
     schema = make_schema(tmp_path / "table.csv", tmp_path / "schema.toml")
     told = []
     for name, options in (("first", ()), ("second", ()), ("locked", ("--lock", "steps"))):
-        ended = explain(tmp_path / "table.csv", schema, tmp_path / name, "--generator", "tiny", *options)
+        ended = explain(
+            tmp_path / "table.csv", schema, tmp_path / name, "--edit", "mutable", "--generator", "tiny", *options
+        )
         assert ended.status == 0, ended.err
         told.append(ended.out)
     assert ["Training on pairs" in text for text in told] == [True, False, False]
@@ -401,7 +409,9 @@ def test_public_tables_are_answered_from_their_inferred_schemas(name: str, label
     if not (DATA / name).exists():
         pytest.skip(f"{name} is not in the data folder beside the repository")
     schema = make_schema(DATA / name, tmp_path / "schema.toml", label)
-    ended = explain(DATA / name, schema, tmp_path / "out", "--classifier", "xgboost", "--limit", "40")
+    ended = explain(
+        DATA / name, schema, tmp_path / "out", "--edit", "mutable", "--classifier", "xgboost", "--limit", "40"
+    )
     assert ended.status == 0, ended.err
     assert judge(tmp_path / "out")["query"].nunique() == 40
 
@@ -416,11 +426,11 @@ def test_a_class_of_one_row_cannot_be_split_but_can_be_asked_about(tmp_path: Pat
     frame.to_csv(tmp_path / "table.csv", index=False)
     frame[frame["stress"] == "high"].head(8).to_csv(tmp_path / "queries.csv", index=False)
     schema = make_schema(tmp_path / "table.csv", tmp_path / "schema.toml")
-    refused = explain(tmp_path / "table.csv", schema, tmp_path / "out")
+    refused = explain(tmp_path / "table.csv", schema, tmp_path / "out", "--edit", "mutable")
     assert refused.status == 2
     assert "class 'low' has one row" in refused.err
     asked = ("--queries", tmp_path / "queries.csv")
-    ended = explain(tmp_path / "table.csv", schema, tmp_path / "out", *asked)
+    ended = explain(tmp_path / "table.csv", schema, tmp_path / "out", "--edit", "mutable", *asked)
     assert ended.status == 0, ended.err
     judge(tmp_path / "out")
 
@@ -430,7 +440,7 @@ def test_nobody_of_a_group_is_on_both_sides(tmp_path: Path) -> None:
     frame["who"] = [f"p{i % 25}" for i in range(len(frame))]
     frame.to_csv(tmp_path / "table.csv", index=False)
     schema = make_schema(tmp_path / "table.csv", tmp_path / "schema.toml", "stress", "--group", "who")
-    assert explain(tmp_path / "table.csv", schema, tmp_path / "out").status == 0
+    assert explain(tmp_path / "table.csv", schema, tmp_path / "out", "--edit", "mutable").status == 0
     asked = frame.loc[judge(tmp_path / "out")["query"], "who"]
     trained = sensecf.load_task(tmp_path / "out").train["who"]
     assert set(asked).isdisjoint(set(trained))
@@ -441,7 +451,7 @@ def test_a_name_with_a_comma_is_locked_in_quotes(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "table.csv", index=False)
     schema = make_schema(tmp_path / "table.csv", tmp_path / "schema.toml")
     locks = '"steps, daily", the "device"'
-    ended = explain(tmp_path / "table.csv", schema, tmp_path / "out", "--lock", locks)
+    ended = explain(tmp_path / "table.csv", schema, tmp_path / "out", "--edit", "mutable", "--lock", locks)
     assert ended.status == 0, ended.err
     answers = judge(tmp_path / "out", lock=["steps, daily", 'the "device"'])
     assert len(answers)
@@ -451,5 +461,10 @@ def test_at_most_so_many_features_change(tmp_path: Path) -> None:
     frame = people()
     frame.to_csv(tmp_path / "table.csv", index=False)
     schema = make_schema(tmp_path / "table.csv", tmp_path / "schema.toml")
-    assert explain(tmp_path / "table.csv", schema, tmp_path / "out", "-n", "3", "--max-changes", "1").status == 0
+    assert (
+        explain(
+            tmp_path / "table.csv", schema, tmp_path / "out", "--edit", "mutable", "-n", "3", "--max-changes", "1"
+        ).status
+        == 0
+    )
     assert len(judge(tmp_path / "out", max_changes=1)) > 20

@@ -164,7 +164,7 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
     console.print(f"The classifier was asked about {rows:,.0f} rows per answer.", highlight=False)
     reasons = answers.abstentions["reason"].value_counts().head(3)
     for reason, number in reasons.items():
-        console.print(_plain(f"No answer for {number}: {reason}"))
+        console.print(_plain(f"No answer for {number}: {reason}"), soft_wrap=True)
     console.print(_plain(f"Report: {out / 'report.html'}"), soft_wrap=True)
     console.print(CAUTION, style="italic", highlight=False)
     return status(answers)
