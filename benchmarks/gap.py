@@ -25,7 +25,7 @@ from sklearn.pipeline import Pipeline
 import sensecf
 from sensecf.classifiers import Balanced, RowEncoder
 from sensecf.files import write_json
-from sensecf.generators import build
+from sensecf.generators import Context, build
 from sensecf.generators.exact import Exact
 from sensecf.query import Query, make_query, out_of_range
 from sensecf.run import versions
@@ -84,7 +84,7 @@ def measure(tables: list[str], classifiers: list[str], limit: int, seconds: floa
             }
             for dial in DIALS:
                 for name in GENERATORS:
-                    generator = build(name, task, seed=0, plausibility=dial)
+                    generator = build(name, task, Context(plausibility=dial))
                     began = time.perf_counter()
                     answers = sensecf.explain(task, generator, people, plausibility=dial)
                     took = (time.perf_counter() - began) / len(people)

@@ -61,13 +61,13 @@ def generator_of(name: str, task: Any) -> Any:
     """A generator that is built in seconds."""
     from dataclasses import replace
 
-    from sensecf.generators import build
+    from sensecf.generators import Context, build
 
     if name != "tiny":
         return build(name, task)
     from sensecf.generators.tiny import Recipe
 
-    return build(name, task, recipe=replace(Recipe(), pairs=1500, rounds=18))
+    return build(name, task, Context(options={"recipe": replace(Recipe(), pairs=1500, rounds=18)}))
 
 
 def asked(task: Any, count: int, seed: int = 2) -> pd.DataFrame:
@@ -81,13 +81,15 @@ def asked(task: Any, count: int, seed: int = 2) -> pd.DataFrame:
 
 def stages(width: int, name: str) -> dict[str, Any]:
     """Processor time per query by stage."""
+    from dataclasses import replace
+
     import sensecf
     from sensecf.plausibility import Plausibility
     from sensecf.task import Task
 
     task = make(width)
     generator = generator_of(name, task)
-    generator.concurrent = False  # one thread: what is measured is work
+    generator.traits = replace(generator.traits, concurrent=False)  # one thread: what is measured is work
     people = asked(task, QUERIES)
     sensecf.explain(task, generator, people.head(16), "yes")
     spent: Counter[str] = Counter()

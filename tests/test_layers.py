@@ -33,7 +33,7 @@ FLOORS = {
     "text_pairs": 3, "smallbase": 3,
     # studies and reports
     "figures": 4, "report_tables": 4, "report": 4, "run": 4, "finished": 4, "answer": 4, "dryrun": 4, "augmentation": 4,
-    "study": 4, "compare": 4,
+    "study": 4, "compare": 4, "testing": 4,
     # edges
     "__main__": 5, "cli": 5, "commands": 5, "web": 5,
 }  # fmt: skip

@@ -168,6 +168,18 @@ FAULTS: dict[str, tuple[Fault, int | str]] = {
     ),
     "413": (answers(413, error("big", "too large")), "HTTP 413: too large"),
     "broken error": (answers(400, b'{"error": {"mess'), 'HTTP 400: {"error": {"mess'),
+    "two drafts in the reasoning": (
+        answers(200, choice(content=None, reasoning_content='{"a": 1} or {"a": 2}?')),
+        "empty answer; what stands in reasoning_content is not one JSON object",
+    ),
+    "no end of the reasoning": (
+        answers(
+            200,
+            completion("")
+            | {"choices": [{"finish_reason": "length", "message": {"content": "", "reasoning": 'Maybe {"a": 1}'}}]},
+        ),
+        "cut off at the token limit in reasoning, before an answer",
+    ),
     # fine after all
     "wrong count": (
         answers(200, completion("fine") | {"choices": completion("fine")["choices"] + completion("other")["choices"]}),
@@ -316,7 +328,7 @@ def test_limits_per_minute_are_kept_evenly(limits: dict[str, int]) -> None:
 def test_requests_run_beside_each_other_up_to_the_limit_and_answers_find_their_rows() -> None:
     def script(server: ScriptedServer) -> Script:
         async def act(received: Received, writer: Writer) -> None:
-            await asyncio.sleep(random.uniform(0.01, 0.05))
+            await asyncio.sleep(random.uniform(0.1, 0.2))
             await server.reply(received, writer, f"to {received.text} with {received.body['seed']}")
 
         return act
@@ -342,13 +354,13 @@ def test_most_of_the_ideal_throughput_is_kept() -> None:
 # --- what servers refuse ------------------------------------------------------------------
 
 
-def picky(parameter: str, body: dict[str, Any]) -> Callable[[ScriptedServer], Script]:
+def picky(parameter: str, body: dict[str, Any], status: int = 400) -> Callable[[ScriptedServer], Script]:
     """A server that takes no request with a parameter."""
 
     def script(server: ScriptedServer) -> Script:
         async def act(received: Received, writer: Writer) -> None:
             if parameter in received.body:
-                send(writer, 400, body)
+                send(writer, status, body)
             else:
                 await server.reply(received, writer, "fine")
 
@@ -390,6 +402,80 @@ def test_a_parameter_that_is_refused_is_left_out_with_one_warning(name: str, cap
     assert [record.message for record in caplog.records] == [
         f"127.0.0.1 refuses {parameter}: asked without it from now on"
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, "System role not supported"),
+        (500, "Conversation roles must alternate user/assistant/user/assistant/..."),
+        (422, "Only user and assistant roles are supported!"),
+    ],
+)
+def test_without_a_system_role_its_words_stand_before_the_users_for_the_whole_run(status: int, said: str) -> None:
+    def script(server: ScriptedServer) -> Script:
+        async def act(received: Received, writer: Writer) -> None:
+            if received.body["messages"][0]["role"] == "system":
+                send(writer, status, error("x", said))
+            else:
+                await server.reply(received, writer, "fine")
+
+        return act
+
+    def talk(text: str) -> Prompt:
+        return (Message("system", "Be brief."), Message("user", text), Message("assistant", "a"), Message("user", "b"))
+
+    with scripted(script) as server:
+        client = connect(f"{server.url}#m", concurrency=1)
+        for text in ("one", "two"):
+            assert client.complete([talk(text)])[0][0].text == "fine"
+        assert len(server.received) == 3
+        assert [turn["content"] for turn in server.received[-1].body["messages"]] == ["Be brief.\n\ntwo", "a", "b"]
+
+
+@pytest.mark.parametrize("status", [400, 404, 500, 503])
+@pytest.mark.parametrize("said", ["Failed to parse grammar", "guided decoding: bad JSON", "response_format"])
+def test_an_error_about_the_form_of_an_answer_is_asked_again_without_it(status: int, said: str) -> None:
+    with scripted(picky("response_format", error("x", said), status)) as server:
+        client = connect(f"{server.url}#m", concurrency=1)
+        assert client.complete(numbered(1), json_schemas=[{"type": "object"}])[0][0].text == "fine"
+        assert len(server.received) == 2
+
+
+def test_a_server_that_is_busy_keeps_its_schema_whatever_it_says() -> None:
+    with scripted(fails(answers(429, error("rate", "too many JSON tokens")), times=1)) as server:
+        connect(f"{server.url}#m").complete(numbered(1), json_schemas=[{"type": "object"}])
+        assert "response_format" in server.received[-1].body
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": None, "reasoning_content": 'I think of {this}:\n{"a": [1]}'},
+        {"content": "", "reasoning": '{"a": [1]}'},
+        {"content": None, "tool_calls": [{"type": "function", "function": {"name": "x", "arguments": '{"a": [1]}'}}]},
+        {"content": None, "function_call": {"name": "x", "arguments": '{"a": [1]}'}},
+    ],
+)
+def test_an_answer_in_another_place_is_read_where_it_is_the_one_json_object(message: dict[str, Any]) -> None:
+    with scripted(fails(answers(200, choice(**message)))) as server:
+        assert connect(f"{server.url}#m").complete(numbered(1))[0][0].text == '{"a": [1]}'
+
+
+def test_a_server_that_works_on_one_request_at_a_time_is_not_flooded() -> None:
+    def script(server: ScriptedServer) -> Script:
+        alone = asyncio.Lock()
+
+        async def act(received: Received, writer: Writer) -> None:
+            async with alone:
+                await asyncio.sleep(0.05)
+            await server.reply(received, writer)
+
+        return act
+
+    with scripted(script) as server:
+        connect(f"{server.url}#m", concurrency=32).complete(numbered(40))
+        assert server.most_busy <= 8
 
 
 def test_what_is_asked_is_what_the_format_says() -> None:

@@ -273,6 +273,10 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
         f"```json\n{answer(steps=8000)}\n```",
         f"Here you are: {answer(steps=8000)} Anything else?",
         f"<think>{answer(steps=9000)} is too much</think>\n{answer(steps=8000)}",
+        f"<reasoning>{answer(steps=9000)}</reasoning>{answer(steps=8000)}",
+        f"<|channel|>analysis<|message|>{answer(steps=9000)}<|end|><|start|>assistant<|channel|>final<|message|>"
+        f"{answer(steps=8000)}<|return|>",
+        f"[THINK]{answer(steps=9000)}[/THINK]\n{answer(steps=8000)}",
         f"{answer(steps=8000)}\nThat is: {answer(steps=8000)}",
         '{"changes": [{"feature": "steps", "value": 8000.0}]}',
         '{"changes": [{"value": 8e3, "feature": "st\\u0065ps"}]}',

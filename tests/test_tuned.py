@@ -17,7 +17,7 @@ from llm_servers import loopback_only, tiny_model
 from sensecf.brief import BRIEF_VERSION, Brief
 from sensecf.errors import InputError
 from sensecf.finetune.answering import ALONE, ask_alone
-from sensecf.generators import build
+from sensecf.generators import Context, build
 from sensecf.generators.search import Search
 from sensecf.generators.tuned import Tuned, table_shape
 from sensecf.query import make_query
@@ -171,6 +171,8 @@ def test_merged_weights_are_asked_in_this_process(numeric_task: Task, folder: Pa
 
 def test_it_is_built_by_class_with_the_settings_it_names(numeric_task: Task, folder: Path) -> None:
     made = build(
-        "sensecf.generators.tuned:Tuned", numeric_task, 5, model=folder, llm=always(""), samples=2, plausibility=1.0
+        "sensecf.generators.tuned:Tuned",
+        numeric_task,
+        Context(5, model=folder, options={"llm": always(""), "samples": 2}),
     )
     assert made.name == "tuned"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import pandas as pd
 
+from sensecf import generators
 from sensecf.classifiers import check_answers, fit_classifier
 from sensecf.datasets.card import Card
 from sensecf.errors import InputError
+from sensecf.generators import Context
 from sensecf.generators.prompted import Prompted, Question
 from sensecf.llm import Completion, Prompt
 from sensecf.llm.asking import Request as Asking
@@ -76,8 +78,8 @@ def dry_run(
     outside = out_of_range(task.codec, task.codec.encode(held_out), held_out)
     held_out = held_out[[i not in outside for i in range(len(held_out))]]
     query = request.limits.query(task, held_out, goal)
-    settings = prompting.settings(_Silent(), None)
-    generator = Prompted(task, request.seed, plausibility=request.plausibility, **settings)
+    context = Context(request.seed, request.plausibility, llm=_Silent(), prompting=prompting)
+    generator = cast(Prompted, generators.build("prompted", task, context))
     questions = generator.questions(query)
     names = held_out.index.tolist()
     server = server_of(prompting.llm)

@@ -25,7 +25,7 @@ from sensecf.distances import Scale
 from sensecf.engine import LOCAL, Engine, spread
 from sensecf.errors import InputError
 from sensecf.files import replacing
-from sensecf.generators import Generator
+from sensecf.generators import Generator, traits_of
 from sensecf.generators.search import Search
 from sensecf.polish import polish
 from sensecf.query import Edit, Query, out_of_range
@@ -81,7 +81,7 @@ def explain(
 
     Raises `InputError` for anything that cannot be asked.
     """
-    if engine.name == "ray" and hasattr(generator, "llm"):
+    if engine.name == "ray" and traits_of(generator).asks_model:
         raise InputError(
             f"generator {generator.name!r} asks its language model from one process, which keeps the record of what "
             "was asked and paid for; choose --engine local"
@@ -173,7 +173,7 @@ def _each(asked: _Asked, whole: Query, size: int, checkpoint: Path | None, engin
     if len(todo) < 2:
         return
     # Threads do: most of the time goes into matrix products and the classifier, outside the interpreter's lock.
-    alone = engine.name == "local" and not getattr(asked.generator, "concurrent", False)
+    alone = engine.name == "local" and not traits_of(asked.generator).concurrent
     workers, rest = 1 if alone else None, todo[1:]
     for position, (batch, judged) in spread(_one, map(part, rest), asked, workers=workers, engine=engine, threads=True):
         if engine.name == "ray":  # its workers count on copies of the task

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sensecf import generators, metrics
 from sensecf.errors import InputError
 from sensecf.files import read_text
-from sensecf.generators import Generator
+from sensecf.generators import Context, Generator, traits_of
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.run import Progress, Request, cache_folder, load_task
 from sensecf.task import Task
@@ -43,7 +43,7 @@ def open_run(folder: Path, classifier: str | None = None, progress: Progress | N
     facts = facts_of(folder)
     request = request_of(facts)
     name = request.generator
-    if facts.get("model") or name in ("prompted", "tuned"):
+    if facts.get("model") or (":" not in name and traits_of(generators.find(name)).asks_model):
         raise InputError(
             f"the plans of {folder} come from a language model; ask it with sensecf explain --generator {name}"
         )
@@ -54,8 +54,9 @@ def open_run(folder: Path, classifier: str | None = None, progress: Progress | N
     say("opening", 0.0)
     task = load_task(folder, classifier)
     take_model(folder)
-    settings = {"plausibility": request.plausibility, "cache": cache_folder(), "progress": say}
-    generator = generators.build(name, task, request.seed, **settings)
+    generator = generators.build(
+        name, task, Context(request.seed, request.plausibility, cache=cache_folder(), progress=say)
+    )
     fallback = Search(task, request.seed, effort=THOROUGH, plausibility=request.plausibility)
     say("opening", 1.0)
     identity = hashlib.sha256((folder / "task" / "task.json").read_bytes()).hexdigest()

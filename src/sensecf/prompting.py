@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from sensecf.datasets.card import Card
 from sensecf.errors import InputError
-from sensecf.llm import LLM
 from sensecf.privacy_gate import permission
 from sensecf.prompts import Style
 
@@ -25,6 +24,7 @@ class Prompting:
 
     `llm`: what `sensecf.llm.connect` takes. `values`, `masked`, `hint`: see `Style`. `allow_hosts`: see
     `privacy_gate.permission`. `cap_money`, `cap_tokens`: where asking stops, over all runs in a folder.
+    `timeout`, `concurrency`: see `OpenAICompatible`; None for its defaults.
     The others as in `Prompted`.
     """
 
@@ -41,6 +41,8 @@ class Prompting:
     allow_hosts: tuple[str, ...] = ()
     cap_money: float | None = None
     cap_tokens: int | None = None
+    timeout: float | None = None
+    concurrency: int | None = None
 
     def __post_init__(self) -> None:
         address = urlsplit(self.llm) if self.llm.startswith(("http://", "https://")) else None
@@ -56,9 +58,11 @@ class Prompting:
         """
         from sensecf.llm.connect import connect
 
+        server = {"timeout": self.timeout, "concurrency": self.concurrency}
         client = connect(
-            self.llm, ledger=ledger, cap_money=self.cap_money, cap_tokens=self.cap_tokens, progress=progress
-        )
+            self.llm, ledger=ledger, cap_money=self.cap_money, cap_tokens=self.cap_tokens, progress=progress,
+            **{name: value for name, value in server.items() if value is not None},
+        )  # fmt: skip
         try:
             permission(client.host, card, self.allow_hosts)
             yield client
@@ -67,10 +71,10 @@ class Prompting:
             if ledger.read_bytes().count(b"\n") <= 1:
                 ledger.unlink()
 
-    def settings(self, llm: LLM, card: Card | None) -> dict[str, Any]:
-        """What `Prompted`, and any generator that asks a model, is built with."""
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What `Prompted`, and any generator that needs a model, is built with beside the model and the card."""
         return {
-            "llm": llm,
             "shots": self.shots,
             "shot_choice": self.shot_choice,
             "rounds": self.rounds,
@@ -78,7 +82,6 @@ class Prompting:
             "style": Style(self.values, self.masked, self.hint),
             "constrained": self.constrained,
             "max_tokens": self.max_tokens,
-            "card": card,
             "allow_hosts": self.allow_hosts,
         }
 

@@ -27,6 +27,11 @@ MAX_STARTS = 200
 MAX_REPEATED = 60
 
 _START = re.compile(r"\[\s*\{|\{\s*\"")
+_REASONED = re.compile(
+    r"</(?:think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad)>|\[/THINK\]"
+    r"|<\|end_of_(?:thought|thinking)\|>|<\|channel\|>\s*final\b[^<]*<\|message\|>",
+    re.IGNORECASE,
+)
 _MEMBER = re.compile(r"\"\s*:\s*$")
 _TOP, _ITEM = {"changes"}, {"feature", "value"}
 
@@ -123,15 +128,16 @@ def read(prompts: Prompts, asked: Asked, text: str) -> tuple[Floats | None, list
 def find_changes(text: str) -> list[Any]:
     """The list of changes in a text, unchecked. Raises `Unreadable` unless there is exactly one.
 
-    What a reasoning model writes before `</think>` is passed over. `{"changes": [...]}` and the bare
+    What a model writes before the mark that ends its reasoning (`</think>`, `<|channel|>final<|message|>`, …) is
+    passed over. `{"changes": [...]}` and the bare
     list count; a part of an object that is cut off does not.
     """
     if len(text) > MAX_LENGTH:
         raise Unreadable(f"the answer is too long: {len(text):,} characters")
     text = text.strip()
     whole = _decoded(text, 0)
-    if whole is None and "</think>" in text:  # names may hold it too, so the whole text comes first
-        text = text.partition("</think>")[2].strip()
+    if whole is None and (marks := list(_REASONED.finditer(text))):  # names may hold one, so the whole comes first
+        text = text[marks[-1].end() :].strip()
         whole = _decoded(text, 0)
     if not text:
         raise Unreadable("the answer is empty")

@@ -30,6 +30,7 @@ from sensecf.errors import InputError
 from sensecf.explainer import explain
 from sensecf.files import replacing, write_json
 from sensecf.folder import FILES, UNFINISHED, claimed, remove
+from sensecf.generators import Context, traits_of
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.prepare import prepare
 from sensecf.privacy_gate import permission
@@ -117,7 +118,7 @@ def run(
     if target is None:
         raise InputError(f"name a target class (--target); the classes are {list(schema.classes)}")
     goal = schema.find_class(target)
-    generators.find(request.generator)
+    generators.check(request.generator, Context(model=request.model, prompting=request.prompting))
     frame, train, held_out = prepare(frame, schema, queries, request.seed)
     if goal not in train[schema.label].tolist():
         raise InputError(f"class {goal!r} has no row to learn from; name another --target or add rows of that class")
@@ -159,16 +160,13 @@ def run(
         generator: Any = generators.build(
             request.generator,
             task,
-            request.seed,
-            plausibility=request.plausibility,
-            cache=cache_folder(),
-            progress=say,
-            **({} if request.model is None else {"model": request.model}),
-            **({} if request.prompting is None or model is None else request.prompting.settings(model, card)),
+            Context(
+                request.seed, request.plausibility, cache_folder(), say, request.model, model, request.prompting, card
+            ),
         )
         fallback = Search(task, request.seed, effort=THOROUGH, plausibility=request.plausibility)
-        if model is not None:
-            confirm(_estimate(task, generator, model, held_out, goal, request))
+        if model is not None and request.prompting is not None:
+            confirm(estimate(generator, model, request.prompting, _asked(task, held_out, goal, request)))
         ready = time.perf_counter()
         rows_before = task.rows_judged
         remove(folder, FILES)
@@ -212,21 +210,24 @@ def run(
         return answers, summary, facts
 
 
-def _estimate(task: Task, generator: Any, model: Client, held_out: pd.DataFrame, goal: Value, request: Request) -> str:
+def estimate(generator: Any, model: Client, prompting: Prompting, query: Query) -> str:
     """What asking the model costs at most, in words; answers that are in the ledger cost nothing."""
-    assert request.prompting is not None
-    outside = out_of_range(task.codec, task.codec.encode(held_out), held_out)
-    people = held_out[[i not in outside for i in range(len(held_out))]]
-    query = request.limits.query(task, people, goal)
     questions = generator.questions(query)
     first = model.estimate(
         [question.prompt for question in questions],
-        request.prompting.samples,
-        json_schemas=[question.json_schema for question in questions] if request.prompting.constrained else None,
+        prompting.samples,
+        json_schemas=[question.json_schema for question in questions] if prompting.constrained else None,
         **generator.sampling,
     )
-    more = request.prompting.rounds
+    more = prompting.rounds
     return f"{first}" + (f"; and up to {more} more rounds, of the same size at most, for what fails" if more else "")
+
+
+def _asked(task: Task, held_out: pd.DataFrame, goal: Value, request: Request) -> Query:
+    """The query for those of `held_out` that lie within the schema's ranges."""
+    outside = out_of_range(task.codec, task.codec.encode(held_out), held_out)
+    people = held_out[[i not in outside for i in range(len(held_out))]]
+    return request.limits.query(task, people, goal)
 
 
 def cache_folder() -> Path:
@@ -258,11 +259,9 @@ def _plain(row: dict[Any, Any]) -> dict[str, Any]:
 
 def _alone(task: Task, generator: Any, held_out: pd.DataFrame, goal: Any, request: Request) -> dict[str, Any]:
     """What the model does alone: one greedy answer, unverified, with nothing locked and with half locked."""
-    if not hasattr(generator, "greedy"):
+    if not traits_of(generator).greedy:
         return {}
-    rows = task.codec.encode(held_out)
-    keep = [i for i in range(len(rows)) if i not in out_of_range(task.codec, rows, held_out)][:ALONE_QUERIES]
-    query = request.limits.query(task, held_out.iloc[keep], goal)
+    query = _asked(task, held_out, goal, request).take(slice(ALONE_QUERIES))
     rng = np.random.default_rng([request.seed, 2])
     locked = replace(query, movable=query.movable & (rng.random(query.movable.shape) < 0.5))
     found = Search(task, plausibility=request.plausibility).propose(locked, rng)
@@ -309,7 +308,7 @@ def _write(
         card.save(folder)
     write_json(folder / "metrics.json", metrics.to_json(summary))
     storage.save_task(task, folder / "task", request.classifier if ":" in request.classifier else None)
-    if hasattr(generator, "save"):
+    if traits_of(generator).saves:
         generator.save(folder / "task" / generator.name)
     extra = {}
     if request.prompting is not None:

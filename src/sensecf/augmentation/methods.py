@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from sensecf.augmentation.judges import Panel, convene
 from sensecf.augmentation.loop import loop
 from sensecf.augmentation.soft import label_softly
 from sensecf.errors import InputError
-from sensecf.generators import Generator
+from sensecf.generators import Context, Generator
 from sensecf.task import Task
 
 #: The classifiers that learn from the rows of `sensecf augment`.
@@ -87,7 +86,7 @@ def find(text: str) -> Method:
         generators.find(generator)
     amount = None
     if number:
-        takes = OURS[name].amounts if name in OURS else "amount" in inspect.signature(controls.find(name)).parameters
+        takes = (OURS[name] if name in OURS else controls.CONTROLS[name]).amounts
         if not takes:
             raise InputError(f"method {text!r}: {name} adds no number of rows that could be chosen")
         try:
@@ -183,16 +182,16 @@ def generator_of(name: str) -> Callable[[Task, int], Generator]:
     """How a study builds a generator: small, since it builds one for every split and every fold of the gate."""
 
     def build(task: Task, seed: int) -> Generator:
-        settings: dict[str, Any] = {}
+        options: dict[str, Any] = {}
         if name == "tiny":
             from sensecf.generators.tiny import Recipe
 
-            settings["recipe"] = small_recipe(Recipe(), len(task.rows))
+            options["recipe"] = small_recipe(Recipe(), len(task.rows))
         elif name == "search":
             from sensecf.generators.search import Effort
 
-            settings["effort"] = Effort(beam=2, edits=16, depth=3, neighbours=3, keep=3)
-        return generators.build(name, task, seed, **settings)
+            options["effort"] = Effort(beam=2, edits=16, depth=3, neighbours=3, keep=3)
+        return generators.build(name, task, Context(seed, options=options))
 
     return build
 

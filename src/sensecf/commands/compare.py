@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sensecf.commands.shared import CAUTION, CLASSIFIERS, arguments, progress_bars, split_names
+from sensecf.commands.prompt_options import confirmed, model_options, prompting
+from sensecf.commands.shared import CAUTION, CLASSIFIERS, arguments, progress_bars, show_card, split_names
 from sensecf.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--time-limit", type=float, default=600.0, show_default=True, help="Limit for each method, in seconds.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
+@model_options
 def compare(
     table: Path,
     schema_path: Path,
@@ -56,6 +58,9 @@ def compare(
     time_limit: float,
     seed: int,
     overwrite: bool,
+    model: str | None,
+    yes: bool,
+    **asking: Any,
 ) -> None:
     """Generators side by side on the same rows of TABLE: one table with intervals, figures, a report.
 
@@ -65,6 +70,8 @@ def compare(
     """
     from sensecf.compare import Request
     from sensecf.compare import compare as run
+    from sensecf.datasets import find_card
+    from sensecf.datasets.card import strictest
     from sensecf.folder import belongs
     from sensecf.schema import FeatureSchema
     from sensecf.tables import read_table
@@ -81,6 +88,8 @@ def compare(
         seconds_per_query=seconds_per_query,
         time_limit=time_limit,
         seed=seed,
+        prompting=prompting(asking, [name.partition("+")[0] for name in split_names(names)]),
+        model=model,
     )
     for path in (table, schema_path, queries):
         if path is not None and belongs(path, out):
@@ -88,10 +97,13 @@ def compare(
     found = FeatureSchema.from_toml(schema_path)
     frame = read_table(table)
     asked = None if queries is None else read_table(queries)
+    card = strictest(find_card(path) for path in (table, queries) if path is not None)
+    show_card(card)
     with progress_bars() as progress:
         made = run(
-            frame, found, out, request, queries=asked, overwrite=overwrite, arguments=arguments(), progress=progress
-        )
+            frame, found, out, request, queries=asked, card=card, overwrite=overwrite, arguments=arguments(),
+            progress=progress, confirm=confirmed(yes),
+        )  # fmt: skip
     _show(made, out)
 
 

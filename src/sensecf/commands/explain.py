@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sensecf.commands.prompt_options import prompt_options, prompting
+from sensecf.commands.prompt_options import confirmed, model_options, prompting
 from sensecf.commands.shared import (
     CLASSIFIERS,
     EDIT,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
 @click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
 @click.option("--generator", default="tiny", show_default=True, help=GENERATORS)
-@click.option("--model", help="Folder that `sensecf finetune` made, for --generator tuned.")
 @click.option("--target", help="Class to reach (default: the schema's).")
 @click.option(
     "--queries", type=click.Path(path_type=Path), help="Table of rows to ask about; then all of TABLE trains."
@@ -50,8 +48,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
 @engine_options
-@prompt_options
-@click.option("--yes", is_flag=True, help="Ask a language model without a question about its cost.")
+@model_options
 def explain(
     table: Path,
     schema_path: Path,
@@ -100,7 +97,7 @@ def explain(
         margin=ROBUST_MARGIN if robust else 0.0,
         plausibility=plausibility,
         seed=seed,
-        prompting=prompting(asking, generator),
+        prompting=prompting(asking, [generator]),
         model=model,
     )
     for path in (table, schema_path, queries):
@@ -112,17 +109,9 @@ def explain(
     card = strictest(find_card(path) for path in (table, queries) if path is not None)
     show_card(card)
 
-    def confirm(estimate: str) -> None:
-        click.echo(estimate, err=True)
-        if sys.stdin.isatty() and not yes:
-            # A whole line: beside a progress bar, a prompt without an end is not shown.
-            click.echo("Type y to ask.", err=True)
-            if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-                raise click.Abort
-
     with progress_bars() as progress:
         answers, summary, facts = run(
             frame, found, out, request, queries=asked, card=card, overwrite=overwrite, arguments=arguments(),
-            progress=progress, confirm=confirm, engine=where,
+            progress=progress, confirm=confirmed(yes), engine=where,
         )  # fmt: skip
     return show(answers, summary, facts, out)

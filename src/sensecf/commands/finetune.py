@@ -97,7 +97,8 @@ def finetune(
         given = None
         if from_run is not None:
             given = _pairs_of(from_run, tuning.wording(task, full_prompts), chosen.pairs, seed)
-        answering = None if teacher == "search" else generators.build(teacher, task, seed, progress=progress)
+        context = generators.Context(seed, progress=progress)
+        answering = None if teacher == "search" else generators.build(teacher, task, context)
         facts = tuning.finetune(
             task, model, out, asked, generator=answering, pairs=given, card=find_card(table), classifier=classifier,
             progress=progress,

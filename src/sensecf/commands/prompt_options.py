@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from sensecf.prompting import Prompting
 
 LLM = (
-    "The language model of --generator prompted: a preset (gpt-4o, llama-3.1-8b-instruct, FILE.toml#NAME), an "
+    "The language model of the generator prompted: a preset (gpt-4o, llama-3.1-8b-instruct, FILE.toml#NAME), an "
     "address (http://localhost:8000/v1#MODEL), a folder of a model, or replay:FILE."
 )
 
@@ -37,6 +38,10 @@ _OPTIONS = (
     ),
     click.option("--spend-cap", "cap_money", type=float, help="Stop at so much money, in the preset's currency."),
     click.option("--token-cap", "cap_tokens", type=int, help="Stop at so many tokens, in and out."),
+    click.option("--timeout", type=float, help="Seconds that a server may take for one answer (default: 120)."),
+    click.option(
+        "--concurrency", type=int, help="Requests at a server at once, at most (default: 32); fewer while it is slow."
+    ),
 )  # fmt: skip
 
 
@@ -47,23 +52,36 @@ def prompt_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def prompting(asking: dict[str, Any], generator: str) -> Prompting | None:
-    """The options as data, None where no model is asked.
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add those of `prompt_options`, and --model and --yes, to a command that builds generators."""
+    yes = click.option("--yes", is_flag=True, help="Ask a language model without a question about its cost.")
+    model = click.option("--model", help="Folder that `sensecf finetune` made, for the generator tuned.")
+    return model(prompt_options(yes(command)))
 
-    Raises `InputError` when a generator that asks a model has none, or another one is given one.
-    """
-    import inspect
 
-    from sensecf.generators import find
+def confirmed(yes: bool) -> Callable[[str], None]:
+    """What shows an estimate of the cost before a model is asked, and waits for a y where a person sits there."""
 
-    made = find(generator)
-    wanted = "llm" in inspect.signature(made).parameters and hasattr(made, "questions")
+    def confirm(estimate: str) -> None:
+        click.echo(estimate, err=True)
+        if sys.stdin.isatty() and not yes:
+            # A whole line: beside a progress bar, a prompt without an end is not shown.
+            click.echo("Type y to ask.", err=True)
+            if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+                raise click.Abort
+
+    return confirm
+
+
+def prompting(asking: dict[str, Any], names: Sequence[str]) -> Prompting | None:
+    """The options as data, None where no model is asked. Raises `InputError` where none of the generators takes one."""
+    from sensecf.generators import find, traits_of
+
     if asking["llm"] is None:
-        if wanted:
-            raise InputError(f"generator {generator!r} asks a language model; name one with --llm")
         return None
-    if not wanted:
-        raise InputError(f"generator {generator!r} asks no language model; leave --llm out or use --generator prompted")
+    if not any("llm" in traits_of(find(name)).needs for name in names):
+        said = ", ".join(map(repr, names))
+        raise InputError(f"generator {said} asks no language model; leave --llm out or use the generator prompted")
     return as_data(asking)
 
 

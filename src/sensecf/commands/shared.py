@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sensecf.run import Progress
 
 CLASSIFIERS = "xgboost, random-forest, svm, mlp, logistic or module:object"
-GENERATORS = "tiny, search, nearest, prompted, tuned, nice, cfnow, dice, treecf-sparse, exact or module:Class"
+GENERATORS = "tiny, search, nearest, constant, prompted, tuned, nice, cfnow, dice, treecf-sparse, exact or module:Class"
 
 #: What stands wherever plans are read.
 CAUTION = (

@@ -5,7 +5,6 @@ One rule chooses for all: the first proposal, in the generator's own order of pr
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -57,7 +56,7 @@ def methods(names: Sequence[str]) -> list[Method]:
     ways: tuple[Way, ...]
     for text in names:
         name, plus, wanted = text.partition("+")
-        own_filter = "filter_rules" in inspect.signature(generators.find(name)).parameters
+        own_filter = "filter_rules" in generators.traits_of(generators.find(name)).takes
         if not plus:
             ways = ("polish",) if name in OWN else ("raw", "filter")
         elif wanted in ("raw", "filter", "polish"):

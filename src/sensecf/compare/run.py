@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -27,11 +27,16 @@ from sensecf.counterfactuals import Counterfactuals
 from sensecf.errors import InputError
 from sensecf.files import replacing, write_json
 from sensecf.folder import FILES, UNFINISHED, claimed, remove
+from sensecf.generators import Context
 from sensecf.prepare import prepare
+from sensecf.prompting import Prompting
 from sensecf.query import Query, make_query, out_of_range
-from sensecf.run import cache_folder, versions
+from sensecf.run import LEDGER, cache_folder, estimate, versions
 from sensecf.schema import FeatureSchema, Value
 from sensecf.task import Classifier, Ints, Task
+
+if TYPE_CHECKING:
+    from sensecf.datasets.card import Card
 
 #: Files of a comparison beside those that it has in common with a run.
 OWN_FILES = ("table.csv", "table.md", "comparisons.csv", "figures/*.svg")
@@ -60,6 +65,8 @@ class Request:
     seconds_per_query: float = 10.0
     time_limit: float = 600.0
     seed: int = 0
+    prompting: Prompting | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,21 +94,26 @@ def compare(
     request: Request,
     *,
     queries: pd.DataFrame | None = None,
+    card: Card | None = None,
     overwrite: bool = False,
     notice: str = "",
     arguments: dict[str, Any] | None = None,
     progress: Progress | None = None,
+    confirm: Callable[[str], None] = lambda estimate: None,
 ) -> Comparison:
     """Compare generators on a table, into the folder `out`.
 
     Without `queries`, 30 % of the rows (of the people) are held out and those that the classifier does
     not put in the target class are asked about; with `each_class`, towards every class. Each method runs
     in a process of its own under the time limits; its failures are answers with a reason.
-    `progress(phase, share)` is told how far each phase is.
+    `progress(phase, share)` is told how far each phase is. `card`, `confirm`: see `sensecf.run.run`; what a language
+    model answers is kept in the folder's ledger.
     Raises `InputError` for what cannot be used, before anything is written.
     """
     _check(request, schema)
     shown = methods(request.generators)
+    for method in shown:
+        generators.check(method.generator, Context(model=request.model, prompting=request.prompting))
     frame, train, held_out = prepare(frame, schema, queries, request.seed)
     targets = _targets(request, schema, train)
     asked = {
@@ -111,6 +123,8 @@ def compare(
         "sensecf": __version__,
         "command": "compare",
     }
+    if request.prompting is None:
+        del asked["prompting"]
     if queries is not None:
         asked["queries"] = storage.data_hash(held_out)
     folder, say = Path(out), progress or (lambda phase, share: None)
@@ -124,9 +138,10 @@ def compare(
         remove(folder, [*FILES, *OWN_FILES])
         spec = request.classifier if ":" in request.classifier else None
         storage.save_task(task, folder / "task", spec)
+        model = _model_facts(folder, task, query, request, card, shown, confirm)
         reference = _reference(shown)
         wanted = [(m.generator, m.run) for m in (*shown, *([reference] if reference else []))]
-        chunks = {key: _ask(folder, task, query, request, key, say) for key in dict.fromkeys(wanted)}
+        chunks = {key: _ask(folder, task, query, request, card, key, say) for key in dict.fromkeys(wanted)}
 
         say("measuring", 0.0)
         found = {m.label: answers(task, query, factuals, m, chunks[m.generator, m.run], request.n) for m in shown}
@@ -152,6 +167,7 @@ def compare(
             "seconds": round(time.perf_counter() - began, 1),
             "arguments": arguments or {},
             "methods": {m.label: found[m.label].cost for m in shown},
+            **model,
         }
         if notice:
             facts["notice"] = notice
@@ -240,10 +256,29 @@ def _requests(
     return requests, factuals.assign(predicted=source, probability=probability), query, skipped
 
 
-def _ask(folder: Path, task: Task, query: Query, request: Request, key: tuple[str, Way], say: Progress) -> list[Chunk]:
+def _model_facts(
+    folder: Path, task: Task, query: Query, request: Request, card: Card | None, shown: Sequence[Method],
+    confirm: Callable[[str], None],
+) -> dict[str, Any]:  # fmt: skip
+    """Which language model is asked, after `confirm` has heard what that costs at most; {} where none is.
+
+    Raises `InputError` where it cannot be asked, or not about these rows.
+    """
+    if request.prompting is None:
+        return {}
+    with request.prompting.model(folder / LEDGER, card, lambda phase, share: None) as model:
+        context = Context(request.seed, llm=model, prompting=request.prompting, card=card)
+        names = {m.generator for m in shown if "llm" in generators.traits_of(generators.find(m.generator)).needs}
+        for name in sorted(names):
+            confirm(f"{name}: {estimate(generators.build(name, task, context), model, request.prompting, query)}")
+        return {"model": {"name": model.name, "host": model.host or "this process"}}
+
+
+def _ask(
+    folder: Path, task: Task, query: Query, request: Request, card: Card | None, key: tuple[str, Way], say: Progress
+) -> list[Chunk]:
     """What one generator answers, in a process of its own."""
     generator, way = key
-    settings = {"plausibility": 1.0, "cache": str(cache_folder())} | ({"filter_rules": True} if way == "filter" else {})
     # Finished chunks are verdicts on one classifier: code of the user's own may have changed since.
     probe = task.judge(task.rows[:200]).proba.round(6).tobytes() + query.rows.tobytes()
     mark = hashlib.sha256(repr(key).encode() + probe).hexdigest()[:16]
@@ -253,7 +288,10 @@ def _ask(folder: Path, task: Task, query: Query, request: Request, key: tuple[st
         np.savez(temporary, **{f.name: getattr(query, f.name) for f in fields(Query)})
     job = {
         "task": str(folder / "task"), "trusted": [request.classifier], "query": str(stored), "out": str(place),
-        "generator": generator, "polish": way == "polish", "settings": settings, "n": request.n, "seed": request.seed,
+        "generator": generator, "polish": way == "polish", "n": request.n, "seed": request.seed,
+        "options": {"filter_rules": True} if way == "filter" else {}, "cache": str(cache_folder()),
+        "model": request.model, "ledger": str(folder / LEDGER), "card": card and asdict(card),
+        "prompting": request.prompting and asdict(request.prompting),
         "lock": list(request.lock), "max_changes": request.max_changes,
     }  # fmt: skip
     limits = Limits(request.seconds_per_query, request.time_limit)

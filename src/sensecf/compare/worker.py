@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from sensecf.files import replacing
 
 if TYPE_CHECKING:
     from sensecf.candidates import Candidates
-    from sensecf.generators import Generator
+    from sensecf.generators import Context, Generator
     from sensecf.query import Query
     from sensecf.rules import Floats
     from sensecf.task import Ints, Task
@@ -96,19 +97,41 @@ def main() -> None:
     with np.load(job["query"], allow_pickle=False) as data:
         query = Query(**{name: data[name] for name in data.files})
     task = load_task(job["task"], trusted=job["trusted"])
-    began, before = time.perf_counter(), task.rows_judged
-    try:
-        generator = generators.build(job["generator"], task, job["seed"], **job["settings"])
-    except InputError as error:
-        print(f"InputError: {error}", file=sys.stderr)
-        sys.exit(NOT_BUILT)
-    built = {"fit_seconds": time.perf_counter() - began, "fit_rows": task.rows_judged - before}
-    channel.write("ready\n")
-    for number, asked in enumerate(job["chunks"]):
-        requests = np.array(asked, dtype=np.intp)
-        answer(task, generator, query, requests, job, built).save(Path(job["out"]) / name_of(requests))
-        channel.write(f"done {number}\n")
+    with ExitStack() as stack:
+        began, before = time.perf_counter(), task.rows_judged
+        try:
+            generator = generators.build(job["generator"], task, _context(job, stack))
+        except InputError as error:
+            print(f"InputError: {error}", file=sys.stderr)
+            sys.exit(NOT_BUILT)
+        built = {"fit_seconds": time.perf_counter() - began, "fit_rows": task.rows_judged - before}
+        channel.write("ready\n")
+        for number, asked in enumerate(job["chunks"]):
+            requests = np.array(asked, dtype=np.intp)
+            answer(task, generator, query, requests, job, built).save(Path(job["out"]) / name_of(requests))
+            channel.write(f"done {number}\n")
     channel.close()
+
+
+def _context(job: dict[str, Any], stack: ExitStack) -> Context:
+    """What the generator of a job is built with; a language model is open for as long as `stack` is."""
+    from sensecf.datasets.card import Card
+    from sensecf.generators import Context, find, traits_of
+    from sensecf.prompting import Prompting
+
+    card = None if job["card"] is None else Card(**{k: _tupled(v) for k, v in job["card"].items()})
+    prompting = llm = None
+    if job["prompting"] is not None and "llm" in traits_of(find(job["generator"])).needs:
+        prompting = Prompting(**{k: _tupled(v) for k, v in job["prompting"].items()})
+        llm = stack.enter_context(prompting.model(Path(job["ledger"]), card, lambda phase, share: None))
+    return Context(
+        job["seed"], cache=job["cache"], model=job["model"], llm=llm, prompting=prompting, card=card,
+        options=job["options"],
+    )  # fmt: skip
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def answer(
@@ -191,9 +214,11 @@ def _joined(parts: list[Chunk]) -> Chunk:
     return Chunk(**arrays, **sums, **built)
 
 
-def _tokens(generator: Generator) -> float:
-    """Tokens of a language model that the generator has used so far; NaN where it does not count."""
-    return float(getattr(generator, "tokens", float("nan")))
+def _tokens(generator: Any) -> float:
+    """Tokens of a language model that the generator has used so far; NaN where it asks none."""
+    from sensecf.generators import traits_of
+
+    return float(generator.tokens) if traits_of(generator).asks_model else float("nan")
 
 
 def _end_with_the_parent() -> None:

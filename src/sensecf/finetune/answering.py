@@ -20,11 +20,12 @@ ALONE = 0.2
 
 
 class Answers(NamedTuple):
-    """`candidates` (q × samples, in the order of the query), the verdict on each, and the texts."""
+    """`candidates` (q × samples, in the order of the query), the verdict on each, the texts, and the tokens used."""
 
     candidates: Candidates
     verdicts: Verdicts
     texts: list[str]
+    tokens: int = 0
 
 
 def ask_alone(prompts: Prompts, llm: LLM, query: Query, *, seed: int = 0, name: str = "model") -> Answers:
@@ -84,4 +85,5 @@ def ask(
             if row is not None:
                 rows[at] = row
     found = Candidates.of(np.repeat(np.arange(n), samples), rows, name, reasons)
-    return Answers(found, verify(task, query, found), texts)
+    tokens = sum(answer.tokens_in + answer.tokens_out for several in answered for answer in several)
+    return Answers(found, verify(task, query, found), texts, tokens)

@@ -3,13 +3,13 @@
 A generator is built on a task (built is fitted) and has one method, `propose`. Whatever it
 proposes is checked elsewhere: a generator needs no verdict of its own, and gets no credit for one.
 
-Adding one is a file here and a line in `NAMES`; `module:Class` needs neither.
+Adding one is a file here and a line in `NAMES`; `module:Class` needs neither. What a class declares about itself
+is in its `traits`.
 """
 
 from __future__ import annotations
 
 import importlib
-import inspect
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from sensecf.candidates import Candidates
 from sensecf.classifiers import one_line, resolve_object
 from sensecf.errors import InputError, MissingExtraError
+from sensecf.generators.traits import Context, Traits, traits_of
 from sensecf.query import Query
 from sensecf.task import Task
 
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
     from sensecf.generators.search import Search
     from sensecf.generators.tiny import Tiny
 
-__all__ = ["NAMES", "Generator", "Nearest", "Search", "Tiny", "build", "find"]
+__all__ = [
+    "NAMES", "Context", "Generator", "Nearest", "Search", "Tiny", "Traits", "build", "check", "find", "traits_of",
+]  # fmt: skip
 
 #: The generators by the name that the command line knows: the class, and the options that the name stands for.
 NAMES: dict[str, tuple[str, dict[str, str]]] = {
     "tiny": ("sensecf.generators.tiny:Tiny", {}),
     "search": ("sensecf.generators.search:Search", {}),
     "nearest": ("sensecf.generators.nearest:Nearest", {}),
+    "constant": ("sensecf.generators.constant:Constant", {}),
     "nice": ("sensecf.generators.nice:Nice", {"optimiser": "sparsity"}),
     "nice-sparsity": ("sensecf.generators.nice:Nice", {"optimiser": "sparsity"}),
     "nice-proximity": ("sensecf.generators.nice:Nice", {"optimiser": "proximity"}),
@@ -52,13 +56,12 @@ NAMES: dict[str, tuple[str, dict[str, str]]] = {
 
 #: The extra of the package that brings what a generator needs beyond the core.
 EXTRAS = {"tiny": "tiny", "dice": "dice", "treecf": "treecf", "prompted": "llm", "tuned": "local-llm"}
+#: What a generator is built with where nothing is said.
+USUAL = Context()
 
 
 class Generator(Protocol):
-    """Proposes candidates for a batch of queries. `name` is what the tables call it.
-
-    One with an attribute `concurrent = True` may be asked from several threads at once.
-    """
+    """Proposes candidates for a batch of queries. `name` is what the tables call it; see also `Traits`."""
 
     name: str
 
@@ -91,25 +94,29 @@ def find(name: str) -> Any:
         ) from error
 
 
-def build(name: str, task: Task, seed: int = 0, **settings: Any) -> Generator:
-    """The generator of that name, built on the task.
-
-    Of `settings` (`plausibility`, `cache`, `progress`, …) each class is given those that its
-    `__init__` names: what a generator has no use for is no error.
-    Raises `InputError` as `find` does, when a setting that it needs is absent, and when a class of the
-    user's own cannot be built as `Class(task, seed)`.
-    """
+def check(name: str, context: Context) -> Any:
+    """The class of that name, which `context` can build. Raises `InputError` as `find` does, and for what it lacks."""
     made = find(name)
-    taken = inspect.signature(made).parameters
-    options = {key: value for key, value in settings.items() if key in taken}
-    for key, parameter in taken.items():
-        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty and key not in options:
-            raise InputError(f"generator {name!r} needs {key!r} (--{key} on the command line); name it")
+    has = context.settings(traits_of(made)) | ({} if context.prompting is None else {"llm": context.prompting})
+    for need in traits_of(made).needs:
+        if need not in has:
+            what = "asks a language model; name one with" if need == "llm" else f"needs {need!r}; name it with"
+            raise InputError(f"generator {name!r} {what} --{need}")
+    return made
+
+
+def build(name: str, task: Task, context: Context = USUAL) -> Generator:
+    """The generator of that name, built on the task with what it takes of the context.
+
+    Raises `InputError` as `check` does, and when a class of the user's own cannot be built as `Class(task, seed)`.
+    """
+    made = check(name, context)
+    options = context.settings(traits_of(made))
     if ":" not in name:
-        generator: Generator = made(task, seed, **NAMES[name][1], **options)
+        generator: Generator = made(task, context.seed, **NAMES[name][1], **options)
         return generator
     try:
-        own: Generator = made(task, seed, **options)
+        own: Generator = made(task, context.seed, **options)
         return own
     except InputError:
         raise

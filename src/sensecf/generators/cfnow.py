@@ -10,6 +10,7 @@ import numpy as np
 
 from sensecf.candidates import Candidates
 from sensecf.errors import InputError
+from sensecf.generators.traits import Traits
 from sensecf.query import Query
 from sensecf.rules import Bools, Floats
 from sensecf.task import Ints, Task, lead
@@ -57,6 +58,8 @@ class CFNow:
     generate counterfactuals for tabular, image, and text data, European Journal of Operational Research
     2023. Raises `InputError` for unknown options.
     """
+
+    traits = Traits(takes=("filter_rules", "max_rows", "seconds"))
 
     def __init__(
         self,

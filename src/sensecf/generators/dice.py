@@ -16,6 +16,7 @@ import pandas as pd
 
 from sensecf.candidates import Candidates
 from sensecf.classifiers import one_line
+from sensecf.generators.traits import Traits
 from sensecf.query import Query
 from sensecf.rules import Bools, Floats
 from sensecf.task import Task
@@ -42,6 +43,8 @@ class Dice:
     per query and put back afterwards. Its own `random_seed` is not used: it seeds anew for every
     feature, so that all samples are perfectly correlated.
     """
+
+    traits = Traits(takes=("total", "seconds"))
 
     def __init__(
         self, task: Task, seed: int = 0, *, method: Method = "random", total: int = 4, seconds: float = 30.0

@@ -15,6 +15,7 @@ from sensecf.generators.branch import cheapest_of_trees
 from sensecf.generators.choices import find_cuts
 from sensecf.generators.milp import cheapest_of_linear
 from sensecf.generators.search import Search
+from sensecf.generators.traits import Traits
 from sensecf.polish import polish
 from sensecf.query import Query
 from sensecf.rules import Floats
@@ -48,6 +49,7 @@ class Exact:
     """
 
     name = "exact"
+    traits = Traits(takes=("seconds", "objective"))
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sensecf.candidates import Candidates
+from sensecf.generators.traits import Traits
 from sensecf.neighbours import Influence, Neighbours
 from sensecf.query import Query, by_pattern
 from sensecf.rules import Floats
@@ -26,7 +27,7 @@ class Nearest:
     """
 
     name = "nearest"
-    concurrent = True
+    traits = Traits(concurrent=True, takes=("neighbours",))
 
     def __init__(self, task: Task, seed: int = 0, *, neighbours: int = 8) -> None:
         self.task = task
@@ -68,7 +69,7 @@ def walk(task: Task, query: Query, k: int) -> tuple[Ints, Floats]:
     pair, feature = np.nonzero(probed)
     alone = base[pair].copy()
     alone[np.arange(len(pair)), feature] = goals[pair, feature]
-    alone = _settle(task, query, owner[pair], alone)
+    alone = settle(task, query, owner[pair], alone)
     gain = np.full((n * k, d), -np.inf)
     if len(pair):
         gain[pair, feature] = lead(task.judge(alone).proba, query.target[owner[pair]])
@@ -86,7 +87,7 @@ def walk(task: Task, query: Query, k: int) -> tuple[Ints, Floats]:
     stacked = np.where((place[:, None] < lengths[:, None]) & usable[:, None], goals[:, None], base[:, None])
     stacked = stacked.reshape(-1, d)
     position = np.repeat(owner, len(lengths))
-    stacked = _settle(task, query, position, stacked)
+    stacked = settle(task, query, position, stacked)
     fine = feasible(codec, query, position, stacked)
     valid = np.zeros(len(stacked), dtype=bool)
     valid[fine] = task.valid(task.judge(stacked[fine]), query.target[position[fine]], query.margin[position[fine]])
@@ -103,7 +104,8 @@ def _lengths(longest: int) -> Ints:
     return np.array(lengths, dtype=np.intp)
 
 
-def _settle(task: Task, query: Query, owner: Ints, rows: Floats) -> Floats:
+def settle(task: Task, query: Query, owner: Ints, rows: Floats) -> Floats:
+    """The rows, which answer the queries `owner`, with the features moved that follow those edited."""
     out = rows.copy()
     for at, follow in by_pattern(task, query, owner):
         out[at] = task.codec.rules.settle(query.rows[owner[at]], rows[at], follow, task.codec.step)

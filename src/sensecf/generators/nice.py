@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from sensecf.candidates import Candidates
 from sensecf.errors import InputError
+from sensecf.generators.traits import Traits
 from sensecf.query import Query
 from sensecf.rules import Bools, Floats
 from sensecf.task import Ints, Task
@@ -56,6 +57,8 @@ class Nice:
     Source: Brughmans, Leyman & Martens, NICE: an algorithm for nearest instance counterfactual
     explanations, Data Mining and Knowledge Discovery 2023. Raises `InputError` for unknown options.
     """
+
+    traits = Traits(takes=("distance", "filter_rules"))
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ import pandas as pd
 from sensecf.candidates import Candidates
 from sensecf.datasets.card import Card
 from sensecf.errors import InputError
+from sensecf.generators.traits import Traits
 from sensecf.llm import LLM, Completion, Message, Prompt
 from sensecf.privacy_gate import permission, withheld
 from sensecf.prompts import PLAIN, PROMPT_VERSION, Asked, Prompts, Style
@@ -57,6 +58,14 @@ class Prompted:
     """
 
     name = "prompted"
+    traits = Traits(
+        asks_model=True,
+        takes=(
+            "shots", "shot_choice", "rounds", "samples", "style", "constrained", "max_tokens", "plausibility", "card",
+            "allow_hosts",
+        ),
+        needs=("llm",),
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -95,6 +104,11 @@ class Prompted:
         """How the model is asked to write: `temperature`, `seed`, `max_tokens`."""
         temperature = 0.0 if self.samples == 1 else SAMPLING
         return {"temperature": temperature, "seed": self.seed, "max_tokens": self.max_tokens}
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in and out of all answers so far, those from a ledger included."""
+        return sum(entry["tokens_in"] + entry["tokens_out"] for entry in self._log)
 
     def questions(self, query: Query) -> list[Question]:
         """What the first round asks about each person; see also `sensecf prompt`."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from sensecf.candidates import Candidates
 from sensecf.generators.nearest import walk
+from sensecf.generators.traits import Traits
 from sensecf.neighbours import Influence, Neighbours
 from sensecf.query import Query, by_pattern
 from sensecf.rules import Bools, Floats
@@ -49,7 +50,7 @@ class Search:
     """
 
     name = "search"
-    concurrent = True
+    traits = Traits(concurrent=True, takes=("effort", "plausibility"))
 
     def __init__(self, task: Task, seed: int = 0, *, effort: Effort = Effort(), plausibility: float = 1.0) -> None:
         self.task = task

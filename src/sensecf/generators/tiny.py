@@ -22,6 +22,7 @@ from sensecf.candidates import Candidates
 from sensecf.distances import Scale
 from sensecf.errors import InputError
 from sensecf.files import read_text, replacing, write_json
+from sensecf.generators.traits import Traits
 from sensecf.pairs import draw_queries, teach
 from sensecf.plausibility import Plausibility
 from sensecf.query import Query
@@ -74,7 +75,7 @@ class Tiny:
     """
 
     name = "tiny"
-    concurrent = True
+    traits = Traits(concurrent=True, greedy=True, saves=True, takes=("recipe", "plausibility", "cache", "progress"))
 
     def __init__(
         self,

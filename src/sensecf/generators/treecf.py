@@ -16,6 +16,7 @@ from sensecf.candidates import Candidates
 from sensecf.classifiers import Balanced, Forest, RowEncoder, one_line
 from sensecf.distances import Scale
 from sensecf.errors import InputError
+from sensecf.generators.traits import Traits
 from sensecf.query import Query
 from sensecf.rules import Floats
 from sensecf.task import Task
@@ -39,6 +40,8 @@ class TreeCF:
 
     Raises `InputError` for any other classifier.
     """
+
+    traits = Traits(takes=("seconds",))
 
     def __init__(self, task: Task, seed: int = 0, *, method: Method = "sparse", seconds: float = 10.0) -> None:
         self.task = task

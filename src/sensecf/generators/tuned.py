@@ -13,6 +13,7 @@ from sensecf.candidates import Candidates
 from sensecf.errors import InputError, MissingExtraError
 from sensecf.files import read_text
 from sensecf.finetune.answering import ask, ask_alone
+from sensecf.generators.traits import Traits
 from sensecf.llm import LLM
 from sensecf.llm.client import Client
 from sensecf.privacy_gate import withheld
@@ -35,6 +36,7 @@ class Tuned:
     """
 
     name = "tuned"
+    traits = Traits(asks_model=True, greedy=True, takes=("samples", "llm", "device", "batch_size"), needs=("model",))
 
     def __init__(
         self,
@@ -52,19 +54,21 @@ class Tuned:
         self.folder = Path(model)
         self.record = read_record(self.folder)
         _check(self.folder, self.record, task.schema)
-        self.task, self.samples, self.seed = task, samples, seed
+        self.task, self.samples, self.seed, self.tokens = task, samples, seed, 0
         self.prompts: Prompts = (Prompts if self.record["full"] else Brief)(task, withheld=withheld(task.schema))
         self.llm = llm or Client(_open(self.folder, self.record, device, batch_size))
 
     def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
         """A candidate per answer: a row, or the reason why it is none."""
-        first = ask(self.prompts, self.llm, query, seed=self.seed, name=self.name).candidates
+        first = ask(self.prompts, self.llm, query, seed=self.seed, name=self.name)
+        self.tokens += first.tokens
         if self.samples == 1:
-            return first
+            return first.candidates
         drawn = ask(
             self.prompts, self.llm, query, self.samples - 1, temperature=SAMPLING, seed=self.seed, name=self.name
         )
-        return Candidates.concat([first, drawn.candidates])
+        self.tokens += drawn.tokens
+        return Candidates.concat([first.candidates, drawn.candidates])
 
     def greedy(self, query: Query) -> Candidates:
         """The likeliest answer to each query, unverified and so asked for a lead (see `ask_alone`)."""

@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sensecf.errors import InputError
 from sensecf.files import read_text, write_text
@@ -31,6 +31,8 @@ class BatchFile:
     in full: where it goes is up to whoever takes it there.
     """
 
+    #: The keywords that `sensecf.llm.connect` passes on.
+    settings: ClassVar[tuple[str, ...]] = ()
     host: str | None = None
 
     def __init__(self, path: str | Path, model: str) -> None:

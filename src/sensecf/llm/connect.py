@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +102,8 @@ def _batch(rest: str, settings: dict[str, Any]) -> Backend:
 
 def _fitting(backend: type[Any], settings: dict[str, Any]) -> dict[str, Any]:
     """The settings, if the backend knows each of them."""
-    known = [name for name, p in inspect.signature(backend).parameters.items() if p.kind is p.KEYWORD_ONLY]
     for name in settings:
-        if name not in known:
-            raise InputError(f"{name!r} is no setting of {backend.__name__}; it has {', '.join(known) or 'none'}")
+        if name not in backend.settings:
+            has = ", ".join(backend.settings) or "none"
+            raise InputError(f"{name!r} is no setting of {backend.__name__}; it has {has}")
     return settings

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import huggingface_hub
 import jinja2
@@ -42,6 +42,8 @@ class Local:
     Raises `InputError` for a folder that holds no such model, and `MissingExtraError` for absent packages.
     """
 
+    #: The keywords that `sensecf.llm.connect` passes on.
+    settings: ClassVar[tuple[str, ...]] = ("name", "adapter", "four_bit", "device", "batch_size")
     host: str | None = None
 
     def __init__(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import itertools
 import logging
 import math
 import random
@@ -12,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 import openai
@@ -21,8 +20,8 @@ from anyio.from_thread import start_blocking_portal
 from sensecf.errors import InputError
 from sensecf.llm import Completion
 from sensecf.llm.asking import Answer, Request
-from sensecf.llm.chat import Malformed, read_answer, request_body
-from sensecf.llm.pace import Pace
+from sensecf.llm.chat import Malformed, read_answer, request_body, without_system
+from sensecf.llm.pace import FEW, Pace, Room
 from sensecf.llm.transport import Unacceptable, checked_url, http_client, quiet
 
 #: Seconds before the second try; doubled from try to try, each shortened at random by up to a half.
@@ -34,9 +33,11 @@ LONGEST_WAIT = 120.0
 #: Longest wait for a connection, in seconds.
 CONNECTING = 10.0
 
-#: Parameters that some servers refuse, by what their messages call them, and what is sent instead.
+#: What some servers refuse of a request, by what their messages call it: parameters, and a turn of the system.
 _OPTIONAL = {
-    "response_format": r"response_format|json.?schema|schema|grammar|guided|structured",
+    "the system role": r"\bsystem\b.{0,20}\b(role|message|prompt)|\brole\b.{0,20}\bsystem\b|roles? must alternate"
+    r"|only user\b.*\broles?\b",
+    "response_format": r"response_format|json|schema|grammar|guided|structured",
     "seed": r"\bseed\b",
     "temperature": r"\btemperature\b",
     "max_tokens": r"\bmax_tokens\b.*max_completion_tokens|\bmax_tokens\b.*(not|un)\W*support",
@@ -46,6 +47,8 @@ _NO_MODEL = re.compile(
     r"|(unknown|invalid|no such) model|pinned to",
     re.IGNORECASE,
 )
+#: Statuses about the time or the account, whatever the words beside them.
+_OF_THE_MOMENT = {408, 409, 425, 429}
 _NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached"}
 
 _log = logging.getLogger(__name__)
@@ -68,19 +71,25 @@ class OpenAICompatible:
     """Ask a server, many requests at a time.
 
     `key`: the API key, sent to this server only; never in a log, an error or a ledger. `concurrency`:
-    requests in flight. `requests_per_minute`, `tokens_per_minute`: limits of the account, kept evenly.
+    requests in flight at most; it begins with two, and goes up while the server keeps its pace (see `Room`).
+    `requests_per_minute`, `tokens_per_minute`: limits of the account, kept evenly.
     `tries`: attempts per request. Status 408, 409, 425, 429 and 5xx, lost connections, timeouts and
     answers in no known format are asked again, after the server's Retry-After or growing pauses.
     `timeout`: seconds for one whole try, slow drips included. `note`: said when the model is unknown.
 
     JSON Schemas go along as `response_format`; a server that refuses it, or `seed`, `temperature` or
-    `max_tokens`, is asked without, with one warning.
+    `max_tokens`, is asked without, with one warning. One that refuses the role `system` finds its text at the head
+    of the user's turn.
 
     Raises `InputError` for an address that cannot be used. `answer` raises it when the server does not
     know the model or refuses the key, when nothing answers there, and for redirects: they are never
     followed, since they could lead to another host.
     """
 
+    #: The keywords that `sensecf.llm.connect` passes on.
+    settings: ClassVar[tuple[str, ...]] = (
+        "name", "key", "concurrency", "requests_per_minute", "tokens_per_minute", "tries", "timeout", "note",
+    )  # fmt: skip
     host: str | None
 
     def __init__(
@@ -114,6 +123,7 @@ class OpenAICompatible:
         self._id = model
         self._key = key
         self._concurrency = concurrency
+        self._room = min(FEW, concurrency)  # what was found holds for the next batch
         self._limits = requests_per_minute, tokens_per_minute
         self._tries = tries
         self._timeout = timeout
@@ -138,11 +148,9 @@ class OpenAICompatible:
         pace = Pace(*self._limits)
         trusted = httpx2.create_ssl_context() if self.url.startswith("https") else False
 
+        room = Room(self._room, self._concurrency)
+
         async def work() -> None:
-            # All workers share the iterator: each takes the next request when it is done with one.
-            first = next(requests, None)
-            if first is None:
-                return
             # A client, and so a connection, per worker: a shared pool looks through all of its connections
             # at every request.
             async with openai.AsyncOpenAI(
@@ -153,28 +161,41 @@ class OpenAICompatible:
                 timeout=httpx2.Timeout(None, connect=CONNECTING),
                 http_client=http_client(self.url, trusted),
             ) as client:
-                for request in itertools.chain([first], requests):
-                    keep(request, await self._ask(client, pace, request))
+                while True:
+                    size = await room.enter()
+                    try:
+                        # All workers share the iterator: each takes the next request when it is done with one.
+                        request = next(requests, None)
+                        if request is None:
+                            return
+                        keep(request, await self._ask(client, pace, room, size, request))
+                    finally:
+                        await room.leave()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(self._concurrency):
                 group.create_task(work())
+        self._room = room.size
 
-    async def _ask(self, client: openai.AsyncOpenAI, pace: Pace, request: Request) -> Answer:
+    async def _ask(self, client: openai.AsyncOpenAI, pace: Pace, room: Room, size: int, request: Request) -> Answer:
         began = time.perf_counter()
         tries = lost = adapted = 0
         while True:
             await pace.turn(sum(request.bound))
             body = self._body(request)
             tries += 1
+            sent = time.perf_counter()
             try:
                 async with asyncio.timeout(self._timeout):
                     response = await client.post("/chat/completions", cast_to=httpx2.Response, body=body)
                 completion = read_answer(response.content, request)
             except (openai.APIError, TimeoutError, Malformed) as error:
                 fault = self._judge(error, body)
+                if isinstance(error, TimeoutError):
+                    room.late()
             else:
                 self._heard = True
+                room.took(time.perf_counter() - sent, size)
                 seconds = time.perf_counter() - began
                 clean = replace(completion, text=self._redacted(completion.text), seconds=seconds)
                 return Answer(clean, tries, lost)
@@ -210,6 +231,8 @@ class OpenAICompatible:
         body = request_body(request, self._id)
         if "max_tokens" in self._refused:
             body["max_completion_tokens"] = body["max_tokens"]
+        if "the system role" in self._refused:
+            body["messages"] = without_system(body["messages"])
         return {key: value for key, value in body.items() if key not in self._refused}
 
     def _judge(self, error: Exception, body: dict[str, Any]) -> _Fault:
@@ -239,7 +262,7 @@ class OpenAICompatible:
             raise InputError(f"{self.host} does not let us in ({reason}): {had}; correct the key in the environment")
         if status == 402 or error.code in _NO_MONEY:
             return _Fault(reason, stop=True)
-        refused = self._named(error, said, body) if status in (400, 415, 422, 501) else None
+        refused = None if status in _OF_THE_MOMENT else self._named(error, said, body)
         if refused is not None:
             if refused not in self._refused:
                 _log.warning("%s refuses %s: asked without it from now on", self.host, refused)
@@ -255,13 +278,16 @@ class OpenAICompatible:
         return _Fault(reason)
 
     def _named(self, error: openai.APIStatusError, said: str, body: dict[str, Any]) -> str | None:
-        """The optional parameter of this body that an error is about."""
-        if error.param in _OPTIONAL and error.param in body:
+        """What of this body an error is about and can be left out; where a server broke, only form and roles."""
+        there = {key for key in _OPTIONAL if key in body}
+        if any(message["role"] == "system" for message in body["messages"]):
+            there.add("the system role")
+        if error.param in there:
             return error.param
-        for parameter, pattern in _OPTIONAL.items():
-            if parameter in body and re.search(pattern, said, re.IGNORECASE):
-                return parameter
-        return None
+        if error.status_code not in (400, 415, 422, 501):
+            there &= {"the system role", "response_format"}
+        found = (key for key, words in _OPTIONAL.items() if key in there and re.search(words, said, re.IGNORECASE))
+        return next(found, None)
 
     def _redacted(self, text: str) -> str:
         """Text of the server without the key, which some echo."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from sensecf.errors import InputError
 from sensecf.llm import Completion
@@ -19,6 +20,8 @@ class Replay:
     that says so.
     """
 
+    #: The keywords that `sensecf.llm.connect` passes on.
+    settings: ClassVar[tuple[str, ...]] = ()
     host: str | None = None
 
     def __init__(self, path: str | Path, recorded: str | None = None) -> None:

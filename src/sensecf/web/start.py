@@ -14,6 +14,7 @@ from sensecf.classifiers import check_answers, fit_classifier
 from sensecf.datasets import load
 from sensecf.errors import InputError, MissingExtraError
 from sensecf.finished import facts_of, quality_of, take_model
+from sensecf.generators import Context
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.prepare import prepare
 from sensecf.run import cache_folder, load_task
@@ -164,6 +165,6 @@ def _from_run(folder: Path, say: Progress) -> Cohort:
 def _generator(name: str, task: Task, seed: int, dial: float, say: Progress) -> tuple[generators.Generator, str]:
     """The generator, and a remark where another stands in because a package is not installed."""
     try:
-        return generators.build(name, task, seed, plausibility=dial, cache=cache_folder(), progress=say), ""
+        return generators.build(name, task, Context(seed, dial, cache=cache_folder(), progress=say)), ""
     except MissingExtraError as error:
         return Search(task, seed, plausibility=dial), f"Plans come from the search: {error}."

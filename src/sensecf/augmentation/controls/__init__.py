@@ -17,11 +17,14 @@ __all__ = ["CONTROLS", "Arm", "Control", "Situation", "Treatment", "find"]
 
 
 class Control(NamedTuple):
-    """Where an arm lives, what it may see (`reduced`, `unlabelled` or `removed` rows), and its title."""
+    """Where an arm lives, what it may see (`reduced`, `unlabelled` or `removed` rows), its title, whether it takes
+    an amount of rows to add.
+    """
 
     where: str
     sees: str
     title: str
+    amounts: bool = False
 
 
 #: The controls by name. `removed` is for the upper bounds only.
@@ -30,12 +33,12 @@ CONTROLS: dict[str, Control] = {
     "class-weights": Control("weighting:class_weights", "reduced", "class weights"),
     "reseeded": Control("weighting:reseeded", "reduced", "class weights, other random numbers"),
     "threshold": Control("weighting:threshold", "reduced", "threshold tuned in inner folds"),
-    "oversampling": Control("oversampling:random", "reduced", "random oversampling"),
-    "smote": Control("oversampling:smote", "reduced", "SMOTE (SMOTENC with levels)"),
-    "borderline-smote": Control("oversampling:borderline", "reduced", "Borderline-SMOTE"),
-    "adasyn": Control("oversampling:adasyn", "reduced", "ADASYN"),
-    "cfa": Control("cfa:cfa", "reduced", "CFA (Temraz & Keane)"),
-    "copula": Control("copula:copula", "reduced", "Gaussian copula"),
+    "oversampling": Control("oversampling:random", "reduced", "random oversampling", True),
+    "smote": Control("oversampling:smote", "reduced", "SMOTE (SMOTENC with levels)", True),
+    "borderline-smote": Control("oversampling:borderline", "reduced", "Borderline-SMOTE", True),
+    "adasyn": Control("oversampling:adasyn", "reduced", "ADASYN", True),
+    "cfa": Control("cfa:cfa", "reduced", "CFA (Temraz & Keane)", True),
+    "copula": Control("copula:copula", "reduced", "Gaussian copula", True),
     "self-training": Control("unlabelled:self_training", "unlabelled", "self-training on the unlabelled rows"),
     "label-spreading": Control("unlabelled:label_spreading", "unlabelled", "label spreading to the unlabelled rows"),
     "oracle": Control("weighting:oracle", "removed", "the removed labels given back"),

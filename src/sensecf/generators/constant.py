@@ -1,0 +1,123 @@
+"""`constant`: one plan said to everybody. A control: a method that knows the person should do better."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sensecf.candidates import Candidates
+from sensecf.generators.nearest import settle
+from sensecf.neighbours import Influence
+from sensecf.query import Query, by_pattern, make_query, out_of_range
+from sensecf.rules import Bools, Floats
+from sensecf.task import Ints, Task, lead
+from sensecf.verify import breaches, feasible
+
+#: Edits of the plan at most.
+EDITS = 3
+#: Training rows that a plan is chosen on, and features that it is chosen among, at most.
+ROWS, FEATURES = 200, 40
+#: Values of a number that are tried: quantiles of the training rows in the target class.
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+#: Edits by column.
+Plan = dict[int, float]
+
+
+class Constant:
+    """The edits, the same for all, that turn the most training rows of the other classes to the target.
+
+    They are chosen one after the other, up to three or as many as the query allows, among the features that may
+    move for somebody in it and the values in its ranges; training rows for which they break a limit of the schema
+    or a rule count as not turned. A row for which the plan breaks a limit, a lock or a rule gets a reason.
+    Deterministic.
+    """
+
+    name = "constant"
+
+    def __init__(self, task: Task, seed: int = 0) -> None:
+        self.task = task
+        task.once(Influence)
+
+    def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
+        """One candidate per query: the plan made of its row, or why it cannot be."""
+        rows = query.rows.copy()
+        reasons = np.full(len(query), "", dtype=object)
+        for target in np.unique(query.target):
+            at = np.flatnonzero(query.target == target)
+            part = query.take(at)
+            plan = self.plan(part)
+            rows[at], open_to = _made(self.task, part, np.arange(len(at)), plan)
+            why = breaches(self.task.codec, part, np.arange(len(at)), rows[at])
+            why = np.where(why == "", "a feature of it follows others", why)
+            same = ~self.task.codec.changed(part.rows, rows[at]).any(axis=1)
+            said = "is what the row has already" if plan else "has no edit: nothing may change"
+            words = np.where(same, said, "is not open to this row: " + why.astype(object))
+            reasons[at] = np.where(open_to & ~same, "", "the one plan for everybody " + words.astype(object))
+        rows[reasons != ""] = np.nan
+        return Candidates.of(np.arange(len(query)), rows, self.name, reasons)
+
+    def plan(self, query: Query) -> Plan:
+        """The plan for queries of one target, under the limits that hold for all of them; {} where nothing helps."""
+        people = self._people(query)
+        tried = self._edits(query)
+        plan: Plan = {}
+        best = (-1.0, -np.inf)
+        for _ in range(min(EDITS, int(query.max_changes.max(initial=0)))):
+            scored = [(self._score(people, plan | edit), edit) for edit in tried if not edit.keys() & plan.keys()]
+            score, edit = max(scored, key=lambda pair: pair[0], default=(best, {}))
+            # A further edit must turn further people; while nobody is turned, it must lead there.
+            if score[0] < best[0] or (score[0] == best[0] and (best[0] > 0 or score[1] <= best[1])):
+                break
+            plan, best = plan | edit, score
+        return plan
+
+    def _people(self, query: Query) -> Query:
+        """Training rows that the classifier does not put in the target class, evenly spread, as a query."""
+        task, target = self.task, query.target[0]
+        frame = task.codec.decode(task.rows)
+        inside = np.ones(len(task.rows), dtype=bool)
+        inside[list(out_of_range(task.codec, task.rows, frame))] = False
+        inside &= task.judge(task.rows).predicted != target
+        at = np.flatnonzero(inside)
+        at = at[np.unique(np.linspace(0, len(at) - 1, min(ROWS, len(at))).astype(np.intp))] if len(at) else at
+        people = make_query(task, frame.iloc[at], task.classes[target], margin=float(query.margin.max()))
+        return replace(people, movable=people.movable & query.movable.any(axis=0))
+
+    def _edits(self, query: Query) -> list[Plan]:
+        """The single edits that are tried: what the target's training rows have, within the query's ranges."""
+        codec, task = self.task.codec, self.task
+        low, high = query.low.min(axis=0), query.high.max(axis=0)
+        there = task.rows[task.judge(task.rows).predicted == query.target[0]]
+        order = task.once(Influence).order
+        found: list[Plan] = []
+        for j in order[query.movable.any(axis=0)[order]][:FEATURES].tolist():
+            seen = there[~np.isnan(there[:, j]), j]
+            if not len(seen):
+                continue
+            values = codec.snap_column(np.quantile(seen, QUANTILES), j) if codec.numeric[j] else seen
+            values = np.unique(np.clip(values, low[j], high[j]) if codec.numeric[j] else values)
+            found += [{j: float(value)} for value in values if low[j] - 1e-9 <= value <= high[j] + 1e-9]
+        return found
+
+    def _score(self, people: Query, plan: Plan) -> tuple[float, float]:
+        """Rows that a plan turns, and the mean lead of the target where it may be followed: higher is better."""
+        owner = np.arange(len(people))
+        rows, fine = _made(self.task, people, owner, plan)
+        if not fine.any():
+            return 0.0, -np.inf
+        judged = self.task.judge(rows[fine])
+        turned = self.task.valid(judged, people.target[fine], people.margin[fine])
+        return float(turned.sum()), float(lead(judged.proba, people.target[fine]).mean())
+
+
+def _made(task: Task, query: Query, owner: Ints, plan: Plan) -> tuple[Floats, Bools]:
+    """The rows of a query with a plan's edits, what follows moved too; and which of them break nothing."""
+    rows = query.rows[owner].copy()
+    rows[:, list(plan)] = list(plan.values())
+    fine = np.ones(len(rows), dtype=bool)
+    for at, follow in by_pattern(task, query, owner):
+        fine[at] = follow.editable[list(plan)].all()
+    rows = settle(task, query, owner, rows)
+    return rows, fine & feasible(task.codec, query, owner, rows)

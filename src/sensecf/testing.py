@@ -1,0 +1,125 @@
+"""For those who write generators of their own: whether one keeps the protocol, said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from sensecf.candidates import Candidates
+from sensecf.generators import Generator
+from sensecf.query import Query, make_query, out_of_range
+from sensecf.task import Task
+
+__all__ = ["check_generator"]
+
+#: Training rows that a generator is asked about.
+ROWS = 8
+
+
+def check_generator(make: Callable[[Task, int], Generator], task: Task, target: Any = None, seed: int = 0) -> None:
+    """Whether a generator keeps the protocol on a task: built twice and asked about training rows under limits.
+
+    `make`: its class, or a function of `(task, seed)` that builds it. `target`: the class to reach (default: the
+    schema's, else the last). Checked are its name; shape, owners and values of its candidates; a reason where there
+    is no row; that locks, ranges and budgets are kept wherever there is no reason; that a query stays as it was; and
+    that the same seed gives the same candidates. Rules, validity and likeness are not: others verify these.
+
+    Raises `AssertionError` that says what is wrong, under which limits and for which feature.
+    """
+    first, second = make(task, seed), make(task, seed)
+    for generator in (first, second):
+        name = getattr(generator, "name", None)
+        _demand(isinstance(name, str) and bool(name), f"its `name` is {name!r}; give it a text for the tables")
+    for limits, query in _queries(task, target).items():
+        before = {f.name: getattr(query, f.name).copy() for f in fields(query)}
+        found = first.propose(query, np.random.default_rng(seed))
+        for part, value in before.items():
+            same = np.array_equal(getattr(query, part), value, equal_nan=True)
+            _demand(same, f"it writes to the query's `{part}`; work on a copy", limits)
+        _check_form(task, query, found, limits)
+        _check_limits(task, query, found, limits)
+        again = second.propose(query, np.random.default_rng(seed))
+        same = all(
+            np.array_equal(getattr(found, part), getattr(again, part), equal_nan=part == "rows")
+            for part in ("query", "rows", "reason", "generator")
+        )
+        _demand(same, "the same seed gives other candidates; draw from `rng` or from `seed` only", limits)
+
+
+def _demand(kept: bool, words: str, limits: str = "") -> None:
+    if not kept:
+        raise AssertionError(f"{limits}: {words}" if limits else words)
+
+
+def _queries(task: Task, target: Any) -> dict[str, Query]:
+    """The queries that a generator is asked, by what is limited."""
+    wanted = target if target is not None else task.schema.target
+    wanted = task.classes[-1] if wanted is None else wanted
+    frame = task.codec.decode(task.rows)
+    other = task.judge(task.rows, final=True).predicted != task.target_position(wanted)
+    other[list(out_of_range(task.codec, task.rows, frame))] = False
+    if not other.any():
+        raise AssertionError(f"the task has no training row outside of class {wanted!r} to ask about; name a target")
+    plain = make_query(task, frame[other].head(ROWS), wanted)
+    locked = plain.movable.copy()
+    locked[:, ::2] = False
+    reach = np.where(np.isfinite(plain.high - plain.low), plain.high - plain.low, 1.0) / 4
+    numeric = task.codec.numeric
+    low = np.where(numeric, np.fmax(plain.low, plain.rows - reach), plain.low)
+    high = np.where(numeric, np.fmin(plain.high, plain.rows + reach), plain.high)
+    return {
+        "without limits": plain,
+        "every second feature locked": replace(plain, movable=locked),
+        "everything locked": replace(plain, movable=np.zeros_like(locked)),
+        "a quarter of each range allowed": replace(plain, low=low, high=high),
+        "one change allowed": replace(plain, max_changes=np.ones_like(plain.max_changes)),
+        "one row": plain.take(slice(1)),
+        "no row": plain.take(slice(0)),
+    }
+
+
+def _check_form(task: Task, query: Query, found: Candidates, limits: str) -> None:
+    """Arrays of one length that fit the query and the schema; a row or a reason, never neither."""
+    _demand(isinstance(found, Candidates), f"it gives {type(found).__name__}, not `Candidates`", limits)
+    count, width = len(found.query), len(task.schema)
+    rows = np.asarray(found.rows)
+    _demand(rows.shape == (count, width), f"rows of shape {rows.shape} for {count} owners, {width} features", limits)
+    for part in (found.reason, found.generator):
+        _demand(len(part) == count and all(isinstance(text, str) for text in part), "reasons must be texts", limits)
+    integral = np.issubdtype(np.asarray(found.query).dtype, np.integer)
+    owned = integral and ((found.query >= 0) & (found.query < len(query))).all()
+    _demand(bool(owned), f"`query` must hold positions from 0 to {len(query) - 1} of the query's rows", limits)
+    given = found.reason == ""
+    _demand(not np.isinf(rows[given]).any(), "a value is infinite", limits)
+    fresh_blank = np.isnan(rows) & ~np.isnan(query.rows[found.query]) & given[:, None]
+    _say(task, fresh_blank, "is blank in a candidate without a reason; give a value, or say why not", limits)
+    levels = ~task.codec.numeric & given[:, None] & ~np.isnan(rows)
+    with np.errstate(invalid="ignore"):
+        off = levels & ((rows % 1 != 0) | (rows < 0) | (rows > task.codec.high))
+    _say(task, off, "has a value that is no position of a level", limits)
+    left = np.setdiff1d(np.arange(len(query)), found.query)
+    _demand(not len(left), f"row {left[0] if len(left) else 0} has neither a candidate nor a reason", limits)
+
+
+def _check_limits(task: Task, query: Query, found: Candidates, limits: str) -> None:
+    """What is proposed without a reason moves nothing locked, leaves no range and changes no more than is allowed."""
+    kept = found.take(found.reason == "")
+    changed = task.codec.changed(query.rows[kept.query], kept.rows)
+    _say(task, changed & ~query.movable[kept.query], "is locked and moves", limits)
+    with np.errstate(invalid="ignore"):
+        outside = (kept.rows < query.low[kept.query] - 1e-9) | (kept.rows > query.high[kept.query] + 1e-9)
+    _say(task, changed & outside, "leaves its range", limits)
+    count, most = changed.sum(axis=1), query.max_changes[kept.query]
+    over = np.flatnonzero(count > most)
+    if len(over):
+        raise AssertionError(
+            f"{limits}: {count[over[0]]} features change, of {most[over[0]]} allowed, without a reason"
+        )
+
+
+def _say(task: Task, wrong: np.ndarray, words: str, limits: str) -> None:
+    if wrong.any():
+        _demand(False, f"feature {task.schema.names[int(np.argwhere(wrong)[0][1])]!r} {words}", limits)
