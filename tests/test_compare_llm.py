@@ -37,7 +37,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(table: Task, out: Path, llm: str, *names: str, model: str | None = None) -> Comparison:
-    people = table.train[table.train["y"] == "bad"].head(3)
+    people = table.train[table.train["x0"] + table.train["x1"] < -1.5].head(3)
     request = Request(
         names, classifier="logistic", target="good", prompting=Prompting(llm) if llm else None, model=model
     )

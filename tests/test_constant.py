@@ -53,7 +53,7 @@ def test_no_single_edit_turns_more_training_rows_than_its_first(task: Task) -> N
     assert turned[((column, value),)] == max(turned.values())
 
 
-@cases(40)
+@cases(25)
 @given(worlds(), st.sampled_from(["linear", "steps", "threshold", "rare"]), st.data())
 def test_what_it_proposes_breaks_nothing_and_the_rest_get_a_reason(
     world: World, kind: str, data: st.DataObject

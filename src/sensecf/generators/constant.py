@@ -48,7 +48,7 @@ class Constant:
             at = np.flatnonzero(query.target == target)
             part = query.take(at)
             plan = self.plan(part)
-            rows[at], open_to = _made(self.task, part, np.arange(len(at)), plan)
+            rows[at], open_to = _made(self.task, part, np.arange(len(at)), [plan])
             why = breaches(self.task.codec, part, np.arange(len(at)), rows[at])
             why = np.where(why == "", "a feature of it follows others", why)
             same = ~self.task.codec.changed(part.rows, rows[at]).any(axis=1)
@@ -65,12 +65,12 @@ class Constant:
         plan: Plan = {}
         best = (-1.0, -np.inf)
         for _ in range(min(EDITS, int(query.max_changes.max(initial=0)))):
-            scored = [(self._score(people, plan | edit), edit) for edit in tried if not edit.keys() & plan.keys()]
-            score, edit = max(scored, key=lambda pair: pair[0], default=(best, {}))
+            further = [plan | edit for edit in tried if not edit.keys() & plan.keys()]
+            score, longer = max(self._scores(people, further), key=lambda pair: pair[0], default=(best, plan))
             # A further edit must turn further people; while nobody is turned, it must lead there.
             if score[0] < best[0] or (score[0] == best[0] and (best[0] > 0 or score[1] <= best[1])):
                 break
-            plan, best = plan | edit, score
+            plan, best = longer, score
         return plan
 
     def _people(self, query: Query) -> Query:
@@ -101,23 +101,36 @@ class Constant:
             found += [{j: float(value)} for value in values if low[j] - 1e-9 <= value <= high[j] + 1e-9]
         return found
 
-    def _score(self, people: Query, plan: Plan) -> tuple[float, float]:
-        """Rows that a plan turns, and the mean lead of the target where it may be followed: higher is better."""
-        owner = np.arange(len(people))
-        rows, fine = _made(self.task, people, owner, plan)
-        if not fine.any():
-            return 0.0, -np.inf
+    def _scores(self, people: Query, plans: list[Plan]) -> list[tuple[tuple[float, float], Plan]]:
+        """Each plan behind its score, higher is better: the rows that it turns, and the mean lead of the target."""
+        if not plans:
+            return []
+        owner = np.tile(np.arange(len(people)), len(plans))
+        rows, fine = _made(self.task, people, owner, plans)
+        turned, leads = np.zeros(len(rows), dtype=bool), np.full(len(rows), np.nan)
         judged = self.task.judge(rows[fine])
-        turned = self.task.valid(judged, people.target[fine], people.margin[fine])
-        return float(turned.sum()), float(lead(judged.proba, people.target[fine]).mean())
+        turned[fine] = self.task.valid(judged, people.target[owner[fine]], people.margin[owner[fine]])
+        leads[fine] = lead(judged.proba, people.target[owner[fine]])
+        counts = turned.reshape(len(plans), -1).sum(axis=1)
+        given = fine.reshape(len(plans), -1).sum(axis=1)
+        means = np.nansum(leads.reshape(len(plans), -1), axis=1) / np.maximum(given, 1)
+        means = np.where(given > 0, means, -np.inf)
+        return list(zip(zip(counts.tolist(), means.tolist(), strict=True), plans, strict=True))
 
 
-def _made(task: Task, query: Query, owner: Ints, plan: Plan) -> tuple[Floats, Bools]:
-    """The rows of a query with a plan's edits, what follows moved too; and which of them break nothing."""
+def _made(task: Task, query: Query, owner: Ints, plans: list[Plan]) -> tuple[Floats, Bools]:
+    """The rows of `owner`, the same number for each plan in turn, with its edits made and what follows moved; and
+    which of them break nothing.
+    """
     rows = query.rows[owner].copy()
-    rows[:, list(plan)] = list(plan.values())
+    size = len(owner) // len(plans)
+    edited = np.zeros(rows.shape, dtype=bool)
+    for number, plan in enumerate(plans):
+        own = slice(number * size, (number + 1) * size)
+        edited[own, list(plan)] = True
+        rows[own, list(plan)] = list(plan.values())
     fine = np.ones(len(rows), dtype=bool)
     for at, follow in by_pattern(task, query, owner):
-        fine[at] = follow.editable[list(plan)].all()
+        fine[at] = ~(edited[at] & ~follow.editable).any(axis=1)
     rows = settle(task, query, owner, rows)
     return rows, fine & feasible(task.codec, query, owner, rows)
