@@ -78,6 +78,6 @@ def test_a_locked_feature_is_not_in_the_plan_and_nobody_gets_it(task: Task) -> N
 
 
 def test_explain_and_the_command_line_know_it(task: Task) -> None:
-    people = task.train[task.train["y"] == "bad"].head(5)
+    people = task.codec.decode(asked(task).rows[:5])
     answers = sensecf.explain(task, build("constant", task), people, "good")
     assert set(answers.frame["generator"]) == {"constant"}

@@ -87,7 +87,8 @@ def answers(
 ) -> Counterfactuals:
     """The answers of a method to all requests, up to `n` each, judged; and a reason where there is none.
 
-    `factuals`: index `query`, the number of the request; features, `predicted`, `probability`.
+    `factuals`: index `query`, the number of the request; features, `predicted`, `probability`. Column `generator` is
+    the method's label where its generator found the answer or nobody did, else the name of the fallback.
     """
     proposed = Candidates(
         np.concatenate([chunk.query for chunk in chunks]),
@@ -105,12 +106,15 @@ def answers(
     for chunk in chunks:
         seconds[chunk.asked] = chunk.seconds / len(chunk.asked)
 
+    # In a polished row, what stands under another name was found by the fallback.
+    own = np.full(len(proposed), method.way != "polish") | (proposed.generator == method.generator)
+    mine = np.full(len(left), method.label, dtype=object)
     classes = np.array([*task.classes, None], dtype=object)
     owner = np.concatenate([proposed.query[at], left])
     columns: dict[str, Any] = {
         "query": owner,
         "rank": pd.array([*rank.tolist(), *[None] * len(left)], dtype="Int64"),
-        "generator": np.full(len(owner), method.label, dtype=object),
+        "generator": np.concatenate([np.where(own[at], method.label, proposed.generator[at]), mine]),
         "target": classes[query.target[owner]],
         "predicted": classes[np.concatenate([verdict.predicted[at], np.full(len(left), -1)])],
         "probability": _then_nan(verdict.probability[at].round(6), left),
@@ -127,9 +131,9 @@ def answers(
     frame = pd.concat([verdicts, task.codec.decode(rows, nullable=True)], axis=1)
     frame = frame.iloc[np.argsort(owner, kind="stable")].reset_index(drop=True)
     cost = _cost(chunks, len(query))
-    if method.way == "polish" and method.generator != "search":
-        cost["by_fallback"] = int((proposed.generator[at] == "search").sum())
-    cfs = Counterfactuals(frame, factuals, task.schema, cost=cost)
+    if method.way == "polish":
+        cost["by_fallback"] = int((~own[at]).sum())
+    cfs = Counterfactuals(frame, factuals, task.schema, cost=cost, asked=method.label)
     # The verdict scores good rows only; here rows that break a rule are shown too.
     cfs.frame.loc[cfs.frame["rank"].notna(), "plausible"] = metrics.plausible(cfs, task).to_numpy() > 0
     return cfs

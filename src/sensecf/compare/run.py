@@ -334,7 +334,10 @@ def _write(folder: Path, made: Comparison) -> None:
     from sensecf.compare.tables import markdown
 
     names = made.requests["name"]
-    long = pd.concat([made.answers[m.label].frame for m in made.methods], ignore_index=True)
+    each = [made.answers[m.label].frame.assign(method=m.label) for m in made.methods]
+    long = pd.concat(each, ignore_index=True)
+    method, who = long.pop("method"), long["generator"]
+    long["generator"] = who.where(who == method, method + " (by " + who + ")")
     long["query"] = names.reindex(long["query"]).to_numpy()
     factuals = next(iter(made.answers.values())).factuals
     facts = factuals.assign(target=made.requests["target"]).set_axis(pd.Index(names, name="query"))

@@ -26,7 +26,7 @@ TITLES = report_tables.TITLES | {
     "critic_auc": ("Told from real rows (AUC)", "number"),
 }
 #: The tables of the page and of the Markdown file, by their metrics.
-RESULTS = ("success_at_3", "validity", "coverage", "feasible", "n_changed", "mad_l1", "lof_inlier")
+RESULTS = ("success_at_3", "own_share", "validity", "coverage", "feasible", "n_changed", "mad_l1", "lof_inlier")
 CLOSENESS = ("n_changed_common", "mad_l1_common", "gower_common", "lof_inlier_common")
 LIKENESS = ("plausible", "in_training_range", "in_class_range", "isolation_inlier", "knn_ratio", "critic_auc")
 CONFIDENCE = ("margin", "judge_validity", "retrain_validity", "retrain_validity_worst", "noise_validity")

@@ -176,7 +176,9 @@ def _explained(
     rows = task.codec.encode(frame)
     reason = frame["reason"].where(frame["rank"].isna(), "").to_numpy(dtype=object)
     owner = frame["query"].to_numpy(dtype=np.intp)
-    return Candidates(owner, rows, reason, frame["generator"].to_numpy(dtype=object)), asked
+    # Under the name of the job what its generator found or gave up, under its own what the fallback found.
+    who = frame["generator"].where(frame["generator"] != cfs.asked, job["generator"])
+    return Candidates(owner, rows, reason, who.to_numpy(dtype=object)), asked
 
 
 def _checked(task: Task, proposed: Candidates, count: int) -> Candidates:

@@ -103,7 +103,7 @@ class Constant:
 
     def _scores(self, people: Query, plans: list[Plan]) -> list[tuple[tuple[float, float], Plan]]:
         """Each plan behind its score, higher is better: the rows that it turns, and the mean lead of the target."""
-        if not plans:
+        if not plans or not len(people):
             return []
         owner = np.tile(np.arange(len(people)), len(plans))
         rows, fine = _made(self.task, people, owner, plans)
