@@ -348,7 +348,8 @@ def test_most_of_the_ideal_throughput_is_kept() -> None:
         client.complete(numbered(200))
         taken = time.perf_counter() - began
         assert server.most_busy == 32
-    assert 7 * 0.2 / taken > 0.3  # seven rounds; benchmarks/llm_throughput.py measures it properly
+    # Four rounds until all 32 are let in and six with them; benchmarks/llm_throughput.py measures it properly.
+    assert 10 * 0.2 / taken > 0.3
 
 
 # --- what servers refuse ------------------------------------------------------------------

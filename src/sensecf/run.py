@@ -161,12 +161,13 @@ def run(
             request.generator,
             task,
             Context(
-                request.seed, request.plausibility, cache_folder(), say, request.model, model, request.prompting, card
+                request.seed, request.plausibility, cache_folder(), say, request.model, llm=model,
+                prompting=request.prompting, card=card,
             ),
-        )
+        )  # fmt: skip
         fallback = Search(task, request.seed, effort=THOROUGH, plausibility=request.plausibility)
         if model is not None and request.prompting is not None:
-            confirm(estimate(generator, model, request.prompting, _asked(task, held_out, goal, request)))
+            confirm(estimate(generator, model, request.prompting, _asked(task, held_out, goal, request)[0]))
         ready = time.perf_counter()
         rows_before = task.rows_judged
         remove(folder, FILES)
@@ -223,11 +224,11 @@ def estimate(generator: Any, model: Client, prompting: Prompting, query: Query) 
     return f"{first}" + (f"; and up to {more} more rounds, of the same size at most, for what fails" if more else "")
 
 
-def _asked(task: Task, held_out: pd.DataFrame, goal: Value, request: Request) -> Query:
-    """The query for those of `held_out` that lie within the schema's ranges."""
+def _asked(task: Task, held_out: pd.DataFrame, goal: Value, request: Request) -> tuple[Query, np.ndarray]:
+    """The query for those of `held_out` that lie within the schema's ranges, and their positions."""
     outside = out_of_range(task.codec, task.codec.encode(held_out), held_out)
-    people = held_out[[i not in outside for i in range(len(held_out))]]
-    return request.limits.query(task, people, goal)
+    keep = np.array([i for i in range(len(held_out)) if i not in outside], dtype=np.intp)
+    return request.limits.query(task, held_out.iloc[keep], goal), keep
 
 
 def cache_folder() -> Path:
@@ -261,14 +262,15 @@ def _alone(task: Task, generator: Any, held_out: pd.DataFrame, goal: Any, reques
     """What the model does alone: one greedy answer, unverified, with nothing locked and with half locked."""
     if not traits_of(generator).greedy:
         return {}
-    query = _asked(task, held_out, goal, request).take(slice(ALONE_QUERIES))
+    query, keep = _asked(task, held_out, goal, request)
+    query, keep = query.take(slice(ALONE_QUERIES)), keep[:ALONE_QUERIES]
     rng = np.random.default_rng([request.seed, 2])
     locked = replace(query, movable=query.movable & (rng.random(query.movable.shape) < 0.5))
     found = Search(task, plausibility=request.plausibility).propose(locked, rng)
     answerable = np.unique(found.query[found.reason == ""])
 
     group = task.schema.group
-    people = np.array(keep) if group is None or group not in held_out else held_out[group].to_numpy()[keep]
+    people = keep if group is None or group not in held_out else held_out[group].to_numpy()[keep]
 
     def share(asked: Query, who: np.ndarray) -> dict[str, Any]:
         good = verify(task, asked, generator.greedy(asked)).good
