@@ -44,7 +44,7 @@ class Dice:
     feature, so that all samples are perfectly correlated.
     """
 
-    traits = Traits(takes=("total", "seconds"))
+    traits = Traits(keeps_budget=False, takes=("total", "seconds"))
 
     def __init__(
         self, task: Task, seed: int = 0, *, method: Method = "random", total: int = 4, seconds: float = 30.0

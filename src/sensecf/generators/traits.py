@@ -21,6 +21,7 @@ class Traits:
     `concurrent`: `propose` may be called from several threads at once.
     `greedy`: it has `greedy(query)`, the one answer that its model gives to each query when nobody checks it.
     `saves`: it has `save(folder)`.
+    `keeps_budget`: it heeds `Query.max_changes`; what others propose beyond it is refused when it is verified.
     `takes`, `needs`: keywords of its `__init__` beside `(task, seed)` that `Context` fills, and those of them without
     which it cannot be built. One that needs `llm` also has `questions`, `sampling`, `answers` and `facts`, as
     `Prompted` does.
@@ -30,6 +31,7 @@ class Traits:
     concurrent: bool = False
     greedy: bool = False
     saves: bool = False
+    keeps_budget: bool = True
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
 

@@ -41,7 +41,7 @@ class TreeCF:
     Raises `InputError` for any other classifier.
     """
 
-    traits = Traits(takes=("seconds",))
+    traits = Traits(keeps_budget=False, takes=("seconds",))
 
     def __init__(self, task: Task, seed: int = 0, *, method: Method = "sparse", seconds: float = 10.0) -> None:
         self.task = task
