@@ -58,7 +58,7 @@ class Prompting:
         """
         from sensecf.llm.connect import connect
 
-        server = {"timeout": self.timeout, "concurrency": self.concurrency}
+        server: dict[str, Any] = {"timeout": self.timeout, "concurrency": self.concurrency}
         client = connect(
             self.llm, ledger=ledger, cap_money=self.cap_money, cap_tokens=self.cap_tokens, progress=progress,
             **{name: value for name, value in server.items() if value is not None},

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sensecf.commands.prompt_options import confirmed, model_options, prompting
-from sensecf.commands.shared import CAUTION, CLASSIFIERS, arguments, progress_bars, show_card, split_names
+from sensecf.commands.shared import CAUTION, CLASSIFIERS, EDIT, arguments, progress_bars, show_card, split_names
 from sensecf.errors import InputError
 
 if TYPE_CHECKING:
     from sensecf.compare import Comparison
+    from sensecf.query import Edit
 
 
 @click.command()
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--limit", type=int, help="Ask about N rows per target, drawn at random.")
 @click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
 @click.option("--lock", default="", help='Features that must stay: a,b,"c, d".')
+@EDIT
 @click.option("--max-changes", type=int, help="At most so many features change.")
 @click.option("--seconds-per-query", type=float, default=10.0, show_default=True, help="Limit for one request.")
 @click.option("--time-limit", type=float, default=600.0, show_default=True, help="Limit for each method, in seconds.")
@@ -53,6 +55,7 @@ def compare(
     limit: int | None,
     count: int,
     lock: str,
+    edit: Edit,
     max_changes: int | None,
     seconds_per_query: float,
     time_limit: float,
@@ -85,6 +88,7 @@ def compare(
         n=count,
         lock=split_names(lock),
         max_changes=max_changes,
+        edit=edit,
         seconds_per_query=seconds_per_query,
         time_limit=time_limit,
         seed=seed,

@@ -30,7 +30,7 @@ from sensecf.folder import FILES, UNFINISHED, claimed, remove
 from sensecf.generators import Context
 from sensecf.prepare import prepare
 from sensecf.prompting import Prompting
-from sensecf.query import Query, make_query, out_of_range
+from sensecf.query import Edit, Query, check_edit, make_query, out_of_range
 from sensecf.run import LEDGER, cache_folder, estimate, versions
 from sensecf.schema import FeatureSchema, Value
 from sensecf.task import Classifier, Ints, Task
@@ -62,6 +62,7 @@ class Request:
     n: int = 1
     lock: tuple[str, ...] = ()
     max_changes: int | None = None
+    edit: Edit = "actionable"
     seconds_per_query: float = 10.0
     time_limit: float = 600.0
     seed: int = 0
@@ -196,6 +197,7 @@ def _check(request: Request, schema: FeatureSchema) -> None:
         raise InputError(f"--seed must lie between 0 and {2**32 - 1}, not {request.seed}")
     if request.each_class and request.target is not None:
         raise InputError("--target and --each-class exclude each other; give one of them")
+    check_edit(schema, request.edit)
     for name in request.lock:
         schema[name]
 
@@ -239,7 +241,9 @@ def _requests(
             open_rows = np.sort(rng.choice(open_rows, request.limit, replace=False))
         if len(open_rows):
             asked = held_out.iloc[open_rows]
-            queries.append(make_query(task, asked, goal, lock=request.lock, max_changes=request.max_changes))
+            queries.append(
+                make_query(task, asked, goal, lock=request.lock, max_changes=request.max_changes, edit=request.edit)
+            )
             at.append(open_rows)
     if not at:
         raise InputError("nobody to ask about: every row is in the target class already; name --queries or --target")
@@ -292,7 +296,7 @@ def _ask(
         "options": {"filter_rules": True} if way == "filter" else {}, "cache": str(cache_folder()),
         "model": request.model, "ledger": str(folder / LEDGER), "card": card and asdict(card),
         "prompting": request.prompting and asdict(request.prompting),
-        "lock": list(request.lock), "max_changes": request.max_changes,
+        "lock": list(request.lock), "max_changes": request.max_changes, "edit": request.edit,
     }  # fmt: skip
     limits = Limits(request.seconds_per_query, request.time_limit)
     title = generator + (" with the rules in front" if way == "filter" else "")

@@ -170,7 +170,8 @@ def _explained(
     part = query.take(asked)
     cfs = explain(
         task, generator, task.codec.decode(part.rows), task.classes[part.target[0]], job["n"], lock=job["lock"],
-        max_changes=job["max_changes"], fallback=Search(task, job["seed"], effort=THOROUGH), seed=job["seed"],
+        max_changes=job["max_changes"], edit=job["edit"], fallback=Search(task, job["seed"], effort=THOROUGH),
+        seed=job["seed"],
     )  # fmt: skip
     frame = cfs.frame
     rows = task.codec.encode(frame)

@@ -56,7 +56,7 @@ class Constant:
             words = np.where(same, said, "is not open to this row: " + why.astype(object))
             reasons[at] = np.where(open_to & ~same, "", "the one plan for everybody " + words.astype(object))
         rows[reasons != ""] = np.nan
-        return Candidates.of(np.arange(len(query)), rows, self.name, reasons)
+        return Candidates.of(np.arange(len(query)), rows, self.name, reasons.tolist())
 
     def plan(self, query: Query) -> Plan:
         """The plan for queries of one target, under the limits that hold for all of them; {} where nothing helps."""
@@ -79,10 +79,12 @@ class Constant:
         frame = task.codec.decode(task.rows)
         inside = np.ones(len(task.rows), dtype=bool)
         inside[list(out_of_range(task.codec, task.rows, frame))] = False
-        inside &= task.judge(task.rows).predicted != target
+        inside &= np.asarray(task.judge(task.rows).predicted != target)
         at = np.flatnonzero(inside)
         at = at[np.unique(np.linspace(0, len(at) - 1, min(ROWS, len(at))).astype(np.intp))] if len(at) else at
-        people = make_query(task, frame.iloc[at], task.classes[target], margin=float(query.margin.max()))
+        people = make_query(
+            task, frame.iloc[at], task.classes[target], margin=float(query.margin.max()), edit="mutable"
+        )
         return replace(people, movable=people.movable & query.movable.any(axis=0))
 
     def _edits(self, query: Query) -> list[Plan]:
