@@ -94,7 +94,8 @@ class Constant:
         there = task.rows[task.judge(task.rows).predicted == query.target[0]]
         order = task.once(Influence).order
         found: list[Plan] = []
-        for j in order[query.movable.any(axis=0)[order]][:FEATURES].tolist():
+        moves = np.asarray(query.movable.any(axis=0))
+        for j in order[moves[order]][:FEATURES].tolist():
             seen = there[~np.isnan(there[:, j]), j]
             if not len(seen):
                 continue
