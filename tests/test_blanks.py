@@ -152,3 +152,35 @@ def test_one_wild_value_does_not_make_a_distance_free() -> None:
     values = rng.normal(100, 10, 300)
     values[0] = 1e9
     assert 5 < numbers({"a": values, "b": rng.normal(size=300)}).once(Scale).mad[0] < 8
+
+
+def refused(seed: int, blank: dict[str, float]) -> pd.DataFrame:
+    """Reasons of ill people of whom `blank` was not measured (share by column), where the well are complete."""
+    rng = np.random.default_rng(seed)
+    ill = rng.random(400) < 0.5
+    columns = {"age": rng.integers(20, 80, 400), "pressure": rng.normal(80, 8, 400).round(),
+               "hemo": rng.normal(15, 1, 400).round(1), "cells": rng.normal(5, 0.5, 400).round(2)}  # fmt: skip
+    frame = pd.DataFrame(columns)
+    for name, share in blank.items():
+        frame[name] = frame[name].mask(ill & (rng.random(400) < share))
+    frame["state"] = np.where(ill, "ill", "well")
+    schema = sensecf.infer_schema(frame, "state")
+    model = sensecf.fit_classifier("xgboost", schema, frame.iloc[:300])
+    task = Task(schema, frame.iloc[:300], model)
+    rest = frame.iloc[300:]
+    asked = rest[(model.predict(rest[schema.names]) == "ill") & rest[list(blank)].isna().any(axis=1)].head(8)
+    return (
+        sensecf.explain(task, sensecf.generators.Search(task), asked, target="well").to_frame().query("valid != True")
+    )
+
+
+@pytest.mark.parametrize("blank", [{"hemo": 0.9}, {"cells": 0.9, "hemo": 0.9}])
+def test_where_only_a_measurement_could_turn_the_answer_the_reason_names_it(blank: dict[str, float]) -> None:
+    reasons = refused(0, blank)["reason"]
+    assert len(reasons) >= 5
+    for reason in reasons:
+        columns = reason.removeprefix("blanks stand in the way: ").split(" w")[0].split(", ")
+        assert set(columns) <= set(blank)
+        assert columns
+        assert "not measured" in reason
+        assert "age" not in reason.split(";")[0]

@@ -321,6 +321,36 @@ def test_probability_and_margin_are_asked_anew() -> None:
     assert metrics.margin(cfs, hand_task()).to_list() == pytest.approx([0.8, -0.6])
 
 
+def test_a_cross_fitted_judge_has_not_learned_of_the_person_it_judges() -> None:
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(20), 3)
+    frame = pd.DataFrame({"who": people, "label": rng.permutation(np.repeat(["high", "low"], 30))})
+    learned: list[set[int]] = []
+
+    def fit(rows: pd.DataFrame) -> Stub:
+        learned.append(set(rows["who"]))
+        return Stub(calm)
+
+    found = metrics.cross_fitted(fit, frame, "label", people)
+    assert found is not None
+    models, fold = found
+    assert len(models) == 5
+    for who, number in zip(people, fold, strict=True):
+        assert who not in learned[number]
+    assert metrics.cross_fitted(fit, frame, "label", np.zeros(60)) is None  # one person: nobody else to learn from
+
+
+def test_each_part_of_a_judge_judges_its_own_fold_and_says_what_was_so_before() -> None:
+    yes, no = Stub(lambda X: np.full(len(X), 0.9)), Stub(lambda X: np.full(len(X), 0.1))
+    cfs = hand({"steps": 8000}, {"steps": 9000})
+    queries = cfs.factuals.index
+    judge = metrics.CrossFitted([yes, no], pd.Series(np.arange(len(queries)) % 2, queries))
+    assert metrics.judge_validity(cfs, hand_task(), {"a": judge}).to_list() == [1.0, 0.0]
+    strict = {"strict": Stub(lambda X: np.where(X["steps"] >= 9000, 0.9, 0.1))}
+    assert metrics.judge_validity(cfs, hand_task(), strict).to_list() == [0.0, 1.0]
+    assert metrics.judge_validity_before(cfs, hand_task(), strict).to_list() == [0.0, 0.0]
+
+
 def test_judges_vote_and_may_name_their_classes_in_another_order() -> None:
     strict = Stub(lambda X: np.where(X["steps"] >= 9000, 0.9, 0.1))
     reverse = Stub(lambda X: 1 - calm(X), classes=("low", "high"))

@@ -12,8 +12,9 @@ import pandas as pd
 
 from sensecf.codec import Codec
 from sensecf.generators.search import Effort, Search
+from sensecf.neighbours import Neighbours
 from sensecf.query import Edit, Query, make_query, results
-from sensecf.rules import Bools
+from sensecf.rules import Bools, Floats
 from sensecf.task import Task
 
 #: How hard to look for an answer with some limits lifted.
@@ -51,7 +52,8 @@ def blame(task: Task, query: Query, limits: Limits, plausibility: float, rng: np
 
     All limits are lifted, then put back one by one; a limit stays lifted when putting it back
     leaves the search without an answer. What stays lifted is a smallest blocking set: putting any
-    one of it back blocks the answer again (as far as the search sees).
+    one of it back blocks the answer again (as far as the search sees). Where no
+    limit is in the way a rule is left out, and where that does not help either, blanks are filled.
     """
     codec, names = task.codec, task.schema.names
     loose = replace(
@@ -77,6 +79,7 @@ def blame(task: Task, query: Query, limits: Limits, plausibility: float, rng: np
             if found.all():
                 break
     by_rule = np.array([bool(b) for b in blocking])
+    unmeasured = _unmeasured(task, loose, ~found, plausibility, rng)
 
     families: list[tuple[str, Bools, dict[str, Any]]] = []
     held = results(task.schema) if limits.edit == "actionable" else []
@@ -107,11 +110,62 @@ def blame(task: Task, query: Query, limits: Limits, plausibility: float, rng: np
     for i, parts in enumerate(blocking):
         if parts:
             sentences.append(f"blocked by {' and '.join(parts)}")
+        elif unmeasured[i]:
+            sentences.append(_ask_to_measure(unmeasured[i]))
         elif found[i]:
             sentences.append("no answer among the rows tried; one may exist: another generator or seed may find it")
         else:
             sentences.append(f"no answer found even without locks and limits{fixed_text}")
     return sentences
+
+
+def _unmeasured(
+    task: Task, loose: Query, open_: Bools, plausibility: float, rng: np.random.Generator
+) -> list[list[str]]:
+    """The blanks that stand in the way of each open query, a smallest set of columns; none where filling them
+    with what is typical of the target class (and changing what may change) gives no answer either."""
+    columns: list[list[str]] = [[] for _ in range(len(loose))]
+    at = np.flatnonzero(open_ & np.isnan(loose.rows).any(axis=1))
+    if not len(at):
+        return columns
+    asked = loose.take(at)
+    typical = np.array([_typical(task, int(target)) for target in asked.target])
+    blank = np.isnan(asked.rows)
+
+    def helped(filled: Bools, who: np.ndarray) -> Bools:
+        trial = asked.take(who)
+        rows = np.where(filled[who], typical[who], trial.rows)
+        trial = replace(trial, rows=rows, movable=task.codec.changeable & ~np.isnan(rows))
+        there = task.valid(task.judge(rows), trial.target)
+        there[~there] = _answered(task, trial.take(np.flatnonzero(~there)), plausibility, rng)
+        return there
+
+    everyone = np.arange(len(at))
+    hit = everyone[helped(blank, everyone)]
+    for j in np.flatnonzero(blank[hit].any(axis=0)).tolist():
+        who = hit[blank[hit, j]]
+        less = blank.copy()
+        less[who, j] = False
+        blank[who, j] = ~helped(less, who)
+    for i in hit.tolist():
+        columns[at[i]] = [task.schema.names[j] for j in np.flatnonzero(blank[i])]
+    return columns
+
+
+def _typical(task: Task, target: int) -> Floats:
+    """Medians of what was measured of the training rows that the classifier puts in a class, shape (d,)."""
+    rows = task.once(Neighbours).peers(target).rows
+    known = np.where(np.isnan(rows).all(axis=0), task.medians, rows)
+    return task.codec.snap(np.nanmedian(known, axis=0)[None])[0]
+
+
+def _ask_to_measure(columns: list[str]) -> str:
+    """The reason where blanks stand in the way: a question for a measurement, no change to make."""
+    was, them = ("was", "it") if len(columns) == 1 else ("were", "them")
+    return (
+        f"blanks stand in the way: {', '.join(columns)} {was} not measured, and no answer changes what was not "
+        f"measured; what measuring {them} would show is a question for the lab, not a plan"
+    )
 
 
 def _put_back(current: Query, strict: Query, where: dict[str, Any], at: np.ndarray) -> Query:

@@ -48,10 +48,12 @@ TITLES: dict[str, tuple[str, str]] = {
     "isolation_inlier": ("Inlier by isolation forest", "share"),
     "knn_ratio": ("Distance to the target class, 1 = like a real row", "number"),
     "critic_auc": ("Told from real rows (AUC), 0.5 = not at all", "number"),
+    "critic_auc_before": ("The same of the unchanged rows of these people", "number"),
     "probability": ("Probability of the target", "number"),
     "margin": ("Margin over the next class", "number"),
     "noise_validity": ("Valid if the person lands a little off", "share"),
     "judge_validity": ("Valid for independent classifiers", "share"),
+    "judge_validity_before": ("The same before the change", "share"),
     "retrain_validity": ("Valid after retraining", "share"),
     "retrain_validity_worst": ("Valid after every retraining", "share"),
     "pairwise_distance": ("Distance between the plans of a person", "number"),
@@ -76,9 +78,11 @@ SECTIONS = {
     ),
     "Like the data": (
         "plausible", "lof_inlier", "in_training_range", "in_class_range", "isolation_inlier", "knn_ratio", "critic_auc",
+        "critic_auc_before",
     ),
     "Confidence": (
-        "probability", "margin", "noise_validity", "judge_validity", "retrain_validity", "retrain_validity_worst",
+        "probability", "margin", "noise_validity", "judge_validity", "judge_validity_before",
+        "retrain_validity", "retrain_validity_worst",
     ),
     "A choice of plans": ("pairwise_distance", "distinct_actions", "dpp"),
 }  # fmt: skip

@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,7 +153,7 @@ def compare(
         models, remark = _retrained(task, request.seed)
         scores = score(
             found, task, query, requests["direction"], requests["group"] if schema.group else None,
-            reference=nearest, judges=None if queries is not None else _judges(request, schema, held_out),
+            reference=nearest, judges=None if queries is not None else _judges(request, schema, held_out, requests["place"]),
             models=models, seed=request.seed,
         )  # fmt: skip
         facts: dict[str, Any] = {
@@ -252,7 +253,9 @@ def _requests(
     classes = np.array(task.classes, dtype=object)
     group = held_out[task.schema.group].to_numpy()[place] if task.schema.group in held_out else np.nan
     source, target = classes[judged.predicted[place]], classes[query.target]
-    requests = pd.DataFrame({"name": held_out.index.to_numpy()[place], "source": source, "target": target})
+    requests = pd.DataFrame(
+        {"name": held_out.index.to_numpy()[place], "source": source, "target": target, "place": place}
+    )
     requests = requests.assign(group=group).rename_axis("query")
     requests["direction"] = [f"{a} → {b}" for a, b in zip(source, target, strict=True)]
     factuals = task.codec.decode(query.rows, nullable=True).rename_axis("query")
@@ -315,10 +318,20 @@ def _chunks(query: Query, polish: bool) -> list[Ints]:
     return [part[start : start + CHUNK] for part in by_target for start in range(0, len(part), CHUNK)]
 
 
-def _judges(request: Request, schema: FeatureSchema, held_out: pd.DataFrame) -> dict[str, Classifier]:
-    """Classifiers of other families, fitted on the held-out rows: nobody else has learned from these."""
-    families = [name for name in JUDGES if name != request.classifier][:3]
-    return {name: fit_classifier(name, schema, held_out, seed=request.seed) for name in families}
+def _judges(
+    request: Request, schema: FeatureSchema, held_out: pd.DataFrame, place: pd.Series[int]
+) -> dict[str, metrics.CrossFitted]:
+    """Classifiers of other families, fitted on the held-out rows, from which nobody else has learned; whose row is
+    judged has no row among those learned from. `place`: the position of each request among the held-out rows."""
+    people = np.arange(len(held_out)) if schema.group is None else held_out[schema.group].to_numpy()
+    judges = {}
+    for name in [name for name in JUDGES if name != request.classifier][:3]:
+        fit = partial(fit_classifier, name, schema, seed=request.seed)
+        found = metrics.cross_fitted(fit, held_out, schema.label, people)
+        if found is not None:
+            models, fold = found
+            judges[name] = metrics.CrossFitted(models, pd.Series(fold[place.to_numpy()], place.index))
+    return judges
 
 
 def _retrained(task: Task, seed: int) -> tuple[dict[str, Classifier] | None, str]:

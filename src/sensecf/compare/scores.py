@@ -56,7 +56,7 @@ def score(
     groups: pd.Series[Any] | None,
     *,
     reference: Counterfactuals | None = None,
-    judges: Mapping[str, Classifier] | None = None,
+    judges: Mapping[str, Classifier | metrics.CrossFitted] | None = None,
     models: Mapping[str, Classifier] | None = None,
     seed: int = 0,
 ) -> Scores:

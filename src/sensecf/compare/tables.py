@@ -24,12 +24,22 @@ TITLES = report_tables.TITLES | {
     "lof_inlier_common": ("Inlier by LOF", "share"),
     "knn_ratio": ("Distance to the class, 1 = a real row", "number"),
     "critic_auc": ("Told from real rows (AUC)", "number"),
+    "critic_auc_before": ("Unchanged rows told from real rows (AUC)", "number"),
+    "judge_validity_before": ("Independent classifiers before the change", "share"),
 }
 #: The tables of the page and of the Markdown file, by their metrics.
 RESULTS = ("success_at_3", "own_share", "validity", "coverage", "feasible", "n_changed", "mad_l1", "lof_inlier")
 CLOSENESS = ("n_changed_common", "mad_l1_common", "gower_common", "lof_inlier_common")
-LIKENESS = ("plausible", "in_training_range", "in_class_range", "isolation_inlier", "knn_ratio", "critic_auc")
-CONFIDENCE = ("margin", "judge_validity", "retrain_validity", "retrain_validity_worst", "noise_validity")
+LIKENESS = ("plausible", "in_training_range", "in_class_range", "isolation_inlier", "knn_ratio", "critic_auc",
+            "critic_auc_before")  # fmt: skip
+CONFIDENCE = (
+    "margin",
+    "judge_validity",
+    "judge_validity_before",
+    "retrain_validity",
+    "retrain_validity_worst",
+    "noise_validity",
+)
 EFFORT = ("gower", "redundancy", "actionable_share", "change_entropy", "rules_kept", "in_range", "locks_kept")
 CHOICE = ("pairwise_distance", "distinct_actions", "dpp")
 #: With fewer people than this no difference can be significant at 1 %.

@@ -13,6 +13,7 @@ from sensecf.metrics.edits import actionable_share, change_entropy, change_profi
 from sensecf.metrics.feasibility import breaches, feasible, in_range, locks_kept, rules_kept
 from sensecf.metrics.plausibility import (
     critic,
+    critic_before,
     in_class_range,
     in_training_range,
     isolation_inlier,
@@ -32,8 +33,11 @@ from sensecf.metrics.requests import (
     validity,
 )
 from sensecf.metrics.robust import (
+    CrossFitted,
     agreement,
+    cross_fitted,
     judge_validity,
+    judge_validity_before,
     margin,
     noise_validity,
     perturbed,
@@ -48,6 +52,7 @@ __all__ = [
     "COLUMNS",
     "METRICS",
     "Answers",
+    "CrossFitted",
     "Metric",
     "Values",
     "actionable_share",
@@ -58,6 +63,8 @@ __all__ = [
     "change_profile",
     "coverage",
     "critic",
+    "critic_before",
+    "cross_fitted",
     "distinct_actions",
     "dpp",
     "fallback_share",
@@ -70,6 +77,7 @@ __all__ = [
     "in_training_range",
     "isolation_inlier",
     "judge_validity",
+    "judge_validity_before",
     "knn_ratio",
     "locks_kept",
     "lof_inlier",

@@ -108,14 +108,21 @@ def knn_ratio(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
     return answers.series(out, "knn_ratio")
 
 
-def critic(cfs: Counterfactuals, task: Task, seed: int = 0) -> pd.Series[float]:
+def critic_before(cfs: Counterfactuals, task: Task, seed: int = 0) -> pd.Series[float]:
+    """The control of `critic`: the same with the factuals in place of the answers, the unchanged rows of the same
+    people. They are real: an answer is only as odd as its `critic` exceeds this. No better or worse. Source: ours.
+    """
+    return critic(cfs, task, seed, before=True).rename("critic_before")
+
+
+def critic(cfs: Counterfactuals, task: Task, seed: int = 0, before: bool = False) -> pd.Series[float]:
     """How surely a classifier tells the answer from real training rows of its target class; the mean is
     the critic's AUC: 0.5 when it cannot tell them apart, 1 when it always can. Lower is better.
 
     Formula: gradient-boosted trees learn real (rounded to the schema's steps) against answer, five
     folds, the answers of one request in one fold; the value of an answer is the share of real rows
     that its fold's critic finds less suspicious (draws count half). Leaves out: which oddity gives an
-    answer away. That the answers come from other people than the real rows may be part of it.
+    answer away. That the answers come from other people than the real rows is part of it: see `critic_before`.
     Undefined under 20 answers, 5 requests or 20 real rows. Source: classifier two-sample test, Lopez-Paz & Oquab 2017.
     """
     answers = read(cfs, task)
@@ -123,7 +130,7 @@ def critic(cfs: Counterfactuals, task: Task, seed: int = 0) -> pd.Series[float]:
     free = np.full(len(task.schema), np.inf)
     for target, members in answers.targets():
         sample = _members(task, target)
-        made = answers.after[members]
+        made = task.codec.snap(answers.before[members], -free, free) if before else answers.after[members]
         people = answers.requests.get_indexer(answers.queries)[members]
         if min(len(sample), len(made)) < MIN_ROWS or len(np.unique(people)) < FOLDS:
             continue

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import clone
+from sklearn.model_selection import StratifiedGroupKFold
 
 from sensecf.counterfactuals import Counterfactuals
 from sensecf.distances import Scale
@@ -41,28 +44,79 @@ def margin(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
     return answers.series(lead(ask(task, answers.after).proba, answers.target), "margin")
 
 
-def agreement(cfs: Counterfactuals, task: Task, judges: Mapping[str, Classifier]) -> pd.DataFrame:
-    """Whether each judge puts each answer in its target class, shape (answers, judges), 1 or 0.
+@dataclass(frozen=True)
+class CrossFitted:
+    """A judge in parts, none of which has learned of the people it judges: `models[fold[query]]` judges `query`."""
+
+    models: Sequence[Classifier]
+    fold: pd.Series[int]
+
+
+def cross_fitted(
+    fit: Callable[[pd.DataFrame], Classifier], frame: pd.DataFrame, label: str, people: ArrayLike, folds: int = 5
+) -> tuple[list[Classifier], Ints] | None:
+    """Classifiers fitted by `fit` on the rows of `frame` outside of each fold, and the fold of each row (n,).
+
+    Whole people are in one fold. None with fewer than two people, or where some class cannot be learned outside
+    of every fold.
+    """
+    codes = pd.factorize(np.asarray(people), use_na_sentinel=False)[0]
+    folds = min(folds, len(np.unique(codes)))
+    if folds < 2:
+        return None
+    fold = np.empty(len(frame), dtype=np.intp)
+    parts = list(StratifiedGroupKFold(folds).split(frame, frame[label].astype(str), codes))
+    models = []
+    for number, (learned, held) in enumerate(parts):
+        fold[held] = number
+        if frame[label].iloc[learned].nunique() < frame[label].nunique():
+            return None
+        models.append(fit(frame.iloc[learned]))
+    return models, fold
+
+
+def agreement(
+    cfs: Counterfactuals, task: Task, judges: Mapping[str, Classifier | CrossFitted], before: bool = False
+) -> pd.DataFrame:
+    """Whether each judge puts each answer (its factual with `before`) in its target class, shape (answers, judges),
+    1 or 0.
 
     A judge is fitted, takes raw rows and knows the same classes as the task's classifier.
     """
     answers = read(cfs, task)
+    rows = answers.before if before else answers.after
     votes = {}
     for name, judge in judges.items():
-        other = Task(task.schema, task.train, judge)
-        place = np.array([other.target_position(c) for c in task.classes], dtype=np.intp)
-        votes[name] = reached(other, answers.after, place[answers.target]).astype(float)
+        models, fold = ([judge], np.zeros(len(rows))) if not isinstance(judge, CrossFitted) else (
+            judge.models, judge.fold.loc[answers.queries].to_numpy())  # fmt: skip
+        votes[name] = np.full(len(rows), np.nan)
+        for number, model in enumerate(models):
+            other, mine = Task(task.schema, task.train, model), fold == number
+            place = np.array([other.target_position(c) for c in task.classes], dtype=np.intp)
+            votes[name][mine] = reached(other, rows[mine], place[answers.target[mine]])
     return pd.DataFrame(votes, index=answers.index)
 
 
-def judge_validity(cfs: Counterfactuals, task: Task, judges: Mapping[str, Classifier]) -> pd.Series[float]:
+def judge_validity(
+    cfs: Counterfactuals, task: Task, judges: Mapping[str, Classifier | CrossFitted]
+) -> pd.Series[float]:
     """The share of independent judges that put the answer in the target class, [0, 1], higher is better.
 
-    Formula: mean of `agreement`. `judges`: classifiers of other families, trained on other rows; then
-    agreement says something of the world and not of one model's whims. Leaves out: judges alike err
-    alike. Undefined without judges. Source: ours; cross-model validity in Pawelczyk et al. 2020.
+    Formula: mean of `agreement`. `judges`: classifiers of other families, trained on rows of other people
+    (`CrossFitted`): a judge that has seen the person's own label answers from memory. Read it beside
+    `judge_validity_before`. Leaves out: judges alike err alike. Undefined without judges. Source: ours;
+    cross-model validity in Pawelczyk et al. 2020.
     """
     return agreement(cfs, task, judges).mean(axis=1).rename("judge_validity")
+
+
+def judge_validity_before(
+    cfs: Counterfactuals, task: Task, judges: Mapping[str, Classifier | CrossFitted]
+) -> pd.Series[float]:
+    """What `judge_validity` is before the change: the same judges on the factual of each answer. [0, 1], no better
+    or worse: what the answer adds is the difference. Source: ours.
+    """
+    return agreement(cfs, task, judges, before=True).mean(axis=1).rename("judge_validity_before")
 
 
 def retrain_validity(cfs: Counterfactuals, task: Task, models: Mapping[str, Classifier]) -> pd.Series[float]:

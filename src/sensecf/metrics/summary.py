@@ -59,6 +59,7 @@ METRICS: dict[str, Metric] = {
     "isolation_inlier": Metric(plausibility.isolation_inlier, "valid answers", "higher"),
     "knn_ratio": Metric(plausibility.knn_ratio, "valid answers", "lower", share=False),
     "critic_auc": Metric(plausibility.critic, "valid answers", "lower"),
+    "critic_auc_before": Metric(plausibility.critic_before, "valid answers", "none"),
     "probability": Metric(robust.probability, "valid answers", "higher"),
     "margin": Metric(robust.margin, "valid answers", "higher", share=False),
     "noise_validity": Metric(robust.noise_validity, "valid answers", "higher"),
@@ -98,7 +99,7 @@ def summarise(
     *,
     query: Query | None = None,
     groups: pd.Series[Any] | None = None,
-    judges: Mapping[str, Classifier] | None = None,
+    judges: Mapping[str, Classifier | robust.CrossFitted] | None = None,
     models: Mapping[str, Classifier] | None = None,
     reference: pd.Series[float] | None = None,
     seed: int = 0,
@@ -126,7 +127,7 @@ def measure(
     task: Task,
     *,
     query: Query | None = None,
-    judges: Mapping[str, Classifier] | None = None,
+    judges: Mapping[str, Classifier | robust.CrossFitted] | None = None,
     models: Mapping[str, Classifier] | None = None,
     reference: pd.Series[float] | None = None,
 ) -> Values:
@@ -139,12 +140,14 @@ def measure(
     if reference is not None:
         success = partial(requests.success, query=query, reference=reference)
         metrics["success_at_3"] = Metric(success, "requests", "higher")
-    for name, function, others in (
-        ("judge_validity", robust.judge_validity, judges),
-        ("retrain_validity", robust.retrain_validity, models),
-        ("retrain_validity_worst", robust.retrain_validity_worst, models),
-    ):
-        metrics[name] = Metric(_with_others(function, others), "valid answers", "higher")
+    compared: tuple[tuple[str, Callable[..., pd.Series[float]], Any, Direction], ...] = (
+        ("judge_validity", robust.judge_validity, judges, "higher"),
+        ("judge_validity_before", robust.judge_validity_before, judges, "none"),
+        ("retrain_validity", robust.retrain_validity, models, "higher"),
+        ("retrain_validity_worst", robust.retrain_validity_worst, models, "higher"),
+    )
+    for name, function, others, direction in compared:
+        metrics[name] = Metric(_with_others(function, others), "valid answers", direction)
 
     valid = valid_only(cfs, task)
     sets: dict[Over, Counterfactuals] = {"requests": cfs, "answers": cfs, "valid answers": valid, "menus": valid}
@@ -181,7 +184,7 @@ def _frame(rows: Mapping[str, tuple[Any, ...]]) -> pd.DataFrame:
 
 
 def _with_others(
-    function: Callable[..., pd.Series[float]], others: Mapping[str, Classifier] | None
+    function: Callable[..., pd.Series[float]], others: Mapping[str, Any] | None
 ) -> Callable[[Counterfactuals, Task], pd.Series[float]]:
     """The metric with its other classifiers filled in; a series without values when there are none."""
     if others:
