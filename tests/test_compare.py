@@ -389,5 +389,5 @@ def test_a_summary_is_what_was_measured_and_then_averaged() -> None:
     some = metrics.aggregate(found.of(pd.Index(range(10))))
     kept = replace(cfs, frame=cfs.frame[cfs.frame["query"] < 10], factuals=cfs.factuals.loc[:9])
     alone = metrics.summarise(kept, task).loc[whole.index]
-    whole_run = ["critic_auc", "noise_validity"]  # is fitted on all answers, draws for all of them
+    whole_run = ["critic_auc", "critic_auc_before", "noise_validity"]  # is fitted on all answers, draws for all of them
     pd.testing.assert_frame_equal(some.drop(whole_run), alone.drop(whole_run))

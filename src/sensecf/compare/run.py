@@ -151,10 +151,10 @@ def compare(
         if reference is not None:
             nearest = answers(task, query, factuals, reference, chunks[reference.generator, "raw"], 1)
         models, remark = _retrained(task, request.seed)
+        judges = None if queries is not None else _judges(request, schema, held_out, requests["place"])
         scores = score(
             found, task, query, requests["direction"], requests["group"] if schema.group else None,
-            reference=nearest, judges=None if queries is not None else _judges(request, schema, held_out, requests["place"]),
-            models=models, seed=request.seed,
+            reference=nearest, judges=judges, models=models, seed=request.seed,
         )  # fmt: skip
         facts: dict[str, Any] = {
             **asked,
