@@ -170,7 +170,9 @@ def refused(seed: int, blank: dict[str, float]) -> pd.DataFrame:
     rest = frame.iloc[300:]
     asked = rest[(model.predict(rest[schema.names]) == "ill") & rest[list(blank)].isna().any(axis=1)].head(8)
     return (
-        sensecf.explain(task, sensecf.generators.Search(task), asked, target="well").to_frame().query("valid != True")
+        sensecf.explain(task, sensecf.generators.Search(task), asked, target="well", edit="mutable")
+        .to_frame()
+        .query("valid != True")
     )
 
 
