@@ -26,9 +26,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import _testing
 
 import sensecf.storage
+from sensecf import saved_classifier
 from sensecf.classifiers import NAMES, fit_classifier
 from sensecf.errors import InputError
 from sensecf.schema import Feature, FeatureSchema
@@ -443,3 +445,72 @@ class TestTheUsersOwn:
         other = fit_classifier("logistic", schema, train)
         with pytest.raises(InputError, match="the classifier's classes are"):
             load_task(tmp_path, classifier=other)
+
+
+class TestStrangers:
+    """Folders that this user neither wrote nor looked into: the note of it is in a cache of the test's own."""
+
+    @pytest.fixture(autouse=True)
+    def cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "cache"))
+        return tmp_path / "cache" / "classifiers"
+
+    @pytest.mark.parametrize(("field", "value"), [("left_child", 10**6), ("right_child", 0), ("feature", 99)])
+    def test_a_tree_whose_nodes_lead_out_of_it_is_refused(self, field: str, value: int, tmp_path: Path) -> None:
+        directory = tmp_path / "task"
+        model = make_pipeline(
+            ColumnTransformer([("n", SimpleImputer(), ["steps", "glucose"])]), DecisionTreeClassifier()
+        )
+        save_task(task_of(model), directory)
+        source, buffer = zipfile.ZipFile(directory / "classifier.skops"), io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as target:
+            for name in source.namelist():
+                content = source.read(name)
+                if name.endswith(".npy") and field in (np.load(io.BytesIO(content)).dtype.names or ()):
+                    nodes, changed = np.load(io.BytesIO(content)), io.BytesIO()
+                    nodes[field][0] = value
+                    np.save(changed, nodes)
+                    content = changed.getvalue()
+                target.writestr(name, content)
+        rewrite(directory, "classifier.skops", buffer.getvalue())
+        with pytest.raises(InputError, match="a tree (has an edge|asks about a column)") as caught:
+            load_task(directory)
+        assert "\n" not in str(caught.value)
+
+    def test_what_unpacks_beyond_measure_is_refused_before_it_is_read(self, tmp_path: Path) -> None:
+        save_task(task_of("logistic"), tmp_path / "task")
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("schema.json", b" " * (300 << 20))
+        rewrite(tmp_path / "task", "classifier.skops", buffer.getvalue())
+        with pytest.raises(InputError, match="unpacks from .* which no saved classifier does"):
+            load_task(tmp_path / "task")
+
+    def test_one_that_is_sound_is_looked_into_once(self, cache: Path, tmp_path: Path) -> None:
+        save_task(task_of("xgboost"), tmp_path / "task")
+        (note,) = cache.iterdir()
+        note.unlink()
+        load_task(tmp_path / "task")
+        assert list(cache.iterdir()) == [note]
+
+    def test_what_cannot_be_looked_into_needs_trust(self, cache: Path, tmp_path: Path) -> None:
+        model = make_pipeline(ColumnTransformer([("n", SimpleImputer(), ["steps", "glucose"])]), KNeighborsClassifier())
+        save_task(task_of(model), tmp_path / "task")
+        next(cache.iterdir()).unlink()
+        with pytest.raises(InputError, match=r"cannot be looked into: sklearn\.neighbors.*--trust"):
+            load_task(tmp_path / "task")
+        assert load_task(tmp_path / "task", trust=True).classes == ["high", "low"]
+
+    def test_the_trees_of_a_booster_are_followed(self) -> None:
+        task = task_of("xgboost")
+        booster = task.classifier[-1].model_.get_booster()  # type: ignore[index]
+        saved_classifier.check_contents(task.classifier)
+        for key, value in (("left_children", 10**6), ("right_children", 0), ("split_indices", 77)):
+            grown = json.loads(bytes(booster.save_raw(raw_format="json")))
+            grown["learner"]["gradient_booster"]["model"]["trees"][0][key][0] = value
+            changed = json.dumps(grown).encode()
+            stand_in = type(
+                "Booster", (), {"save_raw": lambda self, raw_format, c=changed: c, "__module__": "xgboost.core"}
+            )
+            with pytest.raises(InputError, match="a booster"):
+                saved_classifier.check_contents([stand_in()])

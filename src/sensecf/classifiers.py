@@ -7,15 +7,12 @@ a matrix, `Balanced` fits a model on it. They take the schema's feature columns 
 
 from __future__ import annotations
 
-import importlib
 import os
-import pkgutil
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any, Self
 
 import joblib
@@ -25,18 +22,20 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
 from sensecf.codec import Codec, similar_level
-from sensecf.errors import InputError
+from sensecf.errors import InputError, one_line
+from sensecf.foreign import NamedClasses, as_categories, check_names, fit, is_fitted, unfitted_copy
+from sensecf.foreign import load_object as load_object
+from sensecf.foreign import resolve_object as resolve_object
 from sensecf.rules import Floats
 from sensecf.schema import FeatureSchema, Value
 from sensecf.tables import BLANKS
@@ -224,6 +223,8 @@ class Forest(RandomForestClassifier):  # type: ignore[misc]
     def predict_proba(self, X: Floats) -> Floats:
         """Mean of the trees' class shares, shape (n, classes)."""
         rows = np.ascontiguousarray(X, dtype=np.float32)
+        if rows.shape[1] != self.n_features_in_:  # compiled code does not look
+            raise ValueError(f"{rows.shape[1]} columns, fitted on {self.n_features_in_}")
         threads = min(cores(), len(rows) // ROWS_PER_THREAD)
         if threads < 2:
             return self._votes(rows)
@@ -295,35 +296,52 @@ def make_classifier(name: str, schema: FeatureSchema, seed: int = 0, n_rows: int
 
 
 def fit_classifier(
-    name_or_object: Any, schema: FeatureSchema, train: pd.DataFrame, seed: int = 0, weight: Floats | None = None
+    name_or_object: Any,
+    schema: FeatureSchema,
+    train: pd.DataFrame,
+    seed: int = 0,
+    weight: Floats | None = None,
+    classes: Sequence[Any] = (),
 ) -> Classifier:
     """A fitted classifier: one of the five by name, a `module:object`, or an object of the user's.
 
-    An unfitted scikit-learn estimator is cloned and fitted on the raw rows; a fitted one, and
-    anything that is no scikit-learn estimator, is returned as it is. `train` holds the features and
-    the label; it is fitted as `Task` will show rows to it. `weight` (n,): what each row weighs, for
-    the five only; by default each class weighs alike. Raises `InputError` when the name is
-    unknown, the label has blanks or one class, or the user's own code fails.
+    An object of any library that has `fit` and says that it is not fitted is copied and fitted on the raw rows, as
+    text or, where it takes none, as pandas categories; any other is returned as it is. `train` holds the features
+    and the label; it is fitted as `Task` will show rows to it. `weight` (n,): what each row weighs, for the five
+    only; by default each class weighs alike. `classes`: the schema's names of the classes that the user's object
+    calls 0, 1, .... Raises `InputError` when the name is unknown, the label has blanks or one class, or the
+    user's own code fails.
     """
     classifier = name_or_object
     if isinstance(classifier, str):
         if ":" in classifier:
             classifier = load_object(classifier)
+        elif classes:
+            raise InputError(f"--classes is for a module:object; {classifier} takes the labels as they are")
         else:
             classifier = make_classifier(classifier, schema, seed, n_rows=len(train))
-    if not isinstance(classifier, BaseEstimator) or _is_fitted(classifier):
-        return classifier
     codec = Codec(schema)
     rows = codec.decode(codec.encode(train))
+    fitted = is_fitted(classifier, rows.head(1))
+    if classes and not isinstance(classifier, NamedClasses):
+        classifier = NamedClasses(classifier, check_names(classifier, schema, classes))
+    if fitted:
+        return classifier
     labels = _labels(schema, train)
+    given = {} if weight is None else {"model__sample_weight": weight}
     try:
-        return clone(classifier).fit(rows, labels, **({} if weight is None else {"model__sample_weight": weight}))
+        return fit(unfitted_copy(classifier), rows, labels, **given)
     except InputError:
         raise
     except Exception as error:
+        words = {f.name: "category" for f in schema.features if not f.numeric}
+        if words:
+            with suppress(Exception):  # the error of the raw rows is the one to be told
+                return fit(unfitted_copy(classifier), as_categories(rows, train, words), labels)
         raise InputError(
             f"the classifier ({type(classifier).__name__}) cannot be fitted on the raw rows: {one_line(error)}; "
-            "a scikit-learn Pipeline that owns its encoding and imputation can"
+            "a scikit-learn Pipeline that owns its encoding and imputation can; where it wants the classes 0, 1, ..., "
+            f"map the labels: --classes {','.join(map(str, schema.classes))} (in Python classes=[...])"
         ) from error
 
 
@@ -339,88 +357,6 @@ def _labels(schema: FeatureSchema, train: pd.DataFrame) -> NDArray[Any]:
     return np.array(column.tolist())
 
 
-def _is_fitted(classifier: Any) -> bool:
-    try:
-        check_is_fitted(classifier)
-    except NotFittedError:
-        return False
-    return True
-
-
-def resolve_object(spec: str) -> Any:
-    """The object that `module:object` names; the current folder is importable.
-
-    Raises `InputError` that says whether the module, the object or the module's own code is at fault.
-    """
-    module, _, name = spec.partition(":")
-    if not module or not name:
-        raise InputError(f"{spec!r} names no object; write it as module:object")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        importlib.import_module(module)
-    except (Exception, SystemExit) as error:
-        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
-            raise InputError(f"{spec}: there is no module {error.name!r} here or in the environment") from error
-        raise InputError(f"{spec}: importing {module} failed in its own code: {one_line(error)}") from error
-    try:
-        return pkgutil.resolve_name(spec)
-    except (AttributeError, ValueError) as error:
-        raise InputError(f"{spec}: the module {module} has no {name!r}") from error
-
-
-def load_object(spec: str) -> Any:
-    """The user's classifier named by `module:object`; a class or function is called without arguments.
-
-    Raises `InputError` as `resolve_object` does, when the call fails, and when the result lacks
-    `predict` or `predict_proba`.
-    """
-    found = resolve_object(spec)
-    if isinstance(found, type) or (callable(found) and not hasattr(found, "predict_proba")):
-        try:
-            found = found()
-        except Exception as error:
-            raise InputError(f"{spec}: calling it without arguments failed: {one_line(error)}") from error
-    for method in ("predict", "predict_proba"):
-        if not callable(getattr(found, method, None)):
-            raise InputError(
-                f"{spec}: the object ({type(found).__name__}) has no {method}; "
-                "wrap it, for instance in sklearn.calibration.CalibratedClassifierCV"
-            )
-    return found
-
-
 def check_answers(task: Task, frame: pd.DataFrame) -> None:
-    """Raise `InputError` when the classifier fails on raw rows or its answers cannot be used.
-
-    At most 1,000 rows are shown to it, twice; those with blanks first.
-    """
-    rows = task.codec.encode(frame)
-    shown = task.frame(rows[np.argsort(~np.isnan(rows).any(axis=1), kind="stable")[:1_000]])
-    who = f"the classifier ({type(task.classifier).__name__})"
-    try:
-        proba = np.asarray(task.classifier.predict_proba(shown), dtype=float)
-        predicted = np.asarray(task.classifier.predict(shown)).tolist()
-        again = np.asarray(task.classifier.predict(shown)).tolist()
-    except Exception as error:
-        raise InputError(
-            f"{who} fails on raw rows: {one_line(error)}; it must take a table of the schema's columns as they are, "
-            "blanks included"
-        ) from error
-    if proba.shape != (len(shown), len(task.classes)) or len(predicted) != len(shown):
-        raise InputError(
-            f"{who} gave {len(predicted)} classes and probabilities of shape {proba.shape} for {len(shown)} rows and "
-            f"{len(task.classes)} classes; predict must give one class per row, predict_proba a row of probabilities"
-        )
-    if not ((proba >= 0) & (proba <= 1 + 1e-6)).all():
-        raise InputError(f"{who} gave {proba.min():g} to {proba.max():g} as probabilities; they must lie in 0 to 1")
-    unknown = [value for value in predicted if value not in task.classes]
-    if unknown:
-        raise InputError(f"{who} predicts {unknown[0]!r}, which is none of its classes_ ({task.classes})")
-    if predicted != again:
-        raise InputError(f"{who} answers differently when asked twice; fix its seed")
-
-
-def one_line(error: BaseException) -> str:
-    """An exception as one line of text: its type and its message."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    """Raise `InputError` when the classifier breaks its contract (`Judge.check`) on raw rows of `frame`."""
+    task.check(task.codec.encode(frame))

@@ -69,7 +69,8 @@ def dry_run(
         raise InputError(f"name a target class (--target); the classes are {list(schema.classes)}")
     goal = schema.find_class(target)
     frame, train, held_out = prepare(frame, schema, queries, request.seed)
-    task = Task(schema, train, fit_classifier(request.classifier, schema, train, seed=request.seed))
+    classifier = fit_classifier(request.classifier, schema, train, seed=request.seed, classes=request.classes)
+    task = Task(schema, train, classifier)
     check_answers(task, held_out)
     if queries is None:
         judged = task.judge(task.codec.encode(held_out), final=True)

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple, TypeVar
 from joblib.externals.loky import ProcessPoolExecutor
 
 from sensecf import __version__
-from sensecf.errors import InputError, MissingExtraError
+from sensecf.errors import InputError, MissingExtraError, one_line
 
 Shared = TypeVar("Shared")
 Item = TypeVar("Item")
@@ -279,7 +279,7 @@ def _join(ray: ModuleType, engine: Engine, quiet: dict[str, Any]) -> None:
         ray.init(engine.address, **quiet)
     except (OSError, OverflowError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise InputError(
-            f"no Ray cluster can be joined at {engine.address} from this machine ({_one_line(error)}); run the "
+            f"no Ray cluster can be joined at {engine.address} from this machine ({one_line(error)}); run the "
             "command on one of its machines, with RAY_AUTH_MODE=token in the environment where it asks for a token"
         ) from error
     far = sorted(node["NodeManagerAddress"] for node in ray.nodes() if not _here(node["NodeManagerAddress"]))
@@ -312,7 +312,7 @@ def _on_ray(
         except Exception as error:  # whatever the objects' own code raises when they are pickled
             # Ray's own message prints all that it was handed, rows included; the cause says why.
             raise InputError(
-                f"Ray's workers cannot be sent what the work needs ({_one_line(error.__cause__ or error)}); "
+                f"Ray's workers cannot be sent what the work needs ({one_line(error.__cause__ or error)}); "
                 "give its class a __getstate__, or choose --engine local"
             ) from error
         work = ray.remote(num_cpus=1, max_retries=TRIES - 1)(_work)
@@ -334,7 +334,7 @@ def _on_ray(
             except ray.exceptions.WorkerCrashedError as error:
                 raise InputError(_ended(position)) from error
             except ray.exceptions.RayError as error:
-                raise InputError(f"Ray gave up part {position}: {_one_line(error)}") from error
+                raise InputError(f"Ray gave up part {position}: {one_line(error)}") from error
 
         try:
             yield _Workers(number, submit, result)
@@ -359,7 +359,7 @@ def _received(path: tuple[str, ...], reference: Any) -> tuple[Callable[[Any, Any
         version, function, shared = ray.get(reference)
     except Exception as error:
         raise InputError(
-            f"a worker on {socket.gethostname()} cannot load what it was sent: {_one_line(error)}; "
+            f"a worker on {socket.gethostname()} cannot load what it was sent: {one_line(error)}; "
             "install the same packages, and your own modules, on all machines of the cluster"
         ) from error
     if version != __version__:
@@ -368,9 +368,3 @@ def _received(path: tuple[str, ...], reference: Any) -> tuple[Callable[[Any, Any
             "install the same version on all machines of the cluster"
         )
     return function, shared
-
-
-def _one_line(error: BaseException) -> str:
-    from sensecf.classifiers import one_line  # scikit-learn
-
-    return one_line(error)

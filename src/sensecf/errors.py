@@ -17,3 +17,8 @@ class InputError(SenseCFError, ValueError):
 
 class MissingExtraError(InputError):
     """An optional dependency is needed and absent; the message names the extra to install."""
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as one line of text: its type and its message."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

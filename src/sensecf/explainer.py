@@ -105,6 +105,7 @@ def explain(
     distinct = np.flatnonzero(inside)[first]
     whole = limits.query(task, task.codec.decode(rows[distinct]), goal)
     begin_rows, begin = task.rows_judged, time.perf_counter()
+    task.check()
 
     asked = _Asked(task, generator, fallback, limits, n, plausibility, seed)
     answered = [Batch.empty(len(task.schema))]
@@ -177,7 +178,7 @@ def _each(asked: _Asked, whole: Query, size: int, checkpoint: Path | None, engin
     workers, rest = 1 if alone else None, todo[1:]
     for position, (batch, judged) in spread(_one, map(part, rest), asked, workers=workers, engine=engine, threads=True):
         if engine.name == "ray":  # its workers count on copies of the task
-            asked.task.rows_judged += judged
+            asked.task.count(judged)
         yield keep(rest[position], batch)
 
 

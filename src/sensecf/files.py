@@ -50,3 +50,11 @@ def read_text(path: str | Path) -> str:
         raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def cache_folder() -> Path:
+    """Where trained models are kept: `SENSECF_CACHE`, else `sensecf` in the user's cache folder."""
+    own = os.environ.get("SENSECF_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sensecf"

@@ -32,12 +32,14 @@ class Finished(NamedTuple):
     identity: str
 
 
-def open_run(folder: Path, classifier: str | None = None, progress: Progress | None = None) -> Finished:
+def open_run(
+    folder: Path, classifier: str | None = None, progress: Progress | None = None, trust: bool = False
+) -> Finished:
     """The run in a folder; an embedded model that was trained there is not trained again.
 
     `classifier`: `module:object`, where the classifier of the run is code of the user's own, which no folder may
-    name. Raises `InputError` for a folder without a finished run, for what `load_task` refuses, and for
-    generators that ask a language model or are code of the user's own.
+    name. `trust`: see `load_task`. Raises `InputError` for a folder without a finished run, for what `load_task`
+    refuses, and for generators that ask a language model or are code of the user's own.
     """
     say = progress or (lambda phase, share: None)
     facts = facts_of(folder)
@@ -52,7 +54,7 @@ def open_run(folder: Path, classifier: str | None = None, progress: Progress | N
             f"the generator of {folder} is the code {name}; ask it with sensecf explain --generator {name}"
         )
     say("opening", 0.0)
-    task = load_task(folder, classifier)
+    task = load_task(folder, classifier, trust=trust)
     take_model(folder)
     generator = generators.build(
         name, task, Context(request.seed, request.plausibility, cache=cache_folder(), progress=say)
@@ -89,7 +91,8 @@ def request_of(facts: dict[str, Any]) -> Request:
     """What the run was asked, as far as it holds for other people too."""
     kept = {f.name: facts[f.name] for f in fields(Request) if f.name in facts}
     kept.setdefault("edit", "mutable")  # what a run of an older version let move
-    kept |= {"lock": tuple(kept.get("lock", ())), "limit": None, "prompting": None, "model": None}
+    kept |= {"lock": tuple(kept.get("lock", ())), "classes": tuple(kept.get("classes", ()))}
+    kept |= {"limit": None, "prompting": None, "model": None}
     return Request(**kept)
 
 

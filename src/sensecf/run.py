@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import math
-import os
 import platform
 import time
 from collections.abc import Callable, Collection
@@ -28,6 +27,7 @@ from sensecf.counterfactuals import Counterfactuals
 from sensecf.engine import LOCAL, Engine
 from sensecf.errors import InputError
 from sensecf.explainer import explain
+from sensecf.files import cache_folder as cache_folder
 from sensecf.files import replacing, write_json
 from sensecf.folder import FILES, UNFINISHED, claimed, remove
 from sensecf.generators import Context, traits_of
@@ -61,6 +61,7 @@ class Request:
     """What `sensecf explain` was asked; see its options."""
 
     classifier: str = "xgboost"
+    classes: tuple[str, ...] = ()
     generator: str = "tiny"
     target: str | None = None
     limit: int | None = None
@@ -139,7 +140,7 @@ def run(
             model = stack.enter_context(request.prompting.model(folder / LEDGER, card, say))
         began = time.perf_counter()
         say("classifier", 0.0)
-        classifier = fit_classifier(request.classifier, schema, train, seed=request.seed)
+        classifier = fit_classifier(request.classifier, schema, train, seed=request.seed, classes=request.classes)
         task = Task(schema, train, classifier)
         check_answers(task, held_out)
         say("classifier", 1.0)
@@ -229,14 +230,6 @@ def _asked(task: Task, held_out: pd.DataFrame, goal: Value, request: Request) ->
     outside = out_of_range(task.codec, task.codec.encode(held_out), held_out)
     keep = np.array([i for i in range(len(held_out)) if i not in outside], dtype=np.intp)
     return request.limits.query(task, held_out.iloc[keep], goal), keep
-
-
-def cache_folder() -> Path:
-    """Where trained models are kept: `SENSECF_CACHE`, else `sensecf` in the user's cache folder."""
-    own = os.environ.get("SENSECF_CACHE")
-    if own:
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sensecf"
 
 
 def check(request: Request, schema: FeatureSchema) -> None:
@@ -336,13 +329,16 @@ def versions() -> dict[str, str]:
     return found
 
 
-def load_task(directory: str | Path, classifier: Any = None, trusted: Collection[str] = ()) -> Task:
+def load_task(
+    directory: str | Path, classifier: Any = None, trusted: Collection[str] = (), trust: bool = False
+) -> Task:
     """The task of a run folder, or of its `task` folder; no pickle is read.
 
     `classifier`: the classifier, where it could not be saved. `trusted`: names of types beyond
-    scikit-learn and XGBoost that a saved classifier may be built from.
+    scikit-learn and XGBoost that a saved classifier may be built from. `trust`: whoever made the folder is trusted;
+    otherwise the classifier of a folder that was not written here is looked into first.
     Raises `InputError` when there is no task, it is damaged, or holds types that are not trusted.
     """
     directory = Path(directory)
     inside = directory / "task"
-    return storage.load_task(inside if inside.is_dir() else directory, classifier, trusted)
+    return storage.load_task(inside if inside.is_dir() else directory, classifier, trusted, trust)

@@ -3,9 +3,8 @@
 A saved task is a folder: `schema.toml`, `train.csv`, `classifier.skops` (where the classifier can
 be written) and `task.json`, which holds the hashes of the others, is written last and read first.
 
-Hashes find damage and accidents, not forgery. What keeps a stranger's folder from running code is
-that a classifier is built from `KNOWN_TYPES` and scikit-learn's own estimators only, by skops;
-everything else must be named by the caller in `trusted`.
+Hashes find damage and accidents, not forgery. What keeps a stranger's folder from running code, or from ending
+the process, is `saved_classifier`.
 """
 
 from __future__ import annotations
@@ -22,45 +21,17 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
 
 from sensecf import __version__
-from sensecf.classifiers import fit_classifier, one_line, resolve_object
+from sensecf.classifiers import fit_classifier
 from sensecf.codec import Codec
 from sensecf.errors import InputError
 from sensecf.files import read_text, replacing, write_json
+from sensecf.foreign import NamedClasses
 from sensecf.rules import Floats
+from sensecf.saved_classifier import KNOWN_TYPES, pack, remember, unpack
 from sensecf.schema import FeatureSchema, Value
 from sensecf.task import Classifier, Task
-
-#: Classes a classifier may consist of beside those that skops trusts (scikit-learn's public
-#: estimators). Listed one by one: whole packages hold dangerous names
-#: (`sklearn.utils._testing.check_output` starts any program).
-KNOWN_TYPES = frozenset(
-    {
-        "numpy.dtype",
-        "sensecf.classifiers.Balanced",
-        "sensecf.classifiers.Forest",
-        "sensecf.classifiers.Kernel",
-        "sensecf.classifiers.RowEncoder",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.metrics._classification.balanced_accuracy_score",
-        "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.metrics._scorer._CurveScorer",
-        "sklearn.metrics._scorer._Scorer",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-        "sklearn.tree._tree.Tree",
-        "sklearn.utils._metadata_requests.MetadataRequest",
-        "sklearn.utils._metadata_requests.MethodMetadataRequest",
-        "xgboost.core.Booster",
-        "xgboost.sklearn.XGBClassifier",
-        "xgboost.sklearn.XGBRFClassifier",
-    }
-)
 
 #: Training rows whose probabilities are kept, to see on loading that the classifier is the same.
 PROBES = 16
@@ -98,8 +69,9 @@ def save_task(task: Task, directory: str | Path, classifier_spec: str | None = N
     `classifier_spec` is the `module:object` that the classifier came from. It is what is kept when
     skops cannot write the classifier, or only with types that a loader does not know. Without it a
     classifier that cannot be written must be given to `load_task` again.
-    Raises `InputError` when the training rows would not read back exactly.
+    Raises `InputError` when the training rows would not read back exactly, or the classifier breaks its contract.
     """
+    task.check()
     directory = Path(directory)
     (directory / _RECORD).unlink(missing_ok=True)  # from here on the folder is no task, until all is there
     task.schema.to_toml(directory / _SCHEMA)
@@ -119,6 +91,7 @@ def save_task(task: Task, directory: str | Path, classifier_spec: str | None = N
     else:
         with replacing(directory / _CLASSIFIER) as temporary:
             temporary.write_bytes(data)
+        remember(data)
     files = [_SCHEMA, _TRAIN] + ([] if data is None else [_CLASSIFIER])
     write_json(
         directory / _RECORD,
@@ -135,12 +108,16 @@ def save_task(task: Task, directory: str | Path, classifier_spec: str | None = N
     )
 
 
-def load_task(directory: str | Path, classifier: Any = None, trusted: Collection[str] = ()) -> Task:
+def load_task(
+    directory: str | Path, classifier: Any = None, trusted: Collection[str] = (), trust: bool = False
+) -> Task:
     """The task saved in a folder, or in the `task` folder of a run.
 
     `classifier`: the fitted object, or its `module:object`, where it could not be saved.
     `trusted`: full names of further types that the saved classifier may consist of, or the
     `module:object` that it is read from. Name only what you know: it is code that will run.
+    `trust`: take the saved classifier's contents as they are; those of a folder that was not written here are
+    otherwise looked into first, and refused where they cannot be.
 
     Raises `InputError` when the folder is no complete task, a file was changed after saving, a type
     is not trusted, or the classifier does not answer as it did when it was saved.
@@ -155,11 +132,11 @@ def load_task(directory: str | Path, classifier: Any = None, trusted: Collection
     schema = FeatureSchema.from_toml(directory / _SCHEMA)
     train = _read_train(directory / _TRAIN, Codec(schema), record["classes"], record["group_dtype"])
     if classifier is not None:
-        classifier = fit_classifier(classifier, schema, train)
+        classifier = fit_classifier(classifier, schema, train, classes=saved.get("classes", ()))
     elif saved["kept"] == "skops":
-        classifier = _load_classifier(directory / _CLASSIFIER, _verified(directory, _CLASSIFIER, record), trusted)
+        classifier = unpack(directory / _CLASSIFIER, _verified(directory, _CLASSIFIER, record), trusted, trust)
     elif saved["kept"] == "spec" and saved["spec"] in trusted:
-        classifier = fit_classifier(saved["spec"], schema, train)
+        classifier = fit_classifier(saved["spec"], schema, train, classes=saved.get("classes", ()))
     elif saved["kept"] == "spec":
         raise InputError(
             f"the classifier of {directory} is the code {saved['spec']}; if you trust it, "
@@ -172,6 +149,7 @@ def load_task(directory: str | Path, classifier: Any = None, trusted: Collection
         )
     task = Task(schema, train, classifier)
     _check_answers(task, record, directory)
+    task.vouch()
     return task
 
 
@@ -272,51 +250,20 @@ def _read_train(path: Path, codec: Codec, classes: Sequence[Value], group: str |
 def _describe_classifier(task: Task, spec: str | None) -> tuple[dict[str, Any], bytes | None]:
     """What task.json says of the classifier, and the bytes of its file, if it gets one."""
     kind = f"{type(task.classifier).__module__}.{type(task.classifier).__qualname__}"
-    data, types, reason = None, [], "it is no scikit-learn estimator"
-    if isinstance(task.classifier, BaseEstimator):
-        import skops.io  # imports every scikit-learn estimator: about a second
-
-        try:
-            data = skops.io.dumps(task.classifier)
-            types = skops.io.get_untrusted_types(data=data)
-            copy = skops.io.loads(data, trusted=types)
-            if not np.array_equal(_probe(task, copy), _probe(task, task.classifier), equal_nan=True):
-                data, reason = None, "its copy answers differently"
-        except Exception as error:  # whatever a foreign estimator does when it is taken apart: it is not saved
-            data, reason = None, one_line(error)
-    if spec is not None and (data is None or set(types) - KNOWN_TYPES):
-        return {"kept": "spec", "type": kind, "spec": spec}, None
+    own = _probe(task, task.classifier)
+    data, types, reason = pack(task.classifier, lambda copy: np.array_equal(_probe(task, copy), own, equal_nan=True))
+    if spec is not None and (data is None or types - KNOWN_TYPES):
+        named = {"classes": list(task.classifier.classes)} if isinstance(task.classifier, NamedClasses) else {}
+        return {"kept": "spec", "type": kind, "spec": spec, **named}, None
     if data is None:
         return {"kept": "nothing", "type": kind, "reason": reason}, None
     return {"kept": "skops", "type": kind}, data
 
 
-def _load_classifier(path: Path, data: bytes, trusted: Collection[str]) -> Classifier:
-    import skops.io
-
-    try:
-        types = set(skops.io.get_untrusted_types(data=data))
-    except Exception as error:  # the file may be a stranger's: anything may be wrong with it
-        raise InputError(f"{path} is no classifier that skops can read ({one_line(error)})") from error
-    unknown = sorted(types - KNOWN_TYPES - set(trusted))
-    if unknown:
-        raise InputError(
-            f"{path} holds types that are not trusted: {', '.join(unknown)}; "
-            f"if you know them, pass trusted={unknown!r}, or pass the fitted object as classifier="
-        )
-    for name in sorted(types - KNOWN_TYPES):
-        module, _, attribute = name.rpartition(".")
-        resolve_object(f"{module}:{attribute}")  # says which module or name is missing
-    try:
-        return skops.io.loads(data, trusted=sorted(types))
-    except Exception as error:
-        raise InputError(f"{path} cannot be put together again ({one_line(error)}); save the task again") from error
-
-
 def _probe(task: Task, classifier: Classifier) -> Floats:
     """Probabilities of a few training rows, shape (up to PROBES, classes)."""
     rows = task.rows[np.linspace(0, len(task.rows) - 1, min(PROBES, len(task.rows))).astype(int)]
-    return np.asarray(classifier.predict_proba(task.frame(rows)), dtype=float)
+    return np.asarray(classifier.predict_proba(task.frame(rows)), dtype=float).reshape(len(rows), -1)
 
 
 def _check_answers(task: Task, record: dict[str, Any], directory: Path) -> None:

@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import threading
+from copy import copy
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from sensecf.codec import Codec
 from sensecf.errors import InputError
+from sensecf.judge import TIE as TIE
+from sensecf.judge import Classifier as Classifier
+from sensecf.judge import Ints as Ints
+from sensecf.judge import Judge
+from sensecf.judge import Judgement as Judgement
 from sensecf.rules import Bools, Floats
 from sensecf.schema import FeatureSchema, Value
 
-Ints = NDArray[np.intp]
-
 Fitted = TypeVar("Fitted")
-
-#: Two class probabilities closer than this are a tie, and a tie is not valid.
-TIE = 1e-6
-
-
-#: One caller at a time: a classifier of the user's own need not be safe to ask from several threads.
-_ASKING = threading.RLock()
-
-
-class Classifier(Protocol):
-    """Anything with `predict` and `predict_proba` on raw rows, fitted, with `classes_`."""
-
-    classes_: Any
-
-    def predict(self, X: Any) -> Any: ...
-
-    def predict_proba(self, X: Any) -> Any: ...
-
-
-class Judgement(NamedTuple):
-    """What the classifier says of rows: `predicted` (class positions), `proba` (rows, classes), `tie`."""
-
-    predicted: Ints
-    proba: Floats
-    tie: Bools
 
 
 class Task:
@@ -52,17 +29,11 @@ class Task:
     fit of a generator, a range, a critic or a scale sees these rows and no others.
     `classifier` has `predict` and `predict_proba` on raw rows with the schema's features.
 
-    `rows_judged` counts the rows the classifier was asked for: the honest cost of an answer.
+    Copies of a task share its judge, so that `rows_judged` counts what they ask too.
     Raises `InputError` when the three do not fit together.
     """
 
     def __init__(self, schema: FeatureSchema, train: pd.DataFrame, classifier: Classifier) -> None:
-        for method in ("predict", "predict_proba"):
-            if not callable(getattr(classifier, method, None)):
-                raise InputError(
-                    f"the classifier ({type(classifier).__name__}) has no {method}; "
-                    "wrap it, for instance in sklearn.calibration.CalibratedClassifierCV"
-                )
         if schema.label not in train.columns:
             raise InputError(f"the training rows have no label column {schema.label!r}")
         if schema.group is not None and schema.group not in train.columns:
@@ -74,19 +45,30 @@ class Task:
         self.classifier = classifier
         self.train = train.reset_index(drop=True)
         self.rows = self.codec.encode(self.train)
-        self.rows_judged = 0
+        dtypes = {name: self.train[name].dtype for name in schema.names}
+        categories = {name: dtype for name, dtype in dtypes.items() if isinstance(dtype, pd.CategoricalDtype)}
+        self._judge = Judge(schema, classifier, self.rows, categories)
         self._fitted: dict[type, Any] = {}
-        self._as_array = hasattr(classifier, "n_features_in_") and not hasattr(classifier, "feature_names_in_")
-        self._order = self._column_order()
-        self.classes: list[Value] = self._classes()
+        self.classes: list[Value] = self._judge.classes
         positions = {c: i for i, c in enumerate(self.classes)}
         self.y = np.array([positions.get(v, -1) for v in self.train[schema.label].tolist()], dtype=np.intp)
         if (self.y < 0).any():
             row = int(np.flatnonzero(self.y < 0)[0])
             raise InputError(
                 f"label {schema.label!r}, row {row}: {self.train[schema.label].iloc[row]!r} is no class of the "
-                f"classifier ({self.classes})"
+                f"classifier ({self.classes}){self._way_out()}"
             )
+
+    def _way_out(self) -> str:
+        """What to do where labels are no classes of the classifier."""
+        names = [v for v in self.schema.classes if v in set(self.train[self.schema.label])]
+        if self.classes != list(range(len(names))):
+            return "; fit it on the labels of this table, or give the table the labels that it was fitted on"
+        text = ",".join(map(str, names))
+        return (
+            f"; map the labels with --classes {text} if {names[0]!r} is its class 0, in the order of its classes "
+            f"(in Python fit_classifier(..., classes={names!r}))"
+        )
 
     def once(self, fit: type[Fitted]) -> Fitted:
         """`fit(self)`, made at the first call and kept: scales and critics fitted on the training rows."""
@@ -95,61 +77,19 @@ class Task:
         made: Fitted = self._fitted[fit]
         return made
 
-    def _column_order(self) -> list[str] | None:
-        """Column order the classifier was fitted with, when it says so and it is not the schema's."""
-        names = getattr(self.classifier, "feature_names_in_", None)
-        if names is None:
-            return None
-        names = [str(n) for n in names]
-        absent = [n for n in names if n not in self.schema.columns]
-        if absent:
-            raise InputError(
-                f"the classifier was fitted with the column {absent[0]!r}, which the schema does not list; "
-                "add the feature to the schema or refit the classifier without it"
-            )
-        return None if names == self.schema.names else names
-
-    def _classes(self) -> list[Value]:
-        classes = getattr(self.classifier, "classes_", None)
-        if classes is None:
-            raise InputError(f"the classifier ({type(self.classifier).__name__}) has no classes_: fit it first")
-        return [c.item() if isinstance(c, np.generic) else c for c in classes]
-
     def frame(self, rows: Floats) -> Any:
         """Encoded rows in the form the classifier takes."""
-        frame = self.codec.decode(rows)
-        if self._order is not None:
-            frame = frame[self._order]
-        return frame.to_numpy() if self._as_array else frame
-
-    @cached_property
-    def _after_encoding(self) -> Any | None:
-        """The steps of a pipeline after an encoder that takes rows as the codec has them; None for any other
-        classifier, which is shown raw rows."""
-        steps = [step for _, step in getattr(self.classifier, "steps", [])]
-        if len(steps) < 2 or not hasattr(steps[0], "of_codes") or not steps[0].suits(self.schema):
-            return None
-        return self.classifier[1:]  # type: ignore[index]
+        return self._judge.frame(rows)
 
     @property
     def takes_codes(self) -> bool:
         """Whether the classifier is one of ours, which judges encoded rows as it judges raw ones."""
-        return self._after_encoding is not None
+        return self._judge.takes_codes
 
-    @cached_property
-    def _argmax(self) -> bool:
-        """Whether `predict` is the class of the highest probability, seen on the training rows."""
-        sample = self.rows[np.linspace(0, len(self.rows) - 1, min(len(self.rows), 2000)).astype(int)]
-        frame = self.frame(sample)
-        proba = np.asarray(self.classifier.predict_proba(frame), dtype=float)
-        predicted = self._positions(self.classifier.predict(frame))
-        top = np.sort(proba, axis=1)
-        clear = top[:, -1] - top[:, -2] > TIE
-        return bool((predicted == proba.argmax(axis=1))[clear].all())
-
-    def _positions(self, labels: Any) -> Ints:
-        positions = {c: i for i, c in enumerate(self.classes)}
-        return np.array([positions[v] for v in np.asarray(labels).tolist()], dtype=np.intp)
+    @property
+    def rows_judged(self) -> int:
+        """How many rows the classifier was asked for: the honest cost of an answer."""
+        return self._judge.rows
 
     def judge(self, rows: Floats, final: bool = False) -> Judgement:
         """Ask the classifier, once, about all rows.
@@ -157,24 +97,33 @@ class Task:
         With `final=True` its own `predict` decides; otherwise `predict` is asked only when it was
         seen to differ from the most probable class.
         Shapes: rows (n, d); predicted (n,), proba (n, classes), tie (n,).
+        Raises `InputError` where the classifier fails or its answer cannot be read.
         """
-        if len(rows) == 0:
-            return Judgement(np.empty(0, np.intp), np.empty((0, len(self.classes))), np.empty(0, bool))
-        classifier: Any = self.classifier
-        # The last word is always that of the classifier itself on rows as they will be saved.
-        if not final and self._after_encoding is not None:
-            asked, classifier = classifier[0].of_codes(rows, self.schema), self._after_encoding
-        else:
-            asked = self.frame(rows)
-        with _ASKING:
-            self.rows_judged += len(rows)
-            proba = np.asarray(classifier.predict_proba(asked), dtype=float)
-            told = classifier.predict(asked) if final or not self._argmax else None
-        if proba.shape != (len(rows), len(self.classes)):
-            raise InputError(f"predict_proba gave shape {proba.shape}, not {(len(rows), len(self.classes))}")
-        predicted = proba.argmax(axis=1) if told is None else self._positions(told)
-        ordered = np.sort(proba, axis=1)
-        return Judgement(predicted, proba, ordered[:, -1] - ordered[:, -2] <= TIE)
+        return self._judge(rows, final)
+
+    def count(self, rows: int) -> None:
+        """Add rows that a copy of this task judged in another process."""
+        self._judge.add(rows)
+
+    def uncounted(self) -> Task:
+        """The same task, whose questions are no cost of an answer: for metrics."""
+        other = copy(self)
+        other._judge = self._judge.uncounted()
+        return other
+
+    def check(self, rows: Floats | None = None) -> None:
+        """Hold the classifier to its contract on rows; without rows, on a few training rows and only once.
+
+        See `Judge.check`. Raises `InputError` that says what is not as it must be, and what to do.
+        """
+        if rows is not None:
+            self._judge.check(rows)
+        elif not self._judge.checked:
+            self._judge.check(self.rows, most=200)
+
+    def vouch(self) -> None:
+        """Take the classifier as checked: it was, where this task was saved."""
+        self._judge.checked = True
 
     def valid(self, judgement: Judgement, target: Ints, margin: float | Floats = 0.0) -> Bools:
         """Whether rows reach the target class (positions, shape (n,)) with the wanted margin.

@@ -1,4 +1,4 @@
-"""For those who write generators of their own: whether one keeps the protocol, said in words."""
+"""For those who bring parts of their own: whether a generator or a classifier keeps its protocol, said in words."""
 
 from __future__ import annotations
 
@@ -7,16 +7,36 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sensecf.candidates import Candidates
+from sensecf.classifiers import fit_classifier
+from sensecf.codec import Codec
 from sensecf.generators import Generator, traits_of
+from sensecf.judge import Judge
 from sensecf.query import Query, make_query, out_of_range
+from sensecf.schema import FeatureSchema
 from sensecf.task import Task
 
-__all__ = ["check_generator"]
+__all__ = ["check_classifier", "check_generator"]
 
 #: Training rows that a generator is asked about.
 ROWS = 4
+
+
+def check_classifier(classifier: Any, schema: FeatureSchema, frame: pd.DataFrame) -> None:
+    """Raise `InputError` where a classifier is not what `explain` needs, as `explain` itself would.
+
+    `classifier`: an object, its `module:object`, or one of the five by name; it is fitted where it says that it is
+    not. `frame`: raw rows with the schema's features, and the label where the classifier is to be fitted.
+
+    What is checked: `predict`, `predict_proba`, `classes_`; columns, blanks, pandas categories; shapes and ranges of
+    the answers; that a row is answered alike when asked twice, in another order and alone. Its input may be edited:
+    it gets a copy.
+    """
+    rows = Codec(schema).encode(frame)
+    categories = {n: d for n in schema.names if isinstance(d := frame[n].dtype, pd.CategoricalDtype)}
+    Judge(schema, fit_classifier(classifier, schema, frame), rows, categories).check(rows)
 
 
 def check_generator(make: Callable[[Task, int], Generator], task: Task, target: Any = None, seed: int = 0) -> None:

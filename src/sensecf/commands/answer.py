@@ -10,6 +10,7 @@ import click
 from sensecf.commands.shared import (
     ALLOW_HOST,
     CAUTION,
+    TRUST,
     engine_of,
     engine_options,
     progress_bars,
@@ -31,6 +32,7 @@ from sensecf.errors import InputError
 @click.option("--robust/--no-robust", default=None, help="Demand a margin: p >= 0.6 with two classes.")
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), help="Default: as TABLE.")
 @click.option("--classifier", help="module:object, where the classifier of RUN is code of yours.")
+@TRUST
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
 @engine_options
 @ALLOW_HOST
@@ -46,6 +48,7 @@ def answer(
     robust: bool | None,
     form: str | None,
     classifier: str | None,
+    trust: bool,
     overwrite: bool,
     engine: str,
     ray_address: str | None,
@@ -74,7 +77,7 @@ def answer(
     card = strictest([find_card(table), find_card(run / "run.json")])
     show_card(card)
     with progress_bars() as progress:
-        finished = open_run(run, classifier, progress)
+        finished = open_run(run, classifier, progress, trust)
         given: dict[str, Any] = {
             "target": target,
             "n": count,

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sensecf.commands.prompt_options import confirmed, model_options, prompting
-from sensecf.commands.shared import CAUTION, CLASSIFIERS, EDIT, arguments, progress_bars, show_card, split_names
+from sensecf.commands.shared import (
+    CAUTION,
+    CLASSES,
+    CLASSIFIERS,
+    EDIT,
+    arguments,
+    progress_bars,
+    show_card,
+    split_names,
+)
 from sensecf.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
 @click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
+@CLASSES
 @click.option("--target", help="Class to reach (default: the schema's).")
 @click.option("--each-class", is_flag=True, help="Ask towards every class, not one.")
 @click.option(
@@ -49,6 +59,7 @@ def compare(
     names: str,
     out: Path,
     classifier: str,
+    classes: str,
     target: str | None,
     each_class: bool,
     queries: Path | None,
@@ -82,6 +93,7 @@ def compare(
     request = Request(
         generators=split_names(names),
         classifier=classifier,
+        classes=split_names(classes),
         target=target,
         each_class=each_class,
         limit=limit,

@@ -9,6 +9,7 @@ import click
 
 from sensecf.commands.prompt_options import confirmed, model_options, prompting
 from sensecf.commands.shared import (
+    CLASSES,
     CLASSIFIERS,
     EDIT,
     GENERATORS,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
 @click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
+@CLASSES
 @click.option("--generator", default="tiny", show_default=True, help=GENERATORS)
 @click.option("--target", help="Class to reach (default: the schema's).")
 @click.option(
@@ -54,6 +56,7 @@ def explain(
     schema_path: Path,
     out: Path,
     classifier: str,
+    classes: str,
     generator: str,
     model: str | None,
     target: str | None,
@@ -87,6 +90,7 @@ def explain(
     where = engine_of(engine, ray_address, asking["allow_hosts"])
     request = Request(
         classifier=classifier,
+        classes=split_names(classes),
         generator=generator,
         target=target,
         limit=limit,

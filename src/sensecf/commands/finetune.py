@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from sensecf.commands.shared import CLASSIFIERS, progress_bars
+from sensecf.commands.shared import CLASSES, CLASSIFIERS, progress_bars, split_names
 from sensecf.errors import InputError, MissingExtraError
 
 
@@ -24,6 +24,7 @@ from sensecf.errors import InputError, MissingExtraError
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write, or to go on in.")
 @click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
+@CLASSES
 @click.option(
     "--preset", "preset_name", default="cpu-small", show_default=True, help="cpu-small, gpu-24, gpu-40, gpu-80."
 )
@@ -44,6 +45,7 @@ def finetune(
     model: str,
     out: Path,
     classifier: str,
+    classes: str,
     preset_name: str,
     pairs: int | None,
     teacher: str,
@@ -92,7 +94,7 @@ def finetune(
             with everyone.main_process_first():
                 model = _small(Path(model.removeprefix("small:")), seed, progress)
         progress("classifier", 0.0)
-        task = Task(schema, train, fit_classifier(classifier, schema, train, seed=seed))
+        task = Task(schema, train, fit_classifier(classifier, schema, train, seed=seed, classes=split_names(classes)))
         progress("classifier", 1.0)
         given = None
         if from_run is not None:

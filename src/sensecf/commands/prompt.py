@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sensecf.commands.prompt_options import as_data, prompt_options
-from sensecf.commands.shared import CLASSIFIERS, EDIT, split_names
+from sensecf.commands.shared import CLASSES, CLASSIFIERS, EDIT, split_names
 
 if TYPE_CHECKING:
     from sensecf.query import Edit
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="File to write, JSON lines (default: print them).")
 @click.option("--text", is_flag=True, help="Print the conversations to be read by people.")
 @click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
+@CLASSES
 @click.option("--target", help="Class to reach (default: the schema's).")
 @click.option(
     "--queries", type=click.Path(path_type=Path), help="Table of rows to ask about; then all of TABLE trains."
@@ -40,6 +41,7 @@ def prompt(
     out: Path | None,
     text: bool,
     classifier: str,
+    classes: str,
     target: str | None,
     queries: Path | None,
     limit: int | None,
@@ -67,6 +69,7 @@ def prompt(
 
     request = Request(
         classifier=classifier,
+        classes=split_names(classes),
         generator="prompted",
         target=target,
         limit=limit,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sensecf.commands.shared import CLASSIFIERS, GENERATORS
+from sensecf.commands.shared import CLASSES, CLASSIFIERS, GENERATORS, TRUST, split_names
 from sensecf.errors import InputError, MissingExtraError
 
 
@@ -14,7 +14,9 @@ from sensecf.errors import InputError, MissingExtraError
 @click.argument("run_or_table", type=click.Path(path_type=Path), required=False)
 @click.option("--schema", type=click.Path(path_type=Path), help="Schema of the table; made by `sensecf schema`.")
 @click.option("--classifier", default="xgboost", show_default=True, help=f"For a table: {CLASSIFIERS}")
+@CLASSES
 @click.option("--generator", default="tiny", show_default=True, help=f"For a table: {GENERATORS}")
+@TRUST
 @click.option("--target", help="Class to reach (default: the schema's).")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the log of decisions (default: the run's).")
@@ -25,7 +27,9 @@ def serve(
     run_or_table: Path | None,
     schema: Path | None,
     classifier: str,
+    classes: str,
     generator: str,
+    trust: bool,
     target: str | None,
     seed: int,
     out: Path | None,
@@ -51,5 +55,5 @@ def serve(
     if run_or_table is None and schema is not None:
         raise InputError("--schema needs its table: sensecf serve TABLE --schema schema.toml")
     folder = out or (run_or_table if run_or_table is not None and run_or_table.is_dir() else Path("decisions"))
-    source = Source(run_or_table, schema, classifier, generator, target, seed)
+    source = Source(run_or_table, schema, classifier, generator, target, seed, split_names(classes), trust)
     listen(source, folder, host, port, token, click.echo)

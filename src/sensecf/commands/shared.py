@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from sensecf.run import Progress
 
 CLASSIFIERS = "xgboost, random-forest, svm, mlp, logistic or module:object"
+#: For commands with --classifier: what a classifier of the user's own calls 0, 1, ....
+CLASSES = click.option(
+    "--classes", default="", metavar="A,B",
+    help="Names of the classes that a module:object calls 0, 1, ... (XGBoost does), in that order.",
+)  # fmt: skip
+#: For commands that open a run.
+TRUST = click.option(
+    "--trust", is_flag=True, help="Whoever made RUN is trusted: take its classifier as it is, whatever it holds."
+)
 GENERATORS = "tiny, search, nearest, constant, prompted, tuned, nice, cfnow, dice, treecf-sparse, exact or module:Class"
 
 #: What stands wherever plans are read.

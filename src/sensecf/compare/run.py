@@ -57,6 +57,7 @@ class Request:
 
     generators: tuple[str, ...]
     classifier: str = "xgboost"
+    classes: tuple[str, ...] = ()
     target: str | None = None
     each_class: bool = False
     limit: int | None = None
@@ -133,7 +134,9 @@ def compare(
     with claimed(folder, asked, overwrite):
         began = time.perf_counter()
         say("classifier", 0.0)
-        task = Task(schema, train, fit_classifier(request.classifier, schema, train, seed=request.seed))
+        task = Task(
+            schema, train, fit_classifier(request.classifier, schema, train, seed=request.seed, classes=request.classes)
+        )
         check_answers(task, held_out)
         requests, factuals, query, skipped = _requests(task, held_out, targets, request)
         say("classifier", 1.0)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sensecf.errors import InputError
+from sensecf.errors import InputError, one_line
 from sensecf.files import replacing
 
 if TYPE_CHECKING:
@@ -138,8 +138,6 @@ def answer(
     task: Task, generator: Generator, query: Query, asked: Ints, job: dict[str, Any], built: dict[str, float]
 ) -> Chunk:
     """Ask about a chunk; where that raises, ask one request at a time and note who raised what."""
-    from sensecf.classifiers import one_line
-
     began, rows, tokens = time.perf_counter(), task.rows_judged, _tokens(generator)
     try:
         if job["polish"]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from sensecf.candidates import Candidates
-from sensecf.classifiers import one_line, resolve_object
-from sensecf.errors import InputError, MissingExtraError
+from sensecf.classifiers import resolve_object
+from sensecf.errors import InputError, MissingExtraError, one_line
 from sensecf.generators.traits import Context, Traits, traits_of
 from sensecf.query import Query
 from sensecf.task import Task

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sensecf.candidates import Candidates
-from sensecf.classifiers import one_line
+from sensecf.errors import one_line
 from sensecf.generators.traits import Traits
 from sensecf.query import Query
 from sensecf.rules import Bools, Floats

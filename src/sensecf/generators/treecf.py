@@ -13,9 +13,9 @@ from treecf import AllowedCategories, Freeze, Infeasible, Range, Target
 from treecf.api import Explainer, Grid
 
 from sensecf.candidates import Candidates
-from sensecf.classifiers import Balanced, Forest, RowEncoder, one_line
+from sensecf.classifiers import Balanced, Forest, RowEncoder
 from sensecf.distances import Scale
-from sensecf.errors import InputError
+from sensecf.errors import InputError, one_line
 from sensecf.generators.traits import Traits
 from sensecf.query import Query
 from sensecf.rules import Floats

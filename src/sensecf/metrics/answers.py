@@ -91,9 +91,8 @@ def read(cfs: Counterfactuals, task: Task) -> Answers:
 
 def ask(task: Task, rows: Floats) -> Judgement:
     """The classifier's own word on rows, in batches; not counted as a cost of the answers."""
-    counted = task.rows_judged
+    task = task.uncounted()
     parts = [task.judge(rows[start : start + BATCH], final=True) for start in range(0, max(len(rows), 1), BATCH)]
-    task.rows_judged = counted
     return Judgement(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

@@ -47,6 +47,8 @@ class Source:
     generator: str = "tiny"
     target: str | None = None
     seed: int = 0
+    classes: tuple[str, ...] = ()
+    trust: bool = False
 
 
 @dataclass
@@ -86,7 +88,7 @@ def make_cohort(source: Source, say: Progress = lambda phase, share: None) -> Co
     """The cohort behind a source. Raises `InputError` for what cannot be used."""
     say("reading", 0.0)
     if source.path is not None and source.path.is_dir():
-        cohort = _from_run(source.path, say)
+        cohort = _from_run(source.path, say, source.trust)
     elif source.path is not None:
         if source.schema is None:
             raise InputError(
@@ -112,7 +114,7 @@ def _from_table(
         raise InputError(f"name a target class (--target); the classes are {list(schema.classes)}")
     _, train, people = prepare(frame, schema, None, source.seed)
     say("classifier", 0.0)
-    classifier = fit_classifier(source.classifier, schema, train, seed=source.seed)
+    classifier = fit_classifier(source.classifier, schema, train, seed=source.seed, classes=source.classes)
     task = Task(schema, train, classifier)
     check_answers(task, people)
     say("classifier", 1.0)
@@ -134,10 +136,10 @@ def _from_table(
     )
 
 
-def _from_run(folder: Path, say: Progress) -> Cohort:
+def _from_run(folder: Path, say: Progress, trust: bool) -> Cohort:
     facts = facts_of(folder)
     say("classifier", 0.0)
-    task = load_task(folder)
+    task = load_task(folder, trust=trust)
     say("classifier", 1.0)
     people = read_table(folder / "factuals.csv").set_index("query")
     take_model(folder)
