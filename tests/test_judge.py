@@ -222,7 +222,7 @@ def test_the_cost_of_an_explanation_is_what_the_classifier_saw(name: str, blocke
     people = TABLE[PLAIN.predict(TABLE[SCHEMA.names]) == "high"][SCHEMA.names].head(6)
     classifier = Counting()
     task = Task(schema, TABLE, classifier)
-    generator = generators.build(name, task, 0)
+    generator = generators.build(name, task)
     before = classifier.seen
     answers = explain(task, generator, people)
     assert answers.cost["classifier_rows"] == classifier.seen - before
