@@ -23,8 +23,8 @@ FLOORS = {
     "counterfactuals": 0, "numerals": 0,
     # pure functions and fits over tables
     "distances": 1, "plausibility": 1, "neighbours": 1, "statistics": 1, "tables": 1, "names": 1, "targets": 1,
-    "leaks": 1, "findrules": 1, "infer": 1, "foreign": 1, "classifiers": 1, "whitebox": 1, "storage": 1, "folder": 1,
-    "saved_classifier": 1,
+    "leaks": 1, "columns": 1, "findrules": 1, "infer": 1, "foreign": 1, "classifiers": 1, "whitebox": 1, "storage": 1,
+    "folder": 1, "saved_classifier": 1,
     "prepare": 1, "datasets": 1, "sensors": 1, "missing": 0, "disguise": 1, "laws": 1, "privacy_gate": 1, "engine": 1,
     # asking and judging
     "verify": 2, "polish": 2, "select": 2, "tinylm": 2, "sampling": 2, "llm": 2, "wording": 2, "prompts": 2,

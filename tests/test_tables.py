@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sensecf.errors import InputError, MissingExtraError
+from sensecf.errors import InputError, MissingExtraError, TableWarning
+from sensecf.schema import Feature, FeatureSchema
 from sensecf.tables import check_label, check_names, check_values, read_table
 
 
@@ -220,14 +221,142 @@ def test_a_stray_word_in_a_measured_column_is_refused_with_its_row():
     [
         ["<19", "20", "21", "22", ">=25"] * 20,  # binned codes, mostly numbers
         [f"A/5 {i}" if i % 3 == 0 else str(i) for i in range(90)],  # ticket numbers
-        ["a", "b", "c"] * 10,
-        [True, None, False],
     ],
 )
-def test_codes_and_text_are_no_stray_words(values):
+def test_codes_and_text_beside_numbers_are_no_stray_words_and_are_named(values):
+    with pytest.warns(TableWarning, match="column 'x' has numbers such as .* beside .* and is taken as text"):
+        check_values(pd.DataFrame({"x": values}), ["x"])
+
+
+@pytest.mark.parametrize("values", [["a", "b", "c"] * 10, [True, None, False], ["A/5 1", "7", "B", "C", "D"]])
+def test_words_are_words(values):
     check_values(pd.DataFrame({"x": values}), ["x"])
 
 
 def test_an_infinite_value_is_refused_with_its_row():
     with pytest.raises(InputError, match=r"column 'x', row 1: the value is infinite \(2 such values\)"):
         check_values(pd.DataFrame({"x": [1.0, -np.inf, np.inf]}), ["x"])
+
+
+# --- as people have them ---
+
+
+def test_german_and_american_files_are_the_same_table(csv):
+    american = csv("steps\tglucose\n11,398\t7.2\n987\t10.0\n", "us.tsv")
+    german = csv("steps;glucose\n11.398;7,2\n987;10,0\n", "de.csv")
+    quoted = csv('steps,glucose\n"11,398",7.2\n987,10.0\n', "quoted.csv")
+    for path in (american, german, quoted):
+        assert read_table(path).to_dict("list") == {"steps": [11398, 987], "glucose": [7.2, 10.0]}
+
+
+@pytest.mark.parametrize(
+    "text", ["steps;x\n1,234;a\n987;b\n", "steps\tx\n11.398\ta\n", 'steps,x\n"1,234",a\n', "s,x\n1.234,a\n987,b\n"]
+)
+def test_a_file_with_two_readings_is_refused_and_a_stated_mark_settles_it(csv, text):
+    path = csv(text)
+    assert "nothing in the file settles which; say --decimal . or --decimal ," in refusal(path)
+    point, comma = (read_table(path, decimal=mark).iloc[0, 0] for mark in ".,")
+    assert {point, comma} in ({1234, 1.234}, {11398, 11.398})
+
+
+def test_a_schema_settles_numbers_by_their_range_and_minds_its_own_columns_only(csv):
+    feature = Feature("steps", "integer", low=0, high=60000, step=1)
+    schema = FeatureSchema(features=(feature,), label="y", classes=("a", "b"))
+    frame = read_table(csv('steps,other,y\n"1,234","5,678",a\n'), schema)
+    assert frame["steps"].tolist() == [1234]
+    assert frame["other"].tolist() == ["5,678"]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [["1", "001"], ["00E1", "00E2", "01E2"], ["1.1", "1.10"], ["1E2", "100"], ["01", "12"], ["9" * 18, "9" * 17 + "8"]],
+)
+def test_identifiers_stay_as_many_as_they_are_written(csv, ids):
+    frame = read_table(csv("subject_id,x\n" + "".join(f"{name},{i}\n" for i, name in enumerate(ids))))
+    assert frame["subject_id"].astype(str).tolist() == ids
+
+
+def test_leading_zeros_make_any_column_text_and_this_is_said(csv):
+    with pytest.warns(TableWarning, match="column 'ward': '007' is written like an identifier"):
+        frame = read_table(csv("ward,x\n007,1\n12,2\n"))
+    assert frame["ward"].tolist() == ["007", "12"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("visit_date", [45000, 45199]),
+        ("measured_at", [1714521600, 1714608000]),
+        ("clock", [1714521600000, 1714608000000, 1714608000001]),
+        ("dob", [19800101, 19991231]),
+    ],
+)
+def test_numbers_that_are_dates_become_dates(csv, name, values):
+    with pytest.warns(TableWarning, match=rf"column '{name}': {values[0]} is read as the date"):
+        frame = read_table(csv(f"{name},x\n" + "".join(f"{v},1\n" for v in values)))
+    assert frame[name].dtype.kind == "M"
+
+
+@pytest.mark.parametrize(("name", "values"), [("steps", [45000, 45199]), ("date_count", [3, 5]), ("x", [20240000, 1])])
+def test_other_numbers_are_no_dates(csv, name, values):
+    assert read_table(csv(f"{name},x2\n" + "".join(f"{v},1\n" for v in values)))[name].tolist() == values
+
+
+def test_units_durations_and_pressures_become_numbers_and_it_is_said(csv):
+    rows = ["hr,sat,slept,bp", "72 bpm,83%,7h 32m,120/80", "80 bpm,97 %,8h,111/70", ",,,"]
+    with pytest.warns(TableWarning) as said:
+        frame = read_table(csv("\n".join(rows)))
+    assert frame.columns.tolist() == ["hr", "sat", "slept", "bp_systolic", "bp_diastolic"]
+    assert frame.iloc[0].tolist() == [72, 83, 452, 120, 80]
+    assert frame.iloc[2].isna().all()
+    assert frame.attrs["units"]["hr"] == "bpm"
+    assert len(said) == 4
+
+
+def test_words_among_numbers_are_refused_with_their_rows_however_many(csv):
+    words = ["Low", "HI", "error", "<3.9", "see note"] * 4
+    text = "".join(f'"{v}",a\n' for v in [*(f"{n / 10}".replace(".", ",") for n in range(35, 95)), *words])
+    message = refusal(csv("glucose,x\n" + text))
+    assert "row 60: 'Low'" in message
+    assert "20 of 80 values" in message
+
+
+def test_spellings_of_a_level_are_said_and_become_one_on_request(csv):
+    path = csv("smoker,x\nyes,1\nYes,2\nyes,3\nno,4\n")
+    with pytest.warns(TableWarning, match="'Yes' like 'yes'"):
+        check_values(read_table(path), ["smoker"])
+    assert read_table(path, merge_spellings=True)["smoker"].tolist() == ["yes", "yes", "yes", "no"]
+
+
+def test_text_of_parquet_is_read_where_digits_alone_stay_text(tmp_path):
+    pytest.importorskip("pyarrow", reason="Parquet needs the extra sensecf[parquet]")
+    frame = pd.DataFrame(
+        {"steps": ["10,927", "987"], "code": ["1", "2"], "glucose": [7.2, 8.0], "hr": ["72 bpm", "80 bpm"]}
+    )
+    frame.to_parquet(tmp_path / "table.parquet")
+    with pytest.raises(InputError, match=r"'10,927' is 10\.927 or 10927"):
+        read_table(tmp_path / "table.parquet")
+    back = read_table(tmp_path / "table.parquet", thousands=",")
+    assert back["steps"].tolist() == [10927, 987]
+    assert back["code"].tolist() == ["1", "2"]
+    assert back["hr"].tolist() == [72, 80]
+
+
+def test_a_table_that_unfolds_to_too_much_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow", reason="Parquet needs the extra sensecf[parquet]")
+    monkeypatch.setattr("sensecf.tables.MAX_CELLS", 100)
+    pd.DataFrame({"x": [0] * 101}).to_parquet(tmp_path / "table.parquet")
+    assert "101 rows of 1 columns, more than the 100 cells" in refusal(tmp_path / "table.parquet")
+
+
+@pytest.mark.parametrize("value", [1e20, 2.0**53, np.uint64(2**64 - 1)])
+def test_whole_numbers_that_are_not_exact_are_refused_with_their_row(value):
+    with pytest.raises(InputError, match=r"column 'x', row 1: .* is larger than"):
+        check_values(pd.DataFrame({"x": pd.Series([1, value], dtype=object)}), ["x"])
+
+
+def test_numbers_beyond_single_precision_and_lists_are_refused_with_their_row():
+    with pytest.raises(InputError, match=r"column 'x', row 0: 1e\+308 is larger than"):
+        check_values(pd.DataFrame({"x": [1e308, 0.5]}), ["x"])
+    with pytest.raises(InputError, match="column 'x', row 1: a list is no single value"):
+        check_values(pd.DataFrame({"x": [1, [2]]}), ["x"])

@@ -10,7 +10,8 @@ import hashlib
 import importlib.util
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ from sensecf.tables import read_parts
 from sensecf.task import Task
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sensecf.datasets.card import Card
 
 #: Rows answered and written together.
@@ -48,13 +51,14 @@ def answer(
     part: int = PART,
     progress: Progress | None = None,
     engine: Engine = LOCAL,
+    marks: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Answer every row of the file `table` into the folder `out`; returns the facts of its `run.json`.
 
     `counterfactuals.csv` (or `.parquet`, by `form`) has the columns of `explain`'s; `query` is the number of the
     row in the table, from 0. Rows outside the schema's ranges get a reason and no answer. `request`: what is
     wished, by default what the run was asked. `part`: rows in memory at a time, where the table is Parquet. The same
-    table, request and part give the same answers.
+    table, request and part give the same answers. `marks`: `decimal` and `thousands` of `read_table`.
     Raises `InputError` for what cannot be used, before anything is written.
     """
     task, path, folder = finished.task, Path(table), Path(out)
@@ -65,7 +69,8 @@ def answer(
     permission(engine.host, card, engine.allows)
     goal = task.schema.find_class(task.default_target() if request.target is None else request.target)
     say = progress or (lambda phase, share: None)
-    rows = _rows(task, path, part)
+    read = partial(read_parts, path, part, task.schema, **(marks or {}))
+    rows = _rows(task, read)
     if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise MissingExtraError("writing Parquet needs pyarrow; run pip install 'sensecf[parquet]' or choose csv")
     with path.open("rb") as file:
@@ -80,11 +85,12 @@ def answer(
         "format": form,
         "task": finished.identity,
         "sensecf": __version__,
+        **(marks or {}),
     }
     with claimed(folder, asked, overwrite):
         begin = 0
         parts: list[Path] = []
-        for number, frame in enumerate(read_parts(path, part)):
+        for number, frame in enumerate(read()):
             kept = folder / "unfinished" / f"part-{number:06d}.{form}"
             parts.append(kept)
             if not kept.exists():
@@ -117,10 +123,10 @@ def answer(
     return facts
 
 
-def _rows(task: Task, path: Path, part: int) -> int:
+def _rows(task: Task, read: Callable[[], Iterator[pd.DataFrame]]) -> int:
     """How many rows the table has, all of which can be read. Raises `InputError` for one that cannot."""
     count = 0
-    for frame in read_parts(path, part):
+    for frame in read():
         task.codec.encode(frame)
         count += len(frame)
     return count

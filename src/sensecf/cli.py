@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pkgutil
 import sys
+import warnings
+from typing import Any
 
 import click
 
 from sensecf import __version__
-from sensecf.errors import InputError
+from sensecf.errors import InputError, TableWarning
 
 #: Where each command lives; its file is imported when it is asked for.
 COMMANDS = {
@@ -49,10 +51,22 @@ def cli() -> None:
     """
 
 
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any, **more: Any
+) -> None:
+    """A remark on a table is one line; the place in the code, which other warnings have, says nothing about it."""
+    remark = issubclass(category, TableWarning)
+    text = f"sensecf: {message}\n" if remark else warnings.formatwarning(message, category, filename, lineno)
+    click.echo(text, err=True, nl=False)
+
+
 def main() -> None:
     """Entry point: bad input ends with status 2 and one line, an interrupt with 130."""
     try:
-        status = cli(standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("once", TableWarning)
+            warnings.showwarning = _show_warning
+            status = cli(standalone_mode=False)
     except InputError as error:
         click.echo(f"sensecf: {' '.join(str(error).split())}", err=True)
         sys.exit(2)

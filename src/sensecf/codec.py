@@ -19,13 +19,63 @@ from sensecf.missing import is_code, means_missing
 from sensecf.rules import Bools, Floats, RuleSet
 from sensecf.schema import Feature, FeatureSchema, Value
 
+#: From here on, whole numbers are not exact as floats.
+EXACT = 2**53
+#: The largest number that every classifier takes: scikit-learn and XGBoost compute in single precision.
+LARGEST = float(np.finfo(np.float32).max)
+
+
+def as_frame(table: Any, what: str) -> pd.DataFrame:
+    """A table as a DataFrame: one of pandas as it is, one of polars or pyarrow converted.
+
+    Raises `InputError` for anything else.
+    """
+    if isinstance(table, pd.DataFrame):
+        return table
+    found = table.to_pandas() if hasattr(table, "to_pandas") else None
+    if not isinstance(found, pd.DataFrame):
+        raise InputError(
+            f"{what} must be a DataFrame, not {type(table).__name__}; "
+            "read a file with sensecf.read_table, or make one with pandas.DataFrame"
+        )
+    return found
+
+
+def check_single(column: pd.Series[Any]) -> None:
+    """Raise `InputError` naming the row of a list, record or set: a cell holds one value."""
+    if column.dtype.kind == "O":
+        for row, value in zip(column.index, column.array, strict=True):
+            if isinstance(value, list | dict | set | tuple | np.ndarray):
+                raise InputError(
+                    f"column {column.name!r}, row {row}: a {type(value).__name__} is no single value; "
+                    "make columns of its parts, or drop the column"
+                )
+
+
+def check_numbers(column: pd.Series[Any], numbers: Floats, whole: bool = False) -> None:
+    """Raise `InputError` naming the row of a number that is infinite or larger than is computed with.
+
+    Classifiers compute in single precision (`LARGEST`), whole numbers are exact below `EXACT`: with `whole`, or
+    where all values are whole, this is the limit.
+    """
+    if not (np.abs(numbers) >= EXACT).any():
+        return
+    whole = whole or not (numbers[np.isfinite(numbers)] % 1).any()
+    bad = np.flatnonzero(np.abs(numbers) >= EXACT if whole else np.abs(numbers) > LARGEST)
+    if len(bad):
+        value = numbers[bad[0]]
+        what = f"{column.iloc[bad[0]]!s} is larger than {EXACT if whole else LARGEST:g}, the most that is computed with"
+        what = "the value is infinite" if np.isinf(value) else what
+        more = f" ({len(bad)} such values)" if len(bad) > 1 else ""
+        raise InputError(f"column {column.name!r}, row {column.index[bad[0]]}: {what}{more}; mend or blank it")
+
 
 def similar_level(levels: Sequence[Value], value: Any) -> int | None:
     """Position of the one level that `value` stands for in another file, None where there is no such level.
 
-    A CSV knows no types: 1 stands for "1", 2.0 for "2", 3.5 for "3.50", True for "true".
+    A CSV knows no types: 1 stands for "1", 2.0 for "2", 3.5 for "3.50", True for "true"; and "YES" for "yes".
     """
-    forms: tuple[Callable[[Any], Any], ...] = (str, _number)
+    forms: tuple[Callable[[Any], Any], ...] = (str, _number, plain_spelling)
     if isinstance(value, bool):
         forms = (lambda level: str(level).lower(),)
     for form in forms:
@@ -34,6 +84,11 @@ def similar_level(levels: Sequence[Value], value: Any) -> int | None:
         if len(found) == 1:
             return found[0]
     return None
+
+
+def plain_spelling(value: Any) -> str:
+    """A level without what people write differently: case, and blanks around it."""
+    return str(value).strip().casefold()
 
 
 def _number(value: Any) -> float | None:
@@ -135,8 +190,17 @@ class Codec:
     def _encode_number(self, feature: Feature, column: pd.Series[Any]) -> Floats:
         if str(column.dtype).lower() == "float32":  # 98.7 is meant, not 98.69999694824219
             texts = column.to_numpy(np.float32, na_value=np.nan).astype(str)
-            column = pd.Series(texts.astype(float), index=column.index)
-        values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+            column = pd.Series(texts.astype(float), index=column.index, name=column.name)
+        check_single(column)
+        numbers = pd.to_numeric(column, errors="coerce")
+        if column.dtype.kind in "mM" or numbers.dtype.kind == "c":
+            row = int(np.flatnonzero(column.notna())[0])
+            raise InputError(
+                f"column {feature.name!r}, row {column.index[row]}: {column.iloc[row]!s} is a "
+                f"{'complex number' if numbers.dtype.kind == 'c' else 'time'}; the schema calls the feature "
+                f"{feature.kind}: give plain numbers"
+            )
+        values = numbers.to_numpy(dtype=float, na_value=np.nan)
         bad = np.isnan(values) & column.notna().to_numpy()
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
@@ -144,14 +208,11 @@ class Codec:
                 f"column {feature.name!r}, row {column.index[row]}: {column.iloc[row]!r} is not a number; "
                 f"mend the value or make the feature categorical in the schema"
             )
-        if np.isinf(values).any():
-            row = int(np.flatnonzero(np.isinf(values))[0])
-            raise InputError(
-                f"column {feature.name!r}, row {column.index[row]}: the value is infinite; mend or blank it"
-            )
+        check_numbers(column, values, whole=feature.kind == "integer")
         return values
 
     def _encode_level(self, feature: Feature, column: pd.Series[Any]) -> Floats:
+        check_single(column)
         codes = self._codes[feature.name]
         uniques = column.dropna().unique().tolist()
         table = {}

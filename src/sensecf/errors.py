@@ -15,6 +15,10 @@ class InputError(SenseCFError, ValueError):
     """
 
 
+class TableWarning(UserWarning):
+    """What a person should know of how a table was read; the command line prints it on stderr."""
+
+
 class MissingExtraError(InputError):
     """An optional dependency is needed and absent; the message names the extra to install."""
 

@@ -20,6 +20,7 @@ import pandas as pd
 
 from sensecf.blame import Limits, blame
 from sensecf.candidates import Candidates
+from sensecf.codec import as_frame
 from sensecf.counterfactuals import VERDICT_COLUMNS, Counterfactuals
 from sensecf.distances import Scale
 from sensecf.engine import LOCAL, Engine, spread
@@ -86,6 +87,7 @@ def explain(
             f"generator {generator.name!r} asks its language model from one process, which keeps the record of what "
             "was asked and paid for; choose --engine local"
         )
+    factuals = as_frame(factuals, "factuals")
     if n < 1:
         raise InputError(f"n must be at least 1, not {n}")
     if not factuals.index.is_unique:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from sensecf.codec import as_frame
 from sensecf.disguise import Disguised, is_clock, mixed_units, uncover
 from sensecf.errors import InputError
 from sensecf.findrules import find_rules
@@ -78,6 +79,7 @@ def infer_schema_with_notes(
     Raises `InputError` for a table or label that cannot be used (see `tables.check_label` and
     `tables.check_values`), a group that is no column, and a table that leaves no feature.
     """
+    frame = as_frame(frame, "frame")
     frame = frame.set_axis(check_names(frame.columns), axis=1)
     labelled, unlabelled = check_label(frame, label)
     names = parse_names(frame.columns)

@@ -68,28 +68,21 @@ class Doubt(NamedTuple):
 
 def split(text: str) -> Cell | None:
     """A text taken apart ("4,3mmol/L", "<0.5", "$1,200", "83 %"), None where it is no number in any convention."""
-    found = _CELL.fullmatch(text.strip().translate(_SAME))
-    if found is None or not _allowed(found["number"]):
+    found = _CELL.fullmatch(_same(text))
+    if found is None or not any(_pattern(marks).fullmatch(found["number"]) for marks in CONVENTIONS):
         return None
     return Cell(found["number"], found["unit"] or found["money"] or "", (found["bound"] or "")[:1])
 
 
 def number(text: str, marks: Marks = CONVENTIONS[0]) -> float:
     """The value of a number as written (sign, marks, exponent; no unit), NaN where it is none under the marks."""
-    text = text.strip().translate(_SAME)
-    if _INFINITE.fullmatch(text):
-        return float(text)
-    if not any(_pattern(rule).fullmatch(text) for rule in _matching(marks)):
-        return float("nan")
-    for mark in set(THOUSANDS) - {marks.decimal}:
-        text = text.replace(mark, "")
-    return float(text.replace(",", "."))
+    return float(_values([text], marks)[0])
 
 
 def numbers(texts: Iterable[str], marks: Marks = CONVENTIONS[0]) -> Floats:
     """The values of texts, shape (n,): units are dropped; NaN for words, blanks and detection limits."""
-    cells = (split(text) for text in texts)
-    return np.array([np.nan if cell is None or cell.bound else number(cell.number, marks) for cell in cells])
+    cells = [split(text) for text in texts]
+    return _values(["" if cell is None or cell.bound else cell.number for cell in cells], marks)
 
 
 def settle(
@@ -107,7 +100,7 @@ def settle(
     """
     written = {name: _written(texts) for name, texts in columns.items()}
     possible = {name: _conventions(texts, said) for name, texts in written.items()}
-    whole = set(CONVENTIONS if said is None else _matching(said)).intersection(*possible.values())
+    whole = set(CONVENTIONS).intersection(*possible.values())
     return {
         name: _settled(written[name], left & whole or left, said, assume, None if fits is None else partial(fits, name))
         for name, left in possible.items()
@@ -145,10 +138,10 @@ class Reading:
 
 def read(texts: Sequence[str], marks: Marks = CONVENTIONS[0]) -> Reading:
     """Distinct, non-blank texts as the kind of value that most of them are; `Reading.stray` marks the others."""
-    plain = np.array([number(text, marks) for text in texts], dtype=float)
-    if not np.isnan(plain).any():
-        return Reading(plain, "number")
-    texts = [text.strip().translate(_SAME) for text in texts]
+    plain = Reading(_values(texts, marks), "number")
+    if not plain.stray.any():
+        return plain
+    texts = [_same(text) for text in texts]
     pairs = np.array([_pressure(text) for text in texts], dtype=float).reshape(-1, 2)
     readings = [_with_unit(texts, marks), Reading(pairs, "pressure", "mmHg")]
     readings += [
@@ -166,10 +159,8 @@ def _with_unit(texts: Sequence[str], marks: Marks) -> Reading:
     unit = next((c.unit for c in cells if c is not None and _plain_unit(c.unit) == plain), "")
     if _TIME_UNITS.fullmatch(plain) and plain != "m":  # metres
         return Reading(np.array([_duration(text) for text in texts], dtype=float), "duration", "min")
-    values = [
-        np.nan if c is None or c.bound or _plain_unit(c.unit) != plain else number(c.number, marks) for c in cells
-    ]
-    return Reading(np.array(values, dtype=float), "number", unit)
+    values = ["" if c is None or c.bound or _plain_unit(c.unit) != plain else c.number for c in cells]
+    return Reading(_values(values, marks), "number", unit)
 
 
 def _plain_unit(unit: str) -> str:
@@ -179,6 +170,26 @@ def _plain_unit(unit: str) -> str:
 
 
 # --- conventions ---
+
+
+def _same(text: str) -> str:
+    """A text without blanks around it and with one character for minus, blank and apostrophe."""
+    return text.strip() if text.isascii() else text.translate(_SAME).strip()
+
+
+def _values(texts: Sequence[str], marks: Marks) -> Floats:
+    """Values of numbers as written, NaN where a text is none under the marks."""
+    patterns = [_pattern(rule) for rule in _matching(marks)]
+    others = [mark for mark in THOUSANDS if mark != marks.decimal]
+    out = np.full(len(texts), np.nan)
+    for i, text in enumerate(map(_same, texts)):
+        if any(pattern.fullmatch(text) for pattern in patterns):
+            for mark in others:
+                text = text.replace(mark, "")
+            out[i] = float(text.replace(",", "."))
+        elif _INFINITE.fullmatch(text):
+            out[i] = float(text)
+    return out
 
 
 @cache
@@ -193,24 +204,15 @@ def _matching(said: Marks) -> list[Marks]:
     return [c for c in CONVENTIONS if said.decimal in ("", c.decimal) and said.thousands in ("", c.thousands)]
 
 
-def _allowed(text: str) -> set[Marks]:
-    return {marks for marks in CONVENTIONS if _pattern(marks).fullmatch(text)}
-
-
 def _written(texts: Collection[str]) -> list[str]:
-    """The numbers of a column as written; none where most of its texts are something else."""
-    cells = [cell.number for cell in map(split, texts) if cell is not None]
+    """The numbers of a column as written; none where most of its texts are something else (detection limits, too)."""
+    cells = [cell.number for cell in map(split, texts) if cell is not None and not cell.bound]
     return cells if 2 * len(cells) >= len(texts) else []
 
 
-def _conventions(written: Iterable[str], said: Marks | None) -> set[Marks]:
-    left = set(CONVENTIONS if said is None else _matching(said))
-    for text in written:
-        if not text.isdigit():
-            left &= _allowed(text)
-            if not left:
-                break
-    return left
+def _conventions(written: Sequence[str], said: Marks | None) -> set[Marks]:
+    """The conventions under which every number is one. A pass for each is faster than all of them for each number."""
+    return {c for c in _matching(said or Marks("", "")) if all(map(_pattern(c).fullmatch, written))}
 
 
 def _settled(
@@ -219,7 +221,7 @@ def _settled(
     marked = [text for text in written if "." in text or "," in text]
     if not left:
         return _contradiction(written, said)
-    decimals = sorted({marks.decimal for marks in left}) if marked else [min(left).decimal]
+    decimals = sorted({marks.decimal for marks in left}) if marked else [max(left).decimal]
     if len(decimals) > 1 and fits is not None:
         values = {d: np.array([number(text, Marks(d)) for text in marked]) for d in decimals}
         decimals = [d for d in decimals if fits(values[d])] or decimals
@@ -236,11 +238,11 @@ def _settled(
 
 def _contradiction(written: list[str], said: Marks | None) -> Doubt:
     """What is said of a column whose numbers follow no convention together."""
-    left = _conventions([], said)
+    left = set(CONVENTIONS)
     for text in written:
-        if not left & _allowed(text):
+        left &= _conventions([text], said)
+        if not left:
             break
-        left &= _allowed(text)
     other = next((t for t in written if not _conventions([t, text], said)), text)
     if other == text:
         return Doubt(f"{text!r} is no number with the marks that were stated; state others, or mend the value")

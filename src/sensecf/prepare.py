@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from sensecf.codec import Codec, without_codes
+from sensecf.codec import Codec, as_frame, check_single, plain_spelling, without_codes
 from sensecf.datasets.splits import OFFICIAL, split
 from sensecf.errors import InputError
 from sensecf.query import out_of_range
@@ -27,10 +27,14 @@ def prepare(
     every row may train.
     Raises `InputError` naming the column, row and value of what cannot be used.
     """
+    frame = as_frame(frame, "frame")
+    queries = None if queries is None else as_frame(queries, "queries")
     absent = [n for n in [*schema.names, schema.label, schema.group] if n is not None and n not in frame.columns]
     if absent:
         raise InputError(f"the table has no column {absent[0]!r}, which the schema names; mend the schema or the table")
     columns = [*schema.names, schema.label, *([schema.group] if schema.group else [])]
+    for name in columns:
+        check_single(frame[name])
     official = [OFFICIAL] if OFFICIAL in frame.columns and OFFICIAL not in columns else []
     frame, _ = check_label(frame[[*columns, *official]], schema.label)
     frame = _uncoded(frame, schema)
@@ -62,8 +66,9 @@ def _classes(labels: pd.Series[Any], schema: FeatureSchema) -> list[Value]:
     """The schema's class of every label. Raises `InputError` naming the row of one that is none."""
     found: dict[Any, Value] = {}
     for value in labels.unique().tolist():
+        alike = [c for c in schema.classes if plain_spelling(c) == plain_spelling(value)]
         try:
-            found[value] = schema.find_class(value)
+            found[value] = alike[0] if len(alike) == 1 else schema.find_class(value)
         except InputError:
             row = labels.index[labels.tolist().index(value)]
             raise InputError(

@@ -2,7 +2,8 @@
 
 What counts as blank in a CSV file: an empty field and the other `BLANKS`. The words of
 `BLANKS_AMONG_NUMBERS` are blank only in a column that otherwise holds numbers: in a column of
-words, "None" is a level (no sleep disorder, no medication) and stays one.
+words, "None" is a level (no sleep disorder, no medication) and stays one. How numbers, identifiers and
+dates are told apart is in `columns`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import csv
 import difflib
 import io
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,42 +21,66 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sensecf.errors import InputError, MissingExtraError
-from sensecf.rules import Floats
-
-#: Spellings of a missing value in any column of a CSV file.
-BLANKS = frozenset(
-    {"", "?", "NA", "na", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN", "NULL", "null"}
+from sensecf.codec import EXACT, check_numbers, check_single
+from sensecf.columns import (
+    BLANKS,
+    BLANKS_AMONG_NUMBERS,
+    Columns,
+    Wanted,
+    like_identifier,
+    refuse_words,
+    spellings,
 )
-#: Spellings of a missing value where every other value of the column is a number.
-BLANKS_AMONG_NUMBERS = frozenset({"None", "none", "-", "--", "."})
+from sensecf.errors import InputError, MissingExtraError, TableWarning
+from sensecf.names import parse_names
+from sensecf.numerals import DECIMALS, THOUSANDS, Marks, split
+from sensecf.rules import Floats
+from sensecf.schema import FeatureSchema
+
+__all__ = ["BLANKS", "BLANKS_AMONG_NUMBERS", "EXACT"]
 #: A label with more distinct numbers than this is a measurement, not a class.
 MAX_NUMBER_CLASSES = 20
 #: A label with more distinct words than this is free text, not a class.
 MAX_WORD_CLASSES = 50
+#: A table of more cells than this is not read whole: a small Parquet file can unfold to any size.
+MAX_CELLS = 100_000_000
 
 _CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?([eE][+-]?\d+)?")
-#: From here on, whole numbers are not exact as floats: such columns are identifiers and stay text.
-EXACT = 2**53
 # From pandas 3.1 on every float is read exactly, and asking for it is deprecated.
 _EXACT_FLOATS: dict[str, Any] = (
     {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
 )
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(
+    path: str | Path,
+    schema: FeatureSchema | None = None,
+    *,
+    decimal: str = "",
+    thousands: str = "",
+    merge_spellings: bool = False,
+) -> pd.DataFrame:
     """The table in a CSV (comma, semicolon or tab) or Parquet file.
 
     Numbers are parsed exactly as written; whole numbers without blanks are integers, "true" and
     "false" are booleans, and everything else is text. Spaces around names and values are dropped.
-    Semicolon and tab files may write decimals with a comma. A named Parquet index becomes a column.
-    Raises `InputError` for a file that is absent, empty, not UTF-8 or not a table, and
-    `MissingExtraError` for Parquet without pyarrow.
+    A named Parquet index becomes a column.
+
+    Which marks stand before decimals and between thousands is inferred from the whole file; `decimal` ("." or ",")
+    and `thousands` (",", ".", " " or "'") state it. Units and % behind numbers, durations (in minutes) and blood
+    pressures (two columns) are read as numbers; `frame.attrs["units"]` has the units. Identifiers stay text
+    where digits would make one of two ("1", "01"), numbers that are dates become dates. A `TableWarning` says
+    what was done. `schema`: what the columns are, where that is known: its numbers must be numbers, its group is
+    text, other columns are nobody's business. `merge_spellings`: levels that differ in case and blanks
+    only become the most frequent one.
+
+    Raises `InputError` for a file that is absent, empty, not UTF-8, not a table or larger than `MAX_CELLS`, for
+    numbers with two readings, and for words among measured numbers; `MissingExtraError` for Parquet without pyarrow.
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    wanted = Wanted(schema, _stated(decimal, thousands), merge_spellings)
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path of the table")
     if path.is_dir():
@@ -67,21 +93,40 @@ def read_table(path: str | Path) -> pd.DataFrame:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     if not content.strip():
         raise InputError(f"{path} is empty; it needs a header line and rows")
-    frame = _read_parquet(path, content) if suffix in _PARQUET_SUFFIXES else _read_csv(path, content)
+    read = _read_parquet if suffix in _PARQUET_SUFFIXES else _read_csv
+    frame, columns = read(path, content, wanted)
     if frame.empty:
         raise InputError(f"{path} has a header but no rows; add the rows or name another file")
+    for remark in columns.remarks:
+        warnings.warn(remark, TableWarning, stacklevel=2)
     return frame
 
 
-def read_parts(path: str | Path, rows: int) -> Iterator[pd.DataFrame]:
+def _stated(decimal: str, thousands: str) -> Marks | None:
+    """The marks that a person states. Raises `InputError` for marks that no number is written with."""
+    if decimal not in ("", *DECIMALS):
+        raise InputError(f"decimal mark {decimal!r} is unknown; use one of {' '.join(DECIMALS)}")
+    if thousands not in ("", *THOUSANDS):
+        raise InputError(f"thousands mark {thousands!r} is unknown; use one of {', '.join(map(repr, THOUSANDS))}")
+    if decimal and decimal == thousands:
+        raise InputError(f"{decimal!r} cannot be the decimal and the thousands mark; state one of them")
+    return Marks(decimal, thousands) if decimal or thousands else None
+
+
+def read_parts(
+    path: str | Path, rows: int, schema: FeatureSchema | None = None, *, decimal: str = "", thousands: str = ""
+) -> Iterator[pd.DataFrame]:
     """The table of `read_table` in parts of at most `rows` rows, numbered throughout.
 
-    Of a Parquet file no more than a part and a row group are in memory; any other file is read whole.
+    Of a Parquet file no more than a part and a row group are in memory; any other file, and one in which numbers
+    of the schema are no numbers yet, is read whole: how a number is written shows in the whole file.
     Raises what `read_table` raises.
     """
     path = Path(path)
     begin = 0
-    for frame in _parquet_parts(path, rows) if _is_parquet(path) else [read_table(path)]:
+    parts = _is_parquet(path) and _has_numbers(path, schema)
+    whole = () if parts else (read_table(path, schema, decimal=decimal, thousands=thousands),)
+    for frame in _parquet_parts(path, rows) if parts else whole:
         for first in range(0, len(frame), rows):
             part = frame.iloc[first : first + rows]
             part.index = pd.RangeIndex(begin, begin + len(part))
@@ -119,6 +164,7 @@ def check_label(frame: pd.DataFrame, label: str) -> tuple[pd.DataFrame, int]:
     column = frame[label]
     if isinstance(column, pd.DataFrame):
         raise InputError(f"the table has the column {label!r} twice; rename or drop one")
+    check_single(column)
     known = column.notna()
     kept = frame if known.all() else frame[known]
     values = _plain(kept[label])
@@ -145,48 +191,62 @@ def check_label(frame: pd.DataFrame, label: str) -> tuple[pd.DataFrame, int]:
 
 
 def check_values(frame: pd.DataFrame, names: Sequence[str]) -> None:
-    """Raise `InputError` for an infinite value, or for stray words in a column of numbers.
+    """Raise `InputError` for a number that no classifier takes, or for stray words in a column of measured numbers.
 
-    A column mixes numbers and words when most of its values are numbers, these look measured
-    (many different ones), and the words are few different ones. Codes such as "<19", "20", "21"
-    and free text such as ticket numbers are no such mixture.
+    A `TableWarning` names a column that looks like numbers and stays text, and levels that differ in spelling only.
     """
     for name in names:
         column = frame[name]
+        check_single(column)
         if isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(column.dtype):
             continue
         numbers = numbers_in(column)
         if numbers is None:
             continue
-        infinite = np.flatnonzero(np.isinf(numbers))
-        if len(infinite):
-            raise InputError(
-                f"column {name!r}, row {column.index[infinite[0]]}: the value is infinite "
-                f"({len(infinite)} such values); mend or blank it"
-            )
-        stray = np.isnan(numbers) & column.notna().to_numpy()
-        if not stray.any():
-            continue
-        measured = numbers[~np.isnan(numbers)]
-        different, words = len(np.unique(measured)), column[stray].nunique()
-        looks_measured = different > 20 or different > len(measured) / 2
-        few_words = words <= max(3, 0.05 * different)
-        if len(measured) > stray.sum() and looks_measured and few_words:
-            rows = np.flatnonzero(stray)
-            some = ", ".join(f"row {column.index[i]}: {column.iloc[i]!r}" for i in rows[:3])
-            raise InputError(
-                f"column {name!r} mixes numbers with text ({some}; {len(rows)} of {len(rows) + len(measured)} values); "
-                "mend or blank these values"
-            )
+        check_numbers(column, numbers)
+        known = column.notna().to_numpy()
+        refuse_words(column, numbers[~np.isnan(numbers)], np.isnan(numbers) & known)
+        if np.isnan(numbers[known]).any():
+            _say_text(column)
+
+
+def _say_text(column: pd.Series[Any]) -> None:
+    """Warn where text looks like numbers, or where levels differ in spelling only."""
+    texts = [value for value in column.dropna().unique() if isinstance(value, str)]
+    numbers = [text for text in texts if (cell := split(text)) is not None and not cell.bound]
+    counted = column.isin(numbers).sum()
+    if 4 * counted >= column.notna().sum():
+        other = next((text for text in texts if text not in set(numbers)), None)
+        beside = "" if other is None else f" beside {other!r}"
+        warnings.warn(
+            f"column {column.name!r} has numbers such as {numbers[0]!r}{beside} and is taken as text, not as numbers",
+            TableWarning,
+            stacklevel=3,
+        )
+    alike = spellings(column)
+    if alike:
+        some = ", ".join(f"{level!r} like {kept!r}" for level, kept in list(alike.items())[:3])
+        warnings.warn(
+            f"column {column.name!r} has values that differ in spelling only ({some}); "
+            "say --merge-spellings (in Python read_table(..., merge_spellings=True)) to make them one",
+            TableWarning,
+            stacklevel=3,
+        )
 
 
 def numbers_in(column: pd.Series[Any]) -> Floats | None:
-    """The values as floats, NaN where a value is blank or no number; None for dates and the like."""
+    """The values as floats, NaN where a value is blank or no number; None for dates and the like.
+
+    Text with leading zeros or the exponents of identifiers is no number.
+    """
     if pd.api.types.is_numeric_dtype(column.dtype):
         if column.dtype.kind == "c":
             return None
         return column.to_numpy(dtype=float, na_value=np.nan)
     if pd.api.types.is_object_dtype(column.dtype) or pd.api.types.is_string_dtype(column.dtype):
+        texts = (value.strip() for value in column.dropna().unique() if isinstance(value, str))
+        if like_identifier(texts) is not None:
+            return np.full(len(column), np.nan)
         numbers: Floats = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
         return numbers
     return None
@@ -213,6 +273,17 @@ def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() in _PARQUET_SUFFIXES and path.is_file()
 
 
+def _has_numbers(path: Path, schema: FeatureSchema | None) -> bool:
+    """Whether no feature that the schema calls a number is text in the file, or absent."""
+    with _reading_parquet(path):
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(path) as file:
+            kinds = {field.name.strip(): str(field.type) for field in file.schema_arrow}
+    wanted = () if schema is None else [f.name for f in schema.features if f.numeric]
+    return not any(kinds.get(name, "string") in ("string", "large_string", "string_view") for name in wanted)
+
+
 def _parquet_parts(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     with _reading_parquet(path):
         import pyarrow as pa
@@ -230,9 +301,23 @@ def _parquet_parts(path: Path, rows: int) -> Iterator[pd.DataFrame]:
                 yield _with_names(path, pa.Table.from_batches(held).to_pandas())
 
 
-def _read_parquet(path: Path, content: bytes) -> pd.DataFrame:
+def _read_parquet(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.DataFrame, Columns]:
     with _reading_parquet(path):
-        return _with_names(path, pd.read_parquet(io.BytesIO(content), engine="pyarrow"))
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(io.BytesIO(content)) as file:
+            _check_size(path, file.metadata.num_rows, file.metadata.num_columns)
+        frame = _with_names(path, pd.read_parquet(io.BytesIO(content), engine="pyarrow"))
+    columns = Columns(str(path), parse_names(frame.columns), wanted)
+    return columns.read(frame, None, "."), columns
+
+
+def _check_size(path: Path, rows: int, columns: int) -> None:
+    if rows * columns > MAX_CELLS:
+        raise InputError(
+            f"{path} holds {rows:,} rows of {columns} columns, more than the {MAX_CELLS:,} cells read at once; "
+            "take a part of it (`sensecf answer` reads Parquet of any length part by part)"
+        )
 
 
 @contextmanager
@@ -246,7 +331,8 @@ def _reading_parquet(path: Path) -> Iterator[None]:
         raise MissingExtraError(
             f"{path}: reading Parquet needs pyarrow; run pip install 'sensecf[parquet]' or save the table as CSV"
         ) from None
-    except (ValueError, OSError) as error:  # pyarrow's own errors are kinds of these
+    # Which are pyarrow's own too.
+    except (ValueError, TypeError, KeyError, OSError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is no readable Parquet file ({reason}); write it again or use CSV") from error
 
@@ -262,28 +348,34 @@ def _with_names(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
 # --- CSV ----------------------------------------------------------------------------------------
 
 
-def _read_csv(path: Path, content: bytes) -> pd.DataFrame:
+def _read_csv(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.DataFrame, Columns]:
     text = _decode(path, content)
     delimiter = _delimiter(text)
     names, rows = _check_shape(path, text, delimiter)
+    _check_size(path, rows, len(names))
+    columns = Columns(str(path), parse_names(names), wanted)
     if rows == 0:
-        return pd.DataFrame(columns=pd.Index(names))
-    frame: pd.DataFrame = pd.read_csv(
-        io.StringIO(text),
-        sep=delimiter,
-        header=0,
-        names=names,
-        index_col=False,
-        na_values=sorted(BLANKS),
-        keep_default_na=False,
-        skipinitialspace=True,
-        low_memory=False,
-        **_EXACT_FLOATS,
-    )
-    for name in names:
-        if not pd.api.types.is_numeric_dtype(frame[name].dtype):
-            frame[name] = _mended(frame[name], comma=delimiter != ",")
-    return frame
+        return pd.DataFrame(columns=pd.Index(names)), columns
+
+    def parse(**options: Any) -> pd.DataFrame:
+        return pd.read_csv(
+            io.StringIO(text),
+            sep=delimiter,
+            header=0,
+            names=names,
+            index_col=False,
+            na_values=sorted(BLANKS),
+            keep_default_na=False,
+            skipinitialspace=True,
+            low_memory=False,
+            **options,
+        )
+
+    frame = parse(**_EXACT_FLOATS)
+    # Digits that may be an identifier: 007, 00E1, 12E3.
+    odd = re.search(rf'(?:^|[{delimiter}"\n]) *[+-]?(?:0[0-9]+|[0-9]+[eE][0-9]+) *(?:[{delimiter}"\n]|$)', text)
+    assume = "." if delimiter == "," else ""
+    return columns.read(frame, lambda some: parse(usecols=some, dtype=str), assume, odd is not None), columns
 
 
 def _decode(path: Path, content: bytes) -> str:
@@ -332,36 +424,3 @@ def _check_shape(path: Path, text: str, delimiter: str) -> tuple[list[str], int]
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: {error}; check the quotes there") from error
     return names, rows
-
-
-def _mended(column: pd.Series[Any], comma: bool) -> pd.Series[Any]:
-    """A column that pandas took for text: stripped, further blanks found, and a number where all else is one.
-
-    `comma` allows decimal commas.
-    """
-    codes, uniques = pd.factorize(column)
-    if all(isinstance(value, bool) for value in uniques):  # booleans with blanks
-        return column
-    texts = np.array([str(value).strip() for value in uniques], dtype=object)
-    blank = np.isin(texts, list(BLANKS))
-    numbers = np.full(len(texts), np.nan)
-    for gaps in (blank, blank | np.isin(texts, list(BLANKS_AMONG_NUMBERS))):
-        found = _numbers(texts[~gaps], comma)
-        if found is not None:
-            numbers[~gaps] = found
-            return pd.Series(np.append(numbers, np.nan)[codes], name=column.name)
-    texts[blank] = np.nan
-    return pd.Series(np.append(texts, np.nan)[codes], name=column.name).infer_objects()
-
-
-def _numbers(texts: Any, comma: bool) -> Floats | None:
-    """The texts as floats, or None when there is none, one of them is no number or is too long to be exact."""
-    if len(texts) == 0 or any("_" in text for text in texts):  # Python reads 1_000 as a number
-        return None
-    if comma and all(_DECIMAL_COMMA.fullmatch(text) for text in texts):
-        texts = np.array([text.replace(",", ".") for text in texts], dtype=object)
-    try:
-        numbers: Floats = texts.astype(float)
-    except ValueError:
-        return None
-    return None if all(text.isdigit() for text in texts) and numbers.max() >= EXACT else numbers

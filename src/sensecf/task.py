@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from sensecf.codec import Codec
+from sensecf.codec import Codec, as_frame
 from sensecf.errors import InputError
 from sensecf.judge import TIE as TIE
 from sensecf.judge import Classifier as Classifier
@@ -34,6 +34,7 @@ class Task:
     """
 
     def __init__(self, schema: FeatureSchema, train: pd.DataFrame, classifier: Classifier) -> None:
+        train = as_frame(train, "train")
         if schema.label not in train.columns:
             raise InputError(f"the training rows have no label column {schema.label!r}")
         if schema.group is not None and schema.group not in train.columns:

@@ -16,6 +16,8 @@ from sensecf.commands.shared import (
     progress_bars,
     show_card,
     split_names,
+    stated_marks,
+    table_options,
 )
 from sensecf.errors import InputError
 
@@ -34,6 +36,7 @@ from sensecf.errors import InputError
 @click.option("--classifier", help="module:object, where the classifier of RUN is code of yours.")
 @TRUST
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
+@table_options
 @engine_options
 @ALLOW_HOST
 def answer(
@@ -89,7 +92,7 @@ def answer(
         request = replace(finished.request, **{name: value for name, value in given.items() if value is not None})
         form = form or ("parquet" if table.suffix.lower() in (".parquet", ".pq") else "csv")
         facts = work(finished, table, out, request, form=form, card=card, overwrite=overwrite, progress=progress,
-                     engine=where)  # fmt: skip
+                     engine=where, marks=stated_marks())  # fmt: skip
     click.echo(quality_of(run, facts_of(run)))
     asked = facts["rows"] - facts["people_in_target"]
     click.echo(

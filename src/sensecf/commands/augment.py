@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sensecf.commands.shared import GENERATORS, progress_bars, split_names
+from sensecf.commands.shared import GENERATORS, open_table, progress_bars, split_names, table_options
 
 
 @click.command()
@@ -28,6 +28,7 @@ from sensecf.commands.shared import GENERATORS, progress_bars, split_names
 @click.option("--classifiers", default="svm,random-forest,xgboost,mlp", show_default=True, help="Which are scored.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
+@table_options
 def augment(
     table: Path,
     schema_path: Path,
@@ -52,14 +53,13 @@ def augment(
 
     from sensecf.augmentation.run import Request, run
     from sensecf.schema import FeatureSchema
-    from sensecf.tables import read_table
 
     request = Request(generator, scenario, removed, amount, rows, gate, positive, split_names(classifiers), seed)
     schema = FeatureSchema.from_toml(schema_path)
     with progress_bars() as progress:
         added, scores, facts = run(
-            read_table(table), schema, out, request, overwrite=overwrite, progress=progress
-        )  # fmt: skip
+            open_table(table, schema), schema, out, request, overwrite=overwrite, progress=progress
+        )
     shown = Table(title=f"{facts['test_rows']} held-out rows, mean of the classifiers", title_justify="left")
     for column in ("method", "f1", "auc", "balanced accuracy", "brier"):
         shown.add_column(column)

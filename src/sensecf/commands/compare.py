@@ -15,9 +15,11 @@ from sensecf.commands.shared import (
     CLASSIFIERS,
     EDIT,
     arguments,
+    open_table,
     progress_bars,
     show_card,
     split_names,
+    table_options,
 )
 from sensecf.errors import InputError
 
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 @click.option("--time-limit", type=float, default=600.0, show_default=True, help="Limit for each method, in seconds.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
+@table_options
 @model_options
 def compare(
     table: Path,
@@ -88,7 +91,6 @@ def compare(
     from sensecf.datasets.card import strictest
     from sensecf.folder import belongs
     from sensecf.schema import FeatureSchema
-    from sensecf.tables import read_table
 
     request = Request(
         generators=split_names(names),
@@ -111,8 +113,8 @@ def compare(
         if path is not None and belongs(path, out):
             raise InputError(f"{path} is a file that the run writes itself; move it out of {out}")
     found = FeatureSchema.from_toml(schema_path)
-    frame = read_table(table)
-    asked = None if queries is None else read_table(queries)
+    frame = open_table(table, found)
+    asked = None if queries is None else open_table(queries, found)
     card = strictest(find_card(path) for path in (table, queries) if path is not None)
     show_card(card)
     with progress_bars() as progress:

@@ -16,10 +16,12 @@ from sensecf.commands.shared import (
     arguments,
     engine_of,
     engine_options,
+    open_table,
     progress_bars,
     show,
     show_card,
     split_names,
+    table_options,
 )
 from sensecf.errors import InputError
 
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
+@table_options
 @engine_options
 @model_options
 def explain(
@@ -85,7 +88,6 @@ def explain(
     from sensecf.folder import belongs
     from sensecf.run import ROBUST_MARGIN, Request, run
     from sensecf.schema import FeatureSchema
-    from sensecf.tables import read_table
 
     where = engine_of(engine, ray_address, asking["allow_hosts"])
     request = Request(
@@ -108,8 +110,8 @@ def explain(
         if path is not None and belongs(path, out):
             raise InputError(f"{path} is a file that the run writes itself; move it out of {out}")
     found = FeatureSchema.from_toml(schema_path)
-    frame = read_table(table)
-    asked = None if queries is None else read_table(queries)
+    frame = open_table(table, found)
+    asked = None if queries is None else open_table(queries, found)
     card = strictest(find_card(path) for path in (table, queries) if path is not None)
     show_card(card)
 

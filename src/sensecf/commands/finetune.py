@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from sensecf.commands.shared import CLASSES, CLASSIFIERS, progress_bars, split_names
+from sensecf.commands.shared import CLASSES, CLASSIFIERS, open_table, progress_bars, split_names, table_options
 from sensecf.errors import InputError, MissingExtraError
 
 
@@ -39,6 +39,7 @@ from sensecf.errors import InputError, MissingExtraError
 @click.option("--merge", is_flag=True, help="Write the merged weights too, for servers without adapters.")
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @click.option("--seed", type=int, default=0, show_default=True)
+@table_options
 def finetune(
     table: Path,
     schema_path: Path,
@@ -69,7 +70,6 @@ def finetune(
     from sensecf.finetune.presets import preset
     from sensecf.prepare import prepare
     from sensecf.schema import FeatureSchema
-    from sensecf.tables import read_table
     from sensecf.task import Task
 
     try:
@@ -85,7 +85,7 @@ def finetune(
     if not chosen.ran:
         click.echo(f"preset {preset_name} has not been run to the end yet: its sizes are estimates", err=True)
     schema = FeatureSchema.from_toml(schema_path)
-    _, train, _ = prepare(read_table(table), schema, None, seed)
+    _, train, _ = prepare(open_table(table, schema), schema, None, seed)
     quiet()
     asked = tuning.Tuning(preset_name, chosen, full_prompts, reward, merge, plausibility=plausibility, seed=seed)
     everyone = processes()
@@ -125,7 +125,8 @@ def _pairs_of(run: Path, prompts: Any, count: int, seed: int) -> Any:
     for name in ("counterfactuals.csv", "factuals.csv"):
         if not (run / name).is_file():
             raise InputError(f"{run} holds no {name}; name the folder of a run of `sensecf explain`")
-    return from_table(prompts, read_table(run / "counterfactuals.csv"), read_table(run / "factuals.csv"), count, seed)
+    answers, factuals = (read_table(run / name, decimal=".") for name in ("counterfactuals.csv", "factuals.csv"))
+    return from_table(prompts, answers, factuals, count, seed)
 
 
 def _show(facts: dict[str, Any], out: Path) -> None:

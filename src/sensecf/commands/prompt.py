@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sensecf.commands.prompt_options import as_data, prompt_options
-from sensecf.commands.shared import CLASSES, CLASSIFIERS, EDIT, split_names
+from sensecf.commands.shared import CLASSES, CLASSIFIERS, EDIT, open_table, split_names, table_options
 
 if TYPE_CHECKING:
     from sensecf.query import Edit
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--robust", is_flag=True, help="Demand a margin: p >= 0.6 with two classes.")
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @click.option("--seed", type=int, default=0, show_default=True)
+@table_options
 @prompt_options
 def prompt(
     table: Path,
@@ -65,7 +66,6 @@ def prompt(
     from sensecf.files import write_text
     from sensecf.run import ROBUST_MARGIN, Request
     from sensecf.schema import FeatureSchema
-    from sensecf.tables import read_table
 
     request = Request(
         classifier=classifier,
@@ -81,11 +81,12 @@ def prompt(
         seed=seed,
         prompting=as_data(asking),
     )
+    schema = FeatureSchema.from_toml(schema_path)
     found = dry_run(
-        read_table(table),
-        FeatureSchema.from_toml(schema_path),
+        open_table(table, schema),
+        schema,
         request,
-        queries=None if queries is None else read_table(queries),
+        queries=None if queries is None else open_table(queries, schema),
         card=strictest(find_card(path) for path in (table, queries) if path is not None),
     )
     lines = found.lines

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from sensecf.commands.shared import CLASSES, CLASSIFIERS, GENERATORS, TRUST, split_names
+from sensecf.commands.shared import (
+    CLASSES,
+    CLASSIFIERS,
+    GENERATORS,
+    TRUST,
+    split_names,
+    stated_marks,
+    table_options,
+)
 from sensecf.errors import InputError, MissingExtraError
 
 
@@ -23,6 +31,7 @@ from sensecf.errors import InputError, MissingExtraError
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need --token.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--token", envvar="SENSECF_TOKEN", help="Whoever opens the page must know it (or SENSECF_TOKEN).")
+@table_options
 def serve(
     run_or_table: Path | None,
     schema: Path | None,
@@ -55,5 +64,6 @@ def serve(
     if run_or_table is None and schema is not None:
         raise InputError("--schema needs its table: sensecf serve TABLE --schema schema.toml")
     folder = out or (run_or_table if run_or_table is not None and run_or_table.is_dir() else Path("decisions"))
-    source = Source(run_or_table, schema, classifier, generator, target, seed, split_names(classes), trust)
+    marks = stated_marks()
+    source = Source(run_or_table, schema, classifier, generator, target, seed, split_names(classes), trust, marks)
     listen(source, folder, host, port, token, click.echo)

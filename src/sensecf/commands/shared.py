@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sensecf.datasets.card import Card
     from sensecf.engine import Engine
     from sensecf.run import Progress
+    from sensecf.schema import FeatureSchema
 
 CLASSIFIERS = "xgboost, random-forest, svm, mlp, logistic or module:object"
 #: For commands with --classifier: what a classifier of the user's own calls 0, 1, ....
@@ -47,7 +48,38 @@ def split_names(text: str) -> tuple[str, ...]:
 def arguments() -> dict[str, Any]:
     """The options as given, for `run.json`."""
     context = click.get_current_context()
-    return {key: str(value) if isinstance(value, Path) else value for key, value in context.params.items()}
+    given = context.params | stated_marks()
+    return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
+
+
+def _keep(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.meta.setdefault("sensecf.marks", {})[option.name] = value
+
+
+def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --decimal and --thousands to a command that reads a table with `open_table`."""
+    for name, marks, what in (
+        ("thousands", [",", ".", " ", "'"], "The mark between thousands"),
+        ("decimal", [".", ","], "The mark before decimals"),
+    ):
+        command = click.option(
+            f"--{name}", type=click.Choice(marks), metavar="MARK", expose_value=False, callback=_keep,
+            help=f"{what} in the table, where the file does not settle it.",
+        )(command)  # fmt: skip
+    return command
+
+
+def stated_marks() -> dict[str, str]:
+    """The marks of `table_options` that were given, by the name of their option."""
+    return dict(click.get_current_context().meta.get("sensecf.marks", {}))
+
+
+def open_table(path: Path, schema: FeatureSchema | None = None, merge_spellings: bool = False) -> pd.DataFrame:
+    """The table in a file, read with what the schema and the options of `table_options` say."""
+    from sensecf.tables import read_table
+
+    return read_table(path, schema, merge_spellings=merge_spellings, **stated_marks())
 
 
 #: What may be edited.

@@ -295,7 +295,8 @@ def read(table: Table) -> Data:
         data = load(table.name)
         frame, schema = data.frame, data.schema
     else:
-        frame, schema = read_table(table.path), FeatureSchema.from_toml(table.schema)
+        schema = FeatureSchema.from_toml(table.schema)
+        frame = read_table(table.path, schema)
     return prepare(frame, schema, None, 0)[0].reset_index(drop=True), schema
 
 

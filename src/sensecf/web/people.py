@@ -95,7 +95,7 @@ def read_upload(content: bytes, task: Task) -> pd.DataFrame:
         path = Path(folder) / "people.csv"
         path.write_bytes(content)
         try:
-            frame = read_table(path)
+            frame = read_table(path, task.schema)
         except InputError as error:
             raise InputError(str(error).replace(str(path), "the file")) from error
     absent = [name for name in task.schema.names if name not in frame.columns]

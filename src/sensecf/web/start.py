@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -49,6 +50,7 @@ class Source:
     seed: int = 0
     classes: tuple[str, ...] = ()
     trust: bool = False
+    marks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -96,7 +98,7 @@ def make_cohort(source: Source, say: Progress = lambda phase, share: None) -> Co
                 f"(made by: sensecf schema {source.path} --label COL > schema.toml)"
             )
         schema = FeatureSchema.from_toml(source.schema)
-        cohort = _from_table(read_table(source.path), schema, source, say, source.path.stem, "")
+        cohort = _from_table(read_table(source.path, schema, **source.marks), schema, source, say, source.path.stem, "")
     else:
         data = load("simulated")
         cohort = _from_table(data.frame, data.schema, source, say, "Simulated cohort", SIMULATED)
@@ -141,7 +143,7 @@ def _from_run(folder: Path, say: Progress, trust: bool) -> Cohort:
     say("classifier", 0.0)
     task = load_task(folder, trust=trust)
     say("classifier", 1.0)
-    people = read_table(folder / "factuals.csv").set_index("query")
+    people = read_table(folder / "factuals.csv", decimal=".").set_index("query")
     take_model(folder)
     seed, dial = int(facts.get("seed", 0)), float(facts.get("plausibility", 1.0))
     generator, told = _generator(str(facts.get("generator", "tiny")), task, seed, dial, say)
