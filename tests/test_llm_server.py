@@ -598,12 +598,17 @@ def test_no_proxy_stands_between_us_and_this_machine(monkeypatch: pytest.MonkeyP
         assert connect(f"{server.url}#m").complete(say("a"))[0][0].reason == ""
 
 
-def test_a_proxy_is_used_for_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
+def test_rows_go_through_no_proxy_that_could_read_them(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     with scripted(after(0)) as proxy:
-        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
         monkeypatch.delenv("no_proxy", raising=False)
-        connect("http://models.example.org/v1#m").complete(say("a"))
-        assert proxy.received[0].path == "http://models.example.org/v1/chat/completions"
+        with pytest.raises(InputError, match=r"through the proxy 127\.0\.0\.1.*NO_PROXY=models\.example\.org"):
+            connect("http://models.example.org/v1#m")
+        assert connect("https://models.example.org/v1#m").host == "models.example.org"  # the proxy sees no content
+        monkeypatch.setenv("no_proxy", "models.example.org")
+        assert connect("http://models.example.org/v1#m").host == "models.example.org"
+        assert not proxy.received
 
 
 def test_loggers_are_as_before_afterwards() -> None:
@@ -643,16 +648,18 @@ def test_the_ledger_equals_the_servers_own_count(tmp_path: Path) -> None:
         assert usage.tokens_in == sum(row[0].tokens_in for row in out)
 
 
-def test_a_cap_is_exceeded_by_at_most_the_requests_in_flight() -> None:
+@pytest.mark.parametrize("concurrency", [1, 4, 32])
+@pytest.mark.parametrize("cap", [5, 110, 400])
+def test_a_cap_is_exceeded_by_one_answer_at_most_with_many_in_flight(concurrency: int, cap: int) -> None:
     with scripted(after(0.01, "four" * 10)) as server:
-        client = connect(f"{server.url}#m", cap_tokens=110, concurrency=4)
+        client = connect(f"{server.url}#m", cap_tokens=cap, concurrency=concurrency, tries=2)
         out = client.complete(say(*(f"{i:40}" for i in range(50))))
         spent = server.tokens_in + server.tokens_out
     each = 20
-    assert 110 <= spent <= 110 + 4 * each
+    assert cap <= spent < cap + each
     assert spent == client.costs()["tokens_in"] + client.costs()["tokens_out"]
     assert sum(not row[0].reason for row in out) == spent // each
-    assert {row[0].reason for row in out} == {"", "not asked: the cap of 110 tokens is reached"}
+    assert {row[0].reason for row in out} == {"", f"not asked: the cap of {cap} tokens is reached"}
 
 
 def test_it_works_where_an_event_loop_is_running() -> None:

@@ -134,7 +134,11 @@ def test_explain_verifies_polishes_and_falls_back(numeric_task: Task, folder: Pa
 def test_a_folder_without_a_tuned_model_is_refused(numeric_task: Task, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no tuned model \(tuned.json is absent\)"):
         Tuned(numeric_task, model=tmp_path)
-    for text, words in (("{", "is damaged"), ("[]", "is not the record"), ('{"base": "x"}', "is not the record")):
+    for text, words in (
+        ("{", "is not valid JSON"),
+        ("[]", "is not the record"),
+        ('{"base": "x"}', "is not the record"),
+    ):
         (tmp_path / "tuned.json").write_text(text)
         with pytest.raises(InputError, match=words):
             Tuned(numeric_task, model=tmp_path)

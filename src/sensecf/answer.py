@@ -6,6 +6,7 @@ one part; finished parts are kept until the last, so that an interrupted call go
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import json
@@ -20,9 +21,10 @@ from sensecf.counterfactuals import Counterfactuals
 from sensecf.engine import LOCAL, Engine
 from sensecf.errors import InputError, MissingExtraError
 from sensecf.explainer import explain
-from sensecf.files import read_text, replacing, write_json
+from sensecf.files import replacing, write_json
 from sensecf.finished import Finished
-from sensecf.folder import FILES, UNFINISHED, claimed, remove
+from sensecf.folder import FILES, UNFINISHED, claimed, named, remove
+from sensecf.kept import read_sealed, write_sealed
 from sensecf.privacy_gate import permission
 from sensecf.run import Progress, Request, check, versions
 from sensecf.tables import read_parts
@@ -61,7 +63,7 @@ def answer(
     table, request and part give the same answers. `marks`: `decimal` and `thousands` of `read_table`.
     Raises `InputError` for what cannot be used, before anything is written.
     """
-    task, path, folder = finished.task, Path(table), Path(out)
+    task, path, folder = finished.task, Path(table), named(out)
     request = finished.request if request is None else request
     check(request, task.schema)
     if form not in FORMATS:
@@ -73,13 +75,11 @@ def answer(
     rows = _rows(task, read)
     if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise MissingExtraError("writing Parquet needs pyarrow; run pip install 'sensecf[parquet]' or choose csv")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     asked = {
         **request.wishes,
         "target": goal,
         "generator": request.generator,
-        "table": digest,
+        "table": _hash(path),
         "rows": rows,
         "part": part,
         "format": form,
@@ -88,12 +88,13 @@ def answer(
         **(marks or {}),
     }
     with claimed(folder, asked, overwrite):
-        begin = 0
+        begin, mark = 0, json.dumps(asked)
         parts: list[Path] = []
+        counted: list[dict[str, Any]] = []
         for number, frame in enumerate(read()):
             kept = folder / "unfinished" / f"part-{number:06d}.{form}"
             parts.append(kept)
-            if not kept.exists():
+            if _kept(kept, mark) is None:
                 answers = explain(
                     task,
                     finished.generator,
@@ -106,14 +107,17 @@ def answer(
                     progress=_within(say, begin, len(frame), rows),
                     engine=engine,
                 )
-                _keep(answers, kept)
+                _keep(answers, kept, mark)
                 remove(folder, [f"unfinished/{kept.stem}/batch-*.npz"])
+            counts = _kept(kept, mark)
+            if counts is None:
+                raise OSError(errno.EIO, "cannot be read back as it was written", str(kept))
+            counted.append(counts)
             begin += len(frame)
             say("answers", begin / rows)
         say("measuring", 0.0)
         remove(folder, FILES)
         _join(parts, folder / f"counterfactuals.{form}")
-        counted = [json.loads(read_text(kept.with_suffix(".json"))) for kept in parts]
         facts = {**asked, **{name: sum(counts[name] for counts in counted) for name in counted[0]}}
         if card is not None:
             card.save(folder)
@@ -137,8 +141,22 @@ def _within(say: Progress, begin: int, size: int, rows: int) -> Callable[[int, i
     return lambda done, total: say("answers", (begin + size * done / total) / rows)
 
 
-def _keep(answers: Counterfactuals, path: Path) -> None:
-    """Write a part and, before it, what it counts: a part that is there is whole."""
+def _kept(path: Path, mark: str) -> dict[str, Any] | None:
+    """What a part counts; None where it is absent, damaged, or an answer to something else: it is made again."""
+    counts = read_sealed(path.with_suffix(".json"), mark)
+    if counts is None or not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(counts)
+    return found if found.pop("sha256") == _hash(path) else None
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _keep(answers: Counterfactuals, path: Path, mark: str) -> None:
+    """Write a part and then what it counts, with its hash."""
     found, frame = answers.answers, answers.frame
     counts = {
         "answers": len(found),
@@ -150,12 +168,12 @@ def _keep(answers: Counterfactuals, path: Path) -> None:
         "classifier_rows": answers.cost["classifier_rows"],
         "seconds": round(answers.cost["seconds"], 3),
     }
-    write_json(path.with_suffix(".json"), counts)
     with replacing(path) as temporary:
         if path.suffix == ".csv":
             frame.to_csv(temporary, index=False)
         else:
             frame.to_parquet(temporary, index=False)
+    write_sealed(path.with_suffix(".json"), json.dumps({**counts, "sha256": _hash(path)}).encode(), mark)
 
 
 def _join(parts: list[Path], target: Path) -> None:

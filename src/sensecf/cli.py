@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import sys
 import warnings
@@ -60,13 +61,28 @@ def _show_warning(
     click.echo(text, err=True, nl=False)
 
 
+def _fit_streams() -> None:
+    """Let every text be printed: a terminal without UTF-8 gets escapes, a file or pipe UTF-8, a closed one nothing."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+
+
 def main() -> None:
     """Entry point: bad input ends with status 2 and one line, an interrupt with 130."""
+    _fit_streams()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("once", TableWarning)
             warnings.showwarning = _show_warning
             status = cli(standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `sensecf … | head`: who reads has enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # else the interpreter says so when it ends
+        sys.exit(1)
     except InputError as error:
         click.echo(f"sensecf: {' '.join(str(error).split())}", err=True)
         sys.exit(2)

@@ -8,6 +8,7 @@ answers do not depend on the order in which the rows come.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,9 +26,9 @@ from sensecf.counterfactuals import VERDICT_COLUMNS, Counterfactuals
 from sensecf.distances import Scale
 from sensecf.engine import LOCAL, Engine, spread
 from sensecf.errors import InputError
-from sensecf.files import replacing
 from sensecf.generators import Generator, traits_of
 from sensecf.generators.search import Search
+from sensecf.kept import read_arrays, write_arrays
 from sensecf.polish import polish
 from sensecf.query import Edit, Query, out_of_range
 from sensecf.rules import Floats
@@ -153,24 +154,35 @@ class _Asked:
     plausibility: float
     seed: int
 
+    def mark(self, query: Query) -> str:
+        """A name for everything that the answers to a batch depend on, but the task."""
+        names = self.generator.name, None if self.fallback is None else self.fallback.name
+        digest = hashlib.sha256(repr((names, self.n, self.plausibility, self.seed)).encode())
+        for name, values in sorted(vars(query).items()):
+            digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
 
 def _each(asked: _Asked, whole: Query, size: int, checkpoint: Path | None, engine: Engine) -> Iterator[Batch]:
     """Batches of `size` as they are answered; the first alone and here, since it fits what all share."""
     numbers = range(-(-len(whole) // size))
     stored = {} if checkpoint is None else {number: checkpoint / f"batch-{number:06d}.npz" for number in numbers}
-    finished = {number for number, path in stored.items() if path.exists()}
-    todo = [number for number in numbers if number not in finished]
 
     def part(number: int) -> tuple[int, Query]:
         return number, whole.take(slice(number * size, (number + 1) * size))
 
     def keep(number: int, batch: Batch) -> Batch:
         if stored:
-            batch.save(stored[number])
+            batch.save(stored[number], asked.mark(part(number)[1]))
         return batch.shift(number * size)
 
-    for number in finished:
-        yield Batch.load(stored[number]).shift(number * size)
+    todo = []
+    for number in numbers:
+        done = Batch.load(stored[number], asked.mark(part(number)[1])) if stored else None
+        if done is None:
+            todo.append(number)
+        else:
+            yield done.shift(number * size)
     for number in todo[:1]:
         yield keep(number, _one(asked, part(number))[0])
     if len(todo) < 2:
@@ -212,14 +224,14 @@ class Batch:
     attempts: np.ndarray
     failures: np.ndarray
 
-    def save(self, path: Path) -> None:
-        with replacing(path) as temporary:
-            np.savez(temporary, **{k: v.astype(str) if v.dtype == object else v for k, v in vars(self).items()})
+    def save(self, path: Path, mark: str) -> None:
+        write_arrays(path, vars(self), mark)
 
     @classmethod
-    def load(cls, path: Path) -> Batch:
-        with np.load(path, allow_pickle=False) as data:
-            return cls(**{k: v.astype(object) if v.dtype.kind == "U" else v for k, v in data.items()})
+    def load(cls, path: Path, mark: str) -> Batch | None:
+        """The answers to what `mark` names; None where they have to be found again."""
+        arrays = read_arrays(path, mark)
+        return None if arrays is None else cls(**arrays)
 
     def shift(self, by: int) -> Batch:
         return Batch(**(vars(self) | {"query": self.query + by}))

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, get_type_hints
 
 from sensecf import generators, metrics
 from sensecf.errors import InputError
-from sensecf.files import read_text
+from sensecf.files import replacing
 from sensecf.generators import Context, Generator, traits_of
 from sensecf.generators.search import THOROUGH, Search
+from sensecf.kept import check_type, read_bytes, read_record
 from sensecf.run import Progress, Request, cache_folder, load_task
+from sensecf.schema import Value
 from sensecf.task import Task
+
+
+class TinyRecord(TypedDict):
+    """What is read here of the record of an embedded model."""
+
+    fingerprint: str
 
 
 class Finished(NamedTuple):
@@ -61,19 +68,19 @@ def open_run(
     )
     fallback = Search(task, request.seed, effort=THOROUGH, plausibility=request.plausibility)
     say("opening", 1.0)
-    identity = hashlib.sha256((folder / "task" / "task.json").read_bytes()).hexdigest()
+    identity = hashlib.sha256(read_bytes(folder / "task" / "task.json")).hexdigest()
     return Finished(task, generator, fallback, request, identity)
 
 
 def facts_of(folder: Path) -> dict[str, Any]:
     """What `run.json` says of a run. Raises `InputError` where there is none that is finished."""
     try:
-        facts = json.loads(read_text(folder / "run.json"))
-    except (InputError, ValueError) as error:
+        facts = read_record(folder / "run.json", dict[str, Any])
+    except InputError as error:
         raise InputError(
-            f"{folder} is no finished run: it has no readable run.json; run sensecf explain first"
+            f"{folder} is no finished run: it has no readable run.json ({error}); run sensecf explain first"
         ) from error
-    if not isinstance(facts, dict) or "target" not in facts:
+    if "target" not in facts:
         raise InputError(f"{folder} is no run of sensecf explain; name the folder that it wrote with --out")
     return facts
 
@@ -81,29 +88,36 @@ def facts_of(folder: Path) -> dict[str, Any]:
 def quality_of(folder: Path, facts: dict[str, Any]) -> str:
     """How good the classifier of a run is, as its `metrics.json` says. Raises `InputError` where it cannot be read."""
     try:
-        summary = metrics.from_json(json.loads(read_text(folder / "metrics.json")))
+        summary = metrics.from_json(read_record(folder / "metrics.json", dict[str, Any]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / 'metrics.json'} is damaged; make the run anew") from error
     return metrics.sentence(summary, str(facts.get("classifier", "the classifier")), facts["target"])
 
 
 def request_of(facts: dict[str, Any]) -> Request:
-    """What the run was asked, as far as it holds for other people too."""
-    kept = {f.name: facts[f.name] for f in fields(Request) if f.name in facts}
+    """What the run was asked, as far as it holds for other people too.
+
+    Raises `InputError` naming an entry of `run.json` that is not of its type.
+    """
+    left_out = {"limit": None, "prompting": None, "model": None}
+    kept = {f.name: facts[f.name] for f in fields(Request) if f.name in facts and f.name not in left_out}
+    types = get_type_hints(Request) | {"target": Value | None}
+    for name, value in kept.items():
+        check_type(value, types[name], f"run.json: {name}")
     kept.setdefault("edit", "mutable")  # what a run of an older version let move
-    kept |= {"lock": tuple(kept.get("lock", ())), "classes": tuple(kept.get("classes", ()))}
-    kept |= {"limit": None, "prompting": None, "model": None}
-    return Request(**kept)
+    lists = {name: tuple(value) for name, value in kept.items() if isinstance(value, list)}
+    return Request(**(kept | lists | left_out))
 
 
 def take_model(folder: Path) -> None:
     """Copy a run's trained model to the cache, where it is found by its fingerprint instead of trained anew."""
     saved = folder / "task" / "tiny"
     try:
-        fingerprint = str(json.loads(read_text(saved / "tiny.json"))["fingerprint"])
-    except (InputError, ValueError, KeyError, TypeError):
+        fingerprint = read_record(saved / "tiny.json", TinyRecord)["fingerprint"]
+    except InputError:
         return  # another generator, or damaged: it is trained
-    home = cache_folder() / fingerprint
-    if re.fullmatch(r"[0-9a-f]{32}", fingerprint) and not home.exists() and (saved / "model.safetensors").exists():
-        home.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(saved, home, dirs_exist_ok=True)
+    home, names = cache_folder() / fingerprint, ("model.safetensors", "tiny.json")
+    if re.fullmatch(r"[0-9a-f]{32}", fingerprint) and not home.exists() and all((saved / n).is_file() for n in names):
+        for name in names:
+            with replacing(home / name) as path:
+                shutil.copyfile(saved / name, path)

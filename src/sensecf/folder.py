@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sensecf.errors import InputError
-from sensecf.files import read_text, write_json
+from sensecf.files import write_json
+from sensecf.kept import read_record
 
+#: Longest name of a file or folder, in bytes; temporary files need a few more.
+LONGEST_NAME = 230
 #: What a run leaves in its folder; `--overwrite` removes these files and nothing else.
 FILES = (
     "run.json",
@@ -64,6 +68,15 @@ def claimed(folder: Path, asked: dict[str, Any], overwrite: bool) -> Iterator[No
         raise
 
 
+def named(out: str | Path) -> Path:
+    """The path of a folder or file to write. Raises `InputError` for no name, and for one that no disk takes."""
+    if not str(out).strip():
+        raise InputError("--out is empty; name what to write (. is the current folder)")
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(out).parts):
+        raise InputError(f"--out: a name has at most {LONGEST_NAME} bytes; choose a shorter one")
+    return Path(out)
+
+
 def belongs(path: Path, folder: Path) -> bool:
     """Whether an existing file has the place of one that a run in `folder` writes."""
     return path.exists() and any(path.samefile(own) for pattern in FILES for own in folder.glob(pattern))
@@ -91,10 +104,9 @@ def _temporary(name: str) -> str:
 def _record(path: Path) -> dict[str, Any]:
     """A JSON object from a file, empty where there is none."""
     try:
-        data = json.loads(read_text(path))
-    except ValueError:  # absent, not UTF-8 or no JSON
+        return read_record(path, dict[str, Any])
+    except InputError:  # absent or damaged
         return {}
-    return data if isinstance(data, dict) else {}
 
 
 def remove(folder: Path, patterns: Collection[str]) -> None:

@@ -10,6 +10,7 @@ from sensecf.codec import Codec, as_frame, check_single, plain_spelling, without
 from sensecf.datasets.splits import OFFICIAL, split
 from sensecf.errors import InputError
 from sensecf.query import out_of_range
+from sensecf.room import check_ranges, check_room
 from sensecf.schema import FeatureSchema, Value
 from sensecf.tables import check_label, check_values
 
@@ -36,10 +37,12 @@ def prepare(
     for name in columns:
         check_single(frame[name])
     official = [OFFICIAL] if OFFICIAL in frame.columns and OFFICIAL not in columns else []
+    check_room(schema)
     frame, _ = check_label(frame[[*columns, *official]], schema.label)
     frame = _uncoded(frame, schema)
     frame[schema.label] = _classes(frame[schema.label], schema)
     check_values(frame, [f.name for f in schema.features if f.numeric])
+    check_ranges(schema, frame)
     if queries is None:
         train, test = split(frame, schema, TEST_SHARE, seed)
         return frame[columns], train[columns], test[columns]

@@ -29,7 +29,7 @@ from sensecf.errors import InputError
 from sensecf.explainer import explain
 from sensecf.files import cache_folder as cache_folder
 from sensecf.files import replacing, write_json
-from sensecf.folder import FILES, UNFINISHED, claimed, remove
+from sensecf.folder import FILES, UNFINISHED, claimed, named, remove
 from sensecf.generators import Context, traits_of
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.prepare import prepare
@@ -133,7 +133,7 @@ def run(
         del asked["prompting"]
     if queries is not None:
         asked["queries"] = storage.data_hash(held_out)
-    folder, say = Path(out), progress or (lambda phase, share: None)
+    folder, say = named(out), progress or (lambda phase, share: None)
     with claimed(folder, asked, overwrite), ExitStack() as stack:
         model = None
         if request.prompting is not None:
@@ -244,6 +244,8 @@ def check(request: Request, schema: FeatureSchema) -> None:
     for name in request.lock:
         schema[name]
     check_edit(schema, request.edit)
+    if all(not f.changeable or f.name in request.lock for f in schema.features):
+        raise InputError("nothing may change: every feature is immutable, protected or locked; leave one to be changed")
 
 
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:

@@ -361,15 +361,9 @@ class FeatureSchema:
     @classmethod
     def from_toml(cls, path: str | Path) -> FeatureSchema:
         """Read a schema file. Raises `InputError` naming the line, feature or field that is wrong."""
-        import tomllib
+        from sensecf.kept import read_toml
 
-        from sensecf.files import read_text
-
-        text = read_text(path)
-        try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{path} is not valid TOML: {error}") from error
+        data = read_toml(path)
         try:
             return cls.from_dict(data)
         except InputError as error:

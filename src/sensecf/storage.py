@@ -17,7 +17,7 @@ import platform
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, TypedDict, cast
 
 import numpy as np
 import pandas as pd
@@ -26,8 +26,9 @@ from sensecf import __version__
 from sensecf.classifiers import fit_classifier
 from sensecf.codec import Codec
 from sensecf.errors import InputError
-from sensecf.files import read_text, replacing, write_json
+from sensecf.files import replacing, write_json
 from sensecf.foreign import NamedClasses
+from sensecf.kept import check_type, read_bytes, read_record
 from sensecf.rules import Floats
 from sensecf.saved_classifier import KNOWN_TYPES, pack, remember, unpack
 from sensecf.schema import FeatureSchema, Value
@@ -40,7 +41,45 @@ PROBES = 16
 PROBE_TOLERANCE = 1e-6
 
 _FORMAT = 1
+#: Largest file of a saved task, in bytes.
+_LARGEST = 2**32
 _RECORD, _SCHEMA, _TRAIN, _CLASSIFIER = "task.json", "schema.toml", "train.csv", "classifier.skops"
+
+
+class _Skops(TypedDict):
+    """What `task.json` says of a classifier that has a file."""
+
+    kept: Literal["skops"]
+    type: str
+
+
+class _Spec(TypedDict):
+    """Of one that is code with a name."""
+
+    kept: Literal["spec"]
+    type: str
+    spec: str
+
+
+class _Nothing(TypedDict):
+    """Of one that could not be saved."""
+
+    kept: Literal["nothing"]
+    type: str
+    reason: str
+
+
+class _Record(TypedDict):
+    """`task.json`."""
+
+    format: int
+    classes: list[Value]
+    group_dtype: Literal["int64", "float64", "str"] | None
+    data_hash: str
+    classifier: _Skops | _Spec | _Nothing
+    probe: list[list[float]]
+    sha256: dict[str, str]
+    versions: dict[str, str]
 
 
 def data_hash(frame: pd.DataFrame) -> str:
@@ -130,7 +169,7 @@ def load_task(
     for name in (_SCHEMA, _TRAIN):
         _verified(directory, name, record)
     schema = FeatureSchema.from_toml(directory / _SCHEMA)
-    train = _read_train(directory / _TRAIN, Codec(schema), record["classes"], record["group_dtype"])
+    train = _train_of(directory, Codec(schema), record)
     if classifier is not None:
         classifier = fit_classifier(classifier, schema, train, classes=saved.get("classes", ()))
     elif saved["kept"] == "skops":
@@ -157,17 +196,15 @@ def _read_record(directory: Path) -> dict[str, Any]:
     path = directory / _RECORD
     if not path.exists():
         raise InputError(f"{directory} holds no saved task, or saving it was interrupted ({_RECORD} is absent)")
-    try:
-        record = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is damaged ({error}); save the task again") from error
-    needed = {"format", "classes", "group_dtype", "data_hash", "classifier", "probe", "sha256", "versions"}
-    if not isinstance(record, dict) or not needed <= record.keys():
-        raise InputError(f"{path} is not the record of a saved task; save the task again")
-    if record["format"] != _FORMAT:
+    record = read_record(path, dict[str, Any])
+    if record.get("format", _FORMAT) != _FORMAT:
         raise InputError(
             f"{path} has format {record['format']!r}, SenseCF {__version__} reads {_FORMAT}; save the task again"
         )
+    try:
+        check_type(record, _Record, str(path))
+    except InputError as error:
+        raise InputError(f"{error}: it is not the record of a saved task; save the task again") from error
     return record
 
 
@@ -175,7 +212,7 @@ def _verified(directory: Path, name: str, record: dict[str, Any]) -> bytes:
     path = directory / name
     if not path.exists():
         raise InputError(f"{path} is absent: the saved task is not whole, save it again")
-    content = path.read_bytes()
+    content = read_bytes(path, _LARGEST)
     if hashlib.sha256(content).hexdigest() != record["sha256"].get(name):
         raise InputError(f"{path} was changed after the task was saved; restore it or save the task again")
     return content
@@ -225,6 +262,18 @@ def _write_train(task: Task, path: Path, group: str | None) -> None:
         )
 
 
+def _train_of(directory: Path, codec: Codec, record: dict[str, Any]) -> pd.DataFrame:
+    """The training rows, whose record may be a stranger's. Raises `InputError` where the two do not fit."""
+    try:
+        train = _read_train(directory / _TRAIN, codec, record["classes"], record["group_dtype"])
+        whole = data_hash(train) == record["data_hash"]
+    except (ValueError, TypeError, KeyError):  # InputError is one
+        whole = False
+    if not whole:
+        raise InputError(f"{directory / _TRAIN} does not fit {_RECORD}; save the task again")
+    return train
+
+
 def _reads_back(task: Task, path: Path, group: str | None, content: str) -> bool:
     try:
         return data_hash(_read_train(path, task.codec, task.classes, group)) == content
@@ -269,7 +318,10 @@ def _probe(task: Task, classifier: Classifier) -> Floats:
 def _check_answers(task: Task, record: dict[str, Any], directory: Path) -> None:
     if task.classes != record["classes"]:
         raise InputError(f"the classifier's classes are {task.classes}, those of {directory} {record['classes']}")
-    if not np.allclose(_probe(task, task.classifier), record["probe"], rtol=0.0, atol=PROBE_TOLERANCE, equal_nan=True):
+    probe = _probe(task, task.classifier)
+    if probe.shape != np.shape(record["probe"]) or not np.allclose(
+        probe, record["probe"], rtol=0.0, atol=PROBE_TOLERANCE, equal_nan=True
+    ):
         now = _versions()
         other = [f"{name} {v}, now {now.get(name)}" for name, v in record["versions"].items() if v != now.get(name)]
         reason = f" (saved with {'; '.join(other)})" if other else ""

@@ -17,6 +17,7 @@ from sensecf.augmentation.measure import assess
 from sensecf.augmentation.scarcity import positive_class, remove_labels
 from sensecf.errors import InputError
 from sensecf.files import replacing, write_json
+from sensecf.folder import named
 from sensecf.prepare import prepare
 from sensecf.schema import FeatureSchema
 
@@ -60,7 +61,7 @@ def run(
     were; or `request.rows`. With `request.gate` (`methods`' `gated`) none, where inner folds find them harmful.
     Raises `InputError` for what cannot be used, before anything is written.
     """
-    folder, say = Path(out), progress or (lambda phase, share: None)
+    folder, say = named(out), progress or (lambda phase, share: None)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; name a folder with --out")
     there = [name for name in FILES if (folder / name).exists()]

@@ -11,6 +11,7 @@ from sensecf.commands.shared import (
     ALLOW_HOST,
     CAUTION,
     TRUST,
+    OutPath,
     engine_of,
     engine_options,
     progress_bars,
@@ -25,7 +26,7 @@ from sensecf.errors import InputError
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("table", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option("--out", type=OutPath(), required=True, help="Folder to write.")
 @click.option("--target", help="Class to reach (default: that of RUN, as for all that follow).")
 @click.option("-n", "count", type=int, help="Answers per person.")
 @click.option("--lock", help='Features that must stay: a,b,"c, d".')

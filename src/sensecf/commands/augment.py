@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sensecf.commands.shared import GENERATORS, open_table, progress_bars, split_names, table_options
+from sensecf.commands.shared import GENERATORS, OutPath, open_table, progress_bars, split_names, table_options
 
 
 @click.command()
@@ -14,7 +14,7 @@ from sensecf.commands.shared import GENERATORS, open_table, progress_bars, split
 @click.option(
     "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option("--out", type=OutPath(), required=True, help="Folder to write.")
 @click.option("--generator", default="search", show_default=True, help=GENERATORS)
 @click.option(
     "--scenario", type=click.Choice(["a", "b", "c"]),

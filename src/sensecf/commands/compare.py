@@ -14,6 +14,7 @@ from sensecf.commands.shared import (
     CLASSES,
     CLASSIFIERS,
     EDIT,
+    OutPath,
     arguments,
     open_table,
     progress_bars,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     "--generators", "names", required=True,
     help="Who is compared: a,b,c. NAME+raw, NAME+filter or NAME+polish says how a generator is shown.",
 )  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option("--out", type=OutPath(), required=True, help="Folder to write.")
 @click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
 @CLASSES
 @click.option("--target", help="Class to reach (default: the schema's).")

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import click
 
-from sensecf.commands.shared import progress_bars, show
+from sensecf.commands.shared import OutPath, progress_bars, show
 
 
 @click.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder to write."
-)
+@click.option("--out", type=OutPath(), default=Path("demo"), show_default=True, help="Folder to write.")
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
 @click.option("--seed", default=0, show_default=True)
 def demo(out: Path, overwrite: bool, seed: int) -> int:

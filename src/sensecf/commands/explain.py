@@ -13,6 +13,7 @@ from sensecf.commands.shared import (
     CLASSIFIERS,
     EDIT,
     GENERATORS,
+    OutPath,
     arguments,
     engine_of,
     engine_options,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option("--out", type=OutPath(), required=True, help="Folder to write.")
 @click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
 @CLASSES
 @click.option("--generator", default="tiny", show_default=True, help=GENERATORS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from sensecf.commands.shared import CLASSES, CLASSIFIERS, open_table, progress_bars, split_names, table_options
+from sensecf.commands.shared import CLASSES, CLASSIFIERS, OutPath, open_table, progress_bars, split_names, table_options
 from sensecf.errors import InputError, MissingExtraError
 
 
@@ -22,7 +22,7 @@ from sensecf.errors import InputError, MissingExtraError
     help="Folder of a language model (safetensors, tokenizer.json), or its name in the cache of Hugging Face; "
     "small:FOLDER makes a small one there first, on simulated tables.",
 )  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write, or to go on in.")
+@click.option("--out", type=OutPath(), required=True, help="Folder to write, or to go on in.")
 @click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
 @CLASSES
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sensecf.commands.prompt_options import as_data, prompt_options
-from sensecf.commands.shared import CLASSES, CLASSIFIERS, EDIT, open_table, split_names, table_options
+from sensecf.commands.shared import CLASSES, CLASSIFIERS, EDIT, OutPath, open_table, split_names, table_options
 
 if TYPE_CHECKING:
     from sensecf.query import Edit
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option(
     "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="File to write, JSON lines (default: print them).")
+@click.option("--out", type=OutPath(), help="File to write, JSON lines (default: print them).")
 @click.option("--text", is_flag=True, help="Print the conversations to be read by people.")
 @click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
 @CLASSES

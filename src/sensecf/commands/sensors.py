@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sensecf.commands.shared import ALLOW_HOST, engine_of, engine_options
+from sensecf.commands.shared import ALLOW_HOST, OutPath, engine_of, engine_options
 
 if TYPE_CHECKING:
     from sensecf.sensors.day import ExampleDay
@@ -27,7 +27,7 @@ def sensors() -> None:
     "--format", "form", required=True,
     help="What the files are: aireadi, apple, carelink, dexcom, fitbit, garmin, libre, lifesnaps, oura or t1d_uom.",
 )  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The table: .csv or .parquet.")
+@click.option("--out", type=OutPath(), required=True, help="The table: .csv or .parquet.")
 @click.option(
     "--stress-threshold", type=float,
     help="A day is 'high' when its mean valid stress score reaches this; Garmin's bands begin at 26 (default), 51 "
@@ -90,7 +90,7 @@ def build_command(
 
 @sensors.command(name="simulate")
 @click.option("--people", type=int, required=True, help="How many people.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder for the tree.")
+@click.option("--out", type=OutPath(), required=True, help="A new folder for the tree.")
 @click.option("--days", type=int, default=10, show_default=True, help="Days per person.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--version", type=click.IntRange(1, 3), default=3, show_default=True, help="Layout of which release.")
@@ -128,7 +128,7 @@ def simulate_command(
 @click.option("--query", required=True, help="Whose plan, as in counterfactuals.csv.")
 @click.option("--rank", type=int, default=1, show_default=True, help="Which of the person's plans.")
 @click.option("--wake", type=float, default=6.5, show_default=True, help="Hour of the day at which the night ends.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for timeline.csv and glucose.csv.")
+@click.option("--out", type=OutPath(), help="Folder for timeline.csv and glucose.csv.")
 def day_command(run: Path, query: str, rank: int, wake: float, out: Path | None) -> None:
     """An example day that realises a plan of the run folder RUN: sleep, movement and glucose.
 

@@ -11,6 +11,7 @@ from sensecf.commands.shared import (
     CLASSIFIERS,
     GENERATORS,
     TRUST,
+    OutPath,
     split_names,
     stated_marks,
     table_options,
@@ -27,7 +28,7 @@ from sensecf.errors import InputError, MissingExtraError
 @TRUST
 @click.option("--target", help="Class to reach (default: the schema's).")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the log of decisions (default: the run's).")
+@click.option("--out", type=OutPath(), help="Folder for the log of decisions (default: the run's).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need --token.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--token", envvar="SENSECF_TOKEN", help="Whoever opens the page must know it (or SENSECF_TOKEN).")

@@ -88,6 +88,17 @@ EDIT = click.option(
     help="What plans may change: what a person does, or also what only moves as a result.",
 )  # fmt: skip
 
+
+class OutPath(click.Path):
+    """The path of what a command writes; an empty one (an unset variable in a script) is refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """See `folder.named`."""
+        from sensecf.folder import named
+
+        return named(value)
+
+
 #: Rows leave this machine: for commands that ask no language model.
 ALLOW_HOST = click.option(
     "--allow-host", "allow_hosts", multiple=True, metavar="HOST=DATA",

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from sensecf.commands.shared import ALLOW_HOST, engine_of, engine_options
+from sensecf.commands.shared import ALLOW_HOST, OutPath, engine_of, engine_options
 
 
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write, or to go on in.")
+@click.option("--out", type=OutPath(), required=True, help="Folder to write, or to go on in.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Splits at a time (default: one per processor).")
 @engine_options
 @ALLOW_HOST

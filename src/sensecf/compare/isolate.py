@@ -61,7 +61,7 @@ def ask(
     """
     folder = Path(job["out"])
     folder.mkdir(parents=True, exist_ok=True)
-    done = [Chunk.load(path) for path in sorted(folder.glob("batch-*x*.npz"))]
+    done = Chunk.all_in(folder)
     finished = {int(number) for chunk in done for number in chunk.asked}
     spent = sum(chunk.seconds for chunk in done) + max((chunk.fit_seconds for chunk in done), default=0.0)
     todo = [left for chunk in chunks if len(left := chunk[~np.isin(chunk, list(finished))])]
@@ -93,7 +93,7 @@ def ask(
             todo = rest
         else:
             todo = [failed[[i]] for i in range(len(failed))] + rest
-    return [Chunk.load(path) for path in sorted(folder.glob("batch-*x*.npz"))]
+    return Chunk.all_in(folder)
 
 
 def _work(

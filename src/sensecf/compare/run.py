@@ -27,7 +27,7 @@ from sensecf.compare.worker import Chunk
 from sensecf.counterfactuals import Counterfactuals
 from sensecf.errors import InputError
 from sensecf.files import replacing, write_json
-from sensecf.folder import FILES, UNFINISHED, claimed, remove
+from sensecf.folder import FILES, UNFINISHED, claimed, named, remove
 from sensecf.generators import Context
 from sensecf.prepare import prepare
 from sensecf.prompting import Prompting
@@ -130,7 +130,7 @@ def compare(
         del asked["prompting"]
     if queries is not None:
         asked["queries"] = storage.data_hash(held_out)
-    folder, say = Path(out), progress or (lambda phase, share: None)
+    folder, say = named(out), progress or (lambda phase, share: None)
     with claimed(folder, asked, overwrite):
         began = time.perf_counter()
         say("classifier", 0.0)

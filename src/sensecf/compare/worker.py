@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sensecf.errors import InputError, one_line
-from sensecf.files import replacing
+from sensecf.kept import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from sensecf.candidates import Candidates
@@ -64,17 +64,13 @@ class Chunk:
 
     def save(self, path: Path) -> None:
         """Write the chunk whole or not at all."""
-        with replacing(path) as temporary:
-            arrays: dict[str, Any] = {name: np.asarray(value) for name, value in vars(self).items()}
-            np.savez(temporary, **{k: v.astype(str) if v.dtype == object else v for k, v in arrays.items()})
+        write_arrays(path, vars(self), path.parent.name)
 
     @classmethod
-    def load(cls, path: Path) -> Chunk:
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
-        return cls(**{k: v.item() if v.ndim == 0 else v.astype(object) if v.dtype.kind == "U" else v
-                      for k, v in arrays.items()})  # fmt: skip
+    def all_in(cls, folder: Path) -> list[Chunk]:
+        """The chunks that `save` wrote to a folder and that are whole."""
+        found = [read_arrays(path, folder.name) for path in sorted(folder.glob("batch-*x*.npz"))]
+        return [cls(**arrays) for arrays in found if arrays is not None]
 
 
 def name_of(asked: Sequence[int] | Ints) -> str:

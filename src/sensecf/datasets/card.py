@@ -6,14 +6,14 @@ a copy as `card.json`, so that what was made from a table is held to the same te
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from sensecf.errors import InputError
-from sensecf.files import read_text, write_json
+from sensecf.files import write_json
+from sensecf.kept import read_record
 
 #: Where rows may go: nowhere, to the hosts that the card names, or anywhere.
 Leaves = Literal["local only", "named hosts", "shareable"]
@@ -81,11 +81,9 @@ class Card:
     def read(cls, path: str | Path) -> Card:
         """Read a card. Raises `InputError` naming the field that is absent, unknown or of the wrong type."""
         try:
-            data = json.loads(read_text(path))
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path} is not valid JSON (line {error.lineno}): {error.msg}") from error
-        if not isinstance(data, Mapping):
-            raise InputError(f"{path} must hold an object with the fields of a card")
+            data = read_record(path, dict[str, Any])
+        except InputError as error:
+            raise InputError(f"{error}; a card holds an object with its fields") from error
         _check(path, data)
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in data.items()

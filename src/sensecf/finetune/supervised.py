@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import datasets  # type: ignore[import-untyped]
 import torch
@@ -22,6 +21,7 @@ from sensecf.errors import InputError
 from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import from_main, processes
 from sensecf.finetune.tokens import Example, Learner, collate, renamed_names
+from sensecf.kept import read_record
 
 #: Told the phase and how far it is.
 Progress = Callable[[str, float], None]
@@ -183,6 +183,12 @@ def lora(preset: Preset, network: Any) -> LoraConfig:
     )  # fmt: skip
 
 
+class _State(TypedDict):
+    """What is read of the state that transformers keeps."""
+
+    global_step: int
+
+
 def last_checkpoint(folder: Path) -> str | None:
     """The last whole checkpoint of a stage's own folder; those that a kill cut short are removed.
 
@@ -192,9 +198,9 @@ def last_checkpoint(folder: Path) -> str | None:
     whole = []
     for path in folder.glob("checkpoint-*"):
         try:
-            state = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-            whole.append((int(state["global_step"]), str(path)))
-        except (OSError, ValueError, KeyError):
+            state = read_record(path / "trainer_state.json", _State, limit=2**28)
+            whole.append((state["global_step"], str(path)))
+        except InputError:
             shutil.rmtree(path)
     return max(whole)[1] if whole else None
 

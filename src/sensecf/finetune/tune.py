@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -28,8 +28,10 @@ from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import processes
 from sensecf.finetune.supervised import Progress, Trained, supervise
 from sensecf.finetune.tokens import Learner, encode, load
+from sensecf.folder import named
 from sensecf.generators import Generator
 from sensecf.generators.tuned import table_shape
+from sensecf.kept import is_whole, read_bytes, read_record, with_hash
 from sensecf.llm.client import Client
 from sensecf.privacy_gate import withheld
 from sensecf.prompts import Prompts
@@ -97,7 +99,7 @@ def finetune(
     `history.json`, `tuned.json` and the model's card, `README.md`.
     Raises `InputError` when the folder holds something else, or for an unusable model.
     """
-    out, preset = Path(out), tuning.preset
+    out, preset = named(out), tuning.preset
     work = out / "unfinished"
     request = _request({"task": _identity(task), "model": str(model), "tuning": asdict(tuning), "sensecf": __version__})
     everyone = processes(device)
@@ -149,17 +151,19 @@ def finetune(
     metrics["pretrained"] = averages(measure(prompts, Client(learner.local), validation.query, 4, tuning.seed)[0])
     for name, stage in stages.items():
         folder = work / name.replace(" ", "-")
-        done = folder / "stage.json"
         everyone.wait_for_everyone()
-        if not done.exists():
+        record = _finished(folder)
+        if record is None:
             learner = opened(adapter)  # from the file also where it is in memory: a resumed run does the same
             trained = stage(learner, folder)
             learner.network.eval()
             if everyone.is_main_process:
                 measured = averages(measure(prompts, Client(learner.local), validation.query, 4, tuning.seed)[0])
-                write_json(done, {"facts": trained.facts, "history": trained.history, "metrics": measured})
+                made = {"facts": trained.facts, "history": trained.history, "metrics": measured}
+                write_json(folder / "stage.json", with_hash({**made, "adapter": _adapter_hash(folder)}))
             everyone.wait_for_everyone()
-        record = json.loads(done.read_text(encoding="utf-8"))
+            record = _finished(folder)
+            assert record is not None
         costs[name], metrics[name] = record["facts"], record["metrics"]
         history += record["history"]
         valid = metrics[name]["greedy_valid"] or 0.0
@@ -235,6 +239,28 @@ def _judged(prompts: Prompts, learner: Learner, validation: Pairs, tuning: Tunin
     return {"validity": valid, "price": float(price.mean()), "score": valid - float(price.mean()) / 100}
 
 
+class _Stage(TypedDict):
+    """`stage.json` of a stage that is done; `adapter` is the hash of what it learned."""
+
+    facts: dict[str, Any]
+    history: list[dict[str, Any]]
+    metrics: dict[str, float | None]
+    adapter: str
+
+
+def _finished(folder: Path) -> dict[str, Any] | None:
+    """The record of a stage; None where it is absent, or not as it was written: it is done again."""
+    try:
+        record = read_record(folder / "stage.json", _Stage)
+        return record if is_whole(record) and record["adapter"] == _adapter_hash(folder) else None
+    except InputError:
+        return None
+
+
+def _adapter_hash(folder: Path) -> str:
+    return hashlib.sha256(read_bytes(folder / "adapter" / "adapter_model.safetensors", 2**36)).hexdigest()
+
+
 def _request(asked: dict[str, Any]) -> str:
     """A name for everything that was asked for."""
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
@@ -247,7 +273,7 @@ def _check_free(out: Path, work: Path, request: str) -> None:
     if (out / "tuned.json").exists():
         raise InputError(f"{out} holds a tuned model already; choose another --out, or remove it")
     if (work / NOTE).exists():
-        if json.loads((work / NOTE).read_text(encoding="utf-8")).get("request") != request:
+        if read_record(work / NOTE, dict[str, Any]).get("request") != request:
             raise InputError(f"{out} holds an unfinished tuning of another request; choose another --out, or remove it")
     elif out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty; name a new folder with --out")

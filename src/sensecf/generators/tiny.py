@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from sensecf import __version__
 from sensecf.candidates import Candidates
 from sensecf.distances import Scale
 from sensecf.errors import InputError
-from sensecf.files import read_text, replacing, write_json
+from sensecf.files import replacing, write_json
 from sensecf.generators.traits import Traits
+from sensecf.kept import read_bytes, read_record
 from sensecf.pairs import draw_queries, teach
 from sensecf.plausibility import Plausibility
 from sensecf.query import Query
@@ -36,6 +36,8 @@ from sensecf.verify import cost
 SAMPLED = 128
 #: Budgets under which each query is asked; the last is no limit.
 BUDGETS = np.array([1, 2, 4, np.iinfo(np.intp).max])
+#: Largest file of a trained model, in bytes; ours have about one million.
+LARGEST = 2**28
 #: The lead the model is asked for when it answers unchecked.
 ALONE = 0.2
 
@@ -56,6 +58,14 @@ class Recipe:
     round_rate: float = 1e-3
     samples: int = 36
     temperature: float = 1.5
+
+
+class Record(TypedDict):
+    """`tiny.json`: what a kept model was made for, and the hash of its weights."""
+
+    fingerprint: str
+    history: dict[str, list[float]]
+    sha256: str
 
 
 Progress = Callable[[str, float], None]
@@ -115,20 +125,27 @@ class Tiny:
             tensors[f"vocabulary.{j}"] = torch.from_numpy(values)
         with replacing(directory / "model.safetensors") as path:
             save_file(tensors, path)
-        record = {"fingerprint": self.fingerprint, "recipe": asdict(self.recipe), "history": self.history}
+            written = hashlib.sha256(path.read_bytes()).hexdigest()
+        record = {
+            "fingerprint": self.fingerprint,
+            "recipe": asdict(self.recipe),
+            "history": self.history,
+            "sha256": written,
+        }
         write_json(directory / "tiny.json", record)
 
     def _read(self, directory: Path) -> bool:
         """Take the model in `directory` if it is whole and made for this task, seed and recipe."""
         try:
-            record = json.loads(read_text(directory / "tiny.json"))
-            tensors = load_file(directory / "model.safetensors")
-        except (InputError, OSError, ValueError, SafetensorError):
+            record = read_record(directory / "tiny.json", Record)
+            content = read_bytes(directory / "model.safetensors", LARGEST)
+            if record["fingerprint"] != self.fingerprint or record["sha256"] != hashlib.sha256(content).hexdigest():
+                return False
+            tensors = load(content)
+        except (InputError, ValueError, SafetensorError):
             return False  # absent or damaged: it is trained again
-        if not isinstance(record, dict) or record.get("fingerprint") != self.fingerprint:
-            return False
         names = [f"vocabulary.{j}" for j in range(len(self.task.schema))]
-        if not set(names) <= set(tensors) or "history" not in record:
+        if not set(names) <= set(tensors):
             return False
         values = [tensors.pop(name).numpy() for name in names]
         self.vocabulary = Vocabulary(self.task.codec, values, len(self.task.classes))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from sensecf.brief import BRIEF_VERSION, Brief
 from sensecf.candidates import Candidates
 from sensecf.errors import InputError, MissingExtraError
-from sensecf.files import read_text
 from sensecf.finetune.answering import ask, ask_alone
 from sensecf.generators.traits import Traits
+from sensecf.kept import read_record
 from sensecf.llm import LLM
 from sensecf.llm.client import Client
 from sensecf.privacy_gate import withheld
@@ -52,7 +51,7 @@ class Tuned:
         if samples < 1:
             raise InputError(f"samples must be at least 1, not {samples}")
         self.folder = Path(model)
-        self.record = read_record(self.folder)
+        self.record = read_facts(self.folder)
         _check(self.folder, self.record, task.schema)
         self.task, self.samples, self.seed, self.tokens = task, samples, seed, 0
         self.prompts: Prompts = (Prompts if self.record["full"] else Brief)(task, withheld=withheld(task.schema))
@@ -75,19 +74,31 @@ class Tuned:
         return ask_alone(self.prompts, self.llm, query, seed=self.seed, name=self.name).candidates
 
 
-def read_record(folder: Path) -> dict[str, Any]:
+class _Shape(TypedDict):
+    """What `table_shape` makes."""
+
+    features: dict[str, Any]
+    label: str
+    classes: list[str]
+
+
+class _Tuned(TypedDict):
+    """`tuned.json`, as far as it is needed to ask the model."""
+
+    base: str
+    full: bool
+    wording: str
+    schema: _Shape
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
     """The facts of `tuned.json`. Raises `InputError` where there are none."""
+    if not (folder / "tuned.json").exists():
+        raise InputError(f"{folder} holds no tuned model (tuned.json is absent); make one with: sensecf finetune")
     try:
-        record = json.loads(read_text(folder / "tuned.json"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{folder / 'tuned.json'} is damaged (line {error.lineno}); tune the model again") from error
+        return read_record(folder / "tuned.json", _Tuned)
     except InputError as error:
-        raise InputError(
-            f"{folder} holds no tuned model (tuned.json is absent); make one with: sensecf finetune"
-        ) from error
-    if not isinstance(record, dict) or not {"base", "full", "wording", "schema"} <= record.keys():
-        raise InputError(f"{folder / 'tuned.json'} is not the record of a tuned model; tune the model again")
-    return record
+        raise InputError(f"{error}: it is not the record of a tuned model; tune the model again") from error
 
 
 def table_shape(schema: FeatureSchema) -> dict[str, Any]:

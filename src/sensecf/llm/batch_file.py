@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from sensecf.errors import InputError
-from sensecf.files import read_text, write_text
+from sensecf.files import write_text
+from sensecf.kept import parse, read_bytes
 from sensecf.llm import Completion
 from sensecf.llm.asking import Answer, Request
 from sensecf.llm.chat import Malformed, completion_in, request_body
+from sensecf.llm.ledger import LARGEST
 
 _log = logging.getLogger(__name__)
 
@@ -43,23 +45,26 @@ class BatchFile:
         self.name = model
         self.model = f"{model} in batch"
         self._id = model
+        #: What waits for an answer: a cap may cut one batch into several calls.
+        self._open: list[Request] = []
 
     def answer(self, requests: Iterator[Request], keep: Callable[[Request, Answer], None]) -> None:
         """See `sensecf.llm.asking.Backend`."""
         results = read_results(self.results) if self.results.exists() else {}
-        open_requests = []
+        open_requests = self._open
+        before = len(open_requests)
         for request in requests:
             answer = _outcome(results.get(request.key), request, self.results.name)
             if answer is None:
                 open_requests.append(request)
             else:
                 keep(request, answer)
-        if not open_requests:
+        if len(open_requests) == before:
             return
         write_requests(self.path, open_requests, self._id)
         where = f"has no answer in {self.results.name}" if results else "waits for its answer"
         reason = f"{where}; asked in {self.path.name}"
-        for request in open_requests:
+        for request in open_requests[before:]:
             keep(request, Answer(Completion("", reason), tries=0, final=False))
 
 
@@ -78,19 +83,19 @@ def write_requests(path: str | Path, requests: list[Request], model: str) -> Non
     write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
-def read_results(path: str | Path) -> dict[str, dict[str, Any]]:
+def read_results(path: Path) -> dict[str, dict[str, Any]]:
     """The lines of a file of results by `custom_id`; of several with one id, the last with a good status.
 
     Lines that are no result are left out with one warning: their requests are then without an answer.
     """
     results: dict[str, dict[str, Any]] = {}
     strange = 0
-    for raw in read_text(path).split("\n"):
+    for raw in read_bytes(path, LARGEST).split(b"\n"):
         if not raw.strip():
             continue
         try:
-            line = json.loads(raw)
-        except (ValueError, RecursionError):
+            line = parse(raw, path.name)
+        except InputError:
             line = None
         if not isinstance(line, dict) or not isinstance(line.get("custom_id"), str):
             strange += 1

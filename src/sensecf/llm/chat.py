@@ -141,5 +141,6 @@ def _is_text(part: dict[str, Any]) -> bool:
 
 
 def _tokens(count: Any, estimated: int) -> int:
-    counted = isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 10**9
+    # A server that counts nothing says 0: nothing is free, or a cap would never be reached.
+    counted = isinstance(count, int) and not isinstance(count, bool) and (0 if not estimated else 1) <= count < 10**9
     return count if counted else estimated

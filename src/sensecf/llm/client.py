@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -14,6 +15,43 @@ from sensecf.llm.spend import Budget, Estimate
 
 #: Told how far a batch is: a name of the phase, a share between 0 and 1.
 Progress = Callable[[str, float], None]
+
+
+class _Promised:
+    """What requests without an outcome may cost, so that a cap holds with many in flight.
+
+    A request is promised its upper bound for every try; where answers cost more than their bounds (a server
+    counts a template of its own), so much more. Until that is known, `learned`, one request goes alone.
+    """
+
+    def __init__(self, budget: Budget, tries: int, learned: bool) -> None:
+        self._budget, self._tries, self._learned = budget, tries, learned
+        self._factor = [1.0, 1.0]
+        self._open: set[str] = set()
+        self._total = [0, 0]
+
+    def room(self, usage: Usage, request: Request) -> bool:
+        """Whether a request may go out now; one alone may, whatever its bound."""
+        if not self._budget.capped or not self._open:
+            return True
+        total = [(self._total[i] + request.bound[i]) * self._factor[i] * self._tries for i in (0, 1)]
+        return self._learned and not self._budget.reached(usage, (total[0], total[1]))
+
+    def take(self, request: Request) -> None:
+        """Promise a request its bound."""
+        self._open.add(request.key)
+        self._total = [self._total[i] + request.bound[i] for i in (0, 1)]
+
+    def settle(self, request: Request, answer: Answer) -> None:
+        """Give back what a request did not take; one that still waits (in a batch file) keeps it."""
+        if not answer.tries and not answer.completion.cached:
+            return
+        self._open.discard(request.key)
+        self._total = [self._total[i] - request.bound[i] for i in (0, 1)]
+        spent = answer.completion.tokens_in, answer.completion.tokens_out
+        if any(spent):
+            self._learned = True
+            self._factor = [max(self._factor[i], spent[i] / max(request.bound[i], 1)) for i in (0, 1)]
 
 
 class Client:
@@ -63,13 +101,18 @@ class Client:
         waiting = self._waiting(wanted)
         fresh: dict[str, Completion] = {}
         stopped = ""
+        left = deque(waiting)
+        promised = _Promised(self.budget, getattr(self.backend, "tries", 1), learned=self.host is None)
 
         def admitted() -> Iterator[Request]:
             nonlocal stopped
-            for request in waiting:
-                stopped = stopped or self.budget.reached(self.ledger.usage(self.backend.model))
-                if stopped:
+            while left and not stopped:
+                usage = self.ledger.usage(self.backend.model)
+                stopped = self.budget.reached(usage)
+                if stopped or not promised.room(usage, left[0]):
                     return
+                request = left.popleft()
+                promised.take(request)
                 self.ledger.asked(self.backend.model, request)
                 yield request
 
@@ -77,11 +120,16 @@ class Client:
             nonlocal stopped
             fresh[request.key] = answer.completion
             self.ledger.answered(self.backend.model, request, answer)
+            promised.settle(request, answer)
             stopped = stopped or answer.stop
             self._progress("asking", len(fresh) / len(waiting))
 
-        if waiting:
+        # Without a cap all are asked in one call. Near a cap, what is in flight comes back before more goes out.
+        while left and not stopped:
+            before = len(left)
             self.backend.answer(admitted(), keep)
+            if len(left) == before:
+                stopped = stopped or "not asked: the requests before it may take all that the cap leaves"
         given: set[str] = set()
 
         def outcome(request: Request) -> Completion:

@@ -14,19 +14,47 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from sensecf.errors import InputError
+from sensecf.kept import Amount, Count, append, check_type, lock, parse, read_bytes
 from sensecf.llm import Completion
 from sensecf.llm.asking import Answer, Request
 
 _HEADER = {"format": "sensecf-llm-ledger", "version": 1}
+
+
+#: Largest ledger, in bytes: a million long answers.
+LARGEST = 2**33
+
+
+class _Asked(TypedDict):
+    """A line that is written before a request goes out."""
+
+    event: Literal["asked"]
+    model: str
+    key: str
+    bound: tuple[Count, ...]
+
+
+class _Outcome(TypedDict):
+    """A line of what became of a request."""
+
+    event: Literal["answered", "failed"]
+    model: str
+    key: str
+    text: str
+    reason: str
+    tokens_in: Count
+    tokens_out: Count
+    seconds: Amount
+    tries: Count
+    lost: tuple[Count, ...]
 
 
 @dataclass
@@ -49,8 +77,8 @@ class Usage:
     tries: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
-    lost_in: int = 0
-    lost_out: int = 0
+    lost_in: float = 0
+    lost_out: float = 0
     seconds: float = 0.0
 
 
@@ -132,12 +160,14 @@ class Ledger:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Answers describe people: for the owner's eyes only.
+            if path.exists() and not path.is_file():
+                raise InputError(f"the ledger {path} is no regular file; name another file")
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
         except OSError as error:
             raise InputError(f"the ledger {path} cannot be opened: {error.strerror}") from error
         try:
             _lock(self._file, path)
-            whole = cut_torn_line(path.read_bytes())
+            whole = cut_torn_line(read_bytes(path, LARGEST))
             self._read(path, whole)
             os.ftruncate(self._file, len(whole))
             if not whole:
@@ -150,13 +180,15 @@ class Ledger:
     def _read(self, path: Path, content: bytes) -> None:
         bounds: dict[tuple[str, str], list[int]] = {}
         pending: Counter[tuple[str, str]] = Counter()
-        for line in ledger_lines(path, content):
+        for number, line in enumerate(ledger_lines(path, content), start=2):
             where = line["model"], line["key"]
             if line["event"] == "asked":
                 self._of(line["model"]).asked += 1
                 bounds[where] = line["bound"]
                 pending[where] += 1
                 continue
+            if not pending[where]:
+                raise InputError(f"line {number} of {path} answers what was not asked; remove the line or the file")
             pending[where] -= 1
             completion = completion_of(line)
             final = line["event"] == "answered"
@@ -172,9 +204,10 @@ class Ledger:
     def _append(self, line: dict[str, Any]) -> None:
         if self._file is None:
             return
-        content = (json.dumps(line) + "\n").encode()
-        if os.write(self._file, content) != len(content):
-            raise InputError(f"the ledger {self.path} could not be written whole; the disk may be full")
+        try:
+            append(self._file, (json.dumps(line) + "\n").encode())
+        except OSError as error:
+            raise InputError(f"the ledger {self.path} could not be written ({error.strerror}); make room") from error
         if time.monotonic() - self._synced > 1.0:
             os.fsync(self._file)
             self._synced = time.monotonic()
@@ -189,8 +222,11 @@ def ledger_lines(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
     """The events of a ledger in order. Raises `InputError` naming the line that cannot be read."""
     for number, raw in enumerate(content.splitlines(), start=1):
         try:
-            line = json.loads(raw)
-        except ValueError as error:
+            line = parse(raw, "it")
+            if number > 1:
+                asked = isinstance(line, dict) and line.get("event") == "asked"
+                check_type(line, _Asked if asked else _Outcome, "it")
+        except InputError as error:
             raise InputError(f"line {number} of {path} is damaged ({error}); remove the line or the file") from error
         if number == 1 and line != _HEADER:
             raise InputError(f"{path} is no ledger of this version of SenseCF; name another file")
@@ -205,15 +241,6 @@ def completion_of(line: dict[str, Any]) -> Completion:
 
 def _lock(file: int, path: Path) -> None:
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            # A byte beyond the end, since Windows keeps others from reading a locked one.
-            os.lseek(file, 1 << 40, os.SEEK_SET)
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(file)
     except OSError as error:
         raise InputError(f"another process writes to the ledger {path}; wait for it or name another file") from error

@@ -125,7 +125,7 @@ class OpenAICompatible:
         self._concurrency = concurrency
         self._room = min(FEW, concurrency)  # what was found holds for the next batch
         self._limits = requests_per_minute, tokens_per_minute
-        self._tries = tries
+        self.tries = tries
         self._timeout = timeout
         self._note = note
         self._refused: set[str] = set()
@@ -207,7 +207,7 @@ class OpenAICompatible:
             wait = fault.wait
             if wait is None:
                 wait = min(BACKOFF * 2 ** (tries - adapted - 1), LONGEST_WAIT) * random.uniform(0.5, 1.0)
-            if not fault.again or tries - adapted >= self._tries or wait > LONGEST_WAIT:
+            if not fault.again or tries - adapted >= self.tries or wait > LONGEST_WAIT:
                 if not self._heard:
                     raise InputError(
                         f"nothing answers at {self.url} ({fault.reason}); start the server or correct the address"
@@ -316,9 +316,10 @@ def _retry_after(headers: httpx2.Headers) -> float | None:
     try:
         seconds = float(given)
     except ValueError:
-        moment = email.utils.parsedate_tz(given)
-        if moment is None:
+        try:  # whatever a server writes: years and zones beyond those of this machine too
+            moment = email.utils.parsedate_tz(given)
+            seconds = math.nan if moment is None else email.utils.mktime_tz(moment) - time.time()
+        except (ValueError, OverflowError, TypeError, IndexError):
             return None
-        seconds = email.utils.mktime_tz(moment) - time.time()
     # Never 0: that would be no pause at all.
     return max(seconds, 0.01) if math.isfinite(seconds) else None

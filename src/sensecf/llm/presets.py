@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sensecf.errors import InputError
-from sensecf.files import read_text
+from sensecf.kept import read_toml
 from sensecf.llm.spend import Prices
 
 
@@ -42,11 +42,8 @@ class Preset:
 def presets(path: str | Path | None = None) -> dict[str, Preset]:
     """The presets of a file, or those that come along. Raises `InputError` naming the entry that is wrong."""
     source = "presets.toml" if path is None else str(path)
-    text = (files("sensecf.llm") / "presets.toml").read_text("utf-8") if path is None else read_text(path)
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{source} is no TOML ({error})") from error
+    own = files("sensecf.llm") / "presets.toml"
+    tables = tomllib.loads(own.read_text("utf-8")) if path is None else read_toml(path)
     return {name: _preset(source, name, table) for name, table in tables.items()}
 
 

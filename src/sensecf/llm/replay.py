@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from sensecf.errors import InputError
+from sensecf.kept import read_bytes
 from sensecf.llm import Completion
 from sensecf.llm.asking import Answer, Request
-from sensecf.llm.ledger import completion_of, cut_torn_line, ledger_lines
+from sensecf.llm.ledger import LARGEST, completion_of, cut_torn_line, ledger_lines
 
 
 class Replay:
@@ -26,10 +27,7 @@ class Replay:
 
     def __init__(self, path: str | Path, recorded: str | None = None) -> None:
         path = Path(path)
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"the recorded run {path} cannot be read: {error.strerror}") from error
+        content = read_bytes(path, LARGEST)
         lines = [line for line in ledger_lines(path, cut_torn_line(content)) if line["event"] != "asked"]
         models = sorted({line["model"] for line in lines})
         found = [model for model in models if recorded in (None, model, model.split(" at ")[0])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sensecf.errors import InputError
 from sensecf.llm.ledger import Usage
@@ -37,7 +37,8 @@ class Prices:
 class Budget:
     """Prices and caps of one model; caps are over all runs on the same ledger.
 
-    A cap ends the asking as soon as it is reached, so it is exceeded by at most the requests in flight.
+    A request is sent while what was spent, what is in flight at its upper bound, and its own bound are within
+    the cap; the last one may go alone with less room, so that a cap is exceeded by one answer at most.
     Raises `InputError` for a cap that lets nothing be asked, or one in money where no price is known.
     """
 
@@ -58,13 +59,26 @@ class Budget:
             return None
         return self.prices.of(usage.tokens_in + usage.lost_in, usage.tokens_out + usage.lost_out)
 
-    def reached(self, usage: Usage) -> str:
-        """The reason why nothing more may be asked; empty while there is room."""
-        tokens = usage.tokens_in + usage.tokens_out + usage.lost_in + usage.lost_out
-        if self.cap_tokens is not None and tokens >= self.cap_tokens:
+    @property
+    def capped(self) -> bool:
+        """Whether there is a cap at all."""
+        return self.cap_tokens is not None or self.cap_money is not None
+
+    def reached(self, usage: Usage, reserved: tuple[float, float] = (0, 0)) -> str:
+        """The reason why nothing more may be asked; empty while there is room.
+
+        `reserved`: tokens in and out that are promised to requests, beside what was spent; with them, a cap that is
+        met exactly leaves room.
+        """
+        more = replace(usage, lost_in=usage.lost_in + reserved[0], lost_out=usage.lost_out + reserved[1])
+        slack = 1e-9 if any(reserved) else 0.0
+        tokens = more.tokens_in + more.tokens_out + more.lost_in + more.lost_out
+        if self.cap_tokens is not None and tokens >= self.cap_tokens * (1 + slack) + slack:
             return f"not asked: the cap of {self.cap_tokens} tokens is reached"
-        money = self.money(usage)
-        if self.prices is not None and self.cap_money is not None and money is not None and money >= self.cap_money:
+        money = self.money(more)
+        if money is None or self.prices is None or self.cap_money is None:
+            return ""
+        if money >= self.cap_money * (1 + slack):
             return f"not asked: the cap of {self.cap_money:g} {self.prices.currency} is reached"
         return ""
 

@@ -49,6 +49,12 @@ def checked_url(url: str, key: bool) -> tuple[str, str]:
         raise InputError(f"the address of {parts.hostname} holds a query (?...); leave it out")
     if key and parts.scheme == "http" and not is_local(parts.hostname):
         raise InputError(f"the key would travel to {parts.hostname} unencrypted; use https://, or unset the key")
+    proxy = _proxy(url)
+    if proxy is not None and parts.scheme == "http":
+        raise InputError(
+            f"{parts.hostname} would be asked over plain http through the proxy {urlsplit(proxy).hostname} "
+            f"(HTTP_PROXY), which could read the rows; use https://, or reach it directly: NO_PROXY={parts.hostname}"
+        )
     return parts._replace(fragment="").geturl().rstrip("/"), parts.hostname
 
 
@@ -57,12 +63,17 @@ def http_client(base_url: str, trusted: ssl.SSLContext | bool) -> httpx2.AsyncCl
 
     `trusted`: the certificates to trust; loading them takes a while, so clients share them. False for http.
     """
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
-    direct = is_local(host) or bool(urllib.request.proxy_bypass(host))
-    proxy = None if direct else urllib.request.getproxies().get(parts.scheme)
+    proxy = _proxy(base_url)
     inner = httpx2.AsyncHTTPTransport(verify=trusted, limits=httpx2.Limits(max_connections=1), proxy=proxy)
     return httpx2.AsyncClient(transport=_Guarded(inner), timeout=None, follow_redirects=False, trust_env=False)
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for a URL; this machine needs none."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    direct = is_local(host) or bool(urllib.request.proxy_bypass(host))
+    return None if direct else urllib.request.getproxies().get(parts.scheme)
 
 
 @contextmanager

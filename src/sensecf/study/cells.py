@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import math
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -31,7 +29,9 @@ from sensecf.datasets.card import Card
 from sensecf.datasets.splits import split
 from sensecf.engine import LOCAL, Engine, spread
 from sensecf.errors import InputError
-from sensecf.files import read_text, write_json
+from sensecf.files import write_json
+from sensecf.folder import named
+from sensecf.kept import is_whole, read_record, read_toml, with_hash
 from sensecf.prepare import TEST_SHARE, prepare
 from sensecf.privacy_gate import permission
 from sensecf.schema import FeatureSchema
@@ -115,10 +115,7 @@ class _Shared:
 def read_study(path: str | Path) -> Study:
     """The study in a TOML file; relative paths are relative to it. Raises `InputError` for anything unknown."""
     path = Path(path)
-    try:
-        data = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is no TOML: {error}") from error
+    data = read_toml(path)
     known = {f.name for f in fields(Study)}
     for key in data:
         if key not in known:
@@ -195,7 +192,7 @@ def run_study(
     written as soon as it is done. Raises `InputError` for tables that cannot be read or may not go to
     the engine's machines, and settings that a table cannot have, before the work begins.
     """
-    out = Path(out)
+    out = named(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; name a folder with --out")
     if jobs is not None and jobs < 1:
@@ -218,14 +215,14 @@ def run_study(
     work = _collect if engine.name == "ray" else _write
     for position, made in spread(work, todo, shared, workers=jobs, engine=engine):
         for method, cell in made:
-            write_json(cell_path(todo[position].split, method, out), cell)
+            write_json(cell_path(todo[position].split, method, out), with_hash(cell))
         done += len(todo[position].methods)
         say(done, total, (time.monotonic() - began) / (done - first) * (total - done))
 
 
 def _write(shared: _Shared, job: Job) -> list[Cell]:
     for method, cell in cells(job, shared.data[job.split.table.name]):
-        write_json(cell_path(job.split, method, shared.out), cell)
+        write_json(cell_path(job.split, method, shared.out), with_hash(cell))
     return []
 
 
@@ -240,10 +237,34 @@ def _job(part: Split, study: Study, out: Path, key: str) -> Job:
 
 def _done(part: Split, method: str, classifiers: tuple[str, ...], out: Path, key: str) -> bool:
     try:
-        cell = json.loads(read_text(cell_path(part, method, out)))
-    except ValueError:  # absent or damaged: it is done again
+        cell = read_cell(cell_path(part, method, out))
+    except InputError:  # absent or damaged: it is done again
         return False
-    return isinstance(cell, dict) and cell.get("key") == key and set(classifiers) <= set(cell.get("scores", {}))
+    theirs = cell["key"], cell["method"], cell["split"]
+    return theirs == (key, method, asdict(part)) and set(classifiers) <= set(cell["scores"])
+
+
+class _Cell(TypedDict):
+    """The file of a cell, as far as it is read."""
+
+    key: str
+    split: dict[str, Any]
+    method: str
+    rows: int
+    added_rows: int
+    note: str
+    facts: dict[str, Any]
+    seconds: dict[str, float]
+    scores: dict[str, dict[str, float | None]]
+    sha256: str
+
+
+def read_cell(path: Path) -> dict[str, Any]:
+    """The content of a cell's file. Raises `InputError` for one that is not as it was written."""
+    cell = read_record(path, _Cell)
+    if not is_whole(cell):
+        raise InputError(f"{path} was changed after it was written; remove it and run `sensecf study` again")
+    return cell
 
 
 def cell_path(part: Split, method: str, out: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ import pandas as pd
 
 from sensecf.augmentation.measure import MEASURES
 from sensecf.errors import InputError
-from sensecf.files import read_text
+from sensecf.kept import read_record
 from sensecf.statistics import Ranks, friedman, holm, interval, paired
+from sensecf.study.cells import Study, read_cell
 
 #: What tells one cell from another, but for the method.
 CELL = ["table", "scenario", "removed", "seed", "classifier"]
@@ -33,10 +33,10 @@ def read_cells(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     folder = Path(folder)
     if not (folder / "study.json").exists():
         raise InputError(f"{folder} holds no study.json; name a folder that `sensecf study` wrote")
-    asked = json.loads(read_text(folder / "study.json"))
+    asked = read_record(folder / "study.json", Study)
     rows = []
     for path in sorted(folder.glob("cells/*/*/*/*.json")):
-        cell = json.loads(read_text(path))
+        cell = read_cell(path)
         part = cell["split"]
         place = {
             "table": part["table"]["name"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 import secrets
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
@@ -25,6 +26,9 @@ ENTRY, VISITOR = "sensecf_entry", "sensecf_visitor"
 MIN_TOKEN = 16
 #: Paths that need no token.
 OPEN_PATHS = ("/enter", "/static/")
+
+#: A name or IPv4 address, or an IPv6 address in brackets; then nothing but a port.
+_HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?")
 
 HEADERS = {
     "content-security-policy": (
@@ -124,13 +128,8 @@ class Guard:
         return None
 
     def _known_host(self, host: str) -> bool:
-        if not _is_plain(host):
-            return False
-        try:
-            name = urlsplit(f"//{host}").hostname
-        except ValueError:
-            return False
-        return name is not None and (self._any_host or name in self._hosts)
+        found = _HOST.fullmatch(host)
+        return found is not None and (self._any_host or found["name"].strip("[]").lower() in self._hosts)
 
     def _entered(self, scope: Scope) -> bool:
         if self._token is None:
@@ -156,10 +155,6 @@ class Guard:
         except CookieError:
             return ""
         return cookies[name].value if name in cookies else ""
-
-
-def _is_plain(host: str) -> bool:
-    return bool(host) and all(c.isalnum() or c in ".-:[]_" for c in host)
 
 
 def check_form(request: Request, token: object) -> None:

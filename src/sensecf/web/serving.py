@@ -24,6 +24,8 @@ def listen(source: Source, folder: Path, host: str, port: int, token: str | None
     check_address(host, token)
     start = Start(source)
     desk = Desk.open(start, folder)
+    if desk.journal.notice:
+        say(desk.journal.notice)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Said outright, TCP is what asyncio turns Nagle's delay off for; unsaid, every answer waits 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
