@@ -203,6 +203,7 @@ def _read_record(directory: Path) -> dict[str, Any]:
         )
     try:
         check_type(record, _Record, str(path))
+        check_type(record["classifier"].get("classes", []), list[Value], f"{path}: classes of the classifier")
     except InputError as error:
         raise InputError(f"{error}: it is not the record of a saved task; save the task again") from error
     return record
