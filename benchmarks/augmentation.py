@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sensecf.files import write_text
-from sensecf.study.report import write_study_report
+from sensecf.core.files import write_text
+from sensecf.runs.study.report import write_study_report
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MARKER = "<!-- results -->"

@@ -23,12 +23,12 @@ from sections import replace_section
 
 import sensecf
 from sensecf import metrics
-from sensecf.datasets.simulated import simulate_cohort
-from sensecf.files import write_json
+from sensecf.core.files import write_json
+from sensecf.core.query import out_of_range
+from sensecf.data.builtin.simulated import simulate_cohort
 from sensecf.generators import Nearest, Search, Tiny
 from sensecf.generators.search import THOROUGH
-from sensecf.query import out_of_range
-from sensecf.run import Request, run, versions
+from sensecf.runs.run import Request, run, versions
 
 HERE = Path(__file__).resolve().parent
 TABLES = ("simulated", "t1d_uom_daily_stress", "lifesnaps_daily", "heart_disease_cleveland")

@@ -20,12 +20,12 @@ import pandas as pd
 from sections import replace_section
 
 import sensecf
-from sensecf import statistics
-from sensecf.compare import Request, compare
-from sensecf.compare.figures import critical_difference
-from sensecf.compare.scores import ALL, request_ranks
-from sensecf.files import write_json, write_text
-from sensecf.run import cache_folder, versions
+from sensecf.core.files import write_json, write_text
+from sensecf.metrics import statistics
+from sensecf.runs.compare import Request, compare
+from sensecf.runs.compare.figures import critical_difference
+from sensecf.runs.compare.scores import ALL, request_ranks
+from sensecf.runs.run import cache_folder, versions
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "docs"

@@ -30,15 +30,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 
-from sensecf import InputError, cli
-from sensecf.answer import answer
-from sensecf.finished import open_run
-from sensecf.infer import infer_schema
+from sensecf import InputError
+from sensecf.cli import main as cli
+from sensecf.data.infer.infer import infer_schema
 from sensecf.llm import Completion, Message
 from sensecf.llm.asking import Answer
 from sensecf.llm.asking import Request as Asked
 from sensecf.llm.ledger import Ledger
-from sensecf.run import Request, run
+from sensecf.runs.apply import answer
+from sensecf.runs.finished import open_run
+from sensecf.runs.run import Request, run
 from sensecf.web.audit import Journal
 
 #: A try hangs after so many times what the slowest undamaged one took, in seconds at least the second.

@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sensecf.engine import LOCAL, Engine, connected
-from sensecf.files import write_json
-from sensecf.study import Study, run_study
-from sensecf.study.cells import Table
+from sensecf.core.files import write_json
+from sensecf.core.parallel import LOCAL, Engine, connected
+from sensecf.runs.study import Study, run_study
+from sensecf.runs.study.cells import Table
 
 HERE = Path(__file__).resolve().parent
 RAY = Engine("ray")

@@ -26,18 +26,19 @@ import numpy as np
 import pandas as pd
 
 import sensecf
-from sensecf.classifiers import cores, fit_classifier
-from sensecf.engine import spread
-from sensecf.files import write_json
+from sensecf.classifiers.fit import fit_classifier
+from sensecf.core.files import write_json
+from sensecf.core.parallel import spread
+from sensecf.core.plain import cores
+from sensecf.core.query import Query, make_query, out_of_range
+from sensecf.core.task import Task
 from sensecf.finetune.modelcard import averages, measure
 from sensecf.finetune.presets import Preset, preset
+from sensecf.finetune.smallbase import BaseRecipe, make_base
 from sensecf.finetune.supervised import quiet
-from sensecf.finetune.tokens import load
 from sensecf.finetune.tune import ROUNDS, Tuning, finetune, wording
 from sensecf.llm.client import Client
-from sensecf.query import Query, make_query, out_of_range
-from sensecf.smallbase import BaseRecipe, make_base
-from sensecf.task import Task
+from sensecf.llm.tokens import load
 
 TABLES = ("simulated", "t1d_uom_daily_stress")
 #: People asked about, per table; answers drawn for each.

@@ -23,15 +23,15 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
 
 import sensecf
-from sensecf.classifiers import Balanced, RowEncoder
-from sensecf.files import write_json
+from sensecf.classifiers.fit import Balanced, RowEncoder
+from sensecf.core.files import write_json
+from sensecf.core.query import Query, make_query, out_of_range
+from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Task
+from sensecf.core.verify import cost
 from sensecf.generators import Context, build
-from sensecf.generators.exact import Exact
-from sensecf.query import Query, make_query, out_of_range
-from sensecf.run import versions
-from sensecf.schema import FeatureSchema
-from sensecf.task import Task
-from sensecf.verify import cost
+from sensecf.generators.exact.exact import Exact
+from sensecf.runs.run import versions
 
 STORE = Path(__file__).resolve().parent / "gap.json"
 TABLES = ("simulated", "heart_disease_cleveland")

@@ -23,7 +23,7 @@ import torch
 import transformers
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
-from sensecf.files import write_json
+from sensecf.core.files import write_json
 
 #: Layers, width, width of the feed-forward part, heads, heads of keys, vocabulary: as their makers published them.
 SHAPES = {

@@ -18,16 +18,16 @@ from typing import Any
 import torch
 
 import sensecf
-from sensecf.brief import Brief
-from sensecf.classifiers import fit_classifier
+from sensecf.classifiers.fit import fit_classifier
+from sensecf.core.query import make_query
+from sensecf.core.task import Task
+from sensecf.finetune.smallbase import BaseRecipe, make_base
 from sensecf.finetune.supervised import quiet
-from sensecf.finetune.tokens import load
 from sensecf.llm.client import Client
-from sensecf.prompts import Prompts
-from sensecf.query import make_query
-from sensecf.replies import json_schema
-from sensecf.smallbase import BaseRecipe, make_base
-from sensecf.task import Task
+from sensecf.llm.language.brief import Brief
+from sensecf.llm.language.prompts import Prompts
+from sensecf.llm.language.replies import json_schema
+from sensecf.llm.tokens import load
 
 
 def measure(learner: Any, prompts: Prompts, people: int, samples: int, reuse: bool) -> tuple[int, float, list[str]]:

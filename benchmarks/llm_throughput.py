@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sensecf.files import write_json
+from sensecf.core.files import write_json
 from sensecf.llm import Message
 from sensecf.llm.connect import connect
 

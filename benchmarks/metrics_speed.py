@@ -17,9 +17,9 @@ import pandas as pd
 
 import sensecf
 from sensecf import metrics
-from sensecf.counterfactuals import VERDICT_COLUMNS, Counterfactuals
+from sensecf.core.counterfactuals import VERDICT_COLUMNS, Counterfactuals
+from sensecf.core.task import Task
 from sensecf.metrics.robust import retrained
-from sensecf.task import Task
 
 BAR = 30.0
 ANSWERS, FEATURES, ROWS, EDITS = 10_000, 50, 4_000, 6

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from sections import replace_section
 
-from sensecf.files import write_json
+from sensecf.core.files import write_json
 
 HERE = Path(__file__).resolve().parent
 WIDTHS, TRAIN, QUERIES = (14, 50, 200), 2000, 512
@@ -50,7 +50,7 @@ def table(width: int, rows: int, seed: int) -> pd.DataFrame:
 def make(width: int) -> Any:
     """The task of a table."""
     import sensecf
-    from sensecf.infer import infer_schema
+    from sensecf.data.infer.infer import infer_schema
 
     train = table(width, TRAIN, 1)
     schema = infer_schema(train, "label")
@@ -65,7 +65,7 @@ def generator_of(name: str, task: Any) -> Any:
 
     if name != "tiny":
         return build(name, task)
-    from sensecf.generators.tiny import Recipe
+    from sensecf.generators.tiny.tiny import Recipe
 
     return build(name, task, Context(options={"recipe": replace(Recipe(), pairs=1500, rounds=18)}))
 
@@ -84,8 +84,8 @@ def stages(width: int, name: str) -> dict[str, Any]:
     from dataclasses import replace
 
     import sensecf
-    from sensecf.plausibility import Plausibility
-    from sensecf.task import Task
+    from sensecf.core.plausibility import Plausibility
+    from sensecf.core.task import Task
 
     task = make(width)
     generator = generator_of(name, task)
@@ -112,7 +112,7 @@ def stages(width: int, name: str) -> dict[str, Any]:
 
     undo = [watch(Task, "judge", "classifier"), watch(Plausibility, "score", "LOF")]
     if name == "tiny":
-        from sensecf.generators import tiny
+        from sensecf.generators.tiny import tiny
 
         undo.append(watch(tiny, "sample", "model"))
     began = time.process_time()
@@ -140,7 +140,7 @@ def products(task: Any, generator: Any, people: pd.DataFrame) -> float:
     """Seconds that the matrix products alone of the model's sampling take, of the very same shapes."""
     from torch.profiler import ProfilerActivity, profile
 
-    from sensecf.query import make_query
+    from sensecf.core.query import make_query
 
     query = make_query(task, people, "yes")
     with profile(activities=[ProfilerActivity.CPU]) as watched:
@@ -176,8 +176,8 @@ def stream(count: int, name: str) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from sensecf.infer import infer_schema
-    from sensecf.run import Request, run
+    from sensecf.data.infer.infer import infer_schema
+    from sensecf.runs.run import Request, run
 
     with tempfile.TemporaryDirectory() as folder:
         home, train = Path(folder), table(WIDTHS[0], TRAIN, 1)
@@ -255,7 +255,7 @@ def main() -> None:
         for number, name in asked_for[part]:
             found[part].append(alone(part, str(number), name))
             print(found[part][-1], flush=True)
-    from sensecf.run import versions
+    from sensecf.runs.run import versions
 
     write_json(HERE / "performance.json", found | {"versions": versions()})
     for part in PARTS:

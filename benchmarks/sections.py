@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sensecf.files import read_text, write_text
+from sensecf.core.files import read_text, write_text
 
 
 def replace_section(path: Path, name: str, text: str) -> None:

@@ -1,6 +1,6 @@
 """An independent judge of answers: slow, one value at a time, written from the documentation alone.
 
-It shares nothing with `sensecf.verify`, `sensecf.rules` or `sensecf.codec` but the data classes, so
+It shares nothing with `sensecf.core.verify`, `sensecf.core.rules` or `sensecf.core.codec` but the data classes, so
 that a misreading there cannot hide itself. Rows are mappings from feature name to raw value, as a
 CSV gives them back.
 """
@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping
 from itertools import pairwise
 from typing import Any
 
-from sensecf.rules import Condition, Implication, Linear, Order, Rule, Total
-from sensecf.schema import Feature, FeatureSchema
+from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, Total
+from sensecf.core.schema import Feature, FeatureSchema
 
 #: Slack of a rule: decimals are not exact in binary.
 SLACK = 1e-6

@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 
 from checker import differs, problems, value_of
-from sensecf import cli
-from sensecf.run import load_task
-from sensecf.schema import RESERVED, FeatureSchema
+from sensecf.cli import main as cli
+from sensecf.core.schema import RESERVED, FeatureSchema
+from sensecf.runs.run import load_task
 
 #: The installed entry point.
 SCRIPT = Path(sys.executable).with_name("sensecf")
@@ -95,7 +95,7 @@ class Outcome(NamedTuple):
 
 
 def call(*arguments: Any) -> Outcome:
-    """Call `sensecf.cli.main` as the shell would; an exception that it lets through fails the test."""
+    """Call `sensecf.cli.main.main` as the shell would; an exception that it lets through fails the test."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         patch.setattr(sys, "argv", ["sensecf", *map(str, arguments)])

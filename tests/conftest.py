@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 
-from sensecf.rules import Condition, Implication, Order, Total
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task
+from sensecf.core.rules import Condition, Implication, Order, Total
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
 
 settings.register_profile(
     "local", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 
 
 def power(shared: int, item: int) -> int:

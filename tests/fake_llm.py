@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from sensecf.generators.prompted import Prompted
+from sensecf.core.query import Query
+from sensecf.generators.prompted.prompted import Prompted
 from sensecf.generators.search import Search
 from sensecf.llm import Completion, Prompt
-from sensecf.query import Query
 
 
 class Scripted:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sensecf.counterfactuals import Counterfactuals
-from sensecf.rules import Order
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.rules import Order
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
 
 #: steps may only rise; deep sleep is part of sleep; age stays; device is a level.
 SCHEMA = FeatureSchema(

@@ -7,9 +7,9 @@ import time
 
 import numpy as np
 
-from sensecf.candidates import Candidates
-from sensecf.query import Query
-from sensecf.task import Task
+from sensecf.core.candidates import Candidates
+from sensecf.core.query import Query
+from sensecf.core.task import Task
 
 
 class Two:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from sensecf.augmentation.controls import Situation
-from sensecf.rules import Order
-from sensecf.schema import Feature, FeatureSchema
+from sensecf.core.rules import Order
+from sensecf.core.schema import Feature, FeatureSchema
 
 #: Two numbers decide, one follows the first, one is noise; a level shifts the odds.
 SCHEMA = FeatureSchema(

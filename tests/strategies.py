@@ -17,8 +17,8 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from sensecf.rules import Condition, Implication, Linear, Order, Rule, Total
-from sensecf.schema import RESERVED, Feature, FeatureSchema
+from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, Total
+from sensecf.core.schema import RESERVED, Feature, FeatureSchema
 from worlds import BLOCKS, HABITS, Plan, World, build
 
 #: How many cases the whole suite is to run.

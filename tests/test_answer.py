@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import sensecf
-import sensecf.answer
+import sensecf.runs.apply
 from command import CLASS, SCHEMA, as_text, call, explain, judge, people, refused
-from sensecf.answer import answer
-from sensecf.errors import InputError
-from sensecf.finished import open_run
-from sensecf.tables import read_parts
+from sensecf.core.errors import InputError
+from sensecf.data.tables import read_parts
+from sensecf.runs.apply import answer
+from sensecf.runs.finished import open_run
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_an_interrupted_call_goes_on_after_the_parts_that_are_done(run: Path, mo
     answer(finished, "later.csv", "whole", part=30)
     asked: list[int] = []
     stopped = False
-    work = sensecf.answer.explain
+    work = sensecf.runs.apply.explain
 
     def stopping(task: Any, generator: Any, frame: pd.DataFrame, *args: Any, **options: Any) -> Any:
         nonlocal stopped
@@ -141,7 +141,7 @@ def test_an_interrupted_call_goes_on_after_the_parts_that_are_done(run: Path, mo
         asked.append(int(frame.index[0]))
         return work(task, generator, frame, *args, **options)
 
-    monkeypatch.setattr(sensecf.answer, "explain", stopping)
+    monkeypatch.setattr(sensecf.runs.apply, "explain", stopping)
     with pytest.raises(KeyboardInterrupt):
         answer(finished, "later.csv", "out", part=30)
     assert not Path("out/counterfactuals.csv").exists()
@@ -185,8 +185,8 @@ def test_a_classifier_of_the_users_own_is_named_by_the_user_and_not_by_the_folde
 
 
 def test_the_embedded_model_of_a_run_is_not_trained_again(mixed_task: Any, tmp_path: Path) -> None:
-    from sensecf.generators.tiny import Tiny
-    from sensecf.run import Request
+    from sensecf.generators.tiny.tiny import Tiny
+    from sensecf.runs.run import Request
 
     rows = mixed_task.train
     rows.to_csv("mixed.csv", index=False)

@@ -36,13 +36,13 @@ from sensecf.augmentation.loop import loop
 from sensecf.augmentation.mixtures import between, mix, munge
 from sensecf.augmentation.run import Request, run
 from sensecf.augmentation.soft import estimate_shares, label_softly
-from sensecf.candidates import Candidates
-from sensecf.classifiers import fit_classifier
-from sensecf.errors import InputError
+from sensecf.classifiers.fit import fit_classifier
+from sensecf.core.candidates import Candidates
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query
+from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Task
 from sensecf.generators.nearest import Nearest
-from sensecf.query import Query
-from sensecf.schema import FeatureSchema
-from sensecf.task import Task
 from strategies import cases
 
 FAMILIES = ("logistic", "mlp")

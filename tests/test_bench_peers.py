@@ -19,10 +19,10 @@ import pytest
 
 import sensecf
 from handmade import BASE, SCHEMA, hand_task
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
+from sensecf.core.query import make_query
+from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.generators.nice import Autoencoder, Nice
-from sensecf.query import make_query
-from sensecf.schema import Feature, FeatureSchema
 
 FOLDER = Path(__file__).resolve().parents[1] / "bench" / "peers"
 

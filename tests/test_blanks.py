@@ -13,11 +13,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sensecf
-from sensecf.distances import FLOOR, Nearest, Scale
-from sensecf.neighbours import Neighbours
-from sensecf.plausibility import Plausibility
-from sensecf.rules import Bools, Floats
-from sensecf.task import Task
+from sensecf.core.distances import FLOOR, Nearest, Scale
+from sensecf.core.neighbours import Neighbours
+from sensecf.core.plausibility import Plausibility
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Task
 
 
 def people(blanks: str, seed: int, n: int = 400, d: int = 8) -> tuple[pd.DataFrame, Bools]:

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from checker import problems
 from handmade import Stub
-from sensecf.candidates import Candidates
-from sensecf.errors import InputError
+from sensecf.core.candidates import Candidates
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query, make_query
+from sensecf.core.rules import Order
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
+from sensecf.core.verify import verify
 from sensecf.generators.cfnow import CFNow
-from sensecf.query import Query, make_query
-from sensecf.rules import Order
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task
-from sensecf.verify import verify
 from strategies import cases, limits, worlds
 from worlds import KINDS, World
 

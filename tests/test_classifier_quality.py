@@ -9,8 +9,8 @@ from sklearn.metrics import balanced_accuracy_score, brier_score_loss, roc_auc_s
 
 from handmade import Stub
 from sensecf import metrics
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
 
 CLASSES = ("bad", "fair", "good")
 

@@ -22,20 +22,20 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from sensecf import classifiers
-from sensecf.classifiers import (
+from sensecf.classifiers import fit as classifiers
+from sensecf.classifiers.fit import (
     NAMES,
     Forest,
     RowEncoder,
-    cores,
     fit_classifier,
     load_object,
     make_classifier,
     resolve_object,
 )
-from sensecf.errors import InputError
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task
+from sensecf.core.errors import InputError
+from sensecf.core.plain import cores
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
 from strategies import cases, worlds
 from worlds import World
 

@@ -463,7 +463,7 @@ import sys
 
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
-        if name == "sensecf.cli":
+        if name == "sensecf.cli.main":
             {wrapped}
 
 sys.meta_path.insert(0, Interrupt())

@@ -12,9 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from checker import same, value_of
-from sensecf.codec import Codec
-from sensecf.errors import InputError
-from sensecf.schema import Feature, FeatureSchema
+from sensecf.core.codec import Codec
+from sensecf.core.errors import InputError
+from sensecf.core.schema import Feature, FeatureSchema
 from strategies import cases, schemas, seeds
 
 

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from handmade import BASE, answers, hand_task, random_answers, random_task
 from sensecf import metrics
-from sensecf.candidates import Candidates
-from sensecf.compare import figures
-from sensecf.compare.methods import Method, methods
-from sensecf.compare.methods import answers as answers_of
-from sensecf.compare.scores import compare_pairs, pareto, request_ranks, score
-from sensecf.compare.worker import Chunk, answer
-from sensecf.errors import InputError
-from sensecf.query import Query, make_query
-from sensecf.task import Task
+from sensecf.core.candidates import Candidates
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query, make_query
+from sensecf.core.task import Task
+from sensecf.runs.compare import figures
+from sensecf.runs.compare.methods import Method, methods
+from sensecf.runs.compare.methods import answers as answers_of
+from sensecf.runs.compare.scores import compare_pairs, pareto, request_ranks, score
+from sensecf.runs.compare.worker import Chunk, answer
 from strategies import cases
 
 FACTS = dict.fromkeys(range(4), BASE)

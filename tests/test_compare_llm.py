@@ -11,14 +11,14 @@ import pytest
 from fake_llm import answer
 from handmade import random_task
 from llm_servers import after, loopback_only, scripted, tiny_model
-from sensecf.brief import BRIEF_VERSION
-from sensecf.compare import Comparison, Request, compare
-from sensecf.compare import run as module
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
+from sensecf.core.task import Task
 from sensecf.generators.tuned import table_shape
-from sensecf.prompting import Prompting
-from sensecf.run import LEDGER
-from sensecf.task import Task
+from sensecf.llm.language.brief import BRIEF_VERSION
+from sensecf.llm.language.prompting import Prompting
+from sensecf.runs.compare import Comparison, Request, compare
+from sensecf.runs.compare import run as module
+from sensecf.runs.run import LEDGER
 
 __all__ = ["loopback_only"]
 

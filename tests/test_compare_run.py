@@ -13,14 +13,14 @@ import pytest
 from click.testing import CliRunner
 
 from handmade import random_task
-from sensecf.commands.compare import compare as command
-from sensecf.compare import Comparison, Request, compare, isolate, report, tables
-from sensecf.compare import run as module
-from sensecf.compare.isolate import Limits, ask
-from sensecf.compare.worker import Chunk
-from sensecf.errors import InputError
-from sensecf.schema import RESERVED, FeatureSchema
-from sensecf.task import Task
+from sensecf.cli.compare import compare as command
+from sensecf.core.errors import InputError
+from sensecf.core.schema import RESERVED, FeatureSchema
+from sensecf.core.task import Task
+from sensecf.runs.compare import Comparison, Request, compare, isolate, report, tables
+from sensecf.runs.compare import run as module
+from sensecf.runs.compare.isolate import Limits, ask
+from sensecf.runs.compare.worker import Chunk
 
 NAMES = ("search", "handmade_generators:Two", "handmade_generators:Moody", "handmade_generators:Unbuilt")
 REQUEST = Request(

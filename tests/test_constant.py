@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 import sensecf
 from checker import problems
 from handmade import random_task
+from sensecf.core.query import Query, make_query
+from sensecf.core.task import Task
+from sensecf.core.verify import feasible, verify
 from sensecf.generators import build
 from sensecf.generators.constant import Constant
-from sensecf.query import Query, make_query
-from sensecf.task import Task
-from sensecf.verify import feasible, verify
 from strategies import cases, limits, worlds
 from worlds import World
 

@@ -15,7 +15,7 @@ from sensecf.augmentation import controls, methods
 from sensecf.augmentation.controls.situation import share_out
 from sensecf.augmentation.controls.space import Space
 from sensecf.augmentation.measure import assess, learn, score
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 from strategies import cases
 
 MAKERS = ("oversampling", "smote", "borderline-smote", "cfa", "copula")

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensecf.codec import Codec
-from sensecf.datasets import NAMES, Card, aireadi, find_card, heart, lifesnaps, load, simulated, split
-from sensecf.datasets.card import strictest
-from sensecf.errors import InputError
-from sensecf.infer import infer_schema
-from sensecf.schema import Feature, FeatureSchema
+from sensecf.core.codec import Codec
+from sensecf.core.errors import InputError
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.data.builtin import NAMES, Card, aireadi, find_card, heart, lifesnaps, load, simulated, split
+from sensecf.data.card import strictest
+from sensecf.data.infer.infer import infer_schema
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

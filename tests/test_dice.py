@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("dice_ml", reason="the package dice-ml is not installed")
 
 from handmade import random_task
+from sensecf.core.query import Query, make_query
+from sensecf.core.task import Task
+from sensecf.core.verify import verify
 from sensecf.generators.dice import Dice
-from sensecf.query import Query, make_query
-from sensecf.task import Task
-from sensecf.verify import verify
 
 METHODS = ("random", "genetic", "kdtree")
 

@@ -14,10 +14,10 @@ from handmade import BASE, hand_task
 from handmade import SCHEMA as HAND
 from sensecf import InputError
 from sensecf import explain as ask
+from sensecf.core.query import make_query, results
+from sensecf.core.rules import Total
+from sensecf.core.task import Task
 from sensecf.generators import Search
-from sensecf.query import make_query, results
-from sensecf.rules import Total
-from sensecf.task import Task
 
 MUTABLE = SCHEMA.replace('role = "actionable"', 'role = "mutable"')
 

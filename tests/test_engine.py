@@ -21,18 +21,18 @@ import pytest
 from command import SCRIPT
 from engine_work import give_up, note, power, surroundings
 from scarce import SCHEMA, table
-from sensecf.classifiers import load_object
-from sensecf.datasets import aireadi
-from sensecf.engine import LOCAL, TRIES, Engine, connected, spread
-from sensecf.errors import InputError, MissingExtraError
-from sensecf.explainer import BATCH, explain
+from sensecf.classifiers.fit import load_object
+from sensecf.core.errors import InputError, MissingExtraError
+from sensecf.core.parallel import LOCAL, TRIES, Engine, connected, spread
+from sensecf.core.task import Task
+from sensecf.data.builtin import aireadi
+from sensecf.data.privacy_gate import permission
 from sensecf.generators import Search, find
-from sensecf.privacy_gate import permission
-from sensecf.run import Request, run
+from sensecf.pipeline.explain import BATCH, explain
+from sensecf.runs.run import Request, run
+from sensecf.runs.study.cells import read_study, run_study
 from sensecf.sensors.simulator import simulate
 from sensecf.sensors.table import build
-from sensecf.study.cells import read_study, run_study
-from sensecf.task import Task
 
 RAY = Engine("ray")
 FAR = Engine("ray", "cluster.example.org:6379")
@@ -165,7 +165,7 @@ def test_the_search_answers_the_same_on_ray(cluster: str, fresh: Callable[[], Ta
 
 
 def test_the_embedded_model_answers_the_same_on_ray(cluster: str, fresh: Callable[[], Task]) -> None:
-    from sensecf.generators.tiny import Recipe, Tiny
+    from sensecf.generators.tiny.tiny import Recipe, Tiny
 
     lock = threading.Lock()  # as in a progress bar: it cannot leave this process
 

@@ -16,17 +16,17 @@ from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 from checker import Row, problems, same, value_of
-from sensecf.classifiers import Balanced, RowEncoder, fit_classifier
-from sensecf.distances import Scale
-from sensecf.errors import InputError
-from sensecf.generators.exact import Exact
+from sensecf.classifiers.fit import Balanced, RowEncoder, fit_classifier
+from sensecf.classifiers.whitebox import open_classifier
+from sensecf.core.distances import Scale
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query, make_query
+from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, Total
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import TIE, Task, lead
+from sensecf.core.verify import cost, verify
+from sensecf.generators.exact.exact import Exact
 from sensecf.generators.search import Search
-from sensecf.query import Query, make_query
-from sensecf.rules import Condition, Implication, Linear, Order, Rule, Total
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import TIE, Task, lead
-from sensecf.verify import cost, verify
-from sensecf.whitebox import open_classifier
 from strategies import cases
 
 RULES: tuple[Rule, ...] = (

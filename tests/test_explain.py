@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from checker import blank, differs, problems, value_of
 from handmade import BASE, Stub, hand_task
 from sensecf import explain
-from sensecf.candidates import Candidates
-from sensecf.counterfactuals import VERDICT_COLUMNS, Counterfactuals
-from sensecf.errors import InputError
+from sensecf.core.candidates import Candidates
+from sensecf.core.counterfactuals import VERDICT_COLUMNS, Counterfactuals
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query
+from sensecf.core.rules import Linear, Order
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
 from sensecf.generators import Nearest, Search
 from sensecf.generators.search import Effort
-from sensecf.query import Query
-from sensecf.rules import Linear, Order
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task
 from strategies import cases, limits, seeds, worlds
 from worlds import KINDS, World
 

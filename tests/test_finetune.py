@@ -15,28 +15,28 @@ import pytest
 from click.testing import CliRunner
 
 from llm_servers import loopback_only, tiny_model
-from sensecf.brief import Brief
-from sensecf.candidates import Candidates
-from sensecf.datasets.card import Card
-from sensecf.datasets.simulated import CARD, simulate_cohort, simulated_schema
-from sensecf.errors import InputError
-from sensecf.task import Task
-from sensecf.text_pairs import Pairs, draw
+from sensecf.core.candidates import Candidates
+from sensecf.core.errors import InputError
+from sensecf.core.task import Task
+from sensecf.data.builtin.simulated import CARD, simulate_cohort, simulated_schema
+from sensecf.data.card import Card
+from sensecf.finetune.text_pairs import Pairs, draw
+from sensecf.llm.language.brief import Brief
 
 torch = pytest.importorskip("torch", reason="needs torch")
 pytest.importorskip("trl", reason="needs trl")
 pytest.importorskip("peft", reason="needs peft")
 
 import sensecf.finetune.tune  # noqa: E402
-from sensecf.finetune.answering import ask  # noqa: E402
 from sensecf.finetune.memorisation import ALTERNATIVES, canaries, copies, exposure  # noqa: E402
 from sensecf.finetune.modelcard import measure  # noqa: E402
 from sensecf.finetune.preference import BAD, CLEAR, compare, prices  # noqa: E402
 from sensecf.finetune.presets import preset, presets  # noqa: E402
 from sensecf.finetune.supervised import Supervised, last_checkpoint, lora, supervise  # noqa: E402
-from sensecf.finetune.tokens import VALUE_WEIGHT, Example, collate, encode, load  # noqa: E402
 from sensecf.finetune.tune import Tuning, finetune  # noqa: E402
+from sensecf.llm.ask import ask  # noqa: E402
 from sensecf.llm.client import Client  # noqa: E402
+from sensecf.llm.tokens import VALUE_WEIGHT, Example, collate, encode, load  # noqa: E402
 from tuning import GRPO, SMALL, TUNING, Kill, facts_of, furthest, weights  # noqa: E402
 
 __all__ = ["loopback_only"]
@@ -391,7 +391,7 @@ def test_no_preset_claims_a_machine_that_it_was_not_run_on() -> None:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from sensecf.smallbase import BaseRecipe, make_base
+    from sensecf.finetune.smallbase import BaseRecipe, make_base
 
     folder = tmp_path_factory.mktemp("small") / "base"
     make_base(folder, 0, BaseRecipe(3, 10, 500, 32, 2, 2, 2048, 3e-3, 12), device="cpu")
@@ -414,7 +414,7 @@ def test_the_small_base_is_an_ordinary_folder_that_spells_numbers(
 def test_the_small_base_depends_on_its_seed_alone(small: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    from sensecf.smallbase import BaseRecipe, make_base
+    from sensecf.finetune.smallbase import BaseRecipe, make_base
 
     recipe = BaseRecipe(3, 10, 500, 32, 2, 2, 2048, 3e-3, 12)
     assert json.loads((small / "base.json").read_text(encoding="utf-8"))["recipe"] == asdict(recipe)
@@ -424,7 +424,7 @@ def test_the_small_base_depends_on_its_seed_alone(small: Path, tmp_path: Path) -
 
 
 def test_the_small_base_wants_a_new_folder(small: Path) -> None:
-    from sensecf.smallbase import make_base
+    from sensecf.finetune.smallbase import make_base
 
     with pytest.raises(InputError, match="is not empty"):
         make_base(small)
@@ -432,7 +432,7 @@ def test_the_small_base_wants_a_new_folder(small: Path) -> None:
 
 def test_the_command_tunes_and_prints_the_stages(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sensecf.finetune.presets
-    from sensecf.commands.finetune import finetune as command
+    from sensecf.cli.finetune import finetune as command
 
     simulate_cohort(12, 6).to_csv(tmp_path / "days.csv", index=False)
     simulated_schema().to_toml(tmp_path / "schema.toml")

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 
 from llm_servers import loopback_only, tiny_model
-from sensecf.brief import Brief
-from sensecf.errors import InputError
-from sensecf.task import Task
-from sensecf.text_pairs import Pairs, draw
+from sensecf.core.errors import InputError
+from sensecf.core.task import Task
+from sensecf.finetune.text_pairs import Pairs, draw
+from sensecf.llm.language.brief import Brief
 
 pytest.importorskip("torch", reason="needs torch")
 pytest.importorskip("trl", reason="needs trl")
 pytest.importorskip("peft", reason="needs peft")
 
 import sensecf.finetune.grpo
-from sensecf.finetune.answering import ask
 from sensecf.finetune.grpo import reinforce, rewards, sizes
 from sensecf.finetune.preference import BAD
-from sensecf.finetune.tokens import collate, encode, load
 from sensecf.finetune.tune import finetune
+from sensecf.llm.ask import ask
 from sensecf.llm.client import Client
+from sensecf.llm.tokens import collate, encode, load
 from tuning import GRPO, SMALL, TUNING, Kill, facts_of, furthest, weights
 
 __all__ = ["loopback_only"]

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from llm_servers import tiny_model
-from sensecf.classifiers import fit_classifier
-from sensecf.datasets.simulated import simulate_cohort, simulated_schema
-from sensecf.errors import InputError
-from sensecf.task import Task
+from sensecf.classifiers.fit import fit_classifier
+from sensecf.core.errors import InputError
+from sensecf.core.task import Task
+from sensecf.data.builtin.simulated import simulate_cohort, simulated_schema
 
 pytest.importorskip("torch", reason="needs torch")
 pytest.importorskip("trl", reason="needs trl")

@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensecf import Task, explain
-from sensecf.codec import Codec
-from sensecf.errors import InputError
+from sensecf.core.codec import Codec
+from sensecf.core.errors import InputError
+from sensecf.core.missing import find_codes, means_missing
+from sensecf.core.query import make_query
+from sensecf.core.rules import Order, Total
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.verify import breaches, feasible
+from sensecf.data.infer.infer import infer_schema, infer_schema_with_notes
+from sensecf.data.infer.laws import find_laws
+from sensecf.data.infer.names import parse_names
 from sensecf.generators.nearest import Nearest
 from sensecf.generators.search import Search
-from sensecf.infer import infer_schema, infer_schema_with_notes
-from sensecf.laws import find_laws
-from sensecf.missing import find_codes, means_missing
-from sensecf.names import parse_names
-from sensecf.query import make_query
-from sensecf.rules import Order, Total
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.verify import breaches, feasible
 from strategies import cases
 
 N = 240

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensecf.codec import Codec
-from sensecf.errors import InputError
-from sensecf.infer import infer_schema, infer_schema_with_notes
-from sensecf.rules import Order, Total, rule_from_dict
-from sensecf.schema import RESERVED, FeatureSchema
-from sensecf.tables import read_table
+from sensecf.core.codec import Codec
+from sensecf.core.errors import InputError
+from sensecf.core.rules import Order, Total, rule_from_dict
+from sensecf.core.schema import RESERVED, FeatureSchema
+from sensecf.data.infer.infer import infer_schema, infer_schema_with_notes
+from sensecf.data.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"

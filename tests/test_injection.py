@@ -13,16 +13,16 @@ import pandas as pd
 import pytest
 
 from fake_llm import Scripted
-from sensecf.errors import InputError
-from sensecf.explainer import explain
-from sensecf.generators.prompted import Prompted
-from sensecf.prompts import Prompts, Style
-from sensecf.query import make_query
-from sensecf.replies import json_schema, read
-from sensecf.rules import Condition, Implication, Linear, Order
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task
-from sensecf.wording import quote
+from sensecf.core.errors import InputError
+from sensecf.core.query import make_query
+from sensecf.core.rules import Condition, Implication, Linear, Order
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
+from sensecf.generators.prompted.prompted import Prompted
+from sensecf.llm.language.prompts import Prompts, Style
+from sensecf.llm.language.replies import json_schema, read
+from sensecf.llm.language.wording import quote
+from sensecf.pipeline.explain import explain
 
 ATTACKS = [
     # plain orders

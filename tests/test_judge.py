@@ -16,13 +16,13 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, scale
 from xgboost import XGBClassifier
 
 from sensecf import generators
-from sensecf.classifiers import NAMES, fit_classifier
-from sensecf.errors import InputError
-from sensecf.explainer import explain
-from sensecf.foreign import NamedClasses
-from sensecf.rules import Linear
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task
+from sensecf.classifiers.fit import NAMES, fit_classifier
+from sensecf.classifiers.foreign import NamedClasses
+from sensecf.core.errors import InputError
+from sensecf.core.rules import Linear
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
+from sensecf.pipeline.explain import explain
 from sensecf.testing import check_classifier
 
 SCHEMA = FeatureSchema(
@@ -151,7 +151,7 @@ def test_a_classifier_that_breaks_the_contract_is_refused_in_one_line(classifier
 @pytest.mark.parametrize("classifier", [c for c, _ in BAD[:4]], ids=lambda v: type(v).__name__)
 def test_explain_checks_it_before_it_asks(classifier: Any) -> None:
     task = Task(SCHEMA, TABLE, classifier)
-    with pytest.raises(InputError, match="answers|fails in predict_proba"):
+    with pytest.raises(InputError, match=r"answers|fails in predict_proba"):
         explain(task, generators.Search(task), TABLE[SCHEMA.names].head(3))
 
 

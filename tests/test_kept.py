@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensecf import InputError
-from sensecf.finished import request_of
-from sensecf.folder import named
-from sensecf.kept import (
+from sensecf.core.folder import named
+from sensecf.core.kept import (
     Amount,
     Count,
     append,
@@ -30,9 +29,10 @@ from sensecf.kept import (
     write_arrays,
     write_sealed,
 )
-from sensecf.room import check_numbers, check_room
-from sensecf.rules import Condition, Implication, Linear, Order, Total
-from sensecf.schema import Feature, FeatureSchema
+from sensecf.core.room import check_numbers, check_room
+from sensecf.core.rules import Condition, Implication, Linear, Order, Total
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.runs.finished import request_of
 from sensecf.web.audit import FILE, KEY, Journal
 from strategies import cases
 

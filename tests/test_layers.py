@@ -1,4 +1,4 @@
-"""The house: imports point down, heavy packages stay where they are the point; and the suite is large enough."""
+"""The house: thirteen rooms in one order, heavy packages where they are the point; and the suite is large enough."""
 
 from __future__ import annotations
 
@@ -16,31 +16,29 @@ import sensecf
 ROOT = Path(sensecf.__file__).parent
 TESTS = Path(__file__).parent
 
-#: The floor of each module; a package's modules stand on its floor unless they are named themselves.
-FLOORS = {
-    # nouns, and what they are made of
-    "errors": 0, "files": 0, "kept": 0, "room": 0, "rules": 0, "schema": 0, "codec": 0, "judge": 0, "task": 0,
-    "query": 0, "candidates": 0, "counterfactuals": 0, "numerals": 0,
-    # pure functions and fits over tables
-    "distances": 1, "plausibility": 1, "neighbours": 1, "statistics": 1, "tables": 1, "names": 1, "targets": 1,
-    "leaks": 1, "columns": 1, "findrules": 1, "infer": 1, "foreign": 1, "classifiers": 1, "whitebox": 1, "storage": 1,
-    "folder": 1, "saved_classifier": 1,
-    "prepare": 1, "datasets": 1, "sensors": 1, "missing": 0, "disguise": 1, "laws": 1, "privacy_gate": 1, "engine": 1,
-    # asking and judging
-    "verify": 2, "polish": 2, "select": 2, "tinylm": 2, "sampling": 2, "llm": 2, "wording": 2, "prompts": 2,
-    "replies": 2, "brief": 2, "prompting": 2,
-    # methods
-    "generators": 3, "pairs": 3, "blame": 3, "explainer": 3, "metrics": 3, "shots": 3, "finetune": 3,
-    "text_pairs": 3, "smallbase": 3,
-    # studies and reports
-    "figures": 4, "report_tables": 4, "report": 4, "run": 4, "finished": 4, "answer": 4, "dryrun": 4, "augmentation": 4,
-    "study": 4, "compare": 4, "testing": 4,
-    # edges
-    "__main__": 5, "cli": 5, "commands": 5, "web": 5,
-}  # fmt: skip
+#: The rooms; each imports from itself and from those above it. docs/design.md shows the same list.
+ROOMS = [
+    "core",
+    "data",
+    "classifiers",
+    "sensors",
+    "metrics",
+    "llm",
+    "generators",
+    "pipeline",
+    "finetune",
+    "augmentation",
+    "runs",
+    "web",
+    "cli",
+]
+#: What stands beside the rooms.
+BESIDE = {"__init__.py", "py.typed", "version.py", "testing.py"}
+#: The kinds of parts that others check theirs with may know every room but those that write folders and show pages.
+TESTING = set(ROOMS[: ROOMS.index("runs")])
 
 #: Who may import PyTorch, and who is loaded on the way.
-WITH_TORCH = {"tinylm", "sampling", "generators.tiny", "finetune", "smallbase", "llm"}
+WITH_TORCH = ("generators.tiny", "finetune", "llm")
 
 
 def modules() -> dict[str, Path]:
@@ -54,11 +52,8 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def floor(name: str) -> int | None:
-    """The floor of the longest prefix of a module's name that has one."""
-    parts = name.split(".")
-    named = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
-    return next((FLOORS[prefix] for prefix in named if prefix in FLOORS), None)
+def room(name: str) -> str:
+    return name.split(".")[0]
 
 
 def imports(name: str, path: Path) -> set[str]:
@@ -74,7 +69,7 @@ def imports(name: str, path: Path) -> set[str]:
             base = (node.module or "").removeprefix("sensecf").removeprefix(".")
             for alias in node.names:
                 full = f"{base}.{alias.name}".removeprefix(".")
-                found.add(full if full in known else base)
+                found.add(full if full in known else base or room(sensecf._HOME.get(alias.name, "") or alias.name))
         if isinstance(node, ast.Import):
             found.update(a.name.removeprefix("sensecf.") for a in node.names if a.name.startswith("sensecf."))
         for child in ast.iter_child_nodes(node):
@@ -84,14 +79,22 @@ def imports(name: str, path: Path) -> set[str]:
     return found - {"", name}
 
 
-@pytest.mark.parametrize("name", modules())
-def test_imports_point_down(name: str) -> None:
-    mine = floor(name)
-    assert mine is not None, f"say on which floor {name} stands: add it to FLOORS"
-    for other in sorted(imports(name, modules()[name])):
-        theirs = floor(other)
-        assert theirs is not None, f"{name} imports {other}, which has no floor"
-        assert theirs <= mine, f"{name} (floor {mine}) imports {other} (floor {theirs})"
+def test_the_rooms_are_all_there_is() -> None:
+    there = {path.name for path in ROOT.iterdir() if path.name != "__pycache__"}
+    assert there == {*ROOMS, *BESIDE}
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_room_imports_only_the_rooms_above_it(name: str) -> None:
+    above = {*ROOMS[: ROOMS.index(name) + 1], "version"}
+    for module, path in modules().items():
+        if room(module) == name:
+            up = {other for other in imports(module, path) if room(other) not in above}
+            assert not up, f"{module} imports {sorted(up)}, which stands below {name}"
+
+
+def test_the_public_checks_import_no_room_that_writes_or_shows() -> None:
+    assert {room(other) for other in imports("testing", ROOT / "testing.py")} <= TESTING
 
 
 def test_no_module_imports_itself_by_a_detour() -> None:
@@ -99,10 +102,15 @@ def test_no_module_imports_itself_by_a_detour() -> None:
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError and names the circle
 
 
-@pytest.mark.parametrize("name", sorted(set(modules()) - WITH_TORCH))
+def test_the_page_on_design_shows_the_rooms_in_their_order() -> None:
+    page = (TESTS.parent / "docs" / "design.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)/` \|", page, flags=re.MULTILINE) == ROOMS
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
 def test_only_the_embedded_model_imports_torch(name: str) -> None:
     text = modules()[name].read_text(encoding="utf-8")
-    if not any(name.startswith(f"{package}.") for package in WITH_TORCH):
+    if not f"{name}.".startswith(tuple(f"{package}." for package in WITH_TORCH)):
         assert not re.search(r"^\s*(import|from) (torch|safetensors|transformers)\b", text, flags=re.MULTILINE)
 
 
@@ -118,7 +126,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 
 def test_importing_every_other_module_loads_neither_torch_nor_a_plotting_library() -> None:
-    light = [name for name in modules() if floor(name) != 5 and not name.startswith(tuple(WITH_TORCH))]
+    light = [name for name in modules() if room(name) not in ("web", "cli") and not name.startswith(WITH_TORCH)]
     code = "import importlib\n" + "\n".join(f"importlib.import_module('sensecf.{name}')" for name in light)
     assert not loaded(code) & {"torch", "matplotlib", "xgboost"}
 

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 from sensecf.llm import LLM, Completion, Message, Prompt
 from sensecf.llm.asking import Answer, Request, estimate_tokens
+from sensecf.llm.backends.presets import presets
 from sensecf.llm.client import Client
 from sensecf.llm.connect import connect
 from sensecf.llm.ledger import Ledger
-from sensecf.llm.presets import presets
 from sensecf.llm.spend import Budget, Prices
 from strategies import cases
 

@@ -13,20 +13,20 @@ from typing import Any
 import pytest
 
 from llm_servers import CHAT, STRICT, loopback_only, tiny_model, transformers_serve
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
+from sensecf.core.query import make_query
+from sensecf.core.task import Task
 from sensecf.llm import Completion, Message, Prompt
 from sensecf.llm.asking import Answer, Request
 from sensecf.llm.connect import connect
-from sensecf.query import make_query
-from sensecf.task import Task
 
 torch = pytest.importorskip("torch", reason="needs torch")
 transformers = pytest.importorskip("transformers", reason="needs transformers")
 pytest.importorskip("llguidance", reason="needs llguidance")
 jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema")
 
-from sensecf.llm.constrain import Draw  # noqa: E402
-from sensecf.llm.local import Local  # noqa: E402
+from sensecf.llm.backends.constrain import Draw  # noqa: E402
+from sensecf.llm.backends.local import Local  # noqa: E402
 
 __all__ = ["loopback_only"]
 
@@ -120,8 +120,8 @@ def test_constrained_answers_always_parse(locals_: dict[str, Local], kind: str, 
 
 
 def test_the_schemas_of_real_questions_are_obeyed(llama: Local, mixed_task: Task) -> None:
-    from sensecf.prompts import Prompts
-    from sensecf.replies import json_schema
+    from sensecf.llm.language.prompts import Prompts
+    from sensecf.llm.language.replies import json_schema
 
     query = make_query(mixed_task, mixed_task.train.head(8), "low")
     prompts = Prompts(mixed_task)

@@ -15,9 +15,9 @@ torch = pytest.importorskip("torch", reason="needs torch")
 transformers = pytest.importorskip("transformers", reason="needs transformers")
 pytest.importorskip("llguidance", reason="needs llguidance")
 
-import sensecf.llm.local  # noqa: E402
-from sensecf.llm.local import Local  # noqa: E402
-from sensecf.llm.prefix import prefill, reusable, shared_start  # noqa: E402
+import sensecf.llm.backends.local  # noqa: E402
+from sensecf.llm.backends.local import Local  # noqa: E402
+from sensecf.llm.backends.prefix import prefill, reusable, shared_start  # noqa: E402
 
 COMMON = {
     "vocab_size": 60, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -159,7 +159,7 @@ def test_a_batch_that_does_not_fit_is_halved_with_its_cache(llama: Local, monkey
             raise torch.OutOfMemoryError("too small")
         return prefill(model, prompts, pad)
 
-    monkeypatch.setattr(sensecf.llm.local, "prefill", small_memory)
+    monkeypatch.setattr(sensecf.llm.backends.local, "prefill", small_memory)
     assert [completion.text for completion in answers(llama, requests)] == expected
     assert sizes == [6, 3, 1, 2, 3, 1, 2] * 2
 

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from llm_servers import Received, Script, ScriptedServer, after, completion, error, loopback_only, scripted, send
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 from sensecf.llm import Completion, Message, Prompt
 from sensecf.llm.client import Client
 from sensecf.llm.connect import connect
@@ -32,7 +32,7 @@ from sensecf.llm.ledger import Ledger
 
 pytest.importorskip("openai", reason="needs the openai package")
 
-from sensecf.llm import openai_compatible, transport
+from sensecf.llm.backends import openai_compatible, transport
 
 __all__ = ["loopback_only"]
 

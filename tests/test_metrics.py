@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from handmade import BASE, SCHEMA, TRAIN, Stub, answers, calm, hand, hand_task, random_answers, random_task
 from sensecf import metrics
-from sensecf.counterfactuals import Counterfactuals
-from sensecf.distances import Scale
-from sensecf.errors import InputError
-from sensecf.query import make_query
-from sensecf.rules import Total
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.distances import Scale
+from sensecf.core.errors import InputError
+from sensecf.core.query import make_query
+from sensecf.core.rules import Total
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
 
 VALID = {"steps": 8000}
 INVALID = {"steps": 5000}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sensecf.names import parse_names, role_of
+from sensecf.data.infer.names import parse_names, role_of
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensecf.errors import InputError
-from sensecf.numerals import CONVENTIONS, Cell, Doubt, Marks, marks_of, number, numbers, read, settle, split
+from sensecf.core.errors import InputError
+from sensecf.data.numerals import CONVENTIONS, Cell, Doubt, Marks, marks_of, number, numbers, read, settle, split
 from strategies import cases
 
 

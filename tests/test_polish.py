@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from checker import problems
 from handmade import BASE, SCHEMA, TRAIN, Stub, hand_task
+from sensecf.core.polish import polish
+from sensecf.core.query import make_query
+from sensecf.core.task import Task
+from sensecf.core.verify import cost
 from sensecf.generators.nearest import walk
-from sensecf.polish import polish
-from sensecf.query import make_query
-from sensecf.task import Task
-from sensecf.verify import cost
 from strategies import cases, limits, worlds
 from worlds import KINDS, World
 

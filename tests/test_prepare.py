@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from handmade import SCHEMA, TRAIN
-from sensecf.errors import InputError
-from sensecf.prepare import prepare
+from sensecf.core.errors import InputError
+from sensecf.data.prepare import prepare
 
 
 def table() -> pd.DataFrame:

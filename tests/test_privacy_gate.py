@@ -20,23 +20,24 @@ import pytest
 from command import call, judge, people
 from fake_llm import always, answer, draw
 from handmade import hand_task
-from sensecf.commands.prompt import prompt
-from sensecf.datasets.card import Card
-from sensecf.errors import InputError
-from sensecf.generators.prompted import Prompted
-from sensecf.privacy_gate import is_local, permission, withheld
-from sensecf.prompting import Prompting
-from sensecf.prompts import Prompts, Style
-from sensecf.query import make_query
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task
+from sensecf.cli.prompt import prompt
+from sensecf.core.errors import InputError
+from sensecf.core.plain import is_local
+from sensecf.core.query import make_query
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
+from sensecf.data.card import Card
+from sensecf.data.privacy_gate import permission, withheld
+from sensecf.generators.prompted.prompted import Prompted
+from sensecf.llm.language.prompting import Prompting
+from sensecf.llm.language.prompts import Prompts, Style
 
 CARD = Card("days", "a study", "CC BY 4.0", "shareable", "attribution", "stress", ())
 LOCAL_ONLY = replace(CARD, leaves="local only", licence="agreement")
 NAMED = replace(CARD, leaves="named hosts", hosts=("llm.hospital.org",))
 
 #: The generator by its class: what it is called on the command line does not matter here.
-PROMPTED = "sensecf.generators.prompted:Prompted"
+PROMPTED = "sensecf.generators.prompted.prompted:Prompted"
 
 
 # --- hosts and cards ----------------------------------------------------------------------
@@ -338,7 +339,7 @@ def test_an_interrupted_run_goes_on_without_asking_again(
 ) -> None:
     options = (*ASK, "--rounds", "1", "--llm", recorder.url, "--generator", PROMPTED, "--out", "out")
     with monkeypatch.context() as patch:
-        patch.setattr("sensecf.run._write", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("sensecf.runs.run._write", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
         assert call("explain", *options).status == 130
     sent = len(recorder.bodies)
     assert sent >= 6

@@ -17,13 +17,13 @@ from checker import problems
 from fake_llm import Scripted, always, answer, draw, like_the_search
 from handmade import BASE, hand_task
 from llm_servers import tiny_model
-from sensecf.errors import InputError
-from sensecf.explainer import explain
-from sensecf.generators.prompted import SAMPLING, Prompted
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query, make_query
+from sensecf.core.task import Task
+from sensecf.core.verify import verify
+from sensecf.generators.prompted.prompted import SAMPLING, Prompted
 from sensecf.llm import Completion, Prompt
-from sensecf.query import Query, make_query
-from sensecf.task import Task
-from sensecf.verify import verify
+from sensecf.pipeline.explain import explain
 from strategies import cases, limits, worlds
 from worlds import World
 

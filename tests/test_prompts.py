@@ -18,16 +18,16 @@ from hypothesis import strategies as st
 
 from fake_llm import answer, draw
 from handmade import BASE, SCHEMA, hand_task
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query, make_query
+from sensecf.core.rules import Implication
+from sensecf.core.schema import Feature
+from sensecf.core.task import Task
+from sensecf.generators.prompted.shots import POOL, Shots
 from sensecf.generators.search import Search
-from sensecf.prompts import PROMPT_VERSION, Prompts, Style
-from sensecf.query import Query, make_query
-from sensecf.replies import Unreadable, find_changes, infeasible_words, invalid_words, json_schema, read
-from sensecf.rules import Implication
-from sensecf.schema import Feature
-from sensecf.shots import POOL, Shots
-from sensecf.task import Task
-from sensecf.wording import Wording, number, quote
+from sensecf.llm.language.prompts import PROMPT_VERSION, Prompts, Style
+from sensecf.llm.language.replies import Unreadable, find_changes, infeasible_words, invalid_words, json_schema, read
+from sensecf.llm.language.wording import Wording, number, quote
 from strategies import cases, limits, worlds
 from worlds import World
 
@@ -429,7 +429,7 @@ def test_shots_are_verified_pairs_of_other_training_rows(numeric_task: Task, cho
 
 
 def test_nearest_shots_are_the_nearest_and_the_nearest_comes_last(numeric_task: Task) -> None:
-    from sensecf.distances import Scale
+    from sensecf.core.distances import Scale
 
     shots, query, chosen = shots_for(numeric_task, "nearest")
     scale = numeric_task.once(Scale)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handmade import BASE, hand_task
-from sensecf.errors import InputError
-from sensecf.query import Query, by_pattern, make_query
-from sensecf.task import Task
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query, by_pattern, make_query
+from sensecf.core.task import Task
 from strategies import cases, limits, worlds
 from worlds import World
 

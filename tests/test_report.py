@@ -17,10 +17,12 @@ import pandas as pd
 import pytest
 
 from handmade import BASE, SCHEMA, TRAIN, Stub, answers, calm, hand, hand_task, random_answers, random_task
-from sensecf import figures, metrics, report, report_tables
-from sensecf.counterfactuals import Counterfactuals
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task
+from sensecf import metrics
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
+from sensecf.runs.report import figures, report
+from sensecf.runs.report import tables as report_tables
 
 DRAWN = (
     figures.change_rates,

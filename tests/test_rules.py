@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checker import breaks
-from sensecf.codec import Codec
-from sensecf.rules import Condition, Implication, Linear, Order, Rule, RuleSet, Total
-from sensecf.schema import Feature, FeatureSchema
+from sensecf.core.codec import Codec
+from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, RuleSet, Total
+from sensecf.core.schema import Feature, FeatureSchema
 from strategies import cases, schemas, seeds, worlds
 from test_codec import rows_of
 from worlds import World

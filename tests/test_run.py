@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 
 import sensecf
-import sensecf.run
+import sensecf.runs.run
 from command import (
     CLASS,
     PROBA,
@@ -36,7 +36,7 @@ from command import (
     people,
     refused,
 )
-from sensecf.schema import FeatureSchema
+from sensecf.core.schema import FeatureSchema
 
 TABLE = Path("table.csv")
 
@@ -363,7 +363,7 @@ def test_an_interrupt_at_any_point_leaves_a_run_that_goes_on(
     where: str, options: tuple[str, ...], finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(sensecf.run, where, interrupt)
+        patch.setattr(sensecf.runs.run, where, interrupt)
         ended = explain(TABLE, Path("schema.toml"), Path("out"), *options)
     assert ended.status == 130
     assert ended.err.strip() == "sensecf: interrupted; the same command goes on where it stopped"
@@ -382,7 +382,7 @@ def test_batches_of_another_classifier_are_not_taken_over(monkeypatch: pytest.Mo
     own = ("--classifier", "mended_model:Own")
     Path("mended_model.py").write_text(CLASS)
     with monkeypatch.context() as patch:
-        patch.setattr(sensecf.run, "write_report", interrupt)
+        patch.setattr(sensecf.runs.run, "write_report", interrupt)
         assert explain(TABLE, Path("schema.toml"), Path("out"), *own).status == 130
     assert batches()
     Path("mended_model.py").write_text(CLASS.replace("/ 16_000", "/ 24_000"))
@@ -399,7 +399,7 @@ def test_a_full_disk_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
         raise OSError(28, "No space left on device", "report.html")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sensecf.run, "write_report", full)
+        patch.setattr(sensecf.runs.run, "write_report", full)
         ended = explain(TABLE, Path("schema.toml"), Path("out"))
     assert ended.status == 1
     assert len(ended.err.splitlines()) == 1

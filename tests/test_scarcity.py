@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensecf.augmentation.scarcity import KEPT, positive_class, remove_labels
-from sensecf.errors import InputError
-from sensecf.schema import Feature, FeatureSchema
+from sensecf.core.errors import InputError
+from sensecf.core.schema import Feature, FeatureSchema
 from strategies import cases
 
 SCHEMA = FeatureSchema(

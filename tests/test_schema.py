@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from sensecf.errors import InputError
-from sensecf.rules import Condition, Implication, Linear, Order, Total, rule_from_dict, rule_to_dict
-from sensecf.schema import Feature, FeatureSchema
+from sensecf.core.errors import InputError
+from sensecf.core.rules import Condition, Implication, Linear, Order, Total, rule_from_dict, rule_to_dict
+from sensecf.core.schema import Feature, FeatureSchema
 from strategies import cases, schemas
 
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checker import problems
-from sensecf.candidates import Candidates
+from sensecf.core.candidates import Candidates
+from sensecf.core.query import Query, make_query
+from sensecf.core.task import Task
+from sensecf.core.verify import cost, verify
 from sensecf.generators import Nearest, Search
 from sensecf.generators.search import Effort
-from sensecf.query import Query, make_query
-from sensecf.task import Task
-from sensecf.verify import cost, verify
 from strategies import cases, limits, worlds
 from worlds import KINDS, World
 

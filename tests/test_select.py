@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensecf.select import select
+from sensecf.core.select import select
 from strategies import cases, seeds
 
 

@@ -9,10 +9,10 @@ import pytest
 from handmade import BASE, answers, hand_task
 from handmade import SCHEMA as HAND
 from sensecf import explain, metrics
-from sensecf.candidates import Candidates
-from sensecf.counterfactuals import Counterfactuals
+from sensecf.core.candidates import Candidates
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.query import Query
 from sensecf.generators import Search
-from sensecf.query import Query
 
 SHARES = ["own_share", "fallback_share", "unanswered_share", "not_needed_share"]
 

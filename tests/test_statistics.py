@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from sensecf.errors import InputError
-from sensecf.statistics import (
+from sensecf.core.errors import InputError
+from sensecf.metrics.statistics import (
     friedman,
     holm,
     interval,

@@ -29,13 +29,13 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import _testing
 
-import sensecf.storage
-from sensecf import saved_classifier
-from sensecf.classifiers import NAMES, fit_classifier
-from sensecf.errors import InputError
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.storage import KNOWN_TYPES, data_hash, load_task, save_task
-from sensecf.task import Task
+import sensecf.classifiers.storage
+from sensecf.classifiers import saved_classifier
+from sensecf.classifiers.fit import NAMES, fit_classifier
+from sensecf.classifiers.storage import KNOWN_TYPES, data_hash, load_task, save_task
+from sensecf.core.errors import InputError
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
 
 CODES = ("007", "1", "NA", "None", "a,b", 'say "hi"', "two\nlines", " padded ", "µ")
 SCHEMA = FeatureSchema(
@@ -160,8 +160,8 @@ def test_any_number_and_any_text_reads_back_exactly(
     train = pd.DataFrame({"x": [x for x, _ in cells], "word": [levels[i] for _, i in cells]})
     task = Task(schema, train.assign(y="a"), Constant())
     directory = tmp_path_factory.mktemp("task")
-    sensecf.storage._write_train(task, directory / "train.csv", None)
-    back = sensecf.storage._read_train(directory / "train.csv", task.codec, task.classes, None)
+    sensecf.classifiers.storage._write_train(task, directory / "train.csv", None)
+    back = sensecf.classifiers.storage._read_train(directory / "train.csv", task.codec, task.classes, None)
     assert back["x"].to_numpy().tobytes() == task.rows[:, 0].tobytes()
     assert back["word"].tolist() == [levels[i] for _, i in cells]
 
@@ -250,7 +250,7 @@ class TestWholeOrNotAtAll:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(sensecf.storage, step, interrupt)
+            patch.setattr(sensecf.classifiers.storage, step, interrupt)
             with pytest.raises(KeyboardInterrupt):
                 save_task(task_of("mlp"), tmp_path)
         with pytest.raises(InputError, match="saving it was interrupted"):
@@ -473,7 +473,7 @@ class TestStrangers:
                     content = changed.getvalue()
                 target.writestr(name, content)
         rewrite(directory, "classifier.skops", buffer.getvalue())
-        with pytest.raises(InputError, match="a tree (has an edge|asks about a column)") as caught:
+        with pytest.raises(InputError, match=r"a tree (has an edge|asks about a column)") as caught:
             load_task(directory)
         assert "\n" not in str(caught.value)
 
@@ -483,7 +483,7 @@ class TestStrangers:
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("schema.json", b" " * (300 << 20))
         rewrite(tmp_path / "task", "classifier.skops", buffer.getvalue())
-        with pytest.raises(InputError, match="unpacks from .* which no saved classifier does"):
+        with pytest.raises(InputError, match=r"unpacks from .* which no saved classifier does"):
             load_task(tmp_path / "task")
 
     def test_one_that_is_sound_is_looked_into_once(self, cache: Path, tmp_path: Path) -> None:

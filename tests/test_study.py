@@ -12,13 +12,13 @@ from click.testing import CliRunner
 
 from scarce import SCHEMA, table
 from sensecf.augmentation.controls import Situation
-from sensecf.commands.study import report, study
-from sensecf.datasets import load
-from sensecf.errors import InputError
-from sensecf.study.cells import Split, Table, cell_path, read_study, run_study, situation, splits
-from sensecf.study.report import FILES, write_study_report
-from sensecf.study.scores import compare, gains, rank, read_cells, summarise
-from sensecf.study.summary import by_classifier, by_table, other_measures, recovery
+from sensecf.cli.study import report, study
+from sensecf.core.errors import InputError
+from sensecf.data.builtin import load
+from sensecf.runs.study.cells import Split, Table, cell_path, read_study, run_study, situation, splits
+from sensecf.runs.study.report import FILES, write_study_report
+from sensecf.runs.study.scores import compare, gains, rank, read_cells, summarise
+from sensecf.runs.study.summary import by_classifier, by_table, other_measures, recovery
 
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = ["smote@1", "smote@2", "class-weights", "nothing", "oracle"]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sensecf.errors import InputError, MissingExtraError, TableWarning
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.tables import check_label, check_names, check_values, read_table
+from sensecf.core.errors import InputError, MissingExtraError, TableWarning
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.data.tables import check_label, check_names, check_values, read_table
 
 
 @pytest.fixture
@@ -344,7 +344,7 @@ def test_text_of_parquet_is_read_where_digits_alone_stay_text(tmp_path):
 
 def test_a_table_that_unfolds_to_too_much_is_refused_before_it_is_read(tmp_path, monkeypatch):
     pytest.importorskip("pyarrow", reason="Parquet needs the extra sensecf[parquet]")
-    monkeypatch.setattr("sensecf.tables.MAX_CELLS", 100)
+    monkeypatch.setattr("sensecf.data.tables.MAX_CELLS", 100)
     pd.DataFrame({"x": [0] * 101}).to_parquet(tmp_path / "table.parquet")
     assert "101 rows of 1 columns, more than the 100 cells" in refusal(tmp_path / "table.parquet")
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensecf.distances import Scale
-from sensecf.errors import InputError
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task, lead
+from sensecf.core.distances import Scale
+from sensecf.core.errors import InputError
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task, lead
 from strategies import cases, worlds
 from worlds import KINDS, World
 

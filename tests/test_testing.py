@@ -13,14 +13,14 @@ import pytest
 
 from fake_llm import always, answer
 from handmade import random_task
-from sensecf.brief import BRIEF_VERSION
-from sensecf.candidates import Candidates
-from sensecf.classifiers import fit_classifier
+from sensecf.classifiers.fit import fit_classifier
+from sensecf.core.candidates import Candidates
+from sensecf.core.query import Query
+from sensecf.core.task import Task
 from sensecf.generators import NAMES, Context, build, check
 from sensecf.generators.search import Effort
 from sensecf.generators.tuned import table_shape
-from sensecf.query import Query
-from sensecf.task import Task
+from sensecf.llm.language.brief import BRIEF_VERSION
 from sensecf.testing import check_generator
 
 
@@ -36,7 +36,7 @@ def test_every_shipped_generator_keeps_the_protocol(name: str, task: Task, tmp_p
     if name == "tiny":
         torch = pytest.importorskip("torch")
         assert torch
-        from sensecf.generators.tiny import Recipe
+        from sensecf.generators.tiny.tiny import Recipe
 
         options["recipe"] = Recipe(pairs=60, epochs=1, rounds=1, round_queries=8, samples=4)
     if name in ("prompted", "tuned"):

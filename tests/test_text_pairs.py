@@ -12,19 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensecf.brief import Brief
-from sensecf.candidates import Candidates
-from sensecf.classifiers import fit_classifier
-from sensecf.datasets.simulated import simulate_cohort, simulated_schema
-from sensecf.errors import InputError
+from sensecf.classifiers.fit import fit_classifier
+from sensecf.core.candidates import Candidates
+from sensecf.core.errors import InputError
+from sensecf.core.query import make_query
+from sensecf.core.task import Task
+from sensecf.core.verify import verify
+from sensecf.data.builtin.simulated import simulate_cohort, simulated_schema
+from sensecf.data.prepare import prepare
+from sensecf.finetune.text_pairs import Pairs, draw, from_table, row_hashes
 from sensecf.generators import Nearest
-from sensecf.prepare import prepare
-from sensecf.prompts import Prompts
-from sensecf.query import make_query
-from sensecf.replies import read
-from sensecf.task import Task
-from sensecf.text_pairs import Pairs, draw, from_table, row_hashes
-from sensecf.verify import verify
+from sensecf.llm.language.brief import Brief
+from sensecf.llm.language.prompts import Prompts
+from sensecf.llm.language.replies import read
 from strategies import cases
 
 
@@ -76,7 +76,7 @@ def test_targets_locks_and_numbers_of_changes_are_balanced(numeric_task: Task) -
 
 
 def test_hard_rows_are_drawn_oftener(numeric_task: Task) -> None:
-    from sensecf.text_pairs import _balanced
+    from sensecf.finetune.text_pairs import _balanced
 
     rng = np.random.default_rng(0)
     query = make_query(numeric_task, pd.DataFrame(np.zeros((400, 4)), columns=numeric_task.schema.names), "good")

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from checker import problems
 from handmade import Stub
 from sensecf import explain
-from sensecf.errors import InputError
-from sensecf.generators.tiny import Recipe, Tiny
-from sensecf.query import Query, make_query
-from sensecf.task import Task
-from sensecf.tinylm import Shape
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query, make_query
+from sensecf.core.task import Task
+from sensecf.generators.tiny.tiny import Recipe, Tiny
+from sensecf.generators.tiny.tinylm import Shape
 from strategies import cases, limits, worlds
 from worlds import KINDS, World
 

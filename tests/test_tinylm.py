@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checker import problems
-from sensecf.query import Query, make_query
-from sensecf.sampling import Answers, _pick, replay, sample
-from sensecf.task import Ints, Task
-from sensecf.tinylm import END, Shape, TinyLM, Vocabulary
+from sensecf.core.query import Query, make_query
+from sensecf.core.task import Ints, Task
+from sensecf.generators.tiny.sampling import Answers, _pick, replay, sample
+from sensecf.generators.tiny.tinylm import END, Shape, TinyLM, Vocabulary
 from strategies import cases, limits, seeds, worlds
 from worlds import World
 

@@ -8,10 +8,10 @@ import pytest
 
 from fake_llm import always
 from sensecf import generators
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
+from sensecf.core.task import Task
 from sensecf.generators import NAMES, Context, Traits, traits_of
-from sensecf.prompting import Prompting
-from sensecf.task import Task
+from sensecf.llm.language.prompting import Prompting
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,9 +51,9 @@ def test_what_a_generator_lacks_is_named_by_its_option(name: str, option: str) -
 
 def test_every_backend_declares_the_keywords_that_it_has() -> None:
     pytest.importorskip("openai")
-    from sensecf.llm.batch_file import BatchFile
-    from sensecf.llm.openai_compatible import OpenAICompatible
-    from sensecf.llm.replay import Replay
+    from sensecf.llm.backends.batch_file import BatchFile
+    from sensecf.llm.backends.openai_compatible import OpenAICompatible
+    from sensecf.llm.backends.replay import Replay
 
     for backend in (OpenAICompatible, Replay, BatchFile):
         keywords = [n for n, p in inspect.signature(backend).parameters.items() if p.kind is p.KEYWORD_ONLY]

@@ -9,12 +9,12 @@ import pytest
 pytest.importorskip("treecf", reason="the package treecf is not installed")
 
 from handmade import random_task
-from sensecf.classifiers import fit_classifier
-from sensecf.errors import InputError
+from sensecf.classifiers.fit import fit_classifier
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query, make_query
+from sensecf.core.task import Task
+from sensecf.core.verify import verify
 from sensecf.generators.treecf import TreeCF
-from sensecf.query import Query, make_query
-from sensecf.task import Task
-from sensecf.verify import verify
 
 METHODS = ("sparse", "genetic")
 

@@ -14,16 +14,16 @@ import pytest
 import sensecf
 from fake_llm import Scripted, always, draw
 from llm_servers import loopback_only, tiny_model
-from sensecf.brief import BRIEF_VERSION, Brief
-from sensecf.errors import InputError
-from sensecf.finetune.answering import ALONE, ask_alone
+from sensecf.core.errors import InputError
+from sensecf.core.query import make_query
+from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Task
+from sensecf.core.verify import verify
 from sensecf.generators import Context, build
 from sensecf.generators.search import Search
 from sensecf.generators.tuned import Tuned, table_shape
-from sensecf.query import make_query
-from sensecf.schema import FeatureSchema
-from sensecf.task import Task
-from sensecf.verify import verify
+from sensecf.llm.ask import ALONE, ask_alone
+from sensecf.llm.language.brief import BRIEF_VERSION, Brief
 
 __all__ = ["loopback_only"]
 

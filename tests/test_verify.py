@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from checker import problems
 from handmade import BASE, hand_task
-from sensecf.candidates import Candidates
-from sensecf.query import Query, make_query
-from sensecf.rules import Linear
-from sensecf.task import Task
-from sensecf.verify import COMFORT, OUTLIER_WEIGHT, Verdicts, breaches, cost, feasible, outlier_price, verify
+from sensecf.core.candidates import Candidates
+from sensecf.core.query import Query, make_query
+from sensecf.core.rules import Linear
+from sensecf.core.task import Task
+from sensecf.core.verify import COMFORT, OUTLIER_WEIGHT, Verdicts, breaches, cost, feasible, outlier_price, verify
 from strategies import cases, limits, seeds, worlds
 from worlds import KINDS, World
 

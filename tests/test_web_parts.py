@@ -19,11 +19,11 @@ pytest.importorskip("starlette", reason="the page's packages are not installed")
 
 import sensecf
 from command import call
-from sensecf.blame import Limits
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
+from sensecf.core.task import Task
+from sensecf.core.verify import feasible
 from sensecf.generators.search import Search
-from sensecf.task import Task
-from sensecf.verify import feasible
+from sensecf.pipeline.blocking import Limits
 from sensecf.web.app import make_app
 from sensecf.web.audit import Journal
 from sensecf.web.cohort import Cohort, encode_people
@@ -165,7 +165,7 @@ def test_a_reason_names_the_controls_that_lift_it(mixed_task: Task) -> None:
 
 
 def test_names_that_hold_one_another_are_told_apart() -> None:
-    from sensecf.schema import Feature, FeatureSchema
+    from sensecf.core.schema import Feature, FeatureSchema
 
     names = ["a", "a and the lock on b", "b"]
     features = tuple(Feature(name, "continuous", low=0, high=1, step=0.1) for name in names)
@@ -386,7 +386,7 @@ def test_a_start_that_cannot_be_says_what_to_do(tmp_path: Path) -> None:
 
 def test_the_command_refuses_before_it_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    from sensecf.cli import COMMANDS
+    from sensecf.cli.main import COMMANDS
 
     if "serve" not in COMMANDS:
         pytest.skip("the command line does not know serve yet")

@@ -15,10 +15,10 @@ import pytest
 
 pytest.importorskip("starlette", reason="the page's packages are not installed")
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
 from sensecf.generators.search import Search
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task
 from sensecf.web.app import MAX_BODY, make_app
 from sensecf.web.cohort import Cohort, encode_people
 from sensecf.web.export import safe_cell, to_csv

@@ -25,10 +25,10 @@ CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") i
 def small_cohort() -> Any:
     """The simulated cohort, smaller: logistic regression and the search."""
     from sensecf import fit_classifier
-    from sensecf.datasets.simulated import simulate_cohort, simulated_schema
-    from sensecf.datasets.splits import split
+    from sensecf.core.task import Task
+    from sensecf.data.builtin.simulated import simulate_cohort, simulated_schema
+    from sensecf.data.splits import split
     from sensecf.generators.search import Effort, Search
-    from sensecf.task import Task
     from sensecf.web.cohort import Cohort, encode_people
     from sensecf.web.start import SIMULATED
 

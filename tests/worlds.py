@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from checker import breaks, value_of
-from sensecf.rules import Condition, Implication, Linear, Order, Rule, Total
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.task import Task
+from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, Total
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
 
 #: What a feature may be beside free.
 HABITS = ("free", "free", "free", "immutable", "mutable", "protected", "increase", "decrease", "max_change", "blanks")

@@ -20,9 +20,9 @@ from peer_runs import HERE, WORK, Answers, Bench, bench, environment, failed, ru
 from peer_scores import agreement, markdown, scores
 
 import sensecf
-from sensecf.classifiers import cores
-from sensecf.errors import InputError
-from sensecf.files import write_json, write_text
+from sensecf.core.errors import InputError
+from sensecf.core.files import write_json, write_text
+from sensecf.core.plain import cores
 from sensecf.generators import Nearest, Search
 from sensecf.generators.cfnow import CFNow
 from sensecf.generators.nice import Nice

@@ -17,11 +17,11 @@ import pandas as pd
 from peer_files import Trees
 
 import sensecf
-from sensecf.codec import Codec
-from sensecf.errors import InputError
+from sensecf.core.codec import Codec
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query, make_query, out_of_range
+from sensecf.core.schema import FeatureSchema
 from sensecf.generators.nice import Autoencoder
-from sensecf.query import Query, make_query, out_of_range
-from sensecf.schema import FeatureSchema
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS, WORK = HERE / "envs", HERE / "work"

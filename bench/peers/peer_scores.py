@@ -9,10 +9,10 @@ import numpy as np
 from peer_runs import Answers
 
 import sensecf
-from sensecf.distances import Scale
-from sensecf.plausibility import Plausibility
-from sensecf.query import Query
-from sensecf.verify import breaches
+from sensecf.core.distances import Scale
+from sensecf.core.plausibility import Plausibility
+from sensecf.core.query import Query
+from sensecf.core.verify import breaches
 
 #: Two values of a feature are the same when they differ by less than this share of its training range.
 SAME = 1e-3

@@ -23,14 +23,14 @@ from peer_runs import HERE, WORK, Answers, Bench, bench, environment, run_origin
 from peer_scores import markdown
 
 import sensecf
-from sensecf.datasets.simulated import simulate_cohort
-from sensecf.distances import Scale
-from sensecf.files import write_json
+from sensecf.core.distances import Scale
+from sensecf.core.files import write_json
+from sensecf.core.plausibility import Plausibility
+from sensecf.core.query import make_query, out_of_range
+from sensecf.core.verify import breaches, known_values
+from sensecf.data.builtin.simulated import simulate_cohort
 from sensecf.generators import Search, Tiny
 from sensecf.generators.treecf import TreeCF
-from sensecf.plausibility import Plausibility
-from sensecf.query import make_query, out_of_range
-from sensecf.verify import breaches, known_values
 
 COLUMNS = ["method", "queries", "usable", "success@3", "ms_per_query", "ms_per_usable_answer", "ms_per_success",
            "classifier_rows"]  # fmt: skip

@@ -16,24 +16,26 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from sensecf.version import __version__
+
 # OpenMP threads that wait must sleep, not spin: beside one busy neighbour on a small machine,
 # spinning made training five times slower. Read when the OpenMP runtime is loaded, so set first.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from sensecf import datasets, generators, metrics
+    from sensecf import generators, metrics
     from sensecf.augmentation import augment
-    from sensecf.classifiers import fit_classifier
-    from sensecf.counterfactuals import Counterfactuals
-    from sensecf.errors import InputError, SenseCFError
-    from sensecf.explainer import explain
-    from sensecf.infer import infer_schema
-    from sensecf.run import load_task
-    from sensecf.schema import Feature, FeatureSchema
-    from sensecf.tables import read_table
-    from sensecf.task import Task
+    from sensecf.classifiers.fit import fit_classifier
+    from sensecf.core.counterfactuals import Counterfactuals
+    from sensecf.core.errors import InputError, SenseCFError
+    from sensecf.core.schema import Feature, FeatureSchema
+    from sensecf.core.task import Task
+    from sensecf.data import builtin as datasets
+    from sensecf.data.infer.infer import infer_schema
+    from sensecf.data.tables import read_table
+    from sensecf.pipeline.explain import explain
+    from sensecf.runs.run import load_task
 
 __all__ = [
     "Counterfactuals",
@@ -42,6 +44,7 @@ __all__ = [
     "InputError",
     "SenseCFError",
     "Task",
+    "__version__",
     "augment",
     "datasets",
     "explain",
@@ -55,30 +58,32 @@ __all__ = [
 
 #: Where each public name lives; it is imported when it is first used, so that `import sensecf` is fast.
 _HOME = {
-    "Counterfactuals": "counterfactuals",
-    "Feature": "schema",
-    "FeatureSchema": "schema",
-    "InputError": "errors",
-    "SenseCFError": "errors",
-    "Task": "task",
+    "Counterfactuals": "core.counterfactuals",
+    "Feature": "core.schema",
+    "FeatureSchema": "core.schema",
+    "InputError": "core.errors",
+    "SenseCFError": "core.errors",
+    "Task": "core.task",
     "augment": "augmentation",
-    "datasets": "",
-    "explain": "explainer",
-    "fit_classifier": "classifiers",
+    "datasets": "data.builtin",
+    "explain": "pipeline.explain",
+    "fit_classifier": "classifiers.fit",
     "generators": "",
-    "infer_schema": "infer",
-    "load_task": "run",
+    "infer_schema": "data.infer.infer",
+    "load_task": "runs.run",
     "metrics": "",
-    "read_table": "tables",
+    "read_table": "data.tables",
 }
+
+#: Public names that are rooms themselves.
+_ROOMS = {"datasets", "generators", "metrics"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'sensecf' has no attribute {name!r}")
-    if not _HOME[name]:
-        return importlib.import_module(f"sensecf.{name}")
-    found = getattr(importlib.import_module(f"sensecf.{_HOME[name]}"), name)
+    room = importlib.import_module(f"sensecf.{_HOME[name] or name}")
+    found = room if name in _ROOMS else getattr(room, name)
     globals()[name] = found
     return found
 

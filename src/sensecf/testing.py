@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sensecf.candidates import Candidates
-from sensecf.classifiers import fit_classifier
-from sensecf.codec import Codec
+from sensecf.classifiers.fit import fit_classifier
+from sensecf.core.candidates import Candidates
+from sensecf.core.codec import Codec
+from sensecf.core.judge import Judge
+from sensecf.core.query import Query, make_query, out_of_range
+from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Task
 from sensecf.generators import Generator, traits_of
-from sensecf.judge import Judge
-from sensecf.query import Query, make_query, out_of_range
-from sensecf.schema import FeatureSchema
-from sensecf.task import Task
 
 __all__ = ["check_classifier", "check_generator"]
 

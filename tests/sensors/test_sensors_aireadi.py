@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from aireadi_files import MIDNIGHT, WATCH, every, moves, points, stages, wear, write
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 from sensecf.sensors import Report, Wear, build
 from sensecf.sensors.report import NothingUsedError
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sensecf.codec import Codec
-from sensecf.infer import Inferred, infer_schema, infer_schema_with_notes
-from sensecf.schema import Feature, FeatureSchema
+from sensecf.core.codec import Codec
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.data.infer.catalogue import ALIASES, ENTRIES, SOURCES, in_range
+from sensecf.data.infer.infer import Inferred, infer_schema, infer_schema_with_notes
 from sensecf.sensors import build, known_feature, known_rules, simulate
-from sensecf.sensors.catalogue import ALIASES, ENTRIES, SOURCES, in_range
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: e.name)

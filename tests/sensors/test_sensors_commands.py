@@ -12,10 +12,10 @@ from aireadi_files import wear
 from click.testing import CliRunner, Result
 from export_files import clarity
 
-from sensecf.cli import cli
-from sensecf.commands.sensors import sensors
-from sensecf.datasets import Card, find_card
-from sensecf.errors import InputError
+from sensecf.cli.main import cli
+from sensecf.cli.sensors import sensors
+from sensecf.core.errors import InputError
+from sensecf.data.builtin import Card, find_card
 
 
 def run(*arguments: object) -> Result:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 from sensecf.sensors import build, example_day, known_feature, simulate
-from sensecf.sensors.day_glucose import STEEPEST
-from sensecf.sensors.night import stage_sequence
+from sensecf.sensors.days.day_glucose import STEEPEST
+from sensecf.sensors.days.night import stage_sequence
 
 PLAN = {
     "sleep_total_min": 450, "sleep_deep_min": 95, "sleep_rem_min": 110, "sleep_light_min": 245,

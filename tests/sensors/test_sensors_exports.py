@@ -27,9 +27,9 @@ from export_files import (
     t1d_uom,
 )
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 from sensecf.sensors import Report, build, known_feature
-from sensecf.sensors.fit import read_fit
+from sensecf.sensors.formats.fit import read_fit
 from sensecf.sensors.report import NothingUsedError
 
 HEART = {"hr_mean_bpm": 63.0, "hr_min_bpm": 60, "hr_max_bpm": 66}
@@ -384,7 +384,7 @@ def test_characters_that_xml_forbids_are_dropped_and_counted(
     tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A control character, a reference to one, and a byte of another encoding, wherever the stream is cut."""
-    monkeypatch.setattr("sensecf.sensors.apple.CHUNK", size)
+    monkeypatch.setattr("sensecf.sensors.formats.apple.CHUNK", size)
     apple(tmp_path / "export.xml")
     whole = build(tmp_path, "apple", jobs=1)
     data = (tmp_path / "export.xml").read_bytes()

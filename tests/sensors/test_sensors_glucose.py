@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensecf.sensors import glucose as cgm
+from sensecf.sensors.days import glucose as cgm
 
 
 def times(n: int, minutes: int = 5) -> np.ndarray:

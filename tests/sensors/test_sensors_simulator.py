@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from slow_features import person_days
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 from sensecf.sensors import build, known_feature, known_rules, simulate
 from sensecf.sensors.simulator.graph import EDGES, NODES, NOISE, TRAITS
 from sensecf.sensors.simulator.person import make_person, simulate_days

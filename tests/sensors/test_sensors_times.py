@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 from sensecf.sensors.recording import make_signal, make_spans, split_at_midnight
 from sensecf.sensors.report import Report
 from sensecf.sensors.times import (

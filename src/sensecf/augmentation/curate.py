@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from sensecf.distances import Scale
-from sensecf.plausibility import Plausibility
-from sensecf.rules import Bools, Floats
-from sensecf.task import Ints, Task, lead
+from sensecf.core.distances import Scale
+from sensecf.core.plausibility import Plausibility
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Ints, Task, lead
 
 #: A row goes when judges that have not seen its factual give another class a lead of more than this.
 CONTRADICTED = 0.4

@@ -14,12 +14,12 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from sensecf.augmentation import augment, learn
 from sensecf.augmentation.judges import EDGE, Committee, Panel, convene_without, in_order
-from sensecf.codec import Codec
-from sensecf.errors import InputError
+from sensecf.core.codec import Codec
+from sensecf.core.errors import InputError
+from sensecf.core.rules import Floats
+from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Ints, Task
 from sensecf.generators import Generator
-from sensecf.rules import Floats
-from sensecf.schema import FeatureSchema
-from sensecf.task import Ints, Task
 
 #: Learners on which an option is tried: a quick one of trees and a quick smooth one.
 WITNESSES = ("xgboost", "mlp")

@@ -12,12 +12,12 @@ from scipy.optimize import minimize
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
-from sensecf.classifiers import fit_classifier, make_classifier
-from sensecf.codec import Codec
-from sensecf.errors import InputError
-from sensecf.rules import Floats
-from sensecf.schema import FeatureSchema, Value
-from sensecf.task import Ints
+from sensecf.classifiers.fit import fit_classifier, make_classifier
+from sensecf.core.codec import Codec
+from sensecf.core.errors import InputError
+from sensecf.core.rules import Floats
+from sensecf.core.schema import FeatureSchema, Value
+from sensecf.core.task import Ints
 
 #: The families that judge: unlike each other, so that their mistakes are.
 FAMILIES = ("xgboost", "random-forest", "svm", "mlp", "logistic")

@@ -8,9 +8,9 @@ import pandas as pd
 
 from sensecf.augmentation import PURPOSES, draw, evenly, learn, to_frame
 from sensecf.augmentation.judges import Panel
+from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Classifier, Task
 from sensecf.generators import Generator
-from sensecf.schema import FeatureSchema
-from sensecf.task import Classifier, Task
 
 #: Rounds among which the rows are divided.
 ROUNDS = 3

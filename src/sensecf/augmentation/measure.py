@@ -18,8 +18,8 @@ from sklearn.metrics import (
 
 from sensecf import augmentation
 from sensecf.augmentation.controls.situation import Situation, Treatment
-from sensecf.rules import Bools, Floats
-from sensecf.task import Classifier
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Classifier
 
 #: The measures of a cell; all but the Brier score are better when higher.
 MEASURES = ("accuracy", "precision", "recall", "f1", "macro_f1", "auc", "balanced_accuracy", "brier")

@@ -16,9 +16,9 @@ from sensecf.augmentation.gate import NOTHING, choose
 from sensecf.augmentation.judges import Panel, convene
 from sensecf.augmentation.loop import loop
 from sensecf.augmentation.soft import label_softly
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
+from sensecf.core.task import Task
 from sensecf.generators import Context, Generator
-from sensecf.task import Task
 
 #: The classifiers that learn from the rows of `sensecf augment`.
 LEARNERS = ("svm", "random-forest", "xgboost", "mlp")
@@ -184,7 +184,7 @@ def generator_of(name: str) -> Callable[[Task, int], Generator]:
     def build(task: Task, seed: int) -> Generator:
         options: dict[str, Any] = {}
         if name == "tiny":
-            from sensecf.generators.tiny import Recipe
+            from sensecf.generators.tiny.tiny import Recipe
 
             options["recipe"] = small_recipe(Recipe(), len(task.rows))
         elif name == "search":

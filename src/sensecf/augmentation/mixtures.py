@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from sensecf.distances import Scale
-from sensecf.rules import Floats
-from sensecf.task import Ints, Task
+from sensecf.core.distances import Scale
+from sensecf.core.rules import Floats
+from sensecf.core.task import Ints, Task
 
 #: Real rows nearest to a row, one of which it is mixed with.
 NEIGHBOURS = 5

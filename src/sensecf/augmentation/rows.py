@@ -20,14 +20,14 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sensecf.augmentation.curate import Pool, curate
 from sensecf.augmentation.judges import Panel, convene, in_order
 from sensecf.augmentation.mixtures import between, mix, munge
-from sensecf.classifiers import fit_classifier, make_classifier
-from sensecf.errors import InputError
+from sensecf.classifiers.fit import fit_classifier, make_classifier
+from sensecf.core.errors import InputError
+from sensecf.core.query import make_query
+from sensecf.core.rules import Floats
+from sensecf.core.schema import FeatureSchema, Value
+from sensecf.core.task import Classifier, Ints, Task
+from sensecf.core.verify import feasible
 from sensecf.generators import Generator
-from sensecf.query import make_query
-from sensecf.rules import Floats
-from sensecf.schema import FeatureSchema, Value
-from sensecf.task import Classifier, Ints, Task
-from sensecf.verify import feasible
 
 #: Columns of an augmented row beside features and label: what it counts, where it comes from, what is thought of it.
 #: Their names begin so that no feature is hidden by them: a table may well have a `weight` or a `target`.

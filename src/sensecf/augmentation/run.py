@@ -10,16 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from sensecf import __version__, storage
 from sensecf.augmentation import methods
 from sensecf.augmentation.controls import Situation, Treatment
 from sensecf.augmentation.measure import assess
 from sensecf.augmentation.scarcity import positive_class, remove_labels
-from sensecf.errors import InputError
-from sensecf.files import replacing, write_json
-from sensecf.folder import named
-from sensecf.prepare import prepare
-from sensecf.schema import FeatureSchema
+from sensecf.classifiers import storage
+from sensecf.core.errors import InputError
+from sensecf.core.files import replacing, write_json
+from sensecf.core.folder import named
+from sensecf.core.schema import FeatureSchema
+from sensecf.data.prepare import prepare
+from sensecf.version import __version__
 
 #: What the command leaves in its folder.
 FILES = ("augmented.csv", "scores.csv", "schema.toml", "run.json")

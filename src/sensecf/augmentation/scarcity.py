@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sensecf.errors import InputError
-from sensecf.rules import Bools
-from sensecf.schema import FeatureSchema, Value
+from sensecf.core.errors import InputError
+from sensecf.core.rules import Bools
+from sensecf.core.schema import FeatureSchema, Value
 
 #: Scenario: which class is scarce.
 SCENARIOS = {"a": "the positive class is scarce", "b": "the negative class is scarce", "c": "both classes are scarce"}

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from sensecf.augmentation.judges import Panel, in_order
-from sensecf.codec import Codec
-from sensecf.rules import Floats
-from sensecf.schema import FeatureSchema
+from sensecf.core.codec import Codec
+from sensecf.core.rules import Floats
+from sensecf.core.schema import FeatureSchema
 
 #: Rounds of the estimate of the class shares among the unlabelled rows.
 ROUNDS = 200

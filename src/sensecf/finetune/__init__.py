@@ -2,5 +2,5 @@
 
 `tune.finetune` does it from a task to a folder. The rooms: `tokens` (questions as the model reads them),
 `supervised` (LoRA on pairs), `preference` (verdicts as reward), `answering` (what became of every answer),
-`memorisation`, `modelcard`, `presets`. Pairs in words are made by `sensecf.text_pairs`.
+`memorisation`, `modelcard`, `presets`. Pairs in words are made by `sensecf.finetune.text_pairs`.
 """

@@ -15,16 +15,16 @@ from transformers import PrinterCallback, TrainerCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from sensecf.finetune.answering import ask
+from sensecf.core.rules import Floats
 from sensecf.finetune.preference import BAD, EXPLORING, prices
 from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import processes
 from sensecf.finetune.supervised import Progress, Record, Trained, common_arguments, cost_of, finish, logged
-from sensecf.finetune.tokens import Learner, encode, renamed_names
+from sensecf.finetune.text_pairs import Pairs
+from sensecf.llm.ask import ask
 from sensecf.llm.client import Client
-from sensecf.prompts import Prompts
-from sensecf.rules import Floats
-from sensecf.text_pairs import Pairs
+from sensecf.llm.language.prompts import Prompts
+from sensecf.llm.tokens import Learner, encode, renamed_names
 
 #: How strongly the teacher's answer is held up beside the drawn ones: the advantage that it always has.
 TAUGHT = 2.5

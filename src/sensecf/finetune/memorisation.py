@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from sensecf.candidates import Candidates
-from sensecf.distances import Scale
-from sensecf.finetune.tokens import Learner, collate, encode
+from sensecf.core.candidates import Candidates
+from sensecf.core.distances import Scale
+from sensecf.core.query import make_query
+from sensecf.core.rules import Floats
+from sensecf.core.task import Task
+from sensecf.finetune.text_pairs import row_hashes
 from sensecf.llm import Prompt
-from sensecf.prompts import Prompts
-from sensecf.query import make_query
-from sensecf.rules import Floats
-from sensecf.task import Task
-from sensecf.text_pairs import row_hashes
+from sensecf.llm.language.prompts import Prompts
+from sensecf.llm.tokens import Learner, collate, encode
 
 #: Secrets planted among the pairs, and the other texts that each is ranked among.
 CANARIES, ALTERNATIVES = 8, 63

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sensecf.datasets.card import Card
-from sensecf.files import write_text
-from sensecf.finetune.answering import Answers, ask, ask_alone
+from sensecf.core.files import write_text
+from sensecf.core.query import Query
+from sensecf.core.verify import known_values
+from sensecf.data.card import Card
 from sensecf.llm import LLM
-from sensecf.prompts import Prompts
-from sensecf.query import Query
-from sensecf.verify import known_values
+from sensecf.llm.ask import Answers, ask, ask_alone
+from sensecf.llm.language.prompts import Prompts
 
 #: The temperature at which several answers to one question differ.
 SAMPLING = 0.7

@@ -12,17 +12,17 @@ from transformers import PrinterCallback, TrainerCallback
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
-from sensecf.finetune.answering import Answers, ask
+from sensecf.core.query import Query
+from sensecf.core.rules import Floats
+from sensecf.core.verify import cost
 from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import from_main, processes
 from sensecf.finetune.supervised import Progress, Record, Trained, common_arguments, cost_of, finish, logged
-from sensecf.finetune.tokens import Learner, encode, renamed_names
+from sensecf.finetune.text_pairs import Pairs
+from sensecf.llm.ask import Answers, ask
 from sensecf.llm.client import Client
-from sensecf.prompts import Prompts
-from sensecf.query import Query
-from sensecf.rules import Floats
-from sensecf.text_pairs import Pairs
-from sensecf.verify import cost
+from sensecf.llm.language.prompts import Prompts
+from sensecf.llm.tokens import Learner, encode, renamed_names
 
 #: The temperature at which answers to compare are drawn.
 EXPLORING = 1.0

@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib import resources
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 
 
 @dataclass(frozen=True)

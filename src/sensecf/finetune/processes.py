@@ -10,7 +10,7 @@ import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
 from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 
 #: How long processes wait for one that asks the model many questions.
 PATIENCE = timedelta(hours=12)

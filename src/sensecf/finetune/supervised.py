@@ -17,11 +17,11 @@ from transformers import EarlyStoppingCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
+from sensecf.core.kept import read_record
 from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import from_main, processes
-from sensecf.finetune.tokens import Example, Learner, collate, renamed_names
-from sensecf.kept import read_record
+from sensecf.llm.tokens import Example, Learner, collate, renamed_names
 
 #: Told the phase and how far it is.
 Progress = Callable[[str, float], None]

@@ -17,29 +17,29 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from sensecf import __version__
-from sensecf.brief import Brief
-from sensecf.errors import InputError
-from sensecf.files import write_json
-from sensecf.finetune.answering import ALONE
+from sensecf.core.errors import InputError
+from sensecf.core.files import write_json
+from sensecf.core.folder import named
+from sensecf.core.kept import is_whole, read_bytes, read_record, with_hash
+from sensecf.core.task import Task
+from sensecf.data.privacy_gate import withheld
 from sensecf.finetune.memorisation import canaries, copies, exposure
 from sensecf.finetune.modelcard import averages, measure, write_card
 from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import processes
 from sensecf.finetune.supervised import Progress, Trained, supervise
-from sensecf.finetune.tokens import Learner, encode, load
-from sensecf.folder import named
+from sensecf.finetune.text_pairs import Pairs, draw
 from sensecf.generators import Generator
 from sensecf.generators.tuned import table_shape
-from sensecf.kept import is_whole, read_bytes, read_record, with_hash
+from sensecf.llm.ask import ALONE
 from sensecf.llm.client import Client
-from sensecf.privacy_gate import withheld
-from sensecf.prompts import Prompts
-from sensecf.task import Task
-from sensecf.text_pairs import Pairs, draw
+from sensecf.llm.language.brief import Brief
+from sensecf.llm.language.prompts import Prompts
+from sensecf.llm.tokens import Learner, encode, load
+from sensecf.version import __version__
 
 if TYPE_CHECKING:
-    from sensecf.datasets.card import Card
+    from sensecf.data.card import Card
 
 #: What an unfinished folder was asked for.
 NOTE = "request.json"
@@ -226,8 +226,8 @@ def _judged(prompts: Prompts, learner: Learner, validation: Pairs, tuning: Tunin
 
     The score is the validity, less a hundredth of the price of an answer: the cheaper of equals is better.
     """
-    from sensecf.finetune.answering import ask
     from sensecf.finetune.preference import BAD, prices
+    from sensecf.llm.ask import ask
 
     network = learner.network
     training = network.training

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from sensecf.candidates import Candidates
-from sensecf.classifiers import resolve_object
-from sensecf.errors import InputError, MissingExtraError, one_line
+from sensecf.classifiers.fit import resolve_object
+from sensecf.core.candidates import Candidates
+from sensecf.core.errors import InputError, MissingExtraError, one_line
+from sensecf.core.query import Query
+from sensecf.core.task import Task
 from sensecf.generators.traits import Context, Traits, traits_of
-from sensecf.query import Query
-from sensecf.task import Task
 
 if TYPE_CHECKING:
     from sensecf.generators.nearest import Nearest
     from sensecf.generators.search import Search
-    from sensecf.generators.tiny import Tiny
+    from sensecf.generators.tiny.tiny import Tiny
 
 __all__ = [
     "NAMES", "Context", "Generator", "Nearest", "Search", "Tiny", "Traits", "build", "check", "find", "traits_of",
@@ -32,7 +32,7 @@ __all__ = [
 
 #: The generators by the name that the command line knows: the class, and the options that the name stands for.
 NAMES: dict[str, tuple[str, dict[str, str]]] = {
-    "tiny": ("sensecf.generators.tiny:Tiny", {}),
+    "tiny": ("sensecf.generators.tiny.tiny:Tiny", {}),
     "search": ("sensecf.generators.search:Search", {}),
     "nearest": ("sensecf.generators.nearest:Nearest", {}),
     "constant": ("sensecf.generators.constant:Constant", {}),
@@ -49,9 +49,9 @@ NAMES: dict[str, tuple[str, dict[str, str]]] = {
     "dice-kdtree": ("sensecf.generators.dice:Dice", {"method": "kdtree"}),
     "treecf-sparse": ("sensecf.generators.treecf:TreeCF", {"method": "sparse"}),
     "treecf-genetic": ("sensecf.generators.treecf:TreeCF", {"method": "genetic"}),
-    "prompted": ("sensecf.generators.prompted:Prompted", {}),
+    "prompted": ("sensecf.generators.prompted.prompted:Prompted", {}),
     "tuned": ("sensecf.generators.tuned:Tuned", {}),
-    "exact": ("sensecf.generators.exact:Exact", {}),
+    "exact": ("sensecf.generators.exact.exact:Exact", {}),
 }
 
 #: The extra of the package that brings what a generator needs beyond the core.

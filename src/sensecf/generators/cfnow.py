@@ -8,12 +8,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sensecf.candidates import Candidates
-from sensecf.errors import InputError
+from sensecf.core.candidates import Candidates
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Ints, Task, lead
 from sensecf.generators.traits import Traits
-from sensecf.query import Query
-from sensecf.rules import Bools, Floats
-from sensecf.task import Ints, Task, lead
 
 Strategy = Literal["greedy", "random"]
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from sensecf.candidates import Candidates
+from sensecf.core.candidates import Candidates
+from sensecf.core.neighbours import Influence
+from sensecf.core.query import Query, by_pattern, make_query, out_of_range
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Ints, Task, lead
+from sensecf.core.verify import breaches, feasible
 from sensecf.generators.nearest import settle
-from sensecf.neighbours import Influence
-from sensecf.query import Query, by_pattern, make_query, out_of_range
-from sensecf.rules import Bools, Floats
-from sensecf.task import Ints, Task, lead
-from sensecf.verify import breaches, feasible
 
 #: Edits of the plan at most.
 EDITS = 3

@@ -14,12 +14,12 @@ import dice_ml
 import numpy as np
 import pandas as pd
 
-from sensecf.candidates import Candidates
-from sensecf.errors import one_line
+from sensecf.core.candidates import Candidates
+from sensecf.core.errors import one_line
+from sensecf.core.query import Query
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Task
 from sensecf.generators.traits import Traits
-from sensecf.query import Query
-from sensecf.rules import Bools, Floats
-from sensecf.task import Task
 
 Method = Literal["random", "genetic", "kdtree"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sensecf.candidates import Candidates
+from sensecf.core.candidates import Candidates
+from sensecf.core.neighbours import Influence, Neighbours
+from sensecf.core.query import Query, by_pattern
+from sensecf.core.rules import Floats
+from sensecf.core.task import Ints, Task, lead
+from sensecf.core.verify import feasible
 from sensecf.generators.traits import Traits
-from sensecf.neighbours import Influence, Neighbours
-from sensecf.query import Query, by_pattern
-from sensecf.rules import Floats
-from sensecf.task import Ints, Task, lead
-from sensecf.verify import feasible
 
 #: Features whose effect alone is measured, per neighbour.
 PROBED = 40

@@ -10,12 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits
 
-from sensecf.candidates import Candidates
-from sensecf.errors import InputError
+from sensecf.core.candidates import Candidates
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Ints, Task
 from sensecf.generators.traits import Traits
-from sensecf.query import Query
-from sensecf.rules import Bools, Floats
-from sensecf.task import Ints, Task
 
 Optimiser = Literal["sparsity", "proximity", "plausibility"]
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensecf.candidates import Candidates
+from sensecf.core.candidates import Candidates
+from sensecf.core.neighbours import Influence, Neighbours
+from sensecf.core.query import Query, by_pattern
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Ints, Task, lead
+from sensecf.core.verify import cost, feasible
 from sensecf.generators.nearest import walk
 from sensecf.generators.traits import Traits
-from sensecf.neighbours import Influence, Neighbours
-from sensecf.query import Query, by_pattern
-from sensecf.rules import Bools, Floats
-from sensecf.task import Ints, Task, lead
-from sensecf.verify import cost, feasible
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sensecf.datasets.card import Card
+    from sensecf.data.card import Card
     from sensecf.llm import LLM
-    from sensecf.prompting import Prompting
+    from sensecf.llm.language.prompting import Prompting
 
 
 @dataclass(frozen=True)

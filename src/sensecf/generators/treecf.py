@@ -12,14 +12,14 @@ from sklearn.ensemble import RandomForestClassifier
 from treecf import AllowedCategories, Freeze, Infeasible, Range, Target
 from treecf.api import Explainer, Grid
 
-from sensecf.candidates import Candidates
-from sensecf.classifiers import Balanced, Forest, RowEncoder
-from sensecf.distances import Scale
-from sensecf.errors import InputError, one_line
+from sensecf.classifiers.fit import Balanced, Forest, RowEncoder
+from sensecf.core.candidates import Candidates
+from sensecf.core.distances import Scale
+from sensecf.core.errors import InputError, one_line
+from sensecf.core.query import Query
+from sensecf.core.rules import Floats
+from sensecf.core.task import Task
 from sensecf.generators.traits import Traits
-from sensecf.query import Query
-from sensecf.rules import Floats
-from sensecf.task import Task
 
 Method = Literal["sparse", "genetic"]
 

@@ -7,19 +7,19 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from sensecf.brief import BRIEF_VERSION, Brief
-from sensecf.candidates import Candidates
-from sensecf.errors import InputError, MissingExtraError
-from sensecf.finetune.answering import ask, ask_alone
+from sensecf.core.candidates import Candidates
+from sensecf.core.errors import InputError, MissingExtraError
+from sensecf.core.kept import read_record
+from sensecf.core.query import Query
+from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Task
+from sensecf.data.privacy_gate import withheld
 from sensecf.generators.traits import Traits
-from sensecf.kept import read_record
 from sensecf.llm import LLM
+from sensecf.llm.ask import ask, ask_alone
 from sensecf.llm.client import Client
-from sensecf.privacy_gate import withheld
-from sensecf.prompts import PROMPT_VERSION, Prompts
-from sensecf.query import Query
-from sensecf.schema import FeatureSchema
-from sensecf.task import Task
+from sensecf.llm.language.brief import BRIEF_VERSION, Brief
+from sensecf.llm.language.prompts import PROMPT_VERSION, Prompts
 
 #: The temperature of all answers but the first, which is the likeliest.
 SAMPLING = 0.7
@@ -124,7 +124,7 @@ def _check(folder: Path, record: dict[str, Any], schema: FeatureSchema) -> None:
 
 def _open(folder: Path, record: dict[str, Any], device: str | None, batch_size: int) -> Any:
     try:
-        from sensecf.finetune.tokens import load
+        from sensecf.llm.tokens import load
     except ImportError as error:
         raise MissingExtraError(
             f"a model in this process needs {error.name}: pip install 'sensecf[local-llm]'"

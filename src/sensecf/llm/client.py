@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 from sensecf.llm import Completion, Prompt
 from sensecf.llm.asking import Answer, Backend, Request
 from sensecf.llm.ledger import Ledger, Usage

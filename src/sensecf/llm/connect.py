@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sensecf.errors import InputError, MissingExtraError
+from sensecf.core.errors import InputError, MissingExtraError
 from sensecf.llm.asking import Backend
+from sensecf.llm.backends.presets import key_in_environment, preset, presets
 from sensecf.llm.client import Client, Progress
 from sensecf.llm.ledger import Ledger
-from sensecf.llm.presets import key_in_environment, preset, presets
 from sensecf.llm.spend import Budget, Prices
 
 #: The environment variable with the key for an address that no preset describes.
@@ -72,7 +72,7 @@ def connect(
 
 def _server(url: str, model: str, settings: dict[str, Any]) -> Backend:
     try:
-        from sensecf.llm.openai_compatible import OpenAICompatible
+        from sensecf.llm.backends.openai_compatible import OpenAICompatible
     except ImportError as error:
         raise MissingExtraError(f"asking a server needs {error.name}: pip install 'sensecf[llm]'") from error
     return OpenAICompatible(url, model, **_fitting(OpenAICompatible, settings))
@@ -80,21 +80,21 @@ def _server(url: str, model: str, settings: dict[str, Any]) -> Backend:
 
 def _local(folder: str, settings: dict[str, Any]) -> Backend:
     try:
-        from sensecf.llm.local import Local
+        from sensecf.llm.backends.local import Local
     except ImportError as error:
         raise MissingExtraError(f"a model in this process needs {error.name}: pip install 'sensecf[llm]'") from error
     return Local(folder, **_fitting(Local, settings))
 
 
 def _replay(rest: str, settings: dict[str, Any]) -> Backend:
-    from sensecf.llm.replay import Replay
+    from sensecf.llm.backends.replay import Replay
 
     file, _, model = rest.partition("#")
     return Replay(file, model or None, **_fitting(Replay, settings))
 
 
 def _batch(rest: str, settings: dict[str, Any]) -> Backend:
-    from sensecf.llm.batch_file import BatchFile
+    from sensecf.llm.backends.batch_file import BatchFile
 
     file, _, model = rest.partition("#")
     return BatchFile(file, model, **_fitting(BatchFile, settings))

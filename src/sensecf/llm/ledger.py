@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from sensecf.errors import InputError
-from sensecf.kept import Amount, Count, append, check_type, lock, parse, read_bytes
+from sensecf.core.errors import InputError
+from sensecf.core.kept import Amount, Count, append, check_type, lock, parse, read_bytes
 from sensecf.llm import Completion
 from sensecf.llm.asking import Answer, Request
 

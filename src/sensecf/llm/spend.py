@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 from sensecf.llm.ledger import Usage
 
 _MILLION = 1_000_000

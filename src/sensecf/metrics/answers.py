@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from sensecf.counterfactuals import Counterfactuals
-from sensecf.errors import InputError
-from sensecf.rules import Bools, Floats
-from sensecf.task import Ints, Judgement, Task
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.errors import InputError
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Ints, Judgement, Task
 
 #: Rows put to the classifier at once, to bound memory.
 BATCH = 100_000

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sensecf import statistics
+from sensecf.core.rules import Floats
+from sensecf.core.task import Task
+from sensecf.metrics import statistics
 from sensecf.metrics.answers import ask
 from sensecf.metrics.summary import COLUMNS
-from sensecf.rules import Floats
-from sensecf.task import Task
 
 #: Bins of the reliability table and of the calibration error, of equal width.
 BINS = 10

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from sensecf.counterfactuals import Counterfactuals
-from sensecf.distances import Scale
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.distances import Scale
+from sensecf.core.rules import Floats
+from sensecf.core.task import Ints, Task
 from sensecf.metrics.answers import Answers, read
-from sensecf.rules import Floats
-from sensecf.task import Ints, Task
 
 
 def pairwise_distance(cfs: Counterfactuals, task: Task) -> pd.Series[float]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sensecf.counterfactuals import Counterfactuals
-from sensecf.distances import Scale
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.distances import Scale
+from sensecf.core.rules import Floats
+from sensecf.core.task import Task
 from sensecf.metrics.answers import BATCH, reached, read
-from sensecf.rules import Floats
-from sensecf.task import Task
 
 
 def n_changed(cfs: Counterfactuals, task: Task) -> pd.Series[float]:

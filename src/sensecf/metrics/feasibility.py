@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sensecf.counterfactuals import Counterfactuals
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.query import Query
+from sensecf.core.rules import EPS
+from sensecf.core.task import Task
 from sensecf.metrics.answers import read
-from sensecf.query import Query
-from sensecf.rules import EPS
-from sensecf.task import Task
 
 #: The checks of every schema, before its rules; the request's own limits come last where they are given.
 CHECKS = ("locked", "direction", "max_change", "range", "step", "budget")

@@ -9,12 +9,12 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 from sklearn.model_selection import GroupKFold, PredefinedSplit, cross_val_predict
 
-from sensecf.counterfactuals import Counterfactuals
-from sensecf.distances import Nearest, Scale
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.distances import Nearest, Scale
+from sensecf.core.plausibility import MAX_ROWS, OUTLIERS, Plausibility
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Ints, Task
 from sensecf.metrics.answers import read
-from sensecf.plausibility import MAX_ROWS, OUTLIERS, Plausibility
-from sensecf.rules import Bools, Floats
-from sensecf.task import Ints, Task
 
 #: Neighbours of the kNN distance ratio.
 NEAREST = 5
@@ -28,7 +28,7 @@ def lof_inlier(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
     """Is the answer an inlier among the training rows of its target class? 1 or 0, higher is better.
 
     Formula: local outlier factor in novelty mode, 20 neighbours, in standardised features; the threshold
-    calls 5 % of held-out real rows outliers (see `sensecf.plausibility`). Leaves out: rules; single
+    calls 5 % of held-out real rows outliers (see `sensecf.core.plausibility`). Leaves out: rules; single
     values that are odd together only in few of many features. A class with under 10 rows counts as inlier.
     Source: Breunig et al. 2000; for counterfactuals Kanamori et al. 2020.
     """

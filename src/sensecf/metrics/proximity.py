@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sensecf.counterfactuals import Counterfactuals
-from sensecf.distances import Scale
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.distances import Scale
+from sensecf.core.task import Task
 from sensecf.metrics.answers import read
-from sensecf.task import Task
 
 
 def mad_l1(cfs: Counterfactuals, task: Task) -> pd.Series[float]:

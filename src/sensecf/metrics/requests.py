@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sensecf.counterfactuals import Counterfactuals
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.query import Query
+from sensecf.core.task import Task
 from sensecf.metrics.answers import reached, read
 from sensecf.metrics.feasibility import feasible
 from sensecf.metrics.plausibility import plausible
 from sensecf.metrics.proximity import mad_l1
-from sensecf.query import Query
-from sensecf.task import Task
 
 
 def validity(cfs: Counterfactuals, task: Task) -> pd.Series[float]:

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 
-from sensecf.counterfactuals import Counterfactuals
-from sensecf.distances import Scale
-from sensecf.errors import InputError
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.distances import Scale
+from sensecf.core.errors import InputError
+from sensecf.core.rules import Floats
+from sensecf.core.task import Classifier, Ints, Task, lead
 from sensecf.metrics.answers import BATCH, ask, reached, read
-from sensecf.rules import Floats
-from sensecf.task import Classifier, Ints, Task, lead
 
 #: Input noise, in standard deviations of the training rows.
 NOISE = 0.1
@@ -38,7 +38,7 @@ def probability(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
 def margin(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
     """Probability of the target minus that of the strongest other class, [-1, 1], higher is surer.
 
-    Leaves out: the same as `probability`. Source: ours (see `sensecf.task.lead`).
+    Leaves out: the same as `probability`. Source: ours (see `sensecf.core.task.lead`).
     """
     answers = read(cfs, task)
     return answers.series(lead(ask(task, answers.after).proba, answers.target), "margin")

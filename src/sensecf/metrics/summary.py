@@ -10,13 +10,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sensecf import statistics
-from sensecf.counterfactuals import Counterfactuals
-from sensecf.metrics import diversity, edits, feasibility, plausibility, proximity, requests, robust
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.query import Query
+from sensecf.core.rules import Floats
+from sensecf.core.task import Classifier, Task
+from sensecf.metrics import diversity, edits, feasibility, plausibility, proximity, requests, robust, statistics
 from sensecf.metrics.answers import read, valid_only
-from sensecf.query import Query
-from sensecf.rules import Floats
-from sensecf.task import Classifier, Task
 
 #: What a metric is averaged over: every request, every answer, the answers that are valid, or the
 #: requests with at least two of these.

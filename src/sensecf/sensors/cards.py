@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sensecf.datasets import aireadi, lifesnaps, t1d_uom
-from sensecf.datasets.card import Card
+from sensecf.data.builtin import aireadi, lifesnaps, t1d_uom
+from sensecf.data.card import Card
 
 #: Written beside a tree by `simulate`.
 SIMULATED_MARK = "causal_graph.json"

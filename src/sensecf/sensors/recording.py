@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf.rules import Bools, Floats
+from sensecf.core.rules import Bools, Floats
 from sensecf.sensors.report import Report
 from sensecf.sensors.times import DAY, NO_TIME, Ints, to_local
 

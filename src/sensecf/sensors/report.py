@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 
 #: Examples kept for each reason, more for whole files; the counts are complete.
 EXAMPLES, FILES = 3, 10

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from sensecf.errors import InputError
-from sensecf.rules import Floats
+from sensecf.core.errors import InputError
+from sensecf.core.rules import Floats
 from sensecf.sensors.report import Report
 
 #: Glucose: 1 mmol/L in mg/dL.

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 from joblib import cpu_count
 
-from sensecf.datasets.card import Card
-from sensecf.engine import LOCAL, Engine, spread
-from sensecf.errors import InputError
-from sensecf.privacy_gate import permission
+from sensecf.core.errors import InputError
+from sensecf.core.parallel import LOCAL, Engine, spread
+from sensecf.data.card import Card
+from sensecf.data.infer.catalogue import ENTRIES
+from sensecf.data.privacy_gate import permission
 from sensecf.sensors.cards import card_of
-from sensecf.sensors.catalogue import ENTRIES
-from sensecf.sensors.features import Wear, daily_rows
+from sensecf.sensors.days.features import Wear, daily_rows
 from sensecf.sensors.report import NothingUsedError, Report
 from sensecf.sensors.source import Source
 from sensecf.sensors.times import iso_day, zone
@@ -85,7 +85,7 @@ def build(
     permission(engine.host, card, engine.allows)
     report = Report()
     root = Path(root).absolute()
-    module = importlib.import_module(f"sensecf.sensors.{format}")
+    module = importlib.import_module(f"sensecf.sensors.formats.{format}")
     found: list[Source] = module.find(root, timezone, folders_are_people, report)
     sources = [replace(source, day_first=day_first) for source in found]
     report.seen["people"] += len(sources)
@@ -113,7 +113,7 @@ def _one(shared: tuple[Path, str, Wear], source: Source) -> _Person:
     if not root.exists():  # else every file of the person would count as one that cannot be read
         raise InputError(f"{root} is not on {platform.node()}; every machine of the cluster must see it at that path")
     report = Report()
-    module = importlib.import_module(f"sensecf.sensors.{format}")
+    module = importlib.import_module(f"sensecf.sensors.formats.{format}")
     recording = module.read(source, report)
     return daily_rows(recording, wear, report), report
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 
 Ints = NDArray[np.int64]
 

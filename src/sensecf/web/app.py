@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 from sensecf.web import views
 from sensecf.web.controls import first_wish, read_wish
 from sensecf.web.desk import Desk, NotReadyError, Say, events

@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
 
-from sensecf.errors import InputError
-from sensecf.files import replacing
-from sensecf.kept import Count, append, lock, parse, read_bytes, read_record
+from sensecf.core.errors import InputError
+from sensecf.core.files import replacing
+from sensecf.core.kept import Count, append, lock, parse, read_bytes, read_record
 
 FILE, KEY = "decisions.jsonl", "decisions.key"
 #: What can be done with a plan.

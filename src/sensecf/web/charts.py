@@ -8,7 +8,7 @@ from math import cos, pi, sin
 import numpy as np
 from markupsafe import Markup, escape
 
-from sensecf.rules import Floats
+from sensecf.core.rules import Floats
 from sensecf.web.cohort import Column
 
 #: Size of a feature's strip in units of its drawing.

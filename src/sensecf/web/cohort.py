@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sensecf.distances import Scale
-from sensecf.errors import InputError
+from sensecf.core.distances import Scale
+from sensecf.core.errors import InputError
+from sensecf.core.neighbours import Influence, Neighbours
+from sensecf.core.plausibility import Plausibility
+from sensecf.core.query import out_of_range, results
+from sensecf.core.rules import Floats
+from sensecf.core.schema import Feature, Value
+from sensecf.core.task import Ints, Task
 from sensecf.generators import Generator
-from sensecf.neighbours import Influence, Neighbours
-from sensecf.plausibility import Plausibility
-from sensecf.query import out_of_range, results
-from sensecf.rules import Floats
-from sensecf.schema import Feature, Value
-from sensecf.task import Ints, Task
 from sensecf.web.words import clean, known, labels
 
 #: Bars of a feature's distribution.

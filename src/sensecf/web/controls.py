@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sensecf.blame import Limits
-from sensecf.errors import InputError
-from sensecf.run import ROBUST_MARGIN
+from sensecf.core.errors import InputError
+from sensecf.pipeline.blocking import Limits
+from sensecf.runs.run import ROBUST_MARGIN
 from sensecf.web.cohort import Cohort
 from sensecf.web.plans import EFFORTS, SHOWN, Ask, Order
 

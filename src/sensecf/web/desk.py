@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from anyio import to_thread
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 from sensecf.web.audit import Journal
 from sensecf.web.cohort import Cohort
 from sensecf.web.controls import Wish

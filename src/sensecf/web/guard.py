@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 
 #: The cookies: who is in, and what a form must know.
 ENTRY, VISITOR = "sensecf_entry", "sensecf_visitor"

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sensecf.errors import InputError
-from sensecf.neighbours import Influence
-from sensecf.tables import read_table
-from sensecf.task import Ints, Task
+from sensecf.core.errors import InputError
+from sensecf.core.neighbours import Influence
+from sensecf.core.task import Ints, Task
+from sensecf.data.tables import read_table
 from sensecf.web.cohort import Cohort
 
 #: People on one page of the list.

@@ -14,16 +14,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sensecf.blame import Limits, blame
-from sensecf.candidates import Candidates
-from sensecf.distances import Scale
+from sensecf.core.candidates import Candidates
+from sensecf.core.distances import Scale
+from sensecf.core.plausibility import Plausibility
+from sensecf.core.polish import polish
+from sensecf.core.query import Query
+from sensecf.core.rules import Floats
+from sensecf.core.select import select
+from sensecf.core.verify import DISTANCE_WEIGHT, Verdicts, outlier_price, verify
 from sensecf.generators import Generator
-from sensecf.plausibility import Plausibility
-from sensecf.polish import polish
-from sensecf.query import Query
-from sensecf.rules import Floats
-from sensecf.select import select
-from sensecf.verify import DISTANCE_WEIGHT, Verdicts, outlier_price, verify
+from sensecf.pipeline.blocking import Limits, blame
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import Block, blocks, clean, inside
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sensecf.counterfactuals import Counterfactuals
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.task import Task
 from sensecf.metrics.robust import noise_validity, retrained
-from sensecf.task import Task
 from sensecf.web.cohort import Cohort
 from sensecf.web.plans import Plan
 

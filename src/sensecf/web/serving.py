@@ -8,7 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 from sensecf.web.app import make_app
 from sensecf.web.desk import Desk
 from sensecf.web.guard import check_address

@@ -11,17 +11,17 @@ from typing import Any
 import pandas as pd
 
 from sensecf import generators, metrics
-from sensecf.classifiers import check_answers, fit_classifier
-from sensecf.datasets import load
-from sensecf.errors import InputError, MissingExtraError
-from sensecf.finished import facts_of, quality_of, take_model
+from sensecf.classifiers.fit import check_answers, fit_classifier
+from sensecf.core.errors import InputError, MissingExtraError
+from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Task
+from sensecf.data.builtin import load
+from sensecf.data.prepare import prepare
+from sensecf.data.tables import read_table
 from sensecf.generators import Context
 from sensecf.generators.search import THOROUGH, Search
-from sensecf.prepare import prepare
-from sensecf.run import cache_folder, load_task
-from sensecf.schema import FeatureSchema
-from sensecf.tables import read_table
-from sensecf.task import Task
+from sensecf.runs.finished import facts_of, quality_of, take_model
+from sensecf.runs.run import cache_folder, load_task
 from sensecf.web.cohort import Cohort, encode_people
 
 #: What is shown of each phase, in order.

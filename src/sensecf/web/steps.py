@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensecf.query import Query, by_pattern
-from sensecf.rules import Bools, Floats
+from sensecf.core.query import Query, by_pattern
+from sensecf.core.rules import Bools, Floats
 from sensecf.web.cohort import Cohort
 from sensecf.web.plans import Plan
 from sensecf.web.words import inside, rule_words

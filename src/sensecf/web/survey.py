@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sensecf.distances import Scale
-from sensecf.explainer import explain
-from sensecf.rules import Bools, Floats
-from sensecf.run import ROBUST_MARGIN
-from sensecf.statistics import interval
-from sensecf.task import Ints
-from sensecf.verify import DISTANCE_WEIGHT
+from sensecf.core.distances import Scale
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Ints
+from sensecf.core.verify import DISTANCE_WEIGHT
+from sensecf.metrics.statistics import interval
+from sensecf.pipeline.explain import explain
+from sensecf.runs.run import ROBUST_MARGIN
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import clean
 

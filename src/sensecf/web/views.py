@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
 
-import sensecf
-from sensecf.figures import UNSEEN
+from sensecf.runs.report.figures import UNSEEN
+from sensecf.version import __version__
 from sensecf.web import charts, people
 from sensecf.web.cohort import Cohort, Column
 from sensecf.web.controls import COUNTS, MARGINS, ORDERS, Wish
@@ -51,7 +51,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"CAUTION": CAUTION, "letters": LETTERS, "version": sensecf.__version__}
+    environment.globals |= {"CAUTION": CAUTION, "letters": LETTERS, "version": __version__}
     return environment
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sensecf.errors import InputError
-from sensecf.plausibility import Plausibility
+from sensecf.core.errors import InputError
+from sensecf.core.plausibility import Plausibility
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import clean, inside, rule_words
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sensecf.blame import Limits
-from sensecf.figures import UNSEEN
-from sensecf.names import parse_names
-from sensecf.rules import Condition, Implication, Linear, Order, Rule, Total
-from sensecf.schema import Feature, FeatureSchema
-from sensecf.sensors.catalogue import Entry, known_feature
+from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, Total
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.data.infer.catalogue import Entry, known_feature
+from sensecf.data.infer.names import parse_names
+from sensecf.pipeline.blocking import Limits
+from sensecf.runs.report.figures import UNSEEN
 
 #: What stands wherever plans are read.
 CAUTION = (

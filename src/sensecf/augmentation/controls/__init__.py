@@ -11,7 +11,7 @@ import importlib
 from typing import NamedTuple
 
 from sensecf.augmentation.controls.situation import Arm, Situation, Treatment
-from sensecf.errors import InputError
+from sensecf.core.errors import InputError
 
 __all__ = ["CONTROLS", "Arm", "Control", "Situation", "Treatment", "find"]
 

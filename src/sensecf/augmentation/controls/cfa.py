@@ -6,8 +6,8 @@ import numpy as np
 
 from sensecf.augmentation.controls.situation import Situation, Treatment
 from sensecf.augmentation.controls.space import Space
-from sensecf.rules import Floats
-from sensecf.task import Ints
+from sensecf.core.rules import Floats
+from sensecf.core.task import Ints
 
 #: A native counterfactual differs in at most so many features from its pair (Keane & Smyth 2020).
 DIFFERENCES = 2

@@ -8,7 +8,7 @@ from sklearn.covariance import ledoit_wolf
 
 from sensecf.augmentation.controls.situation import Situation, Treatment
 from sensecf.augmentation.controls.space import Space
-from sensecf.rules import Floats
+from sensecf.core.rules import Floats
 
 
 def copula(situation: Situation, amount: float = 1.0) -> Treatment:

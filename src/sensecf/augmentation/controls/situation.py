@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sensecf.codec import Codec
-from sensecf.rules import Floats
-from sensecf.schema import FeatureSchema, Value
-from sensecf.task import Classifier, Ints
+from sensecf.core.codec import Codec
+from sensecf.core.rules import Floats
+from sensecf.core.schema import FeatureSchema, Value
+from sensecf.core.task import Classifier, Ints
 
 
 @dataclass(frozen=True)

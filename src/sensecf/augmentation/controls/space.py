@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sensecf.augmentation.controls.situation import Situation
-from sensecf.rules import Floats
+from sensecf.core.rules import Floats
 
 
 class Space:

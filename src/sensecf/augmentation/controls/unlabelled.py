@@ -14,8 +14,8 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from sensecf.augmentation.controls.situation import Situation, Treatment
 from sensecf.augmentation.controls.space import Space
-from sensecf.classifiers import make_classifier
-from sensecf.rules import Floats
+from sensecf.classifiers.fit import make_classifier
+from sensecf.core.rules import Floats
 
 #: Confidence from which self-training takes its own prediction for a label (scikit-learn's default).
 CONFIDENT = 0.75

@@ -12,7 +12,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 
 from sensecf.augmentation.controls.situation import Situation, Treatment
 from sensecf.augmentation.judges import folds
-from sensecf.classifiers import fit_classifier
+from sensecf.classifiers.fit import fit_classifier
 
 #: Inner folds in which a threshold is tuned.
 FOLDS = 5

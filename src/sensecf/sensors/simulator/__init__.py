@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
 
-from sensecf.errors import InputError
-from sensecf.files import write_json, write_text
-from sensecf.sensors.aireadi import CGM, WATCH, ZONES
+from sensecf.core.errors import InputError
+from sensecf.core.files import write_json, write_text
 from sensecf.sensors.cards import SIMULATED_MARK
+from sensecf.sensors.formats.aireadi import CGM, WATCH, ZONES
 from sensecf.sensors.simulator.files import Style, path_of, person_files
 from sensecf.sensors.simulator.graph import causal_graph
 from sensecf.sensors.simulator.person import Person, make_person

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sensecf.rules import Bools, Floats
-from sensecf.sensors.aireadi import CGM, MODALITIES, WATCH
+from sensecf.core.rules import Bools, Floats
+from sensecf.sensors.formats.aireadi import CGM, MODALITIES, WATCH
 from sensecf.sensors.simulator.person import Person
 from sensecf.sensors.simulator.traces import GLUCOSE_LIMITS, LEAD_IN, Traces
 from sensecf.sensors.times import Ints

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensecf.rules import Floats
-from sensecf.sensors.catalogue import GROUPS
+from sensecf.core.rules import Floats
+from sensecf.data.infer.catalogue import GROUPS
 from sensecf.sensors.simulator.graph import EDGES, NODES, NOISE
 
 #: Shares of the groups in version 3: 776, 560, 686 and 258 of 2,280 people.

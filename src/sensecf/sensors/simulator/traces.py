@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensecf.rules import Bools, Floats
-from sensecf.sensors.night import stage_sequence
+from sensecf.core.rules import Bools, Floats
+from sensecf.sensors.days.night import stage_sequence
 from sensecf.sensors.recording import STAGES
 from sensecf.sensors.simulator.person import Person
 from sensecf.sensors.times import DAY, Ints, to_local

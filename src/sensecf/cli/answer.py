@@ -1,0 +1,104 @@
+"""`sensecf answer`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sensecf.cli.shared import (
+    ALLOW_HOST,
+    CAUTION,
+    TRUST,
+    OutPath,
+    engine_of,
+    engine_options,
+    progress_bars,
+    show_card,
+    split_names,
+    stated_marks,
+    table_options,
+)
+from sensecf.core.errors import InputError
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--out", type=OutPath(), required=True, help="Folder to write.")
+@click.option("--target", help="Class to reach (default: that of RUN, as for all that follow).")
+@click.option("-n", "count", type=int, help="Answers per person.")
+@click.option("--lock", help='Features that must stay: a,b,"c, d".')
+@click.option("--max-changes", type=int, help="At most so many features change.")
+@click.option("--edit", type=click.Choice(["actionable", "mutable"]), help="What plans may change.")
+@click.option("--robust/--no-robust", default=None, help="Demand a margin: p >= 0.6 with two classes.")
+@click.option("--format", "form", type=click.Choice(["csv", "parquet"]), help="Default: as TABLE.")
+@click.option("--classifier", help="module:object, where the classifier of RUN is code of yours.")
+@TRUST
+@click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
+@table_options
+@engine_options
+@ALLOW_HOST
+def answer(
+    run: Path,
+    table: Path,
+    out: Path,
+    target: str | None,
+    count: int | None,
+    lock: str | None,
+    max_changes: int | None,
+    edit: str | None,
+    robust: bool | None,
+    form: str | None,
+    classifier: str | None,
+    trust: bool,
+    overwrite: bool,
+    engine: str,
+    ray_address: str | None,
+    allow_hosts: tuple[str, ...],
+) -> None:
+    """Answers for the rows of TABLE from RUN, the folder of a finished `sensecf explain`.
+
+    Nothing is fitted anew: the classifier and the generator of RUN answer, with its options where none are
+    given. TABLE may have any number of rows; Parquet is read and written part by part. An interrupted call
+    goes on when called again.
+    """
+    from dataclasses import replace
+
+    from sensecf.core.folder import belongs
+    from sensecf.data.builtin import find_card
+    from sensecf.data.card import strictest
+    from sensecf.runs.apply import answer as work
+    from sensecf.runs.finished import facts_of, open_run, quality_of
+    from sensecf.runs.run import ROBUST_MARGIN
+
+    where = engine_of(engine, ray_address, allow_hosts)
+    if belongs(table, out):
+        raise InputError(f"{table} is a file that the run writes itself; move it out of {out}")
+    if out.resolve() == run.resolve():
+        raise InputError(f"{out} is the run that answers; name another folder with --out")
+    card = strictest([find_card(table), find_card(run / "run.json")])
+    show_card(card)
+    with progress_bars() as progress:
+        finished = open_run(run, classifier, progress, trust)
+        given: dict[str, Any] = {
+            "target": target,
+            "n": count,
+            "lock": None if lock is None else split_names(lock),
+            "max_changes": max_changes,
+            "edit": edit,
+            "margin": None if robust is None else ROBUST_MARGIN * robust,
+        }
+        request = replace(finished.request, **{name: value for name, value in given.items() if value is not None})
+        form = form or ("parquet" if table.suffix.lower() in (".parquet", ".pq") else "csv")
+        facts = work(finished, table, out, request, form=form, card=card, overwrite=overwrite, progress=progress,
+                     engine=where, marks=stated_marks())  # fmt: skip
+    click.echo(quality_of(run, facts_of(run)))
+    asked = facts["rows"] - facts["people_in_target"]
+    click.echo(
+        f"{facts['people_answered'] - facts['people_in_target']:,} of {asked:,} people answered, "
+        f"{facts['people_in_target']:,} more are in {facts['target']!r} already; "
+        f"{facts['abstentions']:,} without an answer, each with its reason: {out / f'counterfactuals.{form}'}"
+    )
+    click.echo(CAUTION)

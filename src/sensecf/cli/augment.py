@@ -1,0 +1,73 @@
+"""`sensecf augment`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sensecf.cli.shared import GENERATORS, OutPath, open_table, progress_bars, split_names, table_options
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option(
+    "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
+)
+@click.option("--out", type=OutPath(), required=True, help="Folder to write.")
+@click.option("--generator", default="search", show_default=True, help=GENERATORS)
+@click.option(
+    "--scenario", type=click.Choice(["a", "b", "c"]),
+    help="Remove labels first: of the positive class (a), the negative (b) or both (c). Default: none are removed.",
+)  # fmt: skip
+@click.option("--removed", type=float, default=0.5, show_default=True, help="Share of the labels removed.")
+@click.option("--rows", type=int, help="Rows to add (default: as many as labels were removed, or as there are).")
+@click.option("--amount", type=float, help="Multiple of that to add (default: 4; 1 with --rows).")
+@click.option("--gate", is_flag=True, help="Add nothing where inner folds find the rows harmful.")
+@click.option("--positive", help="Class that F1 is about (default: the one that is not the schema's target).")
+@click.option("--classifiers", default="svm,random-forest,xgboost,mlp", show_default=True, help="Which are scored.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
+@table_options
+def augment(
+    table: Path,
+    schema_path: Path,
+    out: Path,
+    generator: str,
+    scenario: str | None,
+    removed: float,
+    rows: int | None,
+    amount: float | None,
+    gate: bool,
+    positive: str | None,
+    classifiers: str,
+    seed: int,
+    overwrite: bool,
+) -> None:
+    """Rows to learn from beside those of TABLE, and what they are worth on held-out rows.
+
+    Writes augmented.csv (features, label, weight, origin of every row), scores.csv and run.json.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from sensecf.augmentation.run import Request, run
+    from sensecf.core.schema import FeatureSchema
+
+    request = Request(generator, scenario, removed, amount, rows, gate, positive, split_names(classifiers), seed)
+    schema = FeatureSchema.from_toml(schema_path)
+    with progress_bars() as progress:
+        added, scores, facts = run(
+            open_table(table, schema), schema, out, request, overwrite=overwrite, progress=progress
+        )
+    shown = Table(title=f"{facts['test_rows']} held-out rows, mean of the classifiers", title_justify="left")
+    for column in ("method", "f1", "auc", "balanced accuracy", "brier"):
+        shown.add_column(column)
+    means = scores.drop(columns="classifier").groupby("method", sort=False).mean()
+    for name, row in means.iterrows():
+        shown.add_row(str(name), *(f"{row[m]:.3f}" for m in ("f1", "auc", "balanced_accuracy", "brier")))
+    console = Console()
+    console.print(shown)
+    if "purpose" in facts:
+        console.print(f"Chosen by the gate: {facts['purpose']} ×{facts['amount']:g}", highlight=False)
+    console.print(f"{len(added):,} entries: {out / 'augmented.csv'}", highlight=False, soft_wrap=True)

@@ -1,0 +1,150 @@
+"""`sensecf compare`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sensecf.cli.prompt_options import confirmed, model_options, prompting
+from sensecf.cli.shared import (
+    CAUTION,
+    CLASSES,
+    CLASSIFIERS,
+    EDIT,
+    OutPath,
+    arguments,
+    open_table,
+    progress_bars,
+    show_card,
+    split_names,
+    table_options,
+)
+from sensecf.core.errors import InputError
+
+if TYPE_CHECKING:
+    from sensecf.core.query import Edit
+    from sensecf.runs.compare import Comparison
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option(
+    "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
+)
+@click.option(
+    "--generators", "names", required=True,
+    help="Who is compared: a,b,c. NAME+raw, NAME+filter or NAME+polish says how a generator is shown.",
+)  # fmt: skip
+@click.option("--out", type=OutPath(), required=True, help="Folder to write.")
+@click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
+@CLASSES
+@click.option("--target", help="Class to reach (default: the schema's).")
+@click.option("--each-class", is_flag=True, help="Ask towards every class, not one.")
+@click.option(
+    "--queries", type=click.Path(path_type=Path), help="Table of rows to ask about; then all of TABLE trains."
+)
+@click.option("--limit", type=int, help="Ask about N rows per target, drawn at random.")
+@click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
+@click.option("--lock", default="", help='Features that must stay: a,b,"c, d".')
+@EDIT
+@click.option("--max-changes", type=int, help="At most so many features change.")
+@click.option("--seconds-per-query", type=float, default=10.0, show_default=True, help="Limit for one request.")
+@click.option("--time-limit", type=float, default=600.0, show_default=True, help="Limit for each method, in seconds.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
+@table_options
+@model_options
+def compare(
+    table: Path,
+    schema_path: Path,
+    names: str,
+    out: Path,
+    classifier: str,
+    classes: str,
+    target: str | None,
+    each_class: bool,
+    queries: Path | None,
+    limit: int | None,
+    count: int,
+    lock: str,
+    edit: Edit,
+    max_changes: int | None,
+    seconds_per_query: float,
+    time_limit: float,
+    seed: int,
+    overwrite: bool,
+    model: str | None,
+    yes: bool,
+    **asking: Any,
+) -> None:
+    """Generators side by side on the same rows of TABLE: one table with intervals, figures, a report.
+
+    Our own generators are shown as `explain` answers with them, others as they propose, and with a rule
+    filter in front. Each runs in a process of its own; one that hangs, crashes or is late stays in the
+    table with its reason. An interrupted comparison goes on when called again.
+    """
+    from sensecf.core.folder import belongs
+    from sensecf.core.schema import FeatureSchema
+    from sensecf.data.builtin import find_card
+    from sensecf.data.card import strictest
+    from sensecf.runs.compare import Request
+    from sensecf.runs.compare import compare as run
+
+    request = Request(
+        generators=split_names(names),
+        classifier=classifier,
+        classes=split_names(classes),
+        target=target,
+        each_class=each_class,
+        limit=limit,
+        n=count,
+        lock=split_names(lock),
+        max_changes=max_changes,
+        edit=edit,
+        seconds_per_query=seconds_per_query,
+        time_limit=time_limit,
+        seed=seed,
+        prompting=prompting(asking, [name.partition("+")[0] for name in split_names(names)]),
+        model=model,
+    )
+    for path in (table, schema_path, queries):
+        if path is not None and belongs(path, out):
+            raise InputError(f"{path} is a file that the run writes itself; move it out of {out}")
+    found = FeatureSchema.from_toml(schema_path)
+    frame = open_table(table, found)
+    asked = None if queries is None else open_table(queries, found)
+    card = strictest(find_card(path) for path in (table, queries) if path is not None)
+    show_card(card)
+    with progress_bars() as progress:
+        made = run(
+            frame, found, out, request, queries=asked, card=card, overwrite=overwrite, arguments=arguments(),
+            progress=progress, confirm=confirmed(yes),
+        )  # fmt: skip
+    _show(made, out)
+
+
+def _show(made: Comparison, out: Path) -> None:
+    """The table of results on the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from sensecf.runs.compare import tables
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    found = tables.table("", tables.RESULTS, made.scores.summary)
+    for group in found["groups"]:
+        shown = Table(title=Text(group["title"]), title_justify="left")
+        shown.add_column("method", no_wrap=True)
+        for head in found["heads"]:
+            shown.add_column(Text(head["title"]), justify="right")
+        for row in group["rows"]:
+            cells = [f"{c['value']} {c['foot']}\n{c['interval'] or '–'}" if c["foot"] else "–" for c in row["cells"]]
+            shown.add_row(Text(row["name"]), *cells)
+        console.print(shown)
+    console.print("Mean of how many, and its 95 % interval. Costs, tests and plans are in the report.", highlight=False)
+    console.print(Text(f"Report: {out / 'report.html'}"), soft_wrap=True)
+    console.print(CAUTION, style="italic", highlight=False)

@@ -1,0 +1,28 @@
+"""`sensecf demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sensecf.cli.shared import OutPath, progress_bars, show
+
+
+@click.command()
+@click.option("--out", type=OutPath(), default=Path("demo"), show_default=True, help="Folder to write.")
+@click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
+@click.option("--seed", default=0, show_default=True)
+def demo(out: Path, overwrite: bool, seed: int) -> int:
+    """The main job on a simulated cohort: a plan for every test person predicted stressed."""
+    from sensecf.data.builtin import load
+    from sensecf.runs.run import Request, run
+
+    data = load("simulated")
+    notice = "The data are simulated, shaped like AI-READI's daily summaries. No row is a person's."
+    click.echo(f"{len(data.frame):,} simulated days of {data.frame['participant_id'].nunique()} people.")
+    with progress_bars() as progress:
+        answers, summary, facts = run(
+            data.frame, data.schema, out, Request(seed=seed), overwrite=overwrite, notice=notice, progress=progress
+        )
+    return show(answers, summary, facts, out)

@@ -1,0 +1,147 @@
+"""`sensecf finetune`."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sensecf.cli.shared import CLASSES, CLASSIFIERS, OutPath, open_table, progress_bars, split_names, table_options
+from sensecf.core.errors import InputError, MissingExtraError
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option(
+    "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
+)
+@click.option(
+    "--model", required=True,
+    help="Folder of a language model (safetensors, tokenizer.json), or its name in the cache of Hugging Face; "
+    "small:FOLDER makes a small one there first, on simulated tables.",
+)  # fmt: skip
+@click.option("--out", type=OutPath(), required=True, help="Folder to write, or to go on in.")
+@click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
+@CLASSES
+@click.option(
+    "--preset", "preset_name", default="cpu-small", show_default=True, help="cpu-small, gpu-24, gpu-40, gpu-80."
+)
+@click.option("--pairs", type=int, help="Pairs to learn from (default: the preset's).")
+@click.option("--teacher", default="search", show_default=True, help="Generator that answers the pairs.")
+@click.option("--from-run", type=click.Path(path_type=Path), help="Take the pairs from a run folder of `explain`.")
+@click.option(
+    "--reward", type=click.Choice(["dpo", "grpo", "none"]), default="dpo", show_default=True,
+    help="Verdicts as reward after the pairs: dpo draws answers once per round, grpo anew at every step.",
+)  # fmt: skip
+@click.option("--full-prompts", is_flag=True, help="Tune on the prompts of `prompted` instead of short ones.")
+@click.option("--merge", is_flag=True, help="Write the merged weights too, for servers without adapters.")
+@click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@table_options
+def finetune(
+    table: Path,
+    schema_path: Path,
+    model: str,
+    out: Path,
+    classifier: str,
+    classes: str,
+    preset_name: str,
+    pairs: int | None,
+    teacher: str,
+    from_run: Path | None,
+    reward: str,
+    full_prompts: bool,
+    merge: bool,
+    plausibility: float,
+    seed: int,
+) -> None:
+    """Tune a language model on verified counterfactuals of TABLE, then on its classifier's verdicts.
+
+    30 % of the rows are held out as by `explain` with the same seed (by person where the schema names a
+    group), and reach nothing here. An interrupted run goes on when called again.
+    """
+    from dataclasses import replace
+
+    from sensecf import generators
+    from sensecf.classifiers.fit import fit_classifier
+    from sensecf.core.schema import FeatureSchema
+    from sensecf.core.task import Task
+    from sensecf.data.builtin import find_card
+    from sensecf.data.prepare import prepare
+    from sensecf.finetune.presets import preset
+
+    try:
+        from sensecf.finetune import tune as tuning
+        from sensecf.finetune.processes import processes
+        from sensecf.finetune.supervised import quiet
+    except ImportError as error:
+        raise MissingExtraError(f"tuning needs {error.name}: pip install 'sensecf[finetune]'") from error
+
+    chosen = preset(preset_name)
+    if pairs is not None:
+        chosen = replace(chosen, pairs=pairs)
+    if not chosen.ran:
+        click.echo(f"preset {preset_name} has not been run to the end yet: its sizes are estimates", err=True)
+    schema = FeatureSchema.from_toml(schema_path)
+    _, train, _ = prepare(open_table(table, schema), schema, None, seed)
+    quiet()
+    asked = tuning.Tuning(preset_name, chosen, full_prompts, reward, merge, plausibility=plausibility, seed=seed)
+    everyone = processes()
+    with progress_bars() if everyone.is_main_process else nullcontext(lambda phase, share: None) as progress:
+        if model.startswith("small:"):
+            with everyone.main_process_first():
+                model = _small(Path(model.removeprefix("small:")), seed, progress)
+        progress("classifier", 0.0)
+        task = Task(schema, train, fit_classifier(classifier, schema, train, seed=seed, classes=split_names(classes)))
+        progress("classifier", 1.0)
+        given = None
+        if from_run is not None:
+            given = _pairs_of(from_run, tuning.wording(task, full_prompts), chosen.pairs, seed)
+        context = generators.Context(seed, progress=progress)
+        answering = None if teacher == "search" else generators.build(teacher, task, context)
+        facts = tuning.finetune(
+            task, model, out, asked, generator=answering, pairs=given, card=find_card(table), classifier=classifier,
+            progress=progress,
+        )  # fmt: skip
+    if everyone.is_main_process:
+        _show(facts, out)
+
+
+def _small(folder: Path, seed: int, progress: Any) -> str:
+    """The folder of the small base model, made where it is not there yet."""
+    from sensecf.finetune.smallbase import make_base
+
+    if not (folder / "base.json").is_file():
+        make_base(folder, seed, progress=progress)
+    return str(folder)
+
+
+def _pairs_of(run: Path, prompts: Any, count: int, seed: int) -> Any:
+    from sensecf.data.tables import read_table
+    from sensecf.finetune.text_pairs import from_table
+
+    for name in ("counterfactuals.csv", "factuals.csv"):
+        if not (run / name).is_file():
+            raise InputError(f"{run} holds no {name}; name the folder of a run of `sensecf explain`")
+    answers, factuals = (read_table(run / name, decimal=".") for name in ("counterfactuals.csv", "factuals.csv"))
+    return from_table(prompts, answers, factuals, count, seed)
+
+
+def _show(facts: dict[str, Any], out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(title="What the model does alone, on validation questions", title_justify="left")
+    shown.add_column("measure")
+    for stage in facts["metrics"]:
+        shown.add_column(stage, justify="right")
+    for name in next(iter(facts["metrics"].values())):
+        values = [metrics[name] for metrics in facts["metrics"].values()]
+        shown.add_row(name, *("–" if value is None else f"{value:.3f}" for value in values))
+    console = Console()
+    console.print(shown)
+    for stage, cost in facts["stages"].items():
+        console.print(f"{stage}: " + ", ".join(f"{name} {value}" for name, value in cost.items()), highlight=False)
+    console.print(f"Model card: {out / 'README.md'}", highlight=False, soft_wrap=True)

@@ -1,0 +1,103 @@
+"""The command line, `sensecf …`: finds the command, and turns every error into a status and one line."""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import sys
+import warnings
+from typing import Any
+
+import click
+
+from sensecf.core.errors import InputError, TableWarning
+from sensecf.version import __version__
+
+#: Where each command lives; its file is imported when it is asked for.
+COMMANDS = {
+    "demo": "sensecf.cli.demo:demo",
+    "schema": "sensecf.cli.schema:schema",
+    "explain": "sensecf.cli.explain:explain",
+    "answer": "sensecf.cli.answer:answer",
+    "compare": "sensecf.cli.compare:compare",
+    "finetune": "sensecf.cli.finetune:finetune",
+    "augment": "sensecf.cli.augment:augment",
+    "study": "sensecf.cli.study:study",
+    "report": "sensecf.cli.study:report",
+    "serve": "sensecf.cli.serve:serve",
+    "prompt": "sensecf.cli.prompt:prompt",
+    "sensors": "sensecf.cli.sensors:sensors",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = pkgutil.resolve_name(COMMANDS[cmd_name])
+        return found
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sensecf")
+def cli() -> None:
+    """Verified counterfactuals for tables of wearable and clinical data.
+
+    The smallest realistic change to a person's row that makes a classifier give the other answer.
+    """
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any, **more: Any
+) -> None:
+    """A remark on a table is one line; the place in the code, which other warnings have, says nothing about it."""
+    remark = issubclass(category, TableWarning)
+    text = f"sensecf: {message}\n" if remark else warnings.formatwarning(message, category, filename, lineno)
+    click.echo(text, err=True, nl=False)
+
+
+def _fit_streams() -> None:
+    """Let every text be printed: a terminal without UTF-8 gets escapes, a file or pipe UTF-8, a closed one nothing."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+
+
+def main() -> None:
+    """Entry point: bad input ends with status 2 and one line, an interrupt with 130."""
+    _fit_streams()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("once", TableWarning)
+            warnings.showwarning = _show_warning
+            status = cli(standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `sensecf … | head`: who reads has enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # else the interpreter says so when it ends
+        sys.exit(1)
+    except InputError as error:
+        click.echo(f"sensecf: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        command = "sensecf" if context is None else context.command_path
+        click.echo(f"sensecf: {' '.join(error.format_message().split())} See: {command} --help", err=True)
+        sys.exit(2)
+    except OSError as error:
+        click.echo(f"sensecf: {error}; when that is mended, the same command goes on where it stopped", err=True)
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("sensecf: interrupted; the same command goes on where it stopped", err=True)
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)

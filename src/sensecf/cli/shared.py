@@ -1,0 +1,237 @@
+"""What the commands share: words, progress bars, tables on the terminal."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sensecf.core.counterfactuals import Counterfactuals
+    from sensecf.core.parallel import Engine
+    from sensecf.core.schema import FeatureSchema
+    from sensecf.data.card import Card
+    from sensecf.runs.run import Progress
+
+CLASSIFIERS = "xgboost, random-forest, svm, mlp, logistic or module:object"
+#: For commands with --classifier: what a classifier of the user's own calls 0, 1, ....
+CLASSES = click.option(
+    "--classes", default="", metavar="A,B",
+    help="Names of the classes that a module:object calls 0, 1, ... (XGBoost does), in that order.",
+)  # fmt: skip
+#: For commands that open a run.
+TRUST = click.option(
+    "--trust", is_flag=True, help="Whoever made RUN is trusted: take its classifier as it is, whatever it holds."
+)
+GENERATORS = "tiny, search, nearest, constant, prompted, tuned, nice, cfnow, dice, treecf-sparse, exact or module:Class"
+
+#: What stands wherever plans are read.
+CAUTION = (
+    "A counterfactual changes a classifier's answer: an association, not a proven effect. "
+    "Whether it changes a person's health is not known."
+)
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Names separated by commas; one that holds a comma stands in double quotes."""
+    fields = next(csv.reader([text], skipinitialspace=True), [])
+    return tuple(name.strip() for name in fields if name.strip())
+
+
+def arguments() -> dict[str, Any]:
+    """The options as given, for `run.json`."""
+    context = click.get_current_context()
+    given = context.params | stated_marks()
+    return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
+
+
+def _keep(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.meta.setdefault("sensecf.marks", {})[option.name] = value
+
+
+def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --decimal and --thousands to a command that reads a table with `open_table`."""
+    for name, marks, what in (
+        ("thousands", [",", ".", " ", "'"], "The mark between thousands"),
+        ("decimal", [".", ","], "The mark before decimals"),
+    ):
+        command = click.option(
+            f"--{name}", type=click.Choice(marks), metavar="MARK", expose_value=False, callback=_keep,
+            help=f"{what} in the table, where the file does not settle it.",
+        )(command)  # fmt: skip
+    return command
+
+
+def stated_marks() -> dict[str, str]:
+    """The marks of `table_options` that were given, by the name of their option."""
+    return dict(click.get_current_context().meta.get("sensecf.marks", {}))
+
+
+def open_table(path: Path, schema: FeatureSchema | None = None, merge_spellings: bool = False) -> pd.DataFrame:
+    """The table in a file, read with what the schema and the options of `table_options` say."""
+    from sensecf.data.tables import read_table
+
+    return read_table(path, schema, merge_spellings=merge_spellings, **stated_marks())
+
+
+#: What may be edited.
+EDIT = click.option(
+    "--edit", type=click.Choice(["actionable", "mutable"]), default="actionable", show_default=True,
+    help="What plans may change: what a person does, or also what only moves as a result.",
+)  # fmt: skip
+
+
+class OutPath(click.Path):
+    """The path of what a command writes; an empty one (an unset variable in a script) is refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """See `folder.named`."""
+        from sensecf.core.folder import named
+
+        return named(value)
+
+
+#: Rows leave this machine: for commands that ask no language model.
+ALLOW_HOST = click.option(
+    "--allow-host", "allow_hosts", multiple=True, metavar="HOST=DATA",
+    help="Rows may go to this host against the card of that data set.",
+)  # fmt: skip
+
+
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --engine and --ray-address to a command, which hands them to `engine_of`."""
+    command = click.option(
+        "--ray-address", metavar="HOST:PORT",
+        help="A Ray cluster that is running, for --engine ray; default: start Ray on this machine.",
+    )(command)  # fmt: skip
+    return click.option(
+        "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+        help="Where to work; the results are the same.",
+    )(command)  # fmt: skip
+
+
+def engine_of(name: str, address: str | None, allow_hosts: tuple[str, ...]) -> Engine:
+    """The engine of the options. Raises `InputError` where they do not fit together."""
+    from sensecf.core.parallel import Engine
+
+    return Engine(name, address, allow_hosts)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """A progress bar per phase on a terminal, a line per phase elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    names = {
+        "opening": "Opening the run",
+        "classifier": "Fitting the classifier",
+        "search": "Searching for pairs to learn from",
+        "pairs": "Training on pairs",
+        "verdicts": "Training on verdicts",
+        "asking": "Asking the language model",
+        "answers": "Answering",
+        "measuring": "Measuring and writing",
+    }
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<34}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=False, disable=not console.is_terminal) as bar:
+        begun: dict[str, Any] = {}
+
+        def progress(phase: str, share: float) -> None:
+            if phase not in begun:
+                begun[phase] = bar.add_task(names.get(phase, phase), total=1.0)
+                if not console.is_terminal:
+                    click.echo(names.get(phase, phase))
+            bar.update(begun[phase], completed=share)
+
+        yield progress
+
+
+def show_card(card: Card | None) -> None:
+    """What the card of a table says, before anything is done with it."""
+    for line in () if card is None else card.lines():
+        click.echo(line, err=True)
+
+
+#: Measures of the terminal's summary.
+SHOWN = (
+    "own_share", "fallback_share", "unanswered_share", "not_needed_share", "validity", "coverage", "feasible",
+    "plausible", "n_changed", "mad_l1", "margin",
+)  # fmt: skip
+
+
+def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any], out: Path) -> int:
+    """The first plans and the summary, as tables; returns the exit status: see `status`."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from sensecf.metrics import sentence
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(_plain(sentence(summary, facts["classifier"], facts["target"])), soft_wrap=True)
+    plans = answers.plans()
+    shown = Table(
+        title=_plain(f"Plans towards {facts['target']!r} (the first {min(len(plans), 12)} of {len(plans)})"),
+        title_justify="left",
+    )
+    for column, options in (
+        ("query", {"justify": "right"}),
+        ("plan", {"overflow": "fold"}),
+        ("p", {"justify": "right"}),
+        ("like the data", {}),
+    ):
+        shown.add_column(column, **options)  # type: ignore[arg-type]
+    for row in plans.head(12).itertuples():
+        shown.add_row(_plain(row.query), _plain(row.plan), f"{row.probability:.2f}", "yes" if row.plausible else "no")
+    console.print(shown)
+
+    console.print(_plain(f"{answers.shares()}."), soft_wrap=True)
+    fallback = answers.fallbacks()
+    table = Table(title="Summary" + (f", with {fallback} as fallback" if fallback else ""), title_justify="left")
+    for column in ("measure", "value", "95 % interval", "of", "better"):
+        table.add_column(column)
+    for name in SHOWN:
+        if name in summary.index and (summary.loc[name, "value"] or name not in SHOWN[1:4]):
+            m = summary.loc[name]
+            interval = f"{m['low']:.3f} to {m['high']:.3f}" if m["low"] == m["low"] else "–"
+            value = f"{m['value']:.3f}" if m["defined"] else "not defined"
+            table.add_row(name, value, interval, f"{m['n']:,} {m['over']}", str(m["direction"]))
+    for name, share in facts.get("model_alone", {}).items():
+        if share["n"]:
+            table.add_row(
+                f"model alone: {name}", f"{share['value']:.3f}", f"{share['low']:.3f} to {share['high']:.3f}",
+                f"{share['n']:,} requests", "higher",
+            )  # fmt: skip
+    console.print(table)
+    rows = facts["classifier_rows"]["answers"] / max(facts["queries_asked"], 1)
+    console.print(f"The classifier was asked about {rows:,.0f} rows per answer.", highlight=False)
+    reasons = answers.abstentions["reason"].value_counts().head(3)
+    for reason, number in reasons.items():
+        console.print(_plain(f"No answer for {number}: {reason}"), soft_wrap=True)
+    console.print(_plain(f"Report: {out / 'report.html'}"), soft_wrap=True)
+    console.print(CAUTION, style="italic", highlight=False)
+    return status(answers)
+
+
+def status(answers: Counterfactuals) -> int:
+    """The exit status of a run: 3, with a line that says so, where the generator asked for answered nobody."""
+    if not answers.own_none:
+        return 0
+    click.echo(f"sensecf: {answers.shares()}", err=True)
+    return 3
+
+
+def _plain(value: Any) -> Any:
+    """A cell of a table as text that is printed as it stands: no markup, no control characters."""
+    from rich.text import Text
+
+    return Text("".join(c if c.isprintable() else "�" for c in str(value)))

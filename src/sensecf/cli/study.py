@@ -1,0 +1,76 @@
+"""`sensecf study` and `sensecf report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sensecf.cli.shared import ALLOW_HOST, OutPath, engine_of, engine_options
+
+
+@click.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option("--out", type=OutPath(), required=True, help="Folder to write, or to go on in.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Splits at a time (default: one per processor).")
+@engine_options
+@ALLOW_HOST
+def study(
+    study: Path, out: Path, jobs: int | None, engine: str, ray_address: str | None, allow_hosts: tuple[str, ...]
+) -> None:
+    """Do the cells of STUDY (a TOML file) that the folder lacks, then report.
+
+    Every cell is a file of its own: interrupt it whenever you like, the same command goes on.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from sensecf.runs.study import read_study, run_study
+    from sensecf.runs.study.report import write_study_report
+
+    where = engine_of(engine, ray_address, allow_hosts)
+    asked = read_study(study)
+    console = Console(stderr=True)
+    columns = (TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("cells", total=None, left="")
+
+        def progress(done: int, total: int, left: float) -> None:
+            text = "" if left != left else f"{left / 60:,.0f} min left"
+            bar.update(task, completed=done, total=total, left=text)
+            if not console.is_terminal:
+                click.echo(f"{done:,} of {total:,} cells {text}".rstrip(), err=True)
+
+        run_study(asked, out, jobs, progress, where)
+    _say(out, write_study_report(out))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def report(folder: Path) -> None:
+    """Write the tables and figures of a study from the cells in its FOLDER, finished or not."""
+    from sensecf.runs.study.report import write_study_report
+
+    _say(folder, write_study_report(folder))
+
+
+def _say(folder: Path, page: Path) -> None:
+    """The tests on the terminal, and where the page is."""
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table
+
+    from sensecf.runs.study.written import between, chance, plain, signed
+
+    tests = pd.read_csv(folder / "tests.csv")
+    shown = Table(title=f"F1 of {tests['method'].iloc[0]} against each method", title_justify="left")
+    for column in ("against", "ours", "other", "difference", "95 % interval", "p (Holm)"):
+        shown.add_column(column)
+    for row in tests.to_dict("records"):
+        shown.add_row(
+            str(row["against"]), plain(row["mean"]), plain(row["mean_against"]), signed(row["difference"]),
+            between(signed(row["low"]), signed(row["high"])), chance(row["p_holm"]),
+        )  # fmt: skip
+    console = Console()
+    console.print(shown)
+    console.print(f"Report: {page}", highlight=False, soft_wrap=True)

@@ -1,0 +1,147 @@
+"""`Counterfactuals`: the answers, one tidy table with a verdict in every row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from sensecf.core.files import replacing
+from sensecf.core.schema import RESERVED, FeatureSchema
+
+#: The columns before the features, in the order in which they are saved.
+VERDICT_COLUMNS = RESERVED
+#: Who may have found an answer; see `Counterfactuals.found_by`.
+FINDERS = ("own", "fallback", "nobody", "not needed")
+
+
+@dataclass
+class Counterfactuals:
+    """Answers and abstentions.
+
+    `frame`: the columns `VERDICT_COLUMNS`, then every feature in schema order. An abstention has
+    no rank and no feature values, and its `reason` says what blocked it.
+    `factuals`: index `query`, the features, then `predicted` and `probability` (of the target).
+    `attempts`: how many candidates came to each verdict, by generator (columns generator, verdict, count).
+    `cost`: `seconds`, `classifier_rows`, and whatever a generator adds.
+    `asked`: the generator that was asked for; answers under another name in column `generator` are a fallback's.
+    `failures`: why it found nothing, with the number of distinct requests, the most frequent reason first.
+    """
+
+    frame: pd.DataFrame
+    factuals: pd.DataFrame
+    schema: FeatureSchema
+    attempts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    cost: dict[str, Any] = field(default_factory=dict)
+    asked: str = ""
+    failures: pd.Series[int] = field(default_factory=lambda: pd.Series(dtype=int))
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A copy of the table."""
+        return self.frame.copy()
+
+    @property
+    def answers(self) -> pd.DataFrame:
+        """The rows that are answers (a rank is given)."""
+        return self.frame[self.frame["rank"].notna()]
+
+    @property
+    def abstentions(self) -> pd.DataFrame:
+        """One row per query without an answer, with its reason."""
+        return self.frame[self.frame["rank"].isna()]
+
+    def found_by(self, valid: ArrayLike | None = None, edits: ArrayLike | None = None) -> pd.Series[str]:
+        """Who found a valid answer to each request: one of `FINDERS`, indexed by query.
+
+        "own" is the generator asked for, "fallback" any other, "nobody" an abstention, "not needed" a
+        request that is in the target class already. `valid`, `edits`: whether each of `answers` is valid
+        and how many features it changes, by default as it stands in the table.
+        """
+        answers = self.answers
+        keep = np.asarray(answers["valid"] if valid is None else valid, dtype=bool)
+        good, changed = answers[keep], np.asarray(answers["n_changed"] if edits is None else edits)[keep]
+        who = np.where(good["generator"] == self.asked, "own", "fallback")
+        who = np.where(changed == 0, "not needed", who)
+        found = pd.Series(who, index=pd.Index(good["query"]), dtype=object)
+        return found.groupby(level=0).first().reindex(self.factuals.index, fill_value="nobody").rename("found by")
+
+    def shares(self) -> str:
+        """Who found how many of the answers that were needed, in one line, with the main reason of a failure."""
+        counts = self.found_by().value_counts().reindex(FINDERS, fill_value=0)
+        needed = int(counts.sum() - counts["not needed"])
+        why = f" ({' '.join(str(self.failures.index[0]).split())})" if len(self.failures) else ""
+        parts = [f"{counts['own']:,} of {needed:,} answered by {self.asked}{why}"]
+        if counts["fallback"]:
+            parts.append(f"{counts['fallback']:,} by {self.fallbacks()}")
+        parts.append(f"{counts['nobody']:,} without an answer")
+        if counts["not needed"]:
+            parts.append(f"{counts['not needed']:,} in the target class already")
+        return "; ".join(parts)
+
+    def fallbacks(self) -> str:
+        """The generators that answered though another was asked for, "" where none did."""
+        names = self.answers["generator"]
+        return " and ".join(names[~names.isin([self.asked, "none"])].unique())
+
+    @property
+    def own_none(self) -> bool:
+        """Whether an answer was needed and the generator asked for found none."""
+        found = self.found_by()
+        return bool((found != "not needed").any() and not (found == "own").any())
+
+    def changes(self) -> pd.DataFrame:
+        """Every edit, one per row: query, rank, feature, unit, before, after (as the table's values)."""
+        return pd.DataFrame(list(self._changes()), columns=["query", "rank", "feature", "unit", "before", "after"])
+
+    def _changes(self) -> Iterator[tuple[Any, ...]]:
+        from sensecf.core.codec import Codec
+
+        answers = self.answers
+        if answers.empty:
+            return
+        codec = Codec(self.schema)
+        before = self.factuals.loc[answers["query"], self.schema.names].reset_index(drop=True)
+        after = answers[self.schema.names].reset_index(drop=True)
+        changed = codec.changed(codec.encode(before), codec.encode(after))
+        keys = list(zip(answers["query"], answers["rank"].astype(int), strict=True))
+        for row, column in zip(*changed.nonzero(), strict=True):
+            feature = self.schema.features[column]
+            yield (*keys[row], feature.name, feature.unit, before.iat[row, column], after.iat[row, column])
+
+    def plans(self) -> pd.DataFrame:
+        """Answers as people read them: query, rank, plan ("deep sleep 41 → 65 min; ..."), probability."""
+        texts: dict[tuple[Any, int], list[str]] = {}
+        for query, rank, name, _unit, before, after in self._changes():
+            feature = self.schema[name]
+            text = f"{name} {feature.format(before)} → {feature.format(after, unit=True)}"
+            texts.setdefault((query, rank), []).append(text)
+        answers = self.answers
+        keys = zip(answers["query"], answers["rank"].astype(int), strict=True)
+        out = answers[["query", "rank", "probability", "plausible", "n_changed"]].copy()
+        out.insert(2, "plan", ["; ".join(texts.get(key, ["no change needed"])) for key in keys])
+        return out.reset_index(drop=True)
+
+    def record(self, query: Any, rank: int = 1) -> Mapping[str, Any]:
+        """One row as a mapping. Raises `KeyError` when there is no such answer."""
+        found = self.frame[(self.frame["query"] == query) & (self.frame["rank"] == rank)]
+        if found.empty:
+            raise KeyError(f"query {query!r} has no answer of rank {rank}")
+        return dict(found.iloc[0])
+
+    def save(self, directory: str | Path) -> None:
+        """Write `counterfactuals.csv` and `factuals.csv`, each whole or not at all."""
+        directory = Path(directory)
+        for name, frame, index in (
+            ("counterfactuals.csv", self.frame, False),
+            ("factuals.csv", self.factuals, True),
+        ):
+            with replacing(directory / name) as path:
+                frame.to_csv(path, index=index, index_label="query" if index else None)

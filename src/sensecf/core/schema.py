@@ -1,0 +1,457 @@
+"""`FeatureSchema`: what each column is, what may change, and which rules a row obeys.
+
+All data: checked when made, printed, written to TOML, edited by a person, read back.
+Rows stay in physical units everywhere; `codec.Codec` turns them into numbers and back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from sensecf.core.errors import InputError
+from sensecf.core.rules import Implication, Linear, Order, Rule, Total, rule_from_dict, rule_to_dict
+
+Kind = Literal["continuous", "integer", "binary", "categorical"]
+Role = Literal["actionable", "mutable", "immutable"]
+Direction = Literal["any", "increase", "decrease"]
+Value = str | int | float | bool
+
+#: Columns of `counterfactuals.csv` that stand before the features; a feature may not take their name.
+RESERVED = (
+    "query", "rank", "generator", "target", "predicted", "probability", "valid", "feasible",
+    "plausible", "n_changed", "proximity", "seconds", "reason",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of the table.
+
+    `kind`: continuous and integer columns have `low`, `high` (the closed range a counterfactual
+    may use, in `unit`) and `step` (values are saved as multiples of it); binary and categorical
+    columns have `levels`, every value the column may take.
+    `role`: `actionable` (a person can change it), `mutable` (it moves as a result),
+    `immutable` (it never changes). `direction` and `max_change` (largest absolute change, in
+    `unit`) limit what a counterfactual may do. `protected` marks an attribute such as sex or
+    ethnicity: it never changes and effort is compared across it. `missing` says that blanks occur.
+    `least_change`: the smallest edit worth a person's while, in `unit`; no answer edits a number by less, but for
+    features that follow others by a rule. `missing_codes`: values of the table that stand for "not measured" and
+    are read as blanks. `suspect_codes`: values that may; they stay, but no answer starts from or leads to them.
+    """
+
+    name: str
+    kind: Kind
+    role: Role = "actionable"
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    levels: tuple[Value, ...] = ()
+    direction: Direction = "any"
+    max_change: float | None = None
+    protected: bool = False
+    missing: bool = False
+    description: str = ""
+    least_change: float | None = None
+    missing_codes: tuple[Value, ...] = ()
+    suspect_codes: tuple[Value, ...] = ()
+
+    def __post_init__(self) -> None:
+        def fail(problem: str) -> None:
+            raise InputError(f"feature {self.name!r}: {problem}")
+
+        if not isinstance(self.name, str) or not self.name:
+            fail("the name must be text and not empty")
+        if self.name in RESERVED:
+            fail(f"the name is a column of counterfactuals.csv; rename the column (taken: {', '.join(RESERVED)})")
+        for attribute, allowed in (
+            ("kind", ("continuous", "integer", "binary", "categorical")),
+            ("role", ("actionable", "mutable", "immutable")),
+            ("direction", ("any", "increase", "decrease")),
+        ):
+            if getattr(self, attribute) not in allowed:
+                fail(f"{attribute} {getattr(self, attribute)!r} is unknown: use {', '.join(allowed)}")
+        if self.numeric:
+            for attribute in ("low", "high", "step"):
+                value = getattr(self, attribute)
+                if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+                    fail(f"a {self.kind} feature needs a finite number as {attribute}, not {value!r}")
+            low, high, step = cast(float, self.low), cast(float, self.high), cast(float, self.step)
+            if step <= 0:
+                fail(f"step {step:g} must be positive")
+            if low > high:
+                fail(f"the range is impossible: low {low:g} > high {high:g}")
+            if high > low and math.floor(high / step + 1e-9) * step < low - 1e-9 * step:
+                fail(f"no multiple of the step {step:g} lies in the range {low:g} to {high:g}")
+            if self.kind == "integer" and step != round(step):
+                fail(f"an integer feature needs a whole step, not {step:g}")
+            if self.levels:
+                fail(f"a {self.kind} feature has a range, not levels")
+        else:
+            if not self.levels:
+                fail(f"a {self.kind} feature needs its levels")
+            if len(set(self.levels)) != len(self.levels):
+                fail("a level is listed twice")
+            if self.kind == "binary" and len(self.levels) > 2:
+                fail(f"a binary feature has at most 2 levels, not {len(self.levels)}")
+            if self.low is not None or self.high is not None or self.step is not None:
+                fail(f"a {self.kind} feature has levels, not a range or step")
+        if self.max_change is not None and not self.max_change > 0:
+            fail(f'max_change {self.max_change!r} must be positive; use role = "immutable" to forbid change')
+        if self.least_change is not None:
+            if not self.numeric:
+                fail(f"least_change is for numbers, and the feature is {self.kind}; delete it")
+            if not 0 < self.least_change < math.inf:
+                fail(f"least_change {self.least_change!r} must be a positive number; delete it for a single step")
+            if self.max_change is not None and self.least_change > self.max_change:
+                fail(f"least_change {self.least_change:g} > max_change {self.max_change:g} leaves no change")
+        if self.missing_codes and not self.missing:
+            object.__setattr__(self, "missing", True)  # what a code stands for is a blank
+
+    @property
+    def numeric(self) -> bool:
+        """True for continuous and integer features."""
+        return self.kind in ("continuous", "integer")
+
+    @property
+    def changeable(self) -> bool:
+        """True when a counterfactual may change the feature at all."""
+        return self.role != "immutable" and not self.protected
+
+    @cached_property
+    def decimals(self) -> int:
+        """Decimals needed to write multiples of `step` (0 for levels)."""
+        if self.step is None:
+            return 0
+        return next((n for n in range(13) if abs(self.step * 10**n - round(self.step * 10**n)) < 1e-9), 12)
+
+    def format(self, value: Any, unit: bool = False) -> str:
+        """A value as people read it: step decimals, thousands separators, the unit on request."""
+        if value is None or value != value:
+            return "missing"
+        # A small negative number that rounds to zero is written 0, not -0.
+        text = f"{round(float(value), self.decimals) + 0.0:,.{self.decimals}f}" if self.numeric else str(value)
+        return f"{text} {self.unit}" if unit and self.unit else text
+
+
+@dataclass(frozen=True)
+class FeatureSchema:
+    """The features of a table in order, its label, its groups and its rules.
+
+    `classes`: every value of the label. `target`: the class to reach when none is named.
+    `group`: the column (a person's id) whose rows stay on one side of every split.
+    `ignored`: columns of the table left out on purpose, each with the reason.
+    `meanings`: what the label and its classes mean, by name: {"1": "diabetes"}.
+    `max_changes`: at most so many features change in one counterfactual.
+    Raises `InputError` when anything does not fit together.
+    """
+
+    features: tuple[Feature, ...]
+    label: str
+    classes: tuple[Value, ...]
+    target: Value | None = None
+    group: str | None = None
+    rules: tuple[Rule, ...] = ()
+    max_changes: int | None = None
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    meanings: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = self.names
+        if not names:
+            raise InputError("the schema has no features")
+        twice = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
+        if twice:
+            raise InputError(f"the schema lists {', '.join(map(repr, twice))} more than once")
+        if self.label in names:
+            raise InputError(f"{self.label!r} is both the label and a feature; remove one of them from the schema")
+        if self.group in names:
+            raise InputError(f"{self.group!r} is both the group and a feature; remove one of them from the schema")
+        if len(set(self.classes)) != len(self.classes):
+            raise InputError(f"label {self.label!r}: a class is listed twice in {list(self.classes)}")
+        if len(self.classes) < 2:
+            raise InputError(f"label {self.label!r} needs at least two classes, not {list(self.classes)}")
+        if self.group is not None and self.group == self.label:
+            raise InputError(f"{self.group!r} is both the group and the label; name another group")
+        if self.target is not None:
+            self.find_class(self.target)
+        for key, text in self.meanings.items():
+            if key not in {self.label, *map(str, self.classes)} or not isinstance(text, str) or not text:
+                raise InputError(
+                    f"meanings: {key!r} = {text!r} is no text for the label {self.label!r} or one of its classes "
+                    f"{list(map(str, self.classes))}"
+                )
+        if self.max_changes is not None and self.max_changes < 1:
+            raise InputError(f"max_changes must be at least 1, not {self.max_changes}")
+        for rule in self.rules:
+            for member in rule.members():
+                if member not in names:
+                    raise InputError(f"rule '{rule}' names {member!r}, which is no feature of the schema")
+            if isinstance(rule, Implication):
+                for condition in (rule.when, rule.then):
+                    self._check_condition(rule, condition)
+            else:
+                for member in rule.members():
+                    if not self[member].numeric:
+                        raise InputError(f"rule '{rule}' adds or orders {member!r}, which is not a number")
+                self._check_sizes(rule)
+
+    def _check_sizes(self, rule: Order | Total | Linear) -> None:
+        """Raise `InputError` for a rule with too few members, or with something else where a number belongs."""
+        numbers: list[Any] = []
+        if isinstance(rule, Order):
+            least, count = 2, len(rule.features)
+        elif isinstance(rule, Total):
+            least, count = 2, len(rule.parts)
+            numbers = [rule.tolerance, *([] if isinstance(rule.whole, str) else [rule.whole])]
+        else:
+            least, count = 1, len(rule.weights)
+            numbers = [*rule.weights.values(), rule.bound, rule.tolerance]
+            if rule.op not in ("<=", ">=", "=="):
+                raise InputError(f"rule '{rule}': {rule.op!r} is unknown; use <=, >= or ==")
+        if count < least:
+            raise InputError(f"rule '{rule}' needs at least {_COUNTS[least]}")
+        members = rule.members()
+        if len(set(members)) < len(members):
+            raise InputError(f"rule '{rule}' names a feature twice")
+        for number in numbers:
+            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+                raise InputError(f"rule '{rule}': {number!r} is not a number")
+        if not isinstance(rule, Order) and rule.tolerance < 0:
+            raise InputError(f"rule '{rule}': tolerance {rule.tolerance:g} must not be negative")
+
+    def _check_condition(self, rule: Implication, condition: Any) -> None:
+        feature = self[condition.feature]
+        if condition.op not in ("<", "<=", ">", ">=", "==", "!=", "in"):
+            raise InputError(f"rule '{rule}': {condition.op!r} is no comparison; use < <= > >= == != in")
+        if not feature.numeric and condition.op not in ("==", "!=", "in"):
+            raise InputError(f"rule '{rule}': {feature.name!r} has levels, so use ==, != or in")
+        values = condition.value if condition.op == "in" else [condition.value]
+        if not isinstance(values, list | tuple):
+            raise InputError(f"rule '{rule}': 'in' needs a list of values")
+        for value in values:
+            if feature.numeric and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise InputError(f"rule '{rule}': {value!r} is not a number")
+            if not feature.numeric and value not in feature.levels:
+                raise InputError(f"rule '{rule}': {value!r} is no level of {feature.name!r} ({list(feature.levels)})")
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Feature names in order."""
+        return [feature.name for feature in self.features]
+
+    @cached_property
+    def columns(self) -> dict[str, int]:
+        """Position of each feature."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    def __getitem__(self, name: str) -> Feature:
+        """The feature of that name. Raises `InputError` when there is none."""
+        if name not in self.columns:
+            raise InputError(f"{name!r} is no feature of the schema; the features are {', '.join(self.names)}")
+        return self.features[self.columns[name]]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def find_class(self, value: Any) -> Value:
+        """The class that equals `value`, or prints like it ("1" finds 1). Raises `InputError` when none does."""
+        for candidate in self.classes:
+            if candidate == value and isinstance(candidate, bool) == isinstance(value, bool):
+                return candidate
+        for candidate in self.classes:
+            if str(candidate) == str(value):
+                return candidate
+        raise InputError(f"target {value!r} is no class of {self.label!r}; the classes are {list(self.classes)}")
+
+    def meaning(self, value: Any) -> str:
+        """A class, or the label, as people read it: "1 (diabetes)" where the schema says what it means.
+
+        The label's own name may be a class too; the class comes first.
+        """
+        text = self.meanings.get(str(value), "")
+        return f"{value} ({text})" if text else str(value)
+
+    def edit(self, **changes: Mapping[str, Any]) -> FeatureSchema:
+        """A copy in which the named features have the given fields replaced.
+
+        >>> schema.edit(steps={"low": 0, "high": 30000}, age={"role": "immutable"})  # doctest: +SKIP
+        """
+        for name in changes:
+            self[name]
+        features = tuple(replace(f, **changes[f.name]) if f.name in changes else f for f in self.features)
+        return replace(self, features=features)
+
+    # --- TOML -----------------------------------------------------------------------------
+
+    def to_toml(
+        self, path: str | Path | None = None, notes: Mapping[str, str] | None = None, proposed: Sequence[Rule] = ()
+    ) -> str:
+        """The schema as commented TOML; written to `path` when given (whole or not at all).
+
+        `notes` maps a feature name to a remark that is put above it as a comment; `proposed` rules stand at the
+        end as comments.
+        """
+        import tomlkit
+
+        from sensecf.core.files import write_text
+
+        document = tomlkit.document()
+        for line in _HEADER.strip().splitlines():
+            document.add(tomlkit.comment(line))
+        document.add(tomlkit.nl())
+        head: dict[str, Any] = {
+            "name": self.name or None,
+            "label": self.label,
+            "classes": list(self.classes),
+            "target": self.target,
+            "group": self.group,
+            "max_changes": self.max_changes,
+        }
+        remarks = {
+            "target": "the class a counterfactual is to reach",
+            "group": "rows of one group stay on one side of every split",
+        }
+        for key, value in head.items():
+            if value is not None:
+                item = tomlkit.item(value)  # a boolean loses its comment once it is in the document
+                if key in remarks:
+                    item.comment(remarks[key])
+                document.add(key, item)
+        if self.ignored:
+            document.add("ignored", tomlkit.item(dict(self.ignored)))
+            document["ignored"].comment("columns left out, and why")
+        if self.meanings:
+            document.add("meanings", tomlkit.item(dict(self.meanings)))
+        document.add(tomlkit.nl())
+
+        features = tomlkit.aot()
+        defaults = {f.name: f.default for f in fields(Feature)}
+        for feature in self.features:
+            table = tomlkit.table()
+            for line in (notes or {}).get(feature.name, "").splitlines():
+                table.add(tomlkit.comment(line))
+            for spec in fields(Feature):
+                value = getattr(feature, spec.name)
+                if spec.name in ("name", "kind", "role") or value != defaults[spec.name]:
+                    table.add(spec.name, tomlkit.item(list(value) if isinstance(value, tuple) else value))
+            features.append(table)
+        document.add("features", features)
+
+        if self.rules:
+            rules = tomlkit.aot()
+            for rule in self.rules:
+                rules.append(tomlkit.item(rule_to_dict(rule)))
+            document.add("rules", rules)
+        text = tomlkit.dumps(document)
+        if proposed:
+            entries = tomlkit.dumps({"rules": [rule_to_dict(rule) for rule in proposed]}).strip()
+            text += "\n# Rules that hold in every row and may be chance: take the # away from those that are laws.\n"
+            text += "".join(f"# {line}".rstrip() + "\n" for line in entries.splitlines())
+        if path is not None:
+            write_text(path, text)
+        return text
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> FeatureSchema:
+        """Read a schema file. Raises `InputError` naming the line, feature or field that is wrong."""
+        from sensecf.core.kept import read_toml
+
+        data = read_toml(path)
+        try:
+            return cls.from_dict(data)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> FeatureSchema:
+        """A schema from the plain structure of its TOML file. Raises `InputError` on what is unknown or missing."""
+        known = {"name", "label", "classes", "target", "group", "max_changes", "ignored", "features", "rules",
+                 "meanings"}  # fmt: skip
+        unknown = sorted(set(data) - known)
+        if unknown:
+            raise InputError(f"unknown field {unknown[0]!r}; the fields of a schema are {', '.join(sorted(known))}")
+        for needed in ("label", "classes", "features"):
+            if needed not in data:
+                raise InputError(f"the schema has no {needed!r}; make one with: sensecf schema TABLE --label COL")
+        _check_types(data, _SCHEMA_TYPES, "")
+        features = []
+        allowed = {f.name for f in fields(Feature)}
+        for entry in data["features"]:
+            if not isinstance(entry, Mapping):
+                raise InputError("features must be written as [[features]] entries")
+            name = entry.get("name", "?")
+            wrong = sorted(set(entry) - allowed)
+            if wrong:
+                raise InputError(f"feature {name!r}: unknown field {wrong[0]!r}; use {', '.join(sorted(allowed))}")
+            if "name" not in entry or "kind" not in entry:
+                raise InputError(f"feature {name!r}: both name and kind are needed")
+            _check_types(entry, _FEATURE_TYPES, f"feature {name!r}: ")
+            known_fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+            features.append(Feature(**known_fields))
+        return cls(
+            features=tuple(features),
+            label=data["label"],
+            classes=tuple(data["classes"]),
+            target=data.get("target"),
+            group=data.get("group"),
+            rules=tuple(rule_from_dict(rule) for rule in _entries(data.get("rules", []))),
+            max_changes=data.get("max_changes"),
+            ignored=dict(data.get("ignored", {})),
+            name=data.get("name", ""),
+            meanings=dict(data.get("meanings", {})),
+        )
+
+
+#: What each field of a schema file may hold; low, high and step are checked with their feature.
+_SCHEMA_TYPES: dict[str, Any] = {
+    "name": str, "label": str, "classes": list, "target": Value, "group": str, "max_changes": int,
+    "ignored": Mapping, "features": list, "meanings": Mapping,
+}  # fmt: skip
+_FEATURE_TYPES: dict[str, Any] = {
+    "name": str, "kind": str, "role": str, "unit": str, "levels": list, "direction": str, "max_change": int | float,
+    "protected": bool, "missing": bool, "description": str, "least_change": int | float, "missing_codes": list,
+    "suspect_codes": list,
+}  # fmt: skip
+_COUNTS = {1: "one feature", 2: "two parts"}
+_WORDS = {str: "text", list: "a list", int: "a whole number", bool: "true or false", Mapping: "a table"}
+
+
+def _check_types(entry: Mapping[str, Any], types: Mapping[str, Any], where: str) -> None:
+    """Raise `InputError` naming the field of a schema file that holds a value of the wrong type."""
+    for key, kind in types.items():
+        value = entry.get(key)
+        if value is None:
+            continue
+        fits = isinstance(value, kind) and (kind in (bool, Value) or not isinstance(value, bool))
+        if not fits:
+            raise InputError(f"{where}{key} must be {_WORDS.get(kind, 'a number')}, not {value!r}")
+        if kind is list and key != "features" and not all(isinstance(item, Value) for item in value):
+            raise InputError(f"{where}{key} must list texts, numbers or truth values, not {value!r}")
+
+
+def _entries(rules: Any) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(rules, list):
+        raise InputError("rules must be written as [[rules]] entries")
+    return rules
+
+
+_HEADER = """
+A SenseCF schema: what each column is, what may change, which rules a row obeys.
+Edit it: it is what a counterfactual is held to.
+  role       actionable (a person can change it), mutable (it moves as a result), immutable
+  direction  any, increase, decrease        max_change  largest absolute change, in the unit
+  least_change   the smallest edit worth making, in the unit
+  missing_codes  values that stand for "not measured": read as blanks
+  suspect_codes  values that may: rename to missing_codes if they do, delete if they are measured
+  [meanings]     what the classes mean: {"1" = "diabetes"}
+  low, high  the closed range a counterfactual may use; step: values are multiples of it
+  protected  true for attributes such as sex or ethnicity: never changed, compared for fairness
+  [[rules]]  order, total, linear, implication: see docs/schema.md
+"""

@@ -1,0 +1,184 @@
+"""Verification: the verdict on candidates, by the classifier and by the rules, on the rows as saved.
+
+Decoding refuses, verification judges, nothing repairs in silence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sensecf.core.candidates import Candidates
+from sensecf.core.codec import Codec
+from sensecf.core.distances import Scale
+from sensecf.core.plausibility import Plausibility
+from sensecf.core.query import Query
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Ints, Task, lead
+
+#: Price of one unit of MAD-L1 distance, in changed features.
+DISTANCE_WEIGHT = 0.5
+#: Price of an implausible row, in changed features, at `plausibility=1`.
+OUTLIER_WEIGHT = 6.0
+#: Up to this score (see `Plausibility.score`) a row pays for being close to the threshold.
+COMFORT = 0.25
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The verdict on each candidate, arrays of length m.
+
+    `valid`: the classifier's own `predict` says target, no tie, and the query's margin is met.
+    `feasible`: no rule, lock, range, direction, step or budget is broken; `reason` says which.
+    `score`: LOF score (0 at the threshold, higher is more like the data), NaN unless valid and
+    feasible; `plausible`: score >= 0 and changed values inside the training range.
+    `n_changed`, `proximity` (MAD-L1): lower is better.
+    """
+
+    predicted: Ints
+    probability: Floats
+    lead: Floats
+    valid: Bools
+    feasible: Bools
+    plausible: Bools
+    score: Floats
+    n_changed: Ints
+    proximity: Floats
+    reason: np.ndarray
+
+    @property
+    def good(self) -> Bools:
+        """Valid and feasible."""
+        return self.valid & self.feasible
+
+    def price(self, plausibility: float) -> Floats:
+        """What `cost` gives, from what is known already, shape (m,); NaN where nothing was judged."""
+        price: Floats = self.n_changed + DISTANCE_WEIGHT * self.proximity
+        return price + plausibility * outlier_price(self.score) if plausibility > 0 else price
+
+
+def feasible(codec: Codec, query: Query, owner: Ints, rows: Floats) -> Bools:
+    """Whether each row (m, d), answering query `owner` (m,), breaks nothing; the fast form of `breaches`."""
+    at, before, after, changed = codec.differing(query.rows[owner], rows)
+    row, column = np.divmod(at, rows.shape[1])
+    who = owner[row]
+    with np.errstate(invalid="ignore"):
+        off = ~query.movable[who, column] | np.isnan(after)
+        off |= (after < query.low[who, column] - 1e-9) | (after > query.high[who, column] + 1e-9)
+        off |= codec.unmeasured(rows).reshape(-1)[at]
+        off = np.where(changed, off, np.abs(after - before) > 1e-9)
+        small = np.unique(row[changed & (np.abs(after - before) < codec.least[column] - 1e-9)])
+    fine: Bools = np.bincount(row[off], minlength=len(rows)) == 0
+    if len(small):
+        base, moved = query.rows[owner[small]], rows[small]
+        fine[small] &= ~codec.too_small(codec.changed(base, moved), np.abs(moved - base)).any(axis=1)
+    fine &= np.bincount(row[changed], minlength=len(rows)) <= query.max_changes[owner]
+    if len(codec.rules):
+        fine &= ~codec.rules.violated(rows).any(axis=1)
+    return fine
+
+
+def breaches(codec: Codec, query: Query, owner: Ints, rows: Floats) -> np.ndarray:
+    """What each row breaks, in words, shape (m,); "" where it breaks nothing."""
+    base = query.rows[owner]
+    changed = codec.changed(base, rows)
+    reasons: list[list[str]] = [[] for _ in range(len(rows))]
+
+    def say(mask: Bools, text: str) -> None:
+        for row, column in zip(*mask.nonzero(), strict=True):
+            reasons[row].append(f"{codec.schema.names[column]} {text}")
+
+    with np.errstate(invalid="ignore"):
+        say(changed & ~query.movable[owner], "must stay as it is")
+        say(changed & np.isnan(rows), "is blank")
+        outside = (rows < query.low[owner] - 1e-9) | (rows > query.high[owner] + 1e-9)
+        say(changed & query.movable[owner] & outside, "is outside its range")
+        say(changed & (np.abs(rows - codec.snap(rows)) > 1e-9), "is no multiple of its step")
+        say(changed & codec.unmeasured(rows), 'would become a code for "not measured"')
+        for row, column in zip(*codec.too_small(changed, np.abs(rows - base)).nonzero(), strict=True):
+            feature = codec.schema.features[column]
+            least = feature.format(feature.least_change, unit=True)
+            reasons[row].append(f"{feature.name} moves by less than {least}, its least worthwhile change")
+        say(~changed & (np.abs(rows - base) > 1e-9), "moves by less than half a step, which counts as no change")
+    for row in np.flatnonzero(changed.sum(axis=1) > query.max_changes[owner]):
+        reasons[row].append(f"more than {query.max_changes[owner][row]} changes")
+    for row, rule in zip(*codec.rules.violated(rows).nonzero(), strict=True):
+        reasons[row].append(f"breaks {codec.rules.rules[rule]}")
+    return np.array(["; ".join(r) for r in reasons], dtype=object)
+
+
+def verify(task: Task, query: Query, candidates: Candidates, final: bool = True) -> Verdicts:
+    """Judge candidates, all of them in one call to the classifier, on the rows as they will be saved.
+
+    `final=False` where a later verdict stands behind this one: see `Task.judge`.
+    """
+    m = len(candidates)
+    owner, rows = candidates.query, candidates.rows
+    base, target = query.rows[owner], query.target[owner]
+    proposed = candidates.reason == ""
+    judgement = task.judge(rows[proposed], final=final)
+    predicted = np.full(m, -1, dtype=np.intp)
+    predicted[proposed] = judgement.predicted
+    probability, ahead = np.full(m, np.nan), np.full(m, -1.0)
+    probability[proposed] = judgement.proba[np.arange(int(proposed.sum())), target[proposed]]
+    ahead[proposed] = lead(judgement.proba, target[proposed])
+    valid = np.zeros(m, dtype=bool)
+    valid[proposed] = task.valid(judgement, target[proposed], query.margin[owner[proposed]])
+
+    reason = candidates.reason.copy()
+    reason[proposed] = breaches(task.codec, query, owner[proposed], rows[proposed])
+    fine = reason == ""
+    changed = task.codec.changed(base, rows)
+    score = np.full(m, np.nan)
+    good = valid & fine
+    score[good] = task.once(Plausibility).score(rows[good], target[good])
+    known = known_values(task, rows, changed)
+    return Verdicts(
+        predicted,
+        probability,
+        ahead,
+        valid,
+        fine,
+        (score >= 0) & known & proposed,
+        score,
+        changed.sum(axis=1),
+        task.once(Scale).mad_l1(base, rows),
+        reason,
+    )
+
+
+def known_values(task: Task, rows: Floats, changed: Bools) -> Bools:
+    """Whether the changed values lie inside what the training rows show, levels included, shape (m,).
+
+    What a person brings along is no fault of an answer. `changed` (m, d).
+    """
+    with np.errstate(invalid="ignore"):
+        off = (rows < task.observed_low - 1e-9) | (rows > task.observed_high + 1e-9)
+    for j, codes in task.unseen_levels.items():
+        off[:, j] |= np.isin(rows[:, j], codes)
+    off &= changed
+    return ~np.asarray(off.any(axis=1))
+
+
+def cost(task: Task, query: Query, owner: Ints, rows: Floats, plausibility: float = 1.0) -> Floats:
+    """What a plan asks for, shape (m,), in changed features; lower is better.
+
+    changes + 0.5 x MAD-L1 + plausibility x (6 if outlier, falling to 0 as the row comes well inside).
+    Rows are compared by it everywhere: in the search, the pairs, the reward, the polish, the selection.
+    """
+    base = query.rows[owner]
+    price = task.codec.changed(base, rows).sum(axis=1) + DISTANCE_WEIGHT * task.once(Scale).mad_l1(base, rows)
+    if plausibility > 0:
+        score = task.once(Plausibility).score(rows, query.target[owner])
+        price = price + plausibility * outlier_price(score)
+    total: Floats = price
+    return total
+
+
+def outlier_price(score: Floats) -> Floats:
+    """0 well inside, rising to a quarter of the weight at the threshold, the whole weight and more outside."""
+    inside = 0.25 * OUTLIER_WEIGHT * np.clip(1.0 - score / COMFORT, 0.0, 1.0)
+    outside = OUTLIER_WEIGHT * (0.75 + 0.25 * np.clip(-score, 0.0, 2.0))
+    price: Floats = inside + np.where(score < 0, outside, 0.0)
+    return price

@@ -1,0 +1,1 @@
+"""A table comes in: reading, preparing, cards, splits, guesses of a schema."""

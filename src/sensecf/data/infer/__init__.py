@@ -1,0 +1,1 @@
+"""What a table's columns are, guessed from names and values."""

@@ -1,0 +1,1 @@
+"""The proven least change for linear models and trees."""

@@ -1,0 +1,132 @@
+"""Shots: examples for a prompt, each a training row with a verified counterfactual.
+
+They come from the training rows of the task and from nowhere else. The search answers, the polish
+trims, verification has the last word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+from sensecf.core.candidates import Candidates
+from sensecf.core.distances import Scale
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query, make_query, out_of_range
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Ints
+from sensecf.core.verify import verify
+from sensecf.generators.tiny.pairs import teach
+from sensecf.llm.language.prompts import Asked, Prompts
+
+#: Training rows for which a counterfactual is sought, per target class.
+POOL = 160
+
+Choice = Literal["nearest", "diverse", "fixed"]
+
+
+class Pool(NamedTuple):
+    """Verified pairs towards one class: the questions, their encoded rows (m, d), and the answers (m, d)."""
+
+    asked: list[Asked]
+    rows: Floats
+    answers: Floats
+
+
+class Shots:
+    """Verified pairs towards each target class, from which examples are chosen; made when first needed.
+
+    `choice`: "nearest" takes the pairs whose factuals are most like the person; "diverse" begins with
+    the nearest and goes on with pairs that change other features; "fixed" gives everybody the same,
+    spread over the training rows. A pair that changes what the person has locked, that changes more
+    features than the person allows, or whose factual is the person's own row is passed over, so that
+    there may be fewer than `count`.
+    """
+
+    def __init__(
+        self, prompts: Prompts, count: int, choice: Choice = "nearest", *, seed: int = 0, plausibility: float = 1.0
+    ) -> None:
+        if count < 0:
+            raise InputError(f"the number of shots must be at least 0, not {count}")
+        if choice not in get_args(Choice):
+            raise InputError(f"shots are chosen {', '.join(get_args(Choice))}, not {choice!r}")
+        self._prompts, self._task = prompts, prompts.task
+        self.count = count
+        self.choice = choice
+        self._seed, self._plausibility = seed, plausibility
+        self._pools: dict[tuple[int, float], Pool] = {}
+
+    def pool(self, target: int, margin: float = 0.0) -> Pool:
+        """The pairs towards a class position, for answers that lead by `margin`."""
+        key = (target, margin)
+        if key not in self._pools:
+            self._pools[key] = self._make(target, margin)
+        return self._pools[key]
+
+    def choose(self, query: Query) -> list[list[tuple[Asked, Floats]]]:
+        """The examples for each person as `Prompts.render` takes them, the one most like the person last."""
+        chosen: list[list[tuple[Asked, Floats]]] = [[] for _ in range(len(query))]
+        for i in range(len(query) if self.count else 0):
+            pool = self.pool(int(query.target[i]), float(query.margin[i]))
+            chosen[i] = [(pool.asked[at], pool.answers[at]) for at in self._pick(query, i, pool)[::-1].tolist()]
+        return chosen
+
+    def _make(self, target: int, margin: float) -> Pool:
+        task = self._task
+        rng = np.random.default_rng([self._seed, 11, target])
+        judged = task.judge(task.rows)
+        usable = np.flatnonzero((judged.predicted != target) | judged.tie)
+        usable = usable[~np.isin(usable, list(out_of_range(task.codec, task.rows, task.train)))]
+        drawn = np.sort(rng.permutation(usable)[:POOL])
+        query = make_query(task, task.codec.decode(task.rows[drawn]), task.classes[target], margin=margin)
+        query = replace(query, movable=query.movable & ~self._prompts.wording.withheld)
+        rows = query.rows
+        if len(query):
+            at, rows = teach(task, query, rng, self._plausibility)
+            good = verify(task, query, Candidates.of(at, rows, "shots")).good
+            query, rows = query.take(at[good]), rows[good]
+        return Pool(self._prompts.ask(query), query.rows, rows)
+
+    def _pick(self, query: Query, i: int, pool: Pool) -> Ints:
+        """Positions of the pairs for one person, the best first."""
+        scale, person = self._task.once(Scale), query.rows[i]
+        edits = self._task.codec.changed(pool.rows, pool.answers)
+        same = ((pool.rows == person) | (np.isnan(pool.rows) & np.isnan(person))).all(axis=1)
+        fits = ~(edits & ~query.movable[i]).any(axis=1) & (edits.sum(axis=1) <= query.max_changes[i]) & ~same
+        at = np.flatnonzero(fits)
+        if not len(at):
+            return at
+        points = scale.embed(pool.rows[at])
+        if self.choice == "fixed":
+            return at[_spread(points, self.count)]
+        away = np.linalg.norm(points - scale.embed(person[None]), axis=1)
+        near = np.argsort(away, kind="stable")
+        if self.choice == "diverse":
+            near = _different(edits[at], near, self.count)
+        return at[near[: self.count]]
+
+
+def _spread(points: Floats, count: int) -> Ints:
+    """Positions that begin in the middle and go on with the point farthest from all before."""
+    chosen = [int(np.linalg.norm(points - np.median(points, axis=0), axis=1).argmin())]
+    apart = np.linalg.norm(points - points[chosen[0]], axis=1)
+    while len(chosen) < min(count, len(points)):
+        chosen.append(int(apart.argmax()))
+        apart = np.minimum(apart, np.linalg.norm(points - points[chosen[-1]], axis=1))
+    return np.array(chosen, dtype=np.intp)
+
+
+def _different(edits: Bools, order: Ints, count: int) -> Ints:
+    """The first of `order`, then again and again the first of those that share the fewest edits with the chosen."""
+    chosen: list[int] = []
+    left = order.tolist()
+    shared = np.zeros(len(edits))
+    while left and len(chosen) < count:
+        best = min(left, key=lambda position: shared[position])  # the first of equals
+        chosen.append(best)
+        left.remove(best)
+        union = (edits | edits[best]).sum(axis=1)
+        shared = np.maximum(shared, (edits & edits[best]).sum(axis=1) / np.maximum(union, 1))
+    return np.array(chosen, dtype=np.intp)

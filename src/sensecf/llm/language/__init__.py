@@ -1,0 +1,1 @@
+"""A question and its answer in words: prompts, wording, replies."""

@@ -1,0 +1,1 @@
+"""Proposals to answers: propose, verify, polish, select, and why there is none."""

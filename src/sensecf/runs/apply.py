@@ -1,0 +1,197 @@
+"""Answers for people who come later: a finished run asked about a table of any size, part by part.
+
+Nothing is fitted anew. A part is read, answered and written before the next one is read, so that memory holds
+one part; finished parts are kept until the last, so that an interrupted call goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.util
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.errors import InputError, MissingExtraError
+from sensecf.core.files import replacing, write_json
+from sensecf.core.folder import FILES, UNFINISHED, claimed, named, remove
+from sensecf.core.kept import read_sealed, write_sealed
+from sensecf.core.parallel import LOCAL, Engine
+from sensecf.core.task import Task
+from sensecf.data.privacy_gate import permission
+from sensecf.data.tables import read_parts
+from sensecf.pipeline.explain import explain
+from sensecf.runs.finished import Finished
+from sensecf.runs.run import Progress, Request, check, versions
+from sensecf.version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sensecf.data.card import Card
+
+#: Rows answered and written together.
+PART = 65_536
+#: The formats that answers are written in.
+FORMATS = ("csv", "parquet")
+
+
+def answer(
+    finished: Finished,
+    table: str | Path,
+    out: str | Path,
+    request: Request | None = None,
+    *,
+    form: str = "csv",
+    card: Card | None = None,
+    overwrite: bool = False,
+    part: int = PART,
+    progress: Progress | None = None,
+    engine: Engine = LOCAL,
+    marks: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Answer every row of the file `table` into the folder `out`; returns the facts of its `run.json`.
+
+    `counterfactuals.csv` (or `.parquet`, by `form`) has the columns of `explain`'s; `query` is the number of the
+    row in the table, from 0. Rows outside the schema's ranges get a reason and no answer. `request`: what is
+    wished, by default what the run was asked. `part`: rows in memory at a time, where the table is Parquet. The same
+    table, request and part give the same answers. `marks`: `decimal` and `thousands` of `read_table`.
+    Raises `InputError` for what cannot be used, before anything is written.
+    """
+    task, path, folder = finished.task, Path(table), named(out)
+    request = finished.request if request is None else request
+    check(request, task.schema)
+    if form not in FORMATS:
+        raise InputError(f"format {form!r} is unknown; use {' or '.join(FORMATS)}")
+    permission(engine.host, card, engine.allows)
+    goal = task.schema.find_class(task.default_target() if request.target is None else request.target)
+    say = progress or (lambda phase, share: None)
+    read = partial(read_parts, path, part, task.schema, **(marks or {}))
+    rows = _rows(task, read)
+    if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise MissingExtraError("writing Parquet needs pyarrow; run pip install 'sensecf[parquet]' or choose csv")
+    asked = {
+        **request.wishes,
+        "target": goal,
+        "generator": request.generator,
+        "table": _hash(path),
+        "rows": rows,
+        "part": part,
+        "format": form,
+        "task": finished.identity,
+        "sensecf": __version__,
+        **(marks or {}),
+    }
+    with claimed(folder, asked, overwrite):
+        begin, mark = 0, json.dumps(asked)
+        parts: list[Path] = []
+        counted: list[dict[str, Any]] = []
+        for number, frame in enumerate(read()):
+            kept = folder / "unfinished" / f"part-{number:06d}.{form}"
+            parts.append(kept)
+            if _kept(kept, mark) is None:
+                answers = explain(
+                    task,
+                    finished.generator,
+                    frame,
+                    goal,
+                    **request.wishes,
+                    fallback=finished.fallback,
+                    strict=False,
+                    checkpoint=kept.with_suffix(""),
+                    progress=_within(say, begin, len(frame), rows),
+                    engine=engine,
+                )
+                _keep(answers, kept, mark)
+                remove(folder, [f"unfinished/{kept.stem}/batch-*.npz"])
+            counts = _kept(kept, mark)
+            if counts is None:
+                raise OSError(errno.EIO, "cannot be read back as it was written", str(kept))
+            counted.append(counts)
+            begin += len(frame)
+            say("answers", begin / rows)
+        say("measuring", 0.0)
+        remove(folder, FILES)
+        _join(parts, folder / f"counterfactuals.{form}")
+        facts = {**asked, **{name: sum(counts[name] for counts in counted) for name in counted[0]}}
+        if card is not None:
+            card.save(folder)
+        write_json(folder / "run.json", {**facts, "versions": versions()})
+        remove(folder, UNFINISHED)
+        say("measuring", 1.0)
+    return facts
+
+
+def _rows(task: Task, read: Callable[[], Iterator[pd.DataFrame]]) -> int:
+    """How many rows the table has, all of which can be read. Raises `InputError` for one that cannot."""
+    count = 0
+    for frame in read():
+        task.codec.encode(frame)
+        count += len(frame)
+    return count
+
+
+def _within(say: Progress, begin: int, size: int, rows: int) -> Callable[[int, int], None]:
+    """The progress of a part as that of the whole; equal rows are answered once, so shares count."""
+    return lambda done, total: say("answers", (begin + size * done / total) / rows)
+
+
+def _kept(path: Path, mark: str) -> dict[str, Any] | None:
+    """What a part counts; None where it is absent, damaged, or an answer to something else: it is made again."""
+    counts = read_sealed(path.with_suffix(".json"), mark)
+    if counts is None or not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(counts)
+    return found if found.pop("sha256") == _hash(path) else None
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _keep(answers: Counterfactuals, path: Path, mark: str) -> None:
+    """Write a part and then what it counts, with its hash."""
+    found, frame = answers.answers, answers.frame
+    counts = {
+        "answers": len(found),
+        "people_answered": int(found["query"].nunique()),
+        "people_in_target": int((found["n_changed"] == 0).sum()),
+        "abstentions": int(frame["rank"].isna().sum()),
+        "plausible": int(found["plausible"].sum()),
+        "changes": int(found["n_changed"].sum()),
+        "classifier_rows": answers.cost["classifier_rows"],
+        "seconds": round(answers.cost["seconds"], 3),
+    }
+    with replacing(path) as temporary:
+        if path.suffix == ".csv":
+            frame.to_csv(temporary, index=False)
+        else:
+            frame.to_parquet(temporary, index=False)
+    write_sealed(path.with_suffix(".json"), json.dumps({**counts, "sha256": _hash(path)}).encode(), mark)
+
+
+def _join(parts: list[Path], target: Path) -> None:
+    """One file of all parts: lines after one header, or a row group for each part."""
+    with replacing(target) as temporary:
+        if target.suffix == ".csv":
+            with temporary.open("wb") as file:
+                for number, part in enumerate(parts):
+                    with part.open("rb") as lines:
+                        if number:
+                            lines.readline()
+                        shutil.copyfileobj(lines, file)
+            return
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        # A column without a value in one part, or whole numbers in one part only, take the type of the others.
+        schema = pa.unify_schemas([pq.read_schema(part) for part in parts], promote_options="permissive")
+        with pq.ParquetWriter(temporary, schema) as writer:
+            for part in parts:
+                writer.write_table(pq.read_table(part).cast(schema))

@@ -1,0 +1,169 @@
+"""The rows of a comparison: generators, the way in which each is shown, and the answers this gives.
+
+One rule chooses for all: the first proposal, in the generator's own order of preference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+import pandas as pd
+
+from sensecf import generators, metrics
+from sensecf.core.candidates import Candidates
+from sensecf.core.counterfactuals import VERDICT_COLUMNS, Counterfactuals
+from sensecf.core.errors import InputError
+from sensecf.core.query import Query
+from sensecf.core.rules import Floats
+from sensecf.core.task import Ints, Task
+from sensecf.core.verify import verify
+from sensecf.runs.compare.worker import Chunk
+
+#: Our own generators: shown as `sensecf explain` answers with them. All others are peers.
+OWN = ("tiny", "search", "nearest", "prompted", "tuned")
+#: The method whose distance `success_at_3` may not exceed.
+REFERENCE = "nice-sparsity"
+
+Way = Literal["raw", "filter", "polish"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the comparison.
+
+    `way`: "raw", what the generator proposes first, whatever it is worth; "filter", the first of its
+    proposals that is valid and breaks no rule; "polish", its answer by `explain`: proposals
+    verified, polished and selected, with the search as fallback. `run`: what has to be run for it, "raw"
+    for a filtered row too, unless the generator can put the rules in front of itself (`filter_rules`).
+    """
+
+    label: str
+    generator: str
+    way: Way
+    run: Way
+
+
+def methods(names: Sequence[str]) -> list[Method]:
+    """The rows for generators as they are named on the command line.
+
+    Our own are shown polished; a peer gets two rows, raw and filtered; `name+way` is that row alone.
+    Raises `InputError` for unknown generators and ways, and for a row that is named twice.
+    """
+    found: list[Method] = []
+    ways: tuple[Way, ...]
+    for text in names:
+        name, plus, wanted = text.partition("+")
+        own_filter = "filter_rules" in generators.traits_of(generators.find(name)).takes
+        if not plus:
+            ways = ("polish",) if name in OWN else ("raw", "filter")
+        elif wanted in ("raw", "filter", "polish"):
+            ways = (cast(Way, wanted),)
+        else:
+            raise InputError(f"generator {text!r}: the way {wanted!r} is unknown; use +raw, +filter, +polish or none")
+        usual: Way = "polish" if name in OWN else "raw"
+        for way in ways:
+            shown = name.rpartition(":")[2] or name
+            label = shown if way == usual else f"{shown}+{way}"
+            found.append(Method(label, name, way, "raw" if way == "filter" and not own_filter else way))
+    labels = [method.label for method in found]
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice is not None:
+        raise InputError(f"generator {twice!r} is named twice; name it once")
+    if not found:
+        raise InputError("name at least one generator with --generators")
+    return found
+
+
+def is_reference(name: str) -> bool:
+    """Whether a generator's name stands for the reference."""
+    return generators.NAMES.get(name) == generators.NAMES.get(REFERENCE) is not None
+
+
+def answers(
+    task: Task, query: Query, factuals: pd.DataFrame, method: Method, chunks: Sequence[Chunk], n: int
+) -> Counterfactuals:
+    """The answers of a method to all requests, up to `n` each, judged; and a reason where there is none.
+
+    `factuals`: index `query`, the number of the request; features, `predicted`, `probability`. Column `generator` is
+    the method's label where its generator found the answer or nobody did, else the name of the fallback.
+    """
+    proposed = Candidates(
+        np.concatenate([chunk.query for chunk in chunks]),
+        np.concatenate([chunk.rows for chunk in chunks]),
+        np.concatenate([chunk.reason for chunk in chunks]),
+        np.concatenate([chunk.generator for chunk in chunks]),
+    )
+    verdict = verify(task, query, proposed)
+    kept = (proposed.reason == "") & (verdict.good if method.way == "filter" else True)
+    at = np.flatnonzero(kept)[np.argsort(proposed.query[kept], kind="stable")]
+    place = np.arange(len(at)) - np.searchsorted(proposed.query[at], proposed.query[at])
+    at, rank = at[place < n], place[place < n] + 1
+    left = np.setdiff1d(np.arange(len(query)), proposed.query[at])
+    seconds = np.zeros(len(query))
+    for chunk in chunks:
+        seconds[chunk.asked] = chunk.seconds / len(chunk.asked)
+
+    # In a polished row, what stands under another name was found by the fallback.
+    own = np.full(len(proposed), method.way != "polish") | (proposed.generator == method.generator)
+    mine = np.full(len(left), method.label, dtype=object)
+    classes = np.array([*task.classes, None], dtype=object)
+    owner = np.concatenate([proposed.query[at], left])
+    columns: dict[str, Any] = {
+        "query": owner,
+        "rank": pd.array([*rank.tolist(), *[None] * len(left)], dtype="Int64"),
+        "generator": np.concatenate([np.where(own[at], method.label, proposed.generator[at]), mine]),
+        "target": classes[query.target[owner]],
+        "predicted": classes[np.concatenate([verdict.predicted[at], np.full(len(left), -1)])],
+        "probability": _then_nan(verdict.probability[at].round(6), left),
+        "valid": np.concatenate([verdict.valid[at], np.zeros(len(left), bool)]),
+        "feasible": np.concatenate([verdict.feasible[at], np.zeros(len(left), bool)]),
+        "plausible": np.concatenate([verdict.plausible[at], np.zeros(len(left), bool)]),
+        "n_changed": pd.array([*verdict.n_changed[at].tolist(), *[None] * len(left)], dtype="Int64"),
+        "proximity": _then_nan(verdict.proximity[at].round(6), left),
+        "seconds": seconds[owner].round(6),
+        "reason": np.concatenate([verdict.reason[at], _why_none(proposed, verdict.reason, left)]),
+    }
+    rows = np.concatenate([proposed.rows[at], np.full((len(left), len(task.schema)), np.nan)])
+    verdicts = pd.DataFrame(columns, columns=list(VERDICT_COLUMNS))
+    frame = pd.concat([verdicts, task.codec.decode(rows, nullable=True)], axis=1)
+    frame = frame.iloc[np.argsort(owner, kind="stable")].reset_index(drop=True)
+    cost = _cost(chunks, len(query))
+    if method.way == "polish":
+        cost["by_fallback"] = int((~own[at]).sum())
+    cfs = Counterfactuals(frame, factuals, task.schema, cost=cost, asked=method.label)
+    # The verdict scores good rows only; here rows that break a rule are shown too.
+    cfs.frame.loc[cfs.frame["rank"].notna(), "plausible"] = metrics.plausible(cfs, task).to_numpy() > 0
+    return cfs
+
+
+def _then_nan(values: Floats, left: Ints) -> Floats:
+    return np.concatenate([values, np.full(len(left), np.nan)])
+
+
+def _why_none(proposed: Candidates, reason: np.ndarray, left: Ints) -> np.ndarray:
+    """Why each request of `left` has no answer: what the generator said, or what was refused."""
+    out = np.full(len(left), "nothing was proposed", dtype=object)
+    for place, request in enumerate(left):
+        mine = np.flatnonzero(proposed.query == request)
+        refused = mine[proposed.reason[mine] == ""]
+        if len(refused):
+            why = reason[refused[0]] or "is not in the target class"
+            out[place] = f"no proposal is valid and breaks no rule ({len(refused)} refused; the first {why})"
+        elif len(mine):
+            out[place] = proposed.reason[mine[0]]
+    return out
+
+
+def _cost(chunks: Sequence[Chunk], requests: int) -> dict[str, Any]:
+    """What the method used: totals over all requests, and for building it."""
+    return {
+        "seconds": sum(chunk.seconds for chunk in chunks),
+        "classifier_rows": sum(chunk.classifier_rows for chunk in chunks),
+        "model_tokens": sum(chunk.tokens for chunk in chunks),
+        "fit_seconds": max((chunk.fit_seconds for chunk in chunks), default=0.0),
+        "fit_rows": max((chunk.fit_rows for chunk in chunks), default=0.0),
+        "queries": requests,
+    }

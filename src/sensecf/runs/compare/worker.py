@@ -1,0 +1,223 @@
+"""One method of a comparison in a process of its own; `main` is what that process runs.
+
+It reads a job as one line of JSON, prints `ready` when the generator is built and `done K` when chunk
+K lies in its file, and ends when its standard input closes, so that it never outlives its parent.
+Nothing that a generator does here (hang, crash, fill the terminal) reaches the parent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sensecf.core.errors import InputError, one_line
+from sensecf.core.kept import read_arrays, write_arrays
+
+if TYPE_CHECKING:
+    from sensecf.core.candidates import Candidates
+    from sensecf.core.query import Query
+    from sensecf.core.rules import Floats
+    from sensecf.core.task import Ints, Task
+    from sensecf.generators import Context, Generator
+
+#: Exit status of a worker whose generator cannot be built; its last words say why.
+NOT_BUILT = 3
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What came of some requests that were asked together.
+
+    `asked` (k,): numbers of the requests; `query` (m,): the request that each row answers, in the
+    order of preference in which the generator gave them; `rows` (m, d): encoded, NaN where nothing was proposed;
+    `reason` (m,): why not, else ""; `generator` (m,): who proposed it. `seconds`, `classifier_rows`
+    and `tokens` (NaN where nobody counts them) are those of the chunk, `fit_seconds` and `fit_rows`
+    those of building the generator.
+    """
+
+    asked: Ints
+    query: Ints
+    rows: Floats
+    reason: np.ndarray
+    generator: np.ndarray
+    seconds: float
+    classifier_rows: float
+    tokens: float = float("nan")
+    fit_seconds: float = 0.0
+    fit_rows: float = 0.0
+
+    @classmethod
+    def nothing(cls, asked: Ints, width: int, generator: str, reason: str, seconds: float) -> Chunk:
+        """No answer to any of the requests, for one reason."""
+        blank, m = np.full((len(asked), width), np.nan), len(asked)
+        return cls(asked, asked, blank, np.full(m, reason, object), np.full(m, generator, object), seconds, 0.0)
+
+    def save(self, path: Path) -> None:
+        """Write the chunk whole or not at all."""
+        write_arrays(path, vars(self), path.parent.name)
+
+    @classmethod
+    def all_in(cls, folder: Path) -> list[Chunk]:
+        """The chunks that `save` wrote to a folder and that are whole."""
+        found = [read_arrays(path, folder.name) for path in sorted(folder.glob("batch-*x*.npz"))]
+        return [cls(**arrays) for arrays in found if arrays is not None]
+
+
+def name_of(asked: Sequence[int] | Ints) -> str:
+    """The file of a chunk, by its first request and its size."""
+    return f"batch-{int(asked[0]):06d}x{len(asked)}.npz"
+
+
+def main() -> None:
+    """Work off the job on standard input."""
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what a generator prints is no message
+    job = json.loads(sys.stdin.readline())
+    sys.path[:] = job["path"]
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+    from sensecf import generators
+    from sensecf.classifiers.storage import load_task
+    from sensecf.core.query import Query
+
+    with np.load(job["query"], allow_pickle=False) as data:
+        query = Query(**{name: data[name] for name in data.files})
+    task = load_task(job["task"], trusted=job["trusted"])
+    with ExitStack() as stack:
+        began, before = time.perf_counter(), task.rows_judged
+        try:
+            generator = generators.build(job["generator"], task, _context(job, stack))
+        except InputError as error:
+            print(f"InputError: {error}", file=sys.stderr)
+            sys.exit(NOT_BUILT)
+        built = {"fit_seconds": time.perf_counter() - began, "fit_rows": task.rows_judged - before}
+        channel.write("ready\n")
+        for number, asked in enumerate(job["chunks"]):
+            requests = np.array(asked, dtype=np.intp)
+            answer(task, generator, query, requests, job, built).save(Path(job["out"]) / name_of(requests))
+            channel.write(f"done {number}\n")
+    channel.close()
+
+
+def _context(job: dict[str, Any], stack: ExitStack) -> Context:
+    """What the generator of a job is built with; a language model is open for as long as `stack` is."""
+    from sensecf.data.card import Card
+    from sensecf.generators import Context, find, traits_of
+    from sensecf.llm.language.prompting import Prompting
+
+    card = None if job["card"] is None else Card(**{k: _tupled(v) for k, v in job["card"].items()})
+    prompting = llm = None
+    if job["prompting"] is not None and "llm" in traits_of(find(job["generator"])).needs:
+        prompting = Prompting(**{k: _tupled(v) for k, v in job["prompting"].items()})
+        llm = stack.enter_context(prompting.model(Path(job["ledger"]), card, lambda phase, share: None))
+    return Context(
+        job["seed"], cache=job["cache"], model=job["model"], llm=llm, prompting=prompting, card=card,
+        options=job["options"],
+    )  # fmt: skip
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def answer(
+    task: Task, generator: Generator, query: Query, asked: Ints, job: dict[str, Any], built: dict[str, float]
+) -> Chunk:
+    """Ask about a chunk; where that raises, ask one request at a time and note who raised what."""
+    began, rows, tokens = time.perf_counter(), task.rows_judged, _tokens(generator)
+    try:
+        if job["polish"]:
+            found, numbers = _explained(task, generator, query, asked, job)
+        else:
+            rng = np.random.default_rng([job["seed"], int(asked[0]), len(asked)])
+            proposed = generator.propose(query.take(asked), rng)
+            found, numbers = _checked(task, proposed, len(asked)), asked
+    except Exception as error:
+        if len(asked) == 1:
+            width, reason = len(task.schema), f"the generator raised {type(error).__name__}: {one_line(error)}"
+            return Chunk.nothing(asked, width, generator.name, reason, time.perf_counter() - began)
+        return _joined([answer(task, generator, query, asked[[i]], job, built) for i in range(len(asked))])
+    return Chunk(
+        asked, numbers[found.query], found.rows, found.reason, found.generator, time.perf_counter() - began,
+        float(task.rows_judged - rows), _tokens(generator) - tokens, **built,
+    )  # fmt: skip
+
+
+def _explained(
+    task: Task, generator: Generator, query: Query, asked: Ints, job: dict[str, Any]
+) -> tuple[Candidates, Ints]:
+    """The answers of `explain`, as a user of the generator gets them; requests of one target."""
+    from sensecf.core.candidates import Candidates
+    from sensecf.generators.search import THOROUGH, Search
+    from sensecf.pipeline.explain import explain
+
+    part = query.take(asked)
+    cfs = explain(
+        task, generator, task.codec.decode(part.rows), task.classes[part.target[0]], job["n"], lock=job["lock"],
+        max_changes=job["max_changes"], edit=job["edit"], fallback=Search(task, job["seed"], effort=THOROUGH),
+        seed=job["seed"],
+    )  # fmt: skip
+    frame = cfs.frame
+    rows = task.codec.encode(frame)
+    reason = frame["reason"].where(frame["rank"].isna(), "").to_numpy(dtype=object)
+    owner = frame["query"].to_numpy(dtype=np.intp)
+    # Under the name of the job what its generator found or gave up, under its own what the fallback found.
+    who = frame["generator"].where(frame["generator"] != cfs.asked, job["generator"])
+    return Candidates(owner, rows, reason, who.to_numpy(dtype=object)), asked
+
+
+def _checked(task: Task, proposed: Candidates, count: int) -> Candidates:
+    """Proposals that a table can hold; a row that it cannot hold is a row with a reason.
+
+    Raises `ValueError` where queries or shapes are wrong.
+    """
+    owner, rows = np.asarray(proposed.query), np.array(proposed.rows, dtype=float)
+    if rows.shape != (len(owner), len(task.schema)) or len(proposed.reason) != len(owner):
+        raise ValueError(f"proposals of shape {rows.shape} for {len(owner)} queries of {len(task.schema)} features")
+    if len(owner) and not 0 <= owner.min() <= owner.max() < count:
+        raise ValueError(f"proposals for query {owner.min()} to {owner.max()}, of {count}")
+    codec, reason = task.codec, np.array(proposed.reason, dtype=object)
+    given = reason == ""
+    reason[given & np.isnan(rows).all(axis=1)] = "an empty row was proposed"
+    reason[given & np.isinf(rows).any(axis=1)] = "an infinite value was proposed"
+    levels = rows[:, ~codec.numeric]
+    with np.errstate(invalid="ignore"):
+        off = (levels % 1 != 0) | (levels < 0) | (levels > codec.high[~codec.numeric])
+    reason[given & (off & ~np.isnan(levels)).any(axis=1)] = "a value that is no level of its feature was proposed"
+    rows[reason != ""] = np.nan
+    return type(proposed)(owner.astype(np.intp), rows, reason, np.asarray(proposed.generator, dtype=object))
+
+
+def _joined(parts: list[Chunk]) -> Chunk:
+    """Chunks of one request each as one chunk."""
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("asked", "query", "rows", "reason", "generator")
+    }
+    sums: dict[str, Any] = {
+        name: float(sum(getattr(part, name) for part in parts)) for name in ("seconds", "classifier_rows", "tokens")
+    }
+    built: dict[str, Any] = {name: max(getattr(part, name) for part in parts) for name in ("fit_seconds", "fit_rows")}
+    return Chunk(**arrays, **sums, **built)
+
+
+def _tokens(generator: Any) -> float:
+    """Tokens of a language model that the generator has used so far; NaN where it asks none."""
+    from sensecf.generators import traits_of
+
+    return float(generator.tokens) if traits_of(generator).asks_model else float("nan")
+
+
+def _end_with_the_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)

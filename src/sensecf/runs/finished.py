@@ -1,0 +1,123 @@
+"""A finished run of `explain` opened again: what it was asked, its classifier, its generator."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict, get_type_hints
+
+from sensecf import generators, metrics
+from sensecf.core.errors import InputError
+from sensecf.core.files import replacing
+from sensecf.core.kept import check_type, read_bytes, read_record
+from sensecf.core.schema import Value
+from sensecf.core.task import Task
+from sensecf.generators import Context, Generator, traits_of
+from sensecf.generators.search import THOROUGH, Search
+from sensecf.runs.run import Progress, Request, cache_folder, load_task
+
+
+class TinyRecord(TypedDict):
+    """What is read here of the record of an embedded model."""
+
+    fingerprint: str
+
+
+class Finished(NamedTuple):
+    """A task as it was, its generator, the search that answers where that does not, and what was asked.
+
+    `identity`: a hash of all that the saved task holds.
+    """
+
+    task: Task
+    generator: Generator
+    fallback: Generator
+    request: Request
+    identity: str
+
+
+def open_run(
+    folder: Path, classifier: str | None = None, progress: Progress | None = None, trust: bool = False
+) -> Finished:
+    """The run in a folder; an embedded model that was trained there is not trained again.
+
+    `classifier`: `module:object`, where the classifier of the run is code of the user's own, which no folder may
+    name. `trust`: see `load_task`. Raises `InputError` for a folder without a finished run, for what `load_task`
+    refuses, and for generators that ask a language model or are code of the user's own.
+    """
+    say = progress or (lambda phase, share: None)
+    facts = facts_of(folder)
+    request = request_of(facts)
+    name = request.generator
+    if facts.get("model") or (":" not in name and traits_of(generators.find(name)).asks_model):
+        raise InputError(
+            f"the plans of {folder} come from a language model; ask it with sensecf explain --generator {name}"
+        )
+    if ":" in name:
+        raise InputError(
+            f"the generator of {folder} is the code {name}; ask it with sensecf explain --generator {name}"
+        )
+    say("opening", 0.0)
+    task = load_task(folder, classifier, trust=trust)
+    take_model(folder)
+    generator = generators.build(
+        name, task, Context(request.seed, request.plausibility, cache=cache_folder(), progress=say)
+    )
+    fallback = Search(task, request.seed, effort=THOROUGH, plausibility=request.plausibility)
+    say("opening", 1.0)
+    identity = hashlib.sha256(read_bytes(folder / "task" / "task.json")).hexdigest()
+    return Finished(task, generator, fallback, request, identity)
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What `run.json` says of a run. Raises `InputError` where there is none that is finished."""
+    try:
+        facts = read_record(folder / "run.json", dict[str, Any])
+    except InputError as error:
+        raise InputError(
+            f"{folder} is no finished run: it has no readable run.json ({error}); run sensecf explain first"
+        ) from error
+    if "target" not in facts:
+        raise InputError(f"{folder} is no run of sensecf explain; name the folder that it wrote with --out")
+    return facts
+
+
+def quality_of(folder: Path, facts: dict[str, Any]) -> str:
+    """How good the classifier of a run is, as its `metrics.json` says. Raises `InputError` where it cannot be read."""
+    try:
+        summary = metrics.from_json(read_record(folder / "metrics.json", dict[str, Any]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / 'metrics.json'} is damaged; make the run anew") from error
+    return metrics.sentence(summary, str(facts.get("classifier", "the classifier")), facts["target"])
+
+
+def request_of(facts: dict[str, Any]) -> Request:
+    """What the run was asked, as far as it holds for other people too.
+
+    Raises `InputError` naming an entry of `run.json` that is not of its type.
+    """
+    left_out = {"limit": None, "prompting": None, "model": None}
+    kept = {f.name: facts[f.name] for f in fields(Request) if f.name in facts and f.name not in left_out}
+    types = get_type_hints(Request) | {"target": Value | None}
+    for name, value in kept.items():
+        check_type(value, types[name], f"run.json: {name}")
+    kept.setdefault("edit", "mutable")  # what a run of an older version let move
+    lists = {name: tuple(value) for name, value in kept.items() if isinstance(value, list)}
+    return Request(**(kept | lists | left_out))
+
+
+def take_model(folder: Path) -> None:
+    """Copy a run's trained model to the cache, where it is found by its fingerprint instead of trained anew."""
+    saved = folder / "task" / "tiny"
+    try:
+        fingerprint = read_record(saved / "tiny.json", TinyRecord)["fingerprint"]
+    except InputError:
+        return  # another generator, or damaged: it is trained
+    home, names = cache_folder() / fingerprint, ("model.safetensors", "tiny.json")
+    if re.fullmatch(r"[0-9a-f]{32}", fingerprint) and not home.exists() and all((saved / n).is_file() for n in names):
+        for name in names:
+            with replacing(home / name) as path:
+                shutil.copyfile(saved / name, path)

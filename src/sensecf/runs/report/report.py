@@ -1,0 +1,259 @@
+"""A run as one HTML page: self-contained, no script, no network, readable on paper and by screen readers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from sensecf import metrics
+from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.files import write_text
+from sensecf.core.schema import Feature
+from sensecf.core.task import Task
+from sensecf.metrics.answers import ask, reached
+from sensecf.runs.report import figures
+from sensecf.runs.report import tables as report_tables
+from sensecf.version import __version__
+
+#: People whose plans are listed.
+PEOPLE = 50
+#: Names of queries given as an example of a reason.
+EXAMPLES = 5
+
+#: The measures of the tiles.
+TILES = (
+    "classifier_auc", "own_share", "fallback_share", "unanswered_share", "validity", "plausible", "n_changed", "mad_l1",
+    "margin",
+)  # fmt: skip
+
+GLOSSARY = (
+    ("Counterfactual", "A changed copy of a person’s row, to which the classifier gives another answer."),
+    ("Valid", "The classifier’s own prediction for the row, as saved, is the target; a tie is not valid."),
+    ("Breaks no rule", "Locks, ranges, directions, steps and rules such as minimum ≤ mean ≤ maximum all hold."),
+    (
+        "Plausible",
+        "Like real rows of the target class: an inlier by local outlier factor, at a threshold that lets 95 of "
+        "100 unseen real rows through, and every changed value inside the range seen in training.",
+    ),
+    ("Distance (L1 / MAD)", "Sum of all changes, each in units of its feature’s median absolute deviation."),
+    ("Margin", "Probability of the target minus that of the strongest other class."),
+    ("Without an answer", "No row was found that is valid and breaks no rule; the reason says what blocked it."),
+    ("Mutable", "A feature that moves as a result, such as mean glucose; a person cannot set it directly."),
+)
+
+#: Colours of the figures, as they follow the page's light and dark.
+_COLOURS = {
+    figures.UP: "--up", figures.DOWN: "--down", figures.OTHER: "--other", figures.INK: "--ink",
+    figures.SOFT: "--soft", figures.RULE: "--rule", figures.FILL: "--fill", "#ffffff": "--surface",
+}  # fmt: skip
+
+
+def write_report(
+    path: str | Path,
+    cfs: Counterfactuals,
+    task: Task,
+    summary: pd.DataFrame,
+    run: Mapping[str, Any],
+    extra: Mapping[str, pd.DataFrame] | None = None,
+) -> Path:
+    """Write the page of a run to `path`, or to `report.html` in it when it is no `.html` file.
+
+    `summary`: what `metrics.summarise` gave. `run`: the facts of `run.json`. Used where given:
+    `title`, `notice` (a sentence that must not be missed, such as that the data are simulated),
+    `classifier`, `generator`, `target`, `seed`, `versions` (by package), `model_alone` (numbers of the
+    model without verification: a value, or a mapping with value, low, high, n); the rest is listed at
+    the end. `extra`: further tables by caption. Plans, verdicts and probabilities are judged anew.
+    Returns the file written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".html":
+        path = path / "report.html"
+    write_text(path, render(cfs, task, summary, run, extra))
+    return path
+
+
+def render(
+    cfs: Counterfactuals,
+    task: Task,
+    summary: pd.DataFrame,
+    run: Mapping[str, Any],
+    extra: Mapping[str, pd.DataFrame] | None = None,
+) -> str:
+    """The page as text; see `write_report`."""
+    answers = metrics.read(cfs, task)
+    answered = int(answers.requests.isin(answers.queries).sum())
+    targets = sorted({str(task.classes[k]) for k in answers.target}) or [str(run.get("target", task.schema.target))]
+    tables = [report_tables.profile_table(cfs, task)]
+    if run.get("model_alone"):
+        tables.append(report_tables.alone_table(run["model_alone"]))
+    if len(cfs.attempts):
+        tables.append(report_tables.frame_table("Candidates tried, by verdict", cfs.attempts))
+    tables += [report_tables.frame_table(caption, frame) for caption, frame in (extra or {}).items()]
+    people = int(answers.queries.nunique())
+    classifier = run.get("classifier") or type(task.classifier).__name__
+    context = {
+        "title": run.get("title") or task.schema.name or f"What would change {task.schema.label}?",
+        "notice": run.get("notice", ""),
+        "classifier": classifier,
+        "label": task.schema.label,
+        "target": " or ".join(targets),
+        "requests": len(answers.requests),
+        "answered": answered,
+        "facts": _facts(cfs, task, run),
+        "versions": report_tables.text(run.get("versions", "")),
+        "quality": metrics.sentence(summary, classifier, " or ".join(targets)),
+        "reliability": report_tables.reliability_table(run.get("reliability") or []),
+        "shares": cfs.shares() if cfs.asked else "",
+        "fallback": cfs.fallbacks() if cfs.asked else "",
+        "tiles": [_tile(name, summary) for name in TILES if name in summary.index],
+        "plans": _plans(cfs, task),
+        "plan_caption": f"The first {PEOPLE} of {people} answered requests" if people > PEOPLE else "All answers",
+        "figures": _figures(cfs, task) if len(answers) else [],
+        "reasons": _reasons(cfs),
+        "measures": report_tables.measures(summary),
+        "undefined": report_tables.undefined(summary),
+        "tables": tables,
+        "costs": report_tables.cost_table(cfs, summary),
+        "glossary": GLOSSARY,
+        "record": report_tables.record_table(run),
+        "closing": f"Made by SenseCF {__version__}. The page holds all it shows; it loads and sends nothing.",
+    }
+    environment = Environment(
+        loader=PackageLoader("sensecf.runs.report"), autoescape=True, undefined=StrictUndefined, finalize=_clean,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    return environment.get_template("report.html.j2").render(context)
+
+
+def _clean(value: Any) -> Any:
+    """A value for the page: text without unseen characters; markup of our own as it is."""
+    return value if isinstance(value, Markup) else figures.UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(value))
+
+
+# --- what the page shows -----------------------------------------------------------------
+
+
+def _facts(cfs: Counterfactuals, task: Task, run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    generators = sorted({str(name) for name in cfs.frame["generator"].dropna()})
+    facts = {
+        "Generator": run.get("generator") or ", ".join(generators) or "none",
+        "Training rows": f"{len(task.train):,}",
+        "Features": f"{len(task.schema)}, of which {sum(f.changeable for f in task.schema.features)} may change",
+        "Rules": len(task.schema.rules),
+        "Seed": run.get("seed"),
+    }
+    return [(name, str(value)) for name, value in facts.items() if value is not None]
+
+
+def _tile(name: str, summary: pd.DataFrame) -> dict[str, str]:
+    row = summary.loc[name].to_dict()
+    title, style = report_tables.TITLES[name]
+    return {
+        "name": title.partition(" over ")[0],
+        "value": report_tables.written(row["value"], style) if row["defined"] else "–",
+        "interval": report_tables.interval(row, style),
+        "base": f"of {report_tables.counted(row)}" if row["defined"] else "not defined for this run",
+    }
+
+
+def _plans(cfs: Counterfactuals, task: Task) -> list[dict[str, Any]]:
+    """The plans of the first people, judged anew."""
+    answers = metrics.read(cfs, task)
+    kept = np.flatnonzero(answers.queries.isin(answers.queries.unique()[:PEOPLE]))
+    target = answers.target[kept]
+    place = np.arange(len(kept))
+    chances = [ask(task, rows[kept]).proba[place, target] for rows in (answers.before, answers.after)]
+    valid = reached(task, answers.after[kept], target)
+    plausible = metrics.plausible(cfs, task).to_numpy()[kept] > 0
+    queries, ranks = (answers.index.get_level_values(level).to_numpy() for level in ("query", "rank"))
+    several = bool((ranks > 1).any())
+    return [
+        {
+            "query": queries[row],
+            "rank": ranks[row] if several else None,
+            "edits": [
+                _edit(task.schema.features[j], answers.before[row, j], answers.after[row, j])
+                for j in np.flatnonzero(answers.changed[row])
+            ],
+            "before": f"{chances[0][i]:.2f}",
+            "after": f"{chances[1][i]:.2f}",
+            "valid": bool(valid[i]),
+            "plausible": bool(plausible[i]),
+        }
+        for i, row in enumerate(kept)
+    ]
+
+
+def _edit(feature: Feature, before: float, after: float) -> dict[str, str]:
+    texts = [feature.format(v if feature.numeric or np.isnan(v) else feature.levels[int(v)]) for v in (before, after)]
+    unit = f" {feature.unit}" if feature.unit else ""
+    delta = ""
+    if feature.numeric and not math.isnan(after - before):
+        delta = f"{'+' if after > before else '−'}{feature.format(abs(after - before))}"
+    return {"name": feature.name, "before": texts[0], "after": texts[1] + unit, "delta": delta}
+
+
+def _figures(cfs: Counterfactuals, task: Task) -> list[dict[str, Any]]:
+    answers = metrics.read(cfs, task)
+    changed, people = int(answers.changed.any(axis=0).sum()), int(answers.queries.nunique())
+
+    def part(most: int, total: int, what: str) -> str:
+        return f" Shown: {most:,} of {total:,} {what}." if total > most else ""
+
+    drawn = (
+        (
+            figures.change_rates,
+            "Which features change",
+            "Share of answers that change a feature." + part(figures.MAX_FEATURES, changed, "changed features"),
+        ),
+        (
+            figures.plans,
+            "The first plans, feature by feature",
+            "Ring: before; dot: after. The line spans the values seen in training, its thick part the middle "
+            "four fifths of people in the target class.",
+        ),
+        (figures.change_counts, "How many change", "Answers by the number of features they change."),
+        (
+            figures.distance_and_changes,
+            "Distance, changes, plausibility",
+            "One mark per answer, spread sideways a little." + part(figures.MAX_POINTS, len(answers), "answers"),
+        ),
+        (
+            figures.probabilities,
+            "Probability before and after",
+            "One line per request; dashed: one half." + part(figures.MAX_LINES, people, "requests"),
+        ),
+    )
+    return [
+        {"id": f"figure-{number}", "title": title, "svg": _inline(draw(cfs, task), f"figure-{number}"), "caption": text}
+        for number, (draw, title, text) in enumerate(drawn, start=1)
+    ]
+
+
+def _inline(svg: str, title: str) -> Markup:
+    """A figure of ours as part of the page: named by its heading, in the page's colours."""
+    for colour, variable in _COLOURS.items():
+        svg = re.sub(rf"(fill|stroke): {colour}\b", rf"\1: var({variable}, {colour})", svg)
+    return Markup(svg.replace("<svg ", f'<svg role="img" aria-labelledby="{title}" ', 1))
+
+
+def _reasons(cfs: Counterfactuals) -> list[dict[str, Any]]:
+    """Why requests were not answered, the most frequent reason first."""
+    answered = set(cfs.answers["query"])
+    silent = cfs.factuals.index[~cfs.factuals.index.isin(answered)]
+    noted = cfs.abstentions.drop_duplicates("query").set_index("query")["reason"].reindex(silent)
+    noted = noted.fillna("").replace("", "no reason was given")
+    found = []
+    for reason, group in noted.groupby(noted, sort=False):
+        names = [str(query) for query in group.index[:EXAMPLES]]
+        more = ", …" if len(group) > EXAMPLES else ""
+        found.append({"text": reason, "count": len(group), "examples": ", ".join(names) + more})
+    return sorted(found, key=lambda entry: -entry["count"])

@@ -1,0 +1,1 @@
+"""Recordings to days: one number a day for each feature."""
