@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
+from sensecf.core.judge import Ints, Judgement
 from sensecf.core.rules import Bools, Floats
-from sensecf.core.task import Ints, Judgement, Task
+from sensecf.core.task import Task
 
 #: Rows put to the classifier at once, to bound memory.
 BATCH = 100_000

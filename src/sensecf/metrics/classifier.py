@@ -39,8 +39,9 @@ def quality(task: Task, held_out: pd.DataFrame, target: Any, seed: int = 0) -> t
     """
     position = task.target_position(target)
     judged = ask(task, task.codec.encode(held_out))
-    truth = (held_out[task.schema.label] == task.classes[position]).to_numpy(dtype=float)
-    said, there = judged.proba[:, position], (judged.predicted == position).astype(float)
+    truth: Floats = np.asarray(held_out[task.schema.label] == task.classes[position], dtype=float)
+    said: Floats = judged.proba[:, position]
+    there: Floats = (judged.predicted == position).astype(float)
     group = task.schema.group
     score = np.unique(said, return_inverse=True)[1]
     people = held_out[group].to_numpy() if group else np.arange(len(held_out))
@@ -50,7 +51,7 @@ def quality(task: Task, held_out: pd.DataFrame, target: Any, seed: int = 0) -> t
     rng = np.random.default_rng(seed)
     samples = np.full((RESAMPLES, len(QUALITY)), np.nan)
     for number in range(RESAMPLES if count >= statistics.FEWEST else 0):
-        drawn = rng.multinomial(count, np.full(count, 1 / count))[codes]
+        drawn: Floats = rng.multinomial(count, np.full(count, 1 / count))[codes].astype(float)
         samples[number] = _measures(said, score, there, truth, drawn)
     level = statistics.expanded(count) if count >= statistics.FEWEST else statistics.LEVEL
     table: dict[str, tuple[Any, ...]] = {}
@@ -90,11 +91,11 @@ def sentence(summary: pd.DataFrame, name: str, target: Any) -> str:
         return f"{row['value']:.2f}{interval}" if row["defined"] else "not defined"
 
     text = (
-        f"{name} on {int(summary.loc['classifier_brier', 'n']):,} held-out rows: AUC {said('classifier_auc')}, "
+        f"{name} on {int(summary['n']['classifier_brier']):,} held-out rows: AUC {said('classifier_auc')}, "
         f"balanced accuracy {said('classifier_balanced_accuracy')}, Brier {said('classifier_brier')}, calibration "
         f"error {said('classifier_ece')}."
     )
-    alarms = summary.loc["false_alarms"]
+    alarms = summary.loc["false_alarms"].to_dict()
     if alarms["defined"]:
         text += (
             f" Of {int(alarms['n']):,} rows that it does not call {str(target)!r}, {100 * alarms['value']:.0f} % are "

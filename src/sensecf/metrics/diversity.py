@@ -9,8 +9,9 @@ import pandas as pd
 
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.distances import Scale
+from sensecf.core.judge import Ints
 from sensecf.core.rules import Floats
-from sensecf.core.task import Ints, Task
+from sensecf.core.task import Task
 from sensecf.metrics.answers import Answers, read
 
 

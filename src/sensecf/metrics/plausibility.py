@@ -11,9 +11,10 @@ from sklearn.model_selection import GroupKFold, PredefinedSplit, cross_val_predi
 
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.distances import Nearest, Scale
+from sensecf.core.judge import Ints
 from sensecf.core.plausibility import MAX_ROWS, OUTLIERS, Plausibility
 from sensecf.core.rules import Bools, Floats
-from sensecf.core.task import Ints, Task
+from sensecf.core.task import Task
 from sensecf.metrics.answers import read
 
 #: Neighbours of the kNN distance ratio.

@@ -15,8 +15,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
+from sensecf.core.judge import Classifier, Ints
 from sensecf.core.rules import Floats
-from sensecf.core.task import Classifier, Ints, Task, lead
+from sensecf.core.task import Task, lead
 from sensecf.metrics.answers import BATCH, ask, reached, read
 
 #: Input noise, in standard deviations of the training rows.

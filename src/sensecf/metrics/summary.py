@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.judge import Classifier
 from sensecf.core.query import Query
 from sensecf.core.rules import Floats
-from sensecf.core.task import Classifier, Task
+from sensecf.core.task import Task
 from sensecf.metrics import diversity, edits, feasibility, plausibility, proximity, requests, robust, statistics
 from sensecf.metrics.answers import read, valid_only
 
