@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from sensecf.classifiers.fit import Balanced, RowEncoder
 from sensecf.core.errors import InputError
+from sensecf.core.judge import TIE
 from sensecf.core.rules import Bools, Floats
-from sensecf.core.task import TIE, Ints, Task
+from sensecf.core.task import Ints, Task
 
 #: Training rows on which what was read must agree with the classifier.
 CHECKED = 200

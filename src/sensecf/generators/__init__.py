@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from sensecf.classifiers.fit import resolve_object
+from sensecf.classifiers.foreign import resolve_object
 from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError, MissingExtraError, one_line
 from sensecf.core.query import Query
