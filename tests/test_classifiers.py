@@ -30,8 +30,8 @@ from sensecf.classifiers.fit import (
     fit_classifier,
     load_object,
     make_classifier,
-    resolve_object,
 )
+from sensecf.classifiers.foreign import resolve_object
 from sensecf.core.errors import InputError
 from sensecf.core.plain import cores
 from sensecf.core.schema import Feature, FeatureSchema

@@ -20,10 +20,11 @@ from sensecf.classifiers.fit import Balanced, RowEncoder, fit_classifier
 from sensecf.classifiers.whitebox import open_classifier
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
+from sensecf.core.judge import TIE
 from sensecf.core.query import Query, make_query
 from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, Total
 from sensecf.core.schema import Feature, FeatureSchema
-from sensecf.core.task import TIE, Task, lead
+from sensecf.core.task import Task, lead
 from sensecf.core.verify import cost, verify
 from sensecf.generators.exact.exact import Exact
 from sensecf.generators.search import Search
