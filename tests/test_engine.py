@@ -21,7 +21,7 @@ import pytest
 from command import SCRIPT
 from engine_work import give_up, note, power, surroundings
 from scarce import SCHEMA, table
-from sensecf.classifiers.fit import load_object
+from sensecf.classifiers.foreign import load_object
 from sensecf.core.errors import InputError, MissingExtraError
 from sensecf.core.parallel import LOCAL, TRIES, Engine, connected, spread
 from sensecf.core.task import Task
