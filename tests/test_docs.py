@@ -98,7 +98,7 @@ def test_every_page_is_listed() -> None:
 
 def test_the_tree_of_the_readme_is_the_tree_of_the_source() -> None:
     tree = text("README.md").split("src/sensecf/\n", 1)[1].split("```", 1)[0]
-    named = set(re.findall(r"\b(\w+\.py|\w+/)", tree))
+    named = set(re.findall(r"── (\w+\.py|\w+/)", tree))
     source = Path(sensecf.__file__).parent
     there = {path.name for path in source.glob("*.py")} - {"__init__.py"}
     there |= {f"{path.name}/" for path in source.iterdir() if path.is_dir() and path.name != "__pycache__"}
