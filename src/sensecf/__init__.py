@@ -24,59 +24,78 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 if TYPE_CHECKING:
-    from sensecf import generators, metrics
+    from sensecf import generators, metrics, testing
     from sensecf.augmentation import augment
     from sensecf.classifiers.fit import fit_classifier
+    from sensecf.core.candidates import Candidates
     from sensecf.core.counterfactuals import Counterfactuals
     from sensecf.core.errors import InputError, SenseCFError
+    from sensecf.core.query import Query
     from sensecf.core.schema import Feature, FeatureSchema
     from sensecf.core.task import Task
     from sensecf.data import builtin as datasets
     from sensecf.data.infer.infer import infer_schema
     from sensecf.data.tables import read_table
+    from sensecf.generators import Generator
     from sensecf.pipeline.explain import explain
-    from sensecf.runs.run import load_task
+    from sensecf.runs.compare.run import compare
+    from sensecf.runs.finished import load_run
+    from sensecf.runs.run import load_task, run
 
 __all__ = [
+    "Candidates",
     "Counterfactuals",
     "Feature",
     "FeatureSchema",
+    "Generator",
     "InputError",
+    "Query",
     "SenseCFError",
     "Task",
     "__version__",
     "augment",
+    "compare",
     "datasets",
     "explain",
     "fit_classifier",
     "generators",
     "infer_schema",
+    "load_run",
     "load_task",
     "metrics",
     "read_table",
+    "run",
+    "testing",
 ]
 
 #: Where each public name lives; it is imported when it is first used, so that `import sensecf` is fast.
 _HOME = {
+    "Candidates": "core.candidates",
     "Counterfactuals": "core.counterfactuals",
     "Feature": "core.schema",
     "FeatureSchema": "core.schema",
+    "Generator": "generators",
     "InputError": "core.errors",
+    "Query": "core.query",
     "SenseCFError": "core.errors",
     "Task": "core.task",
     "augment": "augmentation",
+    "compare": "runs.compare.run",
     "datasets": "data.builtin",
     "explain": "pipeline.explain",
     "fit_classifier": "classifiers.fit",
     "generators": "",
     "infer_schema": "data.infer.infer",
+    "load_run": "runs.finished",
     "load_task": "runs.run",
     "metrics": "",
     "read_table": "data.tables",
+    "run": "runs.run",
+    "testing": "",
 }
 
-#: Public names that are rooms themselves.
-_ROOMS = {"datasets", "generators", "metrics"}
+#: Public names that are modules themselves.
+_ROOMS = {"datasets", "generators", "metrics", "testing"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from sensecf.core.errors import InputError, one_line
 from sensecf.core.files import replacing
+from sensecf.core.kept import read_bytes
 from sensecf.core.schema import RESERVED, FeatureSchema
 
 #: The columns before the features, in the order in which they are saved.
@@ -20,7 +24,7 @@ VERDICT_COLUMNS = RESERVED
 FINDERS = ("own", "fallback", "nobody", "not needed")
 
 
-@dataclass
+@dataclass(repr=False)
 class Counterfactuals:
     """Answers and abstentions.
 
@@ -43,6 +47,17 @@ class Counterfactuals:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def __repr__(self) -> str:
+        """How many were asked and answered, by whom; no row of anybody."""
+        asked, answered = len(self.factuals), self.answers["query"].nunique()
+        by = f" by {self.asked}" if self.asked and not self.fallbacks() else ""
+        return f"<Counterfactuals: {len(self.answers)} answers to {answered} of {asked} requests{by}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the line of `repr`, and how often each feature is changed; no row of anybody."""
+        counts = self.changes()["feature"].value_counts().rename("answers that change it").to_frame()
+        return f"<p>{html.escape(repr(self))}</p>{counts.to_html() if len(counts) else ''}"
 
     def to_frame(self) -> pd.DataFrame:
         """A copy of the table."""
@@ -137,7 +152,7 @@ class Counterfactuals:
         return dict(found.iloc[0])
 
     def save(self, directory: str | Path) -> None:
-        """Write `counterfactuals.csv` and `factuals.csv`, each whole or not at all."""
+        """Write `counterfactuals.csv`, `factuals.csv` and `schema.toml`, each whole or not at all."""
         directory = Path(directory)
         for name, frame, index in (
             ("counterfactuals.csv", self.frame, False),
@@ -145,3 +160,52 @@ class Counterfactuals:
         ):
             with replacing(directory / name) as path:
                 frame.to_csv(path, index=index, index_label="query" if index else None)
+        self.schema.to_toml(directory / "schema.toml")
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Counterfactuals:
+        """What `save` wrote, or `explain` on the command line: answers, abstentions and factuals.
+
+        Attempts and costs are not kept there. Raises `InputError` for a folder without them, and for a
+        value that the schema does not allow.
+        """
+        directory = Path(directory)
+        schema = FeatureSchema.from_toml(directory / "schema.toml")
+        frame, factuals = (_typed(directory / name, schema) for name in ("counterfactuals.csv", "factuals.csv"))
+        return cls(frame, factuals.set_index("query"), schema)
+
+
+def _typed(path: Path, schema: FeatureSchema) -> pd.DataFrame:
+    """A saved table with the types that it had: numbers, levels and classes of the schema, blanks."""
+    frame = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False, na_values=[""])
+    classes = {str(value): value for value in schema.classes}
+    numbers = {"probability", "proximity", "seconds", *(f.name for f in schema.features if f.numeric)}
+    whole = {"rank", "n_changed", *(f.name for f in schema.features if f.kind == "integer")}
+    levels = {f.name: {str(level): level for level in f.levels} for f in schema.features if not f.numeric}
+    levels |= {"target": classes, "predicted": classes}
+    levels |= {name: {"True": True, "False": False} for name in ("valid", "feasible", "plausible")}
+    for name in frame:
+        column = frame[name]
+        try:
+            if name in whole:
+                frame[name] = pd.to_numeric(column).astype("Int64")
+            elif name in numbers:
+                frame[name] = pd.to_numeric(column).astype(float)
+            elif name in levels:
+                frame[name] = column.map(levels[name])
+                unknown = frame[name].isna() & column.notna()
+                if unknown.any():
+                    raise ValueError(f"{column[unknown].iloc[0]!r} is none of {list(levels[name])}")
+            elif name == "query":
+                numbered = pd.to_numeric(column, errors="coerce")
+                # 001 is a name.
+                frame[name] = numbered if list(map(str, numbered)) == list(column) else column
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}, column {name!r}: {one_line(error)}; save the answers again") from error
+    missing = [name for name in schema.names if name not in frame]
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]!r}, which its schema lists; save the answers again")
+    frame = frame.astype({n: bool for n in ("valid", "feasible", "plausible") if n in frame})
+    if "reason" in frame:
+        frame["reason"] = frame["reason"].fillna("")
+    return frame

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, get_type_hints
 
 from sensecf import generators, metrics
+from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing
 from sensecf.core.kept import check_type, read_bytes, read_record
@@ -83,6 +84,20 @@ def facts_of(folder: Path) -> dict[str, Any]:
     if "target" not in facts:
         raise InputError(f"{folder} is no run of sensecf explain; name the folder that it wrote with --out")
     return facts
+
+
+def load_run(folder: str | Path) -> Counterfactuals:
+    """The answers of a run folder, with the name of the generator that was asked for.
+
+    Raises `InputError` where there is no finished run or its files are damaged.
+
+    >>> import sensecf
+    >>> sensecf.load_run("plans").plans()  # doctest: +SKIP
+    """
+    facts = facts_of(Path(folder))
+    answers = Counterfactuals.load(folder)
+    answers.asked = str(facts["generator"])
+    return answers
 
 
 def quality_of(folder: Path, facts: dict[str, Any]) -> str:
