@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from itertools import pairwise
 from typing import Any
 
-from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, Total
+from sensecf.core.rules import Condition, Implication, Linear, Order, Ratio, Rule, Total
 from sensecf.core.schema import Feature, FeatureSchema
 
 #: Slack of a rule: decimals are not exact in binary.
@@ -105,6 +105,9 @@ def breaks(schema: FeatureSchema, rule: Rule, row: Row) -> bool:
             if op == ">=":
                 return total < bound - tolerance - SLACK
             return abs(total - bound) > tolerance + SLACK
+        case Ratio(numerator, denominator, low, high):
+            over, under = values[numerator], values[denominator]
+            return not low * under - SLACK <= over <= high * under + SLACK
     raise AssertionError(rule)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, Total
+from sensecf.core.rules import Condition, Implication, Linear, Order, Ratio, Rule, Total
 from sensecf.core.schema import RESERVED, Feature, FeatureSchema
 from worlds import BLOCKS, HABITS, Plan, World, build
 
@@ -81,7 +81,7 @@ def _conditions(feature: Feature) -> st.SearchStrategy[Condition]:
 def _rule(draw: st.DrawFn, drawn: list[Feature]) -> Rule | None:
     numeric = [f.name for f in drawn if f.numeric]
     some = st.lists(st.sampled_from(numeric), min_size=2, max_size=4, unique=True) if len(numeric) > 1 else None
-    kind = draw(st.sampled_from(["order", "total", "share", "linear", "implication"]))
+    kind = draw(st.sampled_from(["order", "total", "share", "linear", "ratio", "implication"]))
     if kind == "implication":
         when, then = draw(st.sampled_from(drawn)), draw(st.sampled_from(drawn))
         return Implication(draw(_conditions(when)), draw(_conditions(then)))
@@ -96,6 +96,12 @@ def _rule(draw: st.DrawFn, drawn: list[Feature]) -> Rule | None:
     if kind == "linear":
         weights = {m: draw(st.sampled_from([-2.0, -1.0, 0.5, 1.0, 3.0])) for m in members}
         return Linear(weights, draw(st.sampled_from(["<=", ">=", "=="])), draw(_numbers), tolerance)
+    if kind == "ratio":
+        above = [f.name for f in drawn if f.numeric and f.low is not None and f.low > 0 and f.name != members[0]]
+        if not above:
+            return None
+        low = draw(st.sampled_from([-1.0, 0.5, 2.0]))
+        return Ratio(members[0], draw(st.sampled_from(above)), low, low + draw(st.sampled_from([0.25, 1.0, 10.0])))
     return Total(members, float(draw(_numbers)), tolerance)
 
 

@@ -13,7 +13,7 @@ from sensecf.core.codec import Codec
 from sensecf.core.errors import InputError
 from sensecf.core.missing import find_codes, means_missing
 from sensecf.core.query import make_query
-from sensecf.core.rules import Order, Total
+from sensecf.core.rules import Order, Ratio, Total
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.verify import breaches, feasible
 from sensecf.data.infer.infer import infer_schema, infer_schema_with_notes
@@ -267,7 +267,10 @@ def test_a_narrow_ratio_is_proposed_with_its_bounds_and_left_to_a_person():
     radius = rng.uniform(5, 30, 400)
     found = laws(radius=radius, perimeter=radius * rng.uniform(6.3, 7.0, 400))
     assert found.plain == []
-    assert sorted(rule.op for rule in found.doubtful if hasattr(rule, "op")) == ["<=", ">="]
+    (rule,) = (rule for rule in found.doubtful if isinstance(rule, Ratio))
+    assert (rule.numerator, rule.denominator) == ("perimeter", "radius")
+    assert 6.2 < rule.low < 6.3
+    assert 7.0 < rule.high < 7.1
 
 
 # --- leaks, follow-up, units ---

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from checker import breaks
 from sensecf.core.codec import Codec
-from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, RuleSet, Total
+from sensecf.core.rules import Condition, Implication, Linear, Order, Ratio, Rule, RuleSet, Total
 from sensecf.core.schema import Feature, FeatureSchema
 from strategies import cases, schemas, seeds, worlds
 from test_codec import rows_of
@@ -25,7 +25,10 @@ FINE = 1e-9
 
 def compiled(*rules: Rule, low: float = -1000, high: float = 1000, step: float = 1) -> tuple[Codec, RuleSet]:
     """Rules over five numbers a ... e and the levels of `colour`."""
-    numbers = [Feature(name, "continuous", low=low, high=high, step=step) for name in "abcde"]
+    below = {rule.denominator for rule in rules if isinstance(rule, Ratio)}
+    numbers = [
+        Feature(name, "continuous", low=step if name in below else low, high=high, step=step) for name in "abcde"
+    ]
     features = (*numbers, Feature("colour", "categorical", levels=("red", "green", "blue")))
     codec = Codec(FeatureSchema(features, "y", ("no", "yes"), rules=rules))
     return codec, codec.rules
@@ -80,6 +83,9 @@ def test_violated_reads_worlds_as_a_slow_reader_does(world: World) -> None:
         (Linear({"a": 2, "b": -1}, "<=", 3), (2, 1), (3, 1)),
         (Linear({"a": 2, "b": -1}, ">=", 3), (3, 1), (1, 1)),
         (Linear({"a": 2, "b": -1}, "==", 3), (2, 1), (2, 2)),
+        (Ratio("a", "b", 0.5, 2), (4, 2), (5, 2)),
+        (Ratio("a", "b", 0.5, 2), (1, 2), (0.9, 2)),
+        (Ratio("a", "b", -1, 2), (-2, 2), (-3, 2)),
         (Implication(Condition("a", ">", 1), Condition("b", "in", [2, 3])), (2, 3), (2, 4)),
         (Implication(Condition("a", ">", 1), Condition("b", "!=", 0)), (1, 0), (2, 0)),
     ],

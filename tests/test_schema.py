@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from sensecf.core.errors import InputError
-from sensecf.core.rules import Condition, Implication, Linear, Order, Total, rule_from_dict, rule_to_dict
+from sensecf.core.rules import Condition, Implication, Linear, Order, Ratio, Total, rule_from_dict, rule_to_dict
 from sensecf.core.schema import Feature, FeatureSchema
 from strategies import cases, schemas
 
@@ -118,6 +118,11 @@ def test_impossible_levels_are_refused(fields: dict[str, Any], words: str) -> No
         ({"rules": (Order(("a", "z")),)}, "names 'z'"),
         ({"rules": (Order(("a", "colour")),)}, "not a number"),
         ({"rules": (Total(("a",), "b"),)}, "at least two parts"),
+        ({"rules": (Ratio("a", "b", 0.5, 2),)}, "'b' may be 0, and a ratio needs a denominator above 0; raise its low"),
+        ({"rules": (Ratio("a", "b", 2, 2),)}, "low must be below high; a ratio that is fixed is a linear rule"),
+        ({"rules": (Ratio("a", "a", 1, 2),)}, "names a feature twice"),
+        ({"rules": (Ratio("a", "colour", 1, 2),)}, "not a number"),
+        ({"rules": (Ratio("a", "b", float("nan"), 2),)}, "nan is not a number"),
         ({"rules": (Implication(Condition("colour", "<", "red"), Condition("a", "<", 1)),)}, "use ==, != or in"),
         ({"rules": (Implication(Condition("colour", "==", "green"), Condition("a", "<", 1)),)}, "no level"),
         ({"rules": (Implication(Condition("a", "~", 1), Condition("a", "<", 1)),)}, "no comparison"),
@@ -148,7 +153,7 @@ GOOD = {
         ({"features": [{"name": "a", "kind": "continuous", "low": 0, "high": 1, "stepp": 1}]}, "unknown field 'stepp'"),
         ({"features": [{"name": "a"}]}, "both name and kind"),
         ({"rules": {"type": "order"}}, r"\[\[rules\]\]"),
-        ({"rules": [{"type": "sum"}]}, "use order, total, linear or implication"),
+        ({"rules": [{"type": "sum"}]}, "use order, total, linear, ratio or implication"),
         ({"rules": [{"type": "order"}]}, "features"),
         ({"rules": [{"type": "total", "parts": ["a", "b"]}]}, "whole"),
         ({"rules": [{"type": "order", "features": ["a"], "strict": True}]}, "strict"),
@@ -172,6 +177,10 @@ def test_a_schema_file_that_is_wrong_is_refused_by_name(change: dict[str, Any], 
         {"rules": [{"type": "total", "parts": ["a", "a"], "whole": "b"}]},
         {"rules": [{"type": "total", "parts": ["a", "b"], "whole": "a"}]},
         {"rules": [{"type": "total", "parts": ["a", "b"], "whole": 9, "tolerance": -1}]},
+        {"rules": [{"type": "ratio", "numerator": "a", "denominator": "b", "low": 1, "high": "2"}]},
+        {"rules": [{"type": "ratio", "numerator": "a", "denominator": "b", "low": 1}]},
+        {"rules": [{"type": "ratio", "numerator": ["a"], "denominator": "b", "low": 1, "high": 2}]},
+        {"rules": [{"type": ["order"], "features": ["a", "b"]}]},
         {"rules": [{"type": "order", "features": ["a"]}]},
         {"rules": [{"type": "order", "features": ["a", "b", "a"]}]},
         {"rules": [{"type": "order", "features": "ab"}]},

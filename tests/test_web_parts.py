@@ -153,6 +153,8 @@ def test_rules_are_said_in_words(mixed_task: Task) -> None:
         "Pulse min must not be more than pulse mean.",
         "Where pill is yes, coffee must be at most 2 cups.",
     ]
+    share = rule_words(Ratio("deep", "sleep", 0.1, 0.3), schema, labels(schema))
+    assert share == "Deep divided by sleep must lie between 0.1 and 0.3."
 
 
 def test_a_reason_names_the_controls_that_lift_it(mixed_task: Task) -> None:

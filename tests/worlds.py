@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from checker import breaks, value_of
-from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, Total
+from sensecf.core.rules import Condition, Implication, Linear, Order, Ratio, Rule, Total
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
 
@@ -158,6 +158,14 @@ def _balance(name: str, n: int, rng: np.random.Generator) -> Block:
     return features, columns, [Linear({x[0]: 2.0, x[1]: -1.0, x[2]: -1.0}, "==", -7.0)]
 
 
+def _ratio(name: str, n: int, rng: np.random.Generator) -> Block:
+    """A quotient within bounds, of a denominator that is never 0."""
+    under = rng.integers(5, 30, n)
+    over = rng.integers(np.ceil(0.5 * under), 2 * under + 1)
+    features = [_numeric(f"{name}{m}", c, 1, rng, "integer") for m, c in zip("nd", (over, under), strict=True)]
+    return features, [over, under], [Ratio(features[0].name, features[1].name, 0.5, 2.0)]
+
+
 BLOCKS: dict[str, Callable[[str, int, np.random.Generator], Block]] = {
     "number": _number,
     "level": _level,
@@ -167,6 +175,7 @@ BLOCKS: dict[str, Callable[[str, int, np.random.Generator], Block]] = {
     "share": _share,
     "overlap": _overlap,
     "balance": _balance,
+    "ratio": _ratio,
 }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from sensecf.core.errors import InputError
-from sensecf.core.rules import Implication, Linear, Order, Rule, Total, rule_from_dict, rule_to_dict
+from sensecf.core.rules import Rule, rule_from_dict, rule_to_dict
 
 Kind = Literal["continuous", "integer", "binary", "categorical"]
 Role = Literal["actionable", "mutable", "immutable"]
@@ -193,53 +193,7 @@ class FeatureSchema:
             for member in rule.members():
                 if member not in names:
                     raise InputError(f"rule '{rule}' names {member!r}, which is no feature of the schema")
-            if isinstance(rule, Implication):
-                for condition in (rule.when, rule.then):
-                    self._check_condition(rule, condition)
-            else:
-                for member in rule.members():
-                    if not self[member].numeric:
-                        raise InputError(f"rule '{rule}' adds or orders {member!r}, which is not a number")
-                self._check_sizes(rule)
-
-    def _check_sizes(self, rule: Order | Total | Linear) -> None:
-        """Raise `InputError` for a rule with too few members, or with something else where a number belongs."""
-        numbers: list[Any] = []
-        if isinstance(rule, Order):
-            least, count = 2, len(rule.features)
-        elif isinstance(rule, Total):
-            least, count = 2, len(rule.parts)
-            numbers = [rule.tolerance, *([] if isinstance(rule.whole, str) else [rule.whole])]
-        else:
-            least, count = 1, len(rule.weights)
-            numbers = [*rule.weights.values(), rule.bound, rule.tolerance]
-            if rule.op not in ("<=", ">=", "=="):
-                raise InputError(f"rule '{rule}': {rule.op!r} is unknown; use <=, >= or ==")
-        if count < least:
-            raise InputError(f"rule '{rule}' needs at least {_COUNTS[least]}")
-        members = rule.members()
-        if len(set(members)) < len(members):
-            raise InputError(f"rule '{rule}' names a feature twice")
-        for number in numbers:
-            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-                raise InputError(f"rule '{rule}': {number!r} is not a number")
-        if not isinstance(rule, Order) and rule.tolerance < 0:
-            raise InputError(f"rule '{rule}': tolerance {rule.tolerance:g} must not be negative")
-
-    def _check_condition(self, rule: Implication, condition: Any) -> None:
-        feature = self[condition.feature]
-        if condition.op not in ("<", "<=", ">", ">=", "==", "!=", "in"):
-            raise InputError(f"rule '{rule}': {condition.op!r} is no comparison; use < <= > >= == != in")
-        if not feature.numeric and condition.op not in ("==", "!=", "in"):
-            raise InputError(f"rule '{rule}': {feature.name!r} has levels, so use ==, != or in")
-        values = condition.value if condition.op == "in" else [condition.value]
-        if not isinstance(values, list | tuple):
-            raise InputError(f"rule '{rule}': 'in' needs a list of values")
-        for value in values:
-            if feature.numeric and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise InputError(f"rule '{rule}': {value!r} is not a number")
-            if not feature.numeric and value not in feature.levels:
-                raise InputError(f"rule '{rule}': {value!r} is no level of {feature.name!r} ({list(feature.levels)})")
+            rule.check(self)
 
     @cached_property
     def names(self) -> list[str]:
@@ -419,7 +373,6 @@ _FEATURE_TYPES: dict[str, Any] = {
     "protected": bool, "missing": bool, "description": str, "least_change": int | float, "missing_codes": list,
     "suspect_codes": list,
 }  # fmt: skip
-_COUNTS = {1: "one feature", 2: "two parts"}
 _WORDS = {str: "text", list: "a list", int: "a whole number", bool: "true or false", Mapping: "a table"}
 
 
@@ -453,5 +406,5 @@ Edit it: it is what a counterfactual is held to.
   [meanings]     what the classes mean: {"1" = "diabetes"}
   low, high  the closed range a counterfactual may use; step: values are multiples of it
   protected  true for attributes such as sex or ethnicity: never changed, compared for fairness
-  [[rules]]  order, total, linear, implication: see docs/schema.md
+  [[rules]]  order, total, linear, ratio, implication: see docs/schema.md
 """

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, Total
+from sensecf.core.rules import Rule
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.data.infer.catalogue import Entry, known_feature
 from sensecf.data.infer.names import parse_names
@@ -24,15 +24,6 @@ _SAME_UNIT = {"bpm": "beats/min", "beats per minute": "beats/min", "count": "ste
 
 #: Units of things there can be more of; others are higher or lower.
 _AMOUNTS = ("min", "h", "steps", "kcal", "m", "km", "events", "cups", "g")
-
-_COMPARISONS = {
-    "<": "must be under", "<=": "must be at most", ">": "must be over", ">=": "must be at least",
-    "==": "must be", "!=": "must not be", "in": "must be one of",
-}  # fmt: skip
-_HOLDS = {
-    "<": "is under", "<=": "is at most", ">": "is over", ">=": "is at least", "==": "is", "!=": "is not",
-    "in": "is one of",
-}  # fmt: skip
 
 
 def clean(text: object) -> str:
@@ -72,32 +63,10 @@ def rule_words(rule: Rule, schema: FeatureSchema, label: Sequence[str]) -> str:
     def name(feature: str) -> str:
         return inside(label[schema.columns[feature]])
 
-    match rule:
-        case Order(features):
-            return _sentence(" must not be more than ".join(name(f) for f in features))
-        case Total(parts, whole, _):
-            total = name(whole) if isinstance(whole, str) else f"{whole:g}"
-            return _sentence(f"{_listed([name(part) for part in parts])} must add up to {total}")
-        case Linear(weights, op, bound, _):
-            if set(weights.values()) == {1}:
-                terms = _listed([name(f) for f in weights]) + (" together" if len(weights) > 1 else "")
-            else:
-                terms = " + ".join(f"{weight:g} × {name(f)}" for f, weight in weights.items())
-            return _sentence(f"{terms} {_COMPARISONS[op]} {bound:,g}")
-        case Implication(when, then):
-            return _sentence(
-                f"where {name(when.feature)} {_HOLDS[when.op]} {_condition_value(schema, when)}, "
-                f"{name(then.feature)} {_COMPARISONS[then.op]} {_condition_value(schema, then)}"
-            )
+    def written(feature: str, value: Any) -> str:
+        return clean(schema[feature].format(value, unit=True))
 
-
-def _condition_value(schema: FeatureSchema, condition: Condition) -> str:
-    values = condition.value if isinstance(condition.value, list | tuple) else [condition.value]
-    return " or ".join(clean(schema[condition.feature].format(value, unit=True)) for value in values)
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return _sentence(rule.say(name, written))
 
 
 def _sentence(text: str) -> str:

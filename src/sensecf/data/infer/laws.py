@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sensecf.core.rules import EPS, Bools, Floats, Linear, Order, Rule, Total
+from sensecf.core.rules import EPS, Bools, Floats, Order, Ratio, Rule, Total
 from sensecf.core.schema import Feature
 from sensecf.data.infer.names import STATISTICS, ColumnName, word_set
 
@@ -67,7 +67,8 @@ def find_laws(
     held = _orders(table, sample)
     for a, b in np.argwhere(held).tolist():
         held[a, b] = frozenset((columns[a], columns[b])) not in implied
-    ratios = _ratios(columns, table, sample, implied)
+    above = np.array([(numeric[j].low or 0.0) > 0 for j in kept])  # what may be 0 divides nothing
+    ratios = _ratios(columns, table, sample, implied, above)
     plain, doubtful = (
         [Order((columns[a], columns[b])) for a, b in np.argwhere(_reduced(part)).tolist()]
         for part in (held & related, held & ~related)
@@ -150,8 +151,10 @@ def _sums(columns: Sequence[str], table: Floats, sample: Floats, steps: Floats) 
     return list(found.values())
 
 
-def _ratios(columns: Sequence[str], table: Floats, sample: Floats, implied: set[frozenset[str]]) -> list[Rule]:
-    """Two linear rules for each narrow ratio of positive columns that span much more themselves."""
+def _ratios(
+    columns: Sequence[str], table: Floats, sample: Floats, implied: set[frozenset[str]], above: Bools
+) -> list[Rule]:
+    """Narrow ratios of positive columns that span much more themselves; `above`: those whose range lies above 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         positive = np.flatnonzero((np.nan_to_num(table, nan=1.0) > 0).all(axis=0))
     if not len(positive):
@@ -168,6 +171,9 @@ def _ratios(columns: Sequence[str], table: Floats, sample: Floats, implied: set[
     group = {j: j for j in range(len(columns))}
     rules: list[Rule] = []
     for _, a, b in sorted(pairs):  # the narrowest first; what hangs together already needs no more
+        a, b = (a, b) if above[a] else (b, a)
+        if not above[a]:
+            continue
         ratio = table[:, b] / table[:, a]
         ratio = ratio[~np.isnan(ratio)]
         least, most = float(ratio.min()), float(ratio.max())
@@ -178,6 +184,5 @@ def _ratios(columns: Sequence[str], table: Floats, sample: Floats, implied: set[
         group = {j: group[a] if g == group[b] else g for j, g in group.items()}
         slack = (most - least) / 10  # other people lie a little outside of what is seen
         ends = float(f"{least - slack:.4g}"), float(f"{most + slack:.4g}")
-        rules.append(Linear({columns[b]: 1.0, columns[a]: -ends[0]}, ">=", 0.0))
-        rules.append(Linear({columns[b]: 1.0, columns[a]: -ends[1]}, "<=", 0.0))
+        rules.append(Ratio(columns[b], columns[a], *ends))
     return rules

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sensecf.core.rules import Condition, Floats, Implication, Linear, Order, Rule, Total
+from sensecf.core.rules import Floats, Rule
 from sensecf.core.schema import Feature
 from sensecf.data.infer.catalogue import ALIASES, ENTRIES, ERRORS, SOURCES, Entry, known_rules
 from sensecf.data.infer.names import ColumnName, parse_names, words_of
@@ -111,25 +111,7 @@ def _rules(entries: Mapping[str, Entry], features: Sequence[Feature]) -> list[Ru
     columns = {entry.name: name for name, entry in reversed(list(entries.items()))}
     steps = {feature.name: feature.step or 0.0 for feature in features}
 
-    def named(condition: Condition) -> Condition:
-        return replace(condition, feature=columns[condition.feature])
-
-    rules: list[Rule] = []
-    for rule in known_rules(columns):
-        match rule:
-            case Order(members):
-                rules.append(Order(tuple(columns[name] for name in members)))
-            case Total(parts, whole, tolerance):
-                parts = tuple(columns[name] for name in parts)
-                whole = columns[whole] if isinstance(whole, str) else whole
-                # What follows the edited members is rounded to its own step.
-                half = max(steps[name] / 2 for name in (*parts, whole) if isinstance(name, str))
-                rules.append(Total(parts, whole, max(tolerance, half)))
-            case Linear(weights):
-                rules.append(replace(rule, weights={columns[name]: weight for name, weight in weights.items()}))
-            case Implication(when, then):
-                rules.append(Implication(named(when), named(then)))
-    return rules
+    return [rule.renamed(columns).rounded(steps) for rule in known_rules(columns)]
 
 
 def _key(name: ColumnName) -> tuple[tuple[str, ...], str]:

@@ -1,12 +1,8 @@
-"""Rules over features, as data: order, total, linear, implication.
+"""Rules compiled: who breaks one, who follows whom, how far one feature may move alone.
 
-A rule is a frozen dataclass that is read from and written to TOML. `RuleSet` is the compiled
-form over encoded rows (see `codec`): it judges rows, says which feature *follows* when another
-one is edited (a whole follows its parts), and gives the interval in which one feature may move
-while everything else stays put. The interval is what makes a sampled edit feasible by
-construction instead of by rejection.
-
-A rule with a missing member does not apply to that row.
+`RuleSet` judges encoded rows (see `codec`), says which feature *follows* when another one is edited (a whole
+follows its parts), and gives the interval in which one feature may move while everything else stays put. The
+interval is what makes a sampled edit feasible by construction instead of by rejection.
 """
 
 from __future__ import annotations
@@ -14,179 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf.core.errors import InputError
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-
-#: Absolute slack when a rule is judged: decimals such as 0.1 + 0.2 are not exact in binary.
-EPS = 1e-6
-
-
-@dataclass(frozen=True)
-class Order:
-    """`features[0] <= features[1] <= ...` in every row (min <= mean <= max)."""
-
-    features: tuple[str, ...]
-    type: ClassVar[str] = "order"
-
-    def members(self) -> tuple[str, ...]:
-        return self.features
-
-    def __str__(self) -> str:
-        return " <= ".join(map(str, self.features))
-
-
-@dataclass(frozen=True)
-class Total:
-    """The parts sum to the whole (sleep stages to sleep), within `tolerance`.
-
-    `whole` is a feature, which then follows its parts when one of them is edited, or a number
-    (shares that sum to 100). Where the whole cannot move, the largest part that can move
-    takes up the difference.
-    """
-
-    parts: tuple[str, ...]
-    whole: str | float
-    tolerance: float = 0.0
-    type: ClassVar[str] = "total"
-
-    def members(self) -> tuple[str, ...]:
-        return (*self.parts, self.whole) if isinstance(self.whole, str) else self.parts
-
-    def __str__(self) -> str:
-        return f"{' + '.join(map(str, self.parts))} = {self.whole}"
-
-
-@dataclass(frozen=True)
-class Linear:
-    """`sum(weight * feature) op bound`; for `==`, within `tolerance`."""
-
-    weights: Mapping[str, float]
-    op: Literal["<=", ">=", "=="]
-    bound: float
-    tolerance: float = 0.0
-    type: ClassVar[str] = "linear"
-
-    def members(self) -> tuple[str, ...]:
-        return tuple(self.weights)
-
-    def __str__(self) -> str:
-        terms = " + ".join(f"{_short(weight)} {name}" for name, weight in self.weights.items())
-        return f"{terms} {self.op} {_short(self.bound)}"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One comparison of a feature with a value, or with a list of values for `in`."""
-
-    feature: str
-    op: Literal["<", "<=", ">", ">=", "==", "!=", "in"]
-    value: Any
-
-    def __str__(self) -> str:
-        return f"{self.feature} {self.op} {self.value}"
-
-
-@dataclass(frozen=True)
-class Implication:
-    """Where the condition `when` holds, `then` must hold too."""
-
-    when: Condition
-    then: Condition
-    type: ClassVar[str] = "implication"
-
-    def members(self) -> tuple[str, ...]:
-        return (self.when.feature, self.then.feature)
-
-    def __str__(self) -> str:
-        return f"if {self.when} then {self.then}"
-
-
-Rule = Order | Total | Linear | Implication
-
-
-def _short(number: Any) -> str:
-    """A number without needless decimals; anything else, which is refused later, as it is."""
-    return f"{number:g}" if isinstance(number, int | float) else repr(number)
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise TypeError(f"{value!r} is no list of features")
-    return tuple(value)
-
-
-def rule_from_dict(data: Any) -> Rule:
-    """Read one `[[rules]]` entry of a schema file. Raises `InputError` on anything unknown."""
-    if not isinstance(data, Mapping):
-        raise InputError(f"rule {data!r} is no table; write it as a [[rules]] entry, see docs/schema.md")
-    entry = dict(data)
-    kind = entry.pop("type", None)
-    try:
-        if kind == "order":
-            return Order(_names(entry.pop("features")), **entry)
-        if kind == "total":
-            return Total(_names(entry.pop("parts")), **entry)
-        if kind == "linear":
-            return Linear(dict(entry.pop("weights")), **entry)
-        if kind == "implication":
-            return Implication(Condition(**entry.pop("if")), Condition(**entry.pop("then")), **entry)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"rule {dict(data)}: {error}; see docs/schema.md for the fields of each rule") from error
-    raise InputError(f"rule type {kind!r} is unknown: use order, total, linear or implication")
-
-
-def rule_to_dict(rule: Rule) -> dict[str, Any]:
-    """The `[[rules]]` entry of a rule; the inverse of `rule_from_dict`."""
-    match rule:
-        case Order(features):
-            return {"type": "order", "features": list(features)}
-        case Total(parts, whole, tolerance):
-            return {"type": "total", "parts": list(parts), "whole": whole, "tolerance": tolerance}
-        case Linear(weights, op, bound, tolerance):
-            return {"type": "linear", "weights": dict(weights), "op": op, "bound": bound, "tolerance": tolerance}
-        case Implication(when, then):
-            return {"type": "implication", "if": vars(when).copy(), "then": vars(then).copy()}
-
-
-def _holds(values: Floats, op: str, value: Any) -> Bools:
-    """Whether each encoded value meets the comparison; a missing value never does."""
-    with np.errstate(invalid="ignore"):
-        match op:
-            case "<":
-                return values < value - EPS
-            case "<=":
-                return values <= value + EPS
-            case ">":
-                return values > value + EPS
-            case ">=":
-                return values >= value - EPS
-            case "==":
-                return np.abs(values - value) <= EPS
-            case "!=":
-                return np.abs(values - value) > EPS
-            case _:
-                listed: Bools = (np.abs(values[..., None] - np.asarray(value, dtype=float)) <= EPS).any(axis=-1)
-                return listed
-
-
-@dataclass(frozen=True)
-class _Test:
-    """A `Condition` over a column of encoded rows."""
-
-    column: int
-    op: str
-    value: Any
-
-    def holds(self, values: Floats) -> Bools:
-        return _holds(values, self.op, self.value)
+from sensecf.core.rules.base import EPS, Bools, Compiling, Floats, Rule, Test
 
 
 @dataclass(frozen=True)
@@ -226,53 +55,16 @@ class RuleSet:
     high: Floats
     owner: NDArray[np.intp]
     equalities: list[tuple[int, int | None, list[int]]]
-    implications: list[tuple[int, _Test, _Test]]
+    implications: list[tuple[int, Test, Test]]
     _follow_cache: dict[bytes, Follow] = field(default_factory=dict, repr=False)
 
     @classmethod
     def compile(cls, rules: Sequence[Rule], columns: Mapping[str, int], encode: Any) -> RuleSet:
         """Compile rules. `encode(feature, value)` gives the encoded value of a condition."""
-        matrix: list[Floats] = []
-        low: list[float] = []
-        high: list[float] = []
-        owner: list[int] = []
-        equalities: list[tuple[int, int | None, list[int]]] = []
-        implications: list[tuple[int, _Test, _Test]] = []
-
-        def add(weights: Mapping[str, float], lo: float, hi: float, rule: int) -> int:
-            row = np.zeros(len(columns))
-            for name, weight in weights.items():
-                row[columns[name]] += weight
-            matrix.append(row)
-            low.append(lo)
-            high.append(hi)
-            owner.append(rule)
-            return len(matrix) - 1
-
-        for number, rule in enumerate(rules):
-            match rule:
-                case Order(features):
-                    for a, b in pairwise(features):
-                        add({a: 1.0, b: -1.0}, -np.inf, 0.0, number)
-                case Total(parts, whole, tolerance):
-                    weights = dict.fromkeys(parts, 1.0)
-                    if isinstance(whole, str):
-                        weights[whole] = -1.0
-                        constant = 0.0
-                    else:
-                        constant = float(whole)
-                    row = add(weights, constant - tolerance, constant + tolerance, number)
-                    head = columns[whole] if isinstance(whole, str) else None
-                    equalities.append((row, head, [columns[name] for name in parts]))
-                case Linear(weights, op, bound, tolerance):
-                    lo = bound - tolerance if op in ("==", ">=") else -np.inf
-                    hi = bound + tolerance if op in ("==", "<=") else np.inf
-                    row = add(weights, lo, hi, number)
-                    if op == "==":
-                        equalities.append((row, None, [columns[name] for name in weights]))
-                case Implication(when, then):
-                    tests = [_Test(columns[c.feature], c.op, encode(c.feature, c.value)) for c in (when, then)]
-                    implications.append((number, tests[0], tests[1]))
+        made = Compiling(columns, encode)
+        for made.number, rule in enumerate(rules):
+            rule.compile(made)
+        equalities = made.equalities
 
         # A whole that is a part of another total must follow first, however long the chain.
         depth: dict[int, int] = {}
@@ -284,12 +76,12 @@ class RuleSet:
         width = len(columns)
         return cls(
             tuple(rules),
-            np.array(matrix).reshape(-1, width),
-            np.array(low),
-            np.array(high),
-            np.array(owner, dtype=np.intp),
+            np.array(made.matrix).reshape(-1, width),
+            np.array(made.low),
+            np.array(made.high),
+            np.array(made.owner, dtype=np.intp),
             equalities,
-            implications,
+            made.implications,
         )
 
     def __len__(self) -> int:
