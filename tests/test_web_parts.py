@@ -20,6 +20,7 @@ pytest.importorskip("starlette", reason="the page's packages are not installed")
 import sensecf
 from command import call
 from sensecf.core.errors import InputError
+from sensecf.core.rules import Ratio
 from sensecf.core.task import Task
 from sensecf.core.verify import feasible
 from sensecf.generators.search import Search

@@ -37,9 +37,7 @@ class Ratio(Rule):
     def check(self, schema: FeatureSchema) -> None:
         self.check_numbers(schema, 2, self.members(), self.low, self.high)
         if self.low >= self.high:
-            raise InputError(
-                f"rule '{self}': low must be below high; a ratio that is fixed is a linear rule with =="
-            )
+            raise InputError(f"rule '{self}': low must be below high; a ratio that is fixed is a linear rule with ==")
         below = schema[self.denominator]
         if below.low is not None and below.low <= 0:
             raise InputError(

@@ -47,9 +47,7 @@ class Total(Rule):
             weights[whole] = -1.0
         else:
             constant = float(self.whole)
-        into.equality(
-            into.linear(weights, constant - self.tolerance, constant + self.tolerance), whole, self.parts
-        )
+        into.equality(into.linear(weights, constant - self.tolerance, constant + self.tolerance), whole, self.parts)
 
     def renamed(self, names: Mapping[str, str]) -> Total:
         whole = names[self.whole] if isinstance(self.whole, str) else self.whole

@@ -80,61 +80,29 @@ def infer_schema_with_notes(
     `tables.check_values`), a group that is no column, and a table that leaves no feature.
     """
     frame = as_frame(frame, "frame")
+    units: Mapping[str, str] = frame.attrs.get("units", {})
     frame = frame.set_axis(check_names(frame.columns), axis=1)
     labelled, unlabelled = check_label(frame, label)
-    names = parse_names(frame.columns)
-    if group is not None and group not in names:
-        raise InputError(f"the table has no column {group!r} to use as group; the columns are {', '.join(names)}")
-    if group == label:
-        raise InputError(f"{group!r} cannot be both the label and the group; name another group")
-    group = group or _find_group(frame, label, names)
+    names = {column: _with_unit(name, units.get(column, "")) for column, name in parse_names(frame.columns).items()}
+    group = _checked_group(group, label, names) or _find_group(frame, label, names)
+    read = _read(frame, [column for column in frame.columns if column not in (label, group)], names)
+    labelled = read.frame[frame[label].notna()].assign(**{label: labelled[label].to_numpy()})
 
-    ignored: dict[str, str] = {}
-    notes: dict[str, str] = {}
-    features: list[Feature] = []
-    coded: dict[str, Disguised] = {}
-    for column in (c for c in frame.columns if c not in (label, group)):
-        reason = _unusable(frame[column], names[column])
-        if not reason:
-            coded[column] = uncover(frame[column], names[column])
-            frame = frame.assign(**{column: coded[column].column})
-            check_values(frame, [column])
-            reason = _free_text(frame[column]) if frame[column].notna().any() else "no value in any row but codes"
-        if reason:
-            ignored[column] = reason
-            continue
-        feature, note = _feature(frame[column], column, names[column])
-        features.append(coded[column].told(feature))
-        notes[column] = note
-    labelled = frame[frame[label].notna()].assign(**{label: labelled[label].to_numpy()})
-
-    values = {f.name: _numbers(frame[f.name]) for f in features if f.numeric}
+    values = {f.name: _numbers(read.frame[f.name]) for f in read.features if f.numeric}
     classes: list[Value] = sorted(labelled[label].unique().tolist())
     directed = named_target(classes, names[label].words) is not None
-    known = recognise(features, names, values, label, directed, weeks)
-    features = known.features
-    ignored |= known.ignored
-    notes |= known.notes
-
-    leaks, near = find_leaks(labelled, label, features, names)
-    if len(leaks) == len(features) and features:
-        for column, reason in leaks.items():
-            notes[column] = f"{notes[column]}\nkept only because no other feature is left: {reason}".strip()
-        leaks = {}
-    ignored |= leaks
-    features = [f for f in features if f.name not in leaks]
+    known = recognise(read.features, names, values, label, directed, weeks)
+    notes = read.notes | known.notes
+    leaks, near = _leaks(labelled, label, known.features, names, notes)
+    ignored = read.ignored | known.ignored | leaks
+    features = [_least(f, values, known.errors) for f in known.features if f.name not in leaks]
     if not features:
         reasons = "; ".join(f"{column}: {reason}" for column, reason in list(ignored.items())[:3])
         raise InputError(
             f"no column of the table can be a feature ({reasons or 'there is none beside the label'}); "
             "add columns to the table"
         )
-    features = [_least(feature, values, known.errors) for feature in features]
-    rules = find_rules(features, names, values)
-    added, broken = _obeyed(known.rules, rules, features, values)
-    laws = find_laws(features, names, values, [*rules, *added])
-    rules = [*rules, *laws.plain]
-
+    rules = _rules(features, names, values, known.rules)
     target, why = default_target(classes, names[label].words)
     schema = FeatureSchema(
         features=tuple(features),
@@ -142,29 +110,115 @@ def infer_schema_with_notes(
         classes=tuple(classes),
         target=target,
         group=group,
-        rules=(*rules, *added),
+        rules=(*rules.found, *rules.known),
         ignored=ignored,
         name=name,
     )
-    said = {f.name: coded[f.name].said(f.name) + mixed_units(f, names[f.name], values) for f in features}
-    for name, auc in near.items():
-        said[name].append(f"predicts {label} alone with an AUC of {auc:.3f}: a leak? Delete the feature if it is one")
-    for name, lines in said.items():
-        notes[name] = "\n".join([*lines, *filter(None, [notes[name]])])
-    remarks = [_levers(features), why, *(f"{name}: {line}" for name, lines in said.items() for line in lines)]
+    said = {f.name: read.coded[f.name].said(f.name) + mixed_units(f, names[f.name], values) for f in features}
+    for column, auc in near.items():
+        said[column].append(f"predicts {label} alone with an AUC of {auc:.3f}: a leak? Delete the feature if it is one")
+    notes = {column: "\n".join([*lines, *filter(None, [notes[column]])]) for column, lines in said.items()}
+    remarks = [_levers(features), why, *(f"{column}: {line}" for column, lines in said.items() for line in lines)]
     remarks += known.remarks
     if group is not None:
         remarks.append(f"group: rows of one {group} ({frame[group].nunique()} of them) stay on one side of every split")
     if unlabelled:
         remarks.append(f"label: {unlabelled} of {len(frame)} rows have no {label} and are left out of training")
-    remarks += [f"rule found in every complete row, delete it if it is no law: {rule}" for rule in rules]
-    remarks += [f"rule known for such columns, obeyed by every row: {rule}" for rule in added]
-    remarks += [f"rule known for such columns, left out because rows break it: {rule}" for rule in broken]
-    if laws.doubtful:
-        remarks.append(f"{len(laws.doubtful)} more rules hold in every row; they stand at the end as comments")
     return Inferred(
-        schema, {f.name: notes[f.name] for f in features if notes[f.name]}, tuple(remarks), tuple(laws.doubtful)
+        schema,
+        {column: note for column, note in notes.items() if note},
+        (*remarks, *rules.said()),
+        tuple(rules.doubtful),
     )
+
+
+class _Read(NamedTuple):
+    """Columns read one by one: the table with blanks for codes, what each column hides, features, reasons, notes."""
+
+    frame: pd.DataFrame
+    coded: dict[str, Disguised]
+    features: list[Feature]
+    ignored: dict[str, str]
+    notes: dict[str, str]
+
+
+def _read(frame: pd.DataFrame, columns: Sequence[str], names: Mapping[str, ColumnName]) -> _Read:
+    """The features that columns are on their own, and why others are none."""
+    out = _Read(frame, {}, [], {}, {})
+    plain: dict[str, pd.Series[Any]] = {}
+    for column in columns:
+        reason = _unusable(frame[column], names[column])
+        if not reason:
+            out.coded[column] = uncover(frame[column], names[column])
+            plain[column] = out.coded[column].column
+            check_values(plain[column].to_frame(column), [column])
+            reason = _free_text(plain[column]) if plain[column].notna().any() else "no value in any row but codes"
+        if reason:
+            out.ignored[column] = reason
+            continue
+        feature, out.notes[column] = _feature(plain[column], column, names[column])
+        out.features.append(out.coded[column].told(feature))
+    return out._replace(frame=frame.assign(**plain))
+
+
+class _Rules(NamedTuple):
+    """Rules found in the rows, those known for such columns, those known and broken, and those to be looked at."""
+
+    found: list[Rule]
+    known: list[Rule]
+    broken: list[Rule]
+    doubtful: list[Rule]
+
+    def said(self) -> list[str]:
+        """A line for each rule."""
+        lines = [f"rule found in every complete row, delete it if it is no law: {rule}" for rule in self.found]
+        lines += [f"rule known for such columns, obeyed by every row: {rule}" for rule in self.known]
+        lines += [f"rule known for such columns, left out because rows break it: {rule}" for rule in self.broken]
+        if self.doubtful:
+            lines.append(f"{len(self.doubtful)} more rules hold in every row; they stand at the end as comments")
+        return lines
+
+
+def _rules(
+    features: Sequence[Feature], names: Mapping[str, ColumnName], values: Mapping[str, Floats], known: Sequence[Rule]
+) -> _Rules:
+    """What holds among the features: by their names, by the catalogue (`known`), by their values alone."""
+    found = find_rules(features, names, values)
+    added, broken = _obeyed(known, found, features, values)
+    laws = find_laws(features, names, values, [*found, *added])
+    return _Rules([*found, *laws.plain], added, broken, laws.doubtful)
+
+
+def _leaks(
+    labelled: pd.DataFrame,
+    label: str,
+    features: Sequence[Feature],
+    names: Mapping[str, ColumnName],
+    notes: dict[str, str],
+) -> tuple[dict[str, str], dict[str, float]]:
+    """Features that give the label away, with the reason, and the AUC of those that nearly do.
+
+    Where all do they are kept, which is added to `notes`.
+    """
+    leaks, near = find_leaks(labelled, label, features, names)
+    if leaks and len(leaks) == len(features):
+        for column, reason in leaks.items():
+            notes[column] = f"{notes[column]}\nkept only because no other feature is left: {reason}".strip()
+        return {}, near
+    return leaks, near
+
+
+def _checked_group(group: str | None, label: str, names: Mapping[str, ColumnName]) -> str | None:
+    if group is not None and group not in names:
+        raise InputError(f"the table has no column {group!r} to use as group; the columns are {', '.join(names)}")
+    if group == label:
+        raise InputError(f"{group!r} cannot be both the label and the group; name another group")
+    return group
+
+
+def _with_unit(name: ColumnName, unit: str) -> ColumnName:
+    """A name with the unit that stood behind the numbers of its column, where the name itself has none."""
+    return name if name.unit else name._replace(unit=unit)
 
 
 def _levers(features: Sequence[Feature]) -> str:
