@@ -149,6 +149,42 @@ def test_attributes_of_discrimination_are_protected_and_nothing_else():
     assert [f.name for f in schema.features if f.protected] == ["age", "Sex", "ethnicity"]
 
 
+@pytest.mark.parametrize(
+    ("name", "role", "protected"),
+    [
+        ("Geschlecht", "immutable", True),
+        ("Alter", "immutable", True),
+        ("Größe_cm", "immutable", False),
+        ("Koerpergroesse", "immutable", False),
+        ("Taille (cm)", "immutable", False),
+        ("sexo", "immutable", True),
+        ("edad", "immutable", True),
+        ("Âge", "immutable", True),
+        ("Nationalität", "immutable", True),
+        ("Gewicht_kg", "mutable", False),
+        ("Blutdruck", "mutable", False),
+        ("Ruhepuls", "mutable", False),
+        ("Schlafdauer", "actionable", False),
+        ("Schritte_pro_Tag", "mutable", False),  # "pro" is not known: a guess
+        ("pasos", "actionable", False),
+        ("Rauchen", "actionable", False),
+    ],
+)
+def test_who_moves_a_column_is_read_in_four_languages(name, role, protected):
+    feature = infer_schema(table(**{name: repeated(*range(60, 85))}), "y")[name]
+    assert (feature.role, feature.protected) == (role, protected)
+
+
+def test_units_that_stood_in_the_cells_are_those_of_the_features_and_let_the_catalogue_know_them():
+    frame = table(
+        strength=repeated(*range(60, 85)), mean_glucose=repeated(*range(90, 190)), Gewicht_kg=repeated(*range(60, 85))
+    )
+    frame.attrs["units"] = {"strength": "N", "mean_glucose": "mg/dL", "Gewicht_kg": "lb"}
+    schema = infer_schema(frame, "y")
+    assert [schema[name].unit for name in ("strength", "mean_glucose", "Gewicht_kg")] == ["N", "mg/dL", "kg"]
+    assert schema["mean_glucose"].description == "mean glucose"
+
+
 def test_an_unknown_name_is_mutable_and_said_to_be_a_guess():
     inferred = infer_schema_with_notes(table(foo=repeated(1, 2, 3, 4)), "y")
     assert inferred.schema["foo"].role == "mutable"

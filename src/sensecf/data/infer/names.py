@@ -7,6 +7,7 @@ clinical tables, listed below so that they can be read and extended.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -75,8 +76,7 @@ _READOUTS = word_set(
 _LEVERS = word_set(
     "steps stepcount exercise exercises workout workouts sedentary sitting bedtime smoking smoker cigarettes "
     "alcohol drinks drinking caffeine coffee screentime screen meditation mindfulness carbs carbohydrates salt "
-    "vegetables fruit snacks meals naps nap sleep active activity walking running schritte pasos sport rauchen "
-    "raucher alkohol kaffee sitzen"
+    "vegetables fruit snacks meals naps nap sleep active activity walking running"
 )
 _COUNTED = word_set(
     "day daily night nightly week weekly per number no count total sum time duration minutes min mins hours "
@@ -84,11 +84,68 @@ _COUNTED = word_set(
     "evening grams g mg steps"
 )
 
+#: Words of German, French and Spanish tables, without accents, and the English ones that the lists here know.
+_ENGLISH = {
+    foreign: english.split()
+    for english, all_foreign in {
+        "age": "alter lebensalter edad",
+        "birth": "geburt geburtsjahr geburtsdatum naissance nacimiento",
+        "sex": "geschlecht sexe sexo",
+        "gender": "genre genero",
+        "height": "grosse groesse korpergrosse koerpergroesse taille altura estatura talla",
+        "ethnicity": "ethnie ethnizitat herkunft etnia",
+        "nationality": "nationalitat staatsangehorigkeit nationalite nacionalidad",
+        "disability": "behinderung discapacidad",
+        "pregnant": "schwanger schwangerschaft enceinte grossesse embarazo embarazada",
+        "marital": "familienstand",
+        "weight": "gewicht korpergewicht koerpergewicht poids peso",
+        "bmi": "imc",
+        "waist": "taillenumfang bauchumfang cintura",
+        "bp": "blutdruck",
+        "sbp": "systolisch systolischer systolique sistolica",
+        "dbp": "diastolisch diastolischer diastolique diastolica",
+        "hr": "herzfrequenz puls pulso",
+        "resting hr": "ruhepuls ruheherzfrequenz",
+        "glucose": "blutzucker glukose glycemie glucemia glucosa",
+        "cholesterol": "cholesterin colesterol",
+        "pain": "schmerz schmerzen douleur dolor",
+        "temperature": "temperatur korpertemperatur temperatura",
+        "sleep duration": "schlafdauer schlafzeit",
+        "sleep hours": "schlafstunden",
+        "sleep": "schlaf sommeil sueno",
+        "steps": "schritte schrittzahl pasos",
+        "exercise": "sport bewegung ejercicio",
+        "smoking": "rauchen raucher raucherin tabac tabaco fumeur fumador",
+        "alcohol": "alkohol alcool",
+        "coffee": "kaffee cafe",
+        "sitting": "sitzen sitzzeit",
+        "day": "tag jour dia",
+        "hours": "stunden heures horas",
+        "minutes": "minuten minutos",
+        "week": "woche semaine semana",
+    }.items()
+    for foreign in all_foreign.split()
+}  # a word that is another thing in English ("pas", "date") is not listed
+
+
+def bare(word: str) -> str:
+    """A word in small letters without accents: große is grosse, müde is mude, élevé is eleve."""
+    return "".join(c for c in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(c))
+
+
+def english(words: Iterable[str]) -> tuple[str, ...]:
+    """Words of a name with those of the other languages in English, as far as they are known.
+
+    >>> english(("größe", "cm"))
+    ('height', 'cm')
+    """
+    return tuple(known for word in map(bare, words) for known in _ENGLISH.get(word, (word,)))
+
+
 _ALIVE = word_set(
     "glucose glu sugar hba1c a1c hr heartrate bpm pulse bp sbp dbp systolic diastolic bmi weight height temp "
     "temperature spo2 respiration respiratory breathing cholesterol chol hemoglobin haemoglobin hrv rmssd sdnn "
-    "vo2max waist pressure bloodpressure gewicht grosse blutdruck puls peso altura presion poids taille "
-    "tension"
+    "vo2max waist pressure bloodpressure presion tension"
 )
 _MAY_BE_ZERO = word_set(
     "sd std stddev cv var variance range change delta diff difference slope trend events count zone tir tar tbr dose "
@@ -154,18 +211,19 @@ def _parse(name: str, words: tuple[str, ...], known: set[tuple[str, ...]]) -> Co
     if len(words) > 1 and words[-1] in ("c", "f") and {"temp", "temperature"} & set(words):
         return ColumnName(words, "°C" if words[-1] == "c" else "°F", words[:-1])
     for length in (3, 2, 1):
-        unit = _UNITS.get(words[-length:])
+        unit = _UNITS.get(english(words[-length:]))
         # A bare "m" or "s" is a name, a bare "steps" is its own unit.
         if unit is not None and (len(words) > length or unit == "steps"):
             if len(words) > length + 1 and words[-length - 1] in _COMPOUND:
                 return ColumnName(words, "", words)
             return ColumnName(words, unit, words[:-length])
-    quantity = " ".join(word for word in words if word not in STATISTICS)
+    quantity = " ".join(word for word in english(words) if word not in STATISTICS)
     return ColumnName(words, _NAMED_UNITS.get(quantity, ""), words)
 
 
 def role_of(words: tuple[str, ...]) -> Role | None:
     """Who moves the column: an attribute nobody, a read-out follows, a plain behaviour a person; None where unknown."""
+    words = english(words)
     name, found = " ".join(words), set(words)
     if name in _IMMUTABLE_NAMES or is_protected(words) or "family history" in name or "study group" in name:
         return "immutable"
@@ -180,6 +238,7 @@ def role_of(words: tuple[str, ...]) -> Role | None:
 
 def is_protected(words: tuple[str, ...]) -> bool:
     """Whether the name is an attribute that people are discriminated by."""
+    words = english(words)
     return bool(set(words) & _PROTECTED) or " ".join(words) in _PROTECTED_NAMES
 
 
@@ -218,7 +277,8 @@ def is_follow_up(stem: tuple[str, ...], label: tuple[str, ...]) -> bool:
 
 def lives(name: ColumnName) -> bool:
     """Whether the quantity is one that no living person has at zero: heart rate, pressure, glucose, weight."""
-    return bool(set(name.words) & _ALIVE) and not set(name.words) & _MAY_BE_ZERO and name.unit not in ("min", "h")
+    words = set(english(name.words))
+    return bool(words & _ALIVE) and not words & _MAY_BE_ZERO and name.unit not in ("min", "h")
 
 
 def is_code(words: tuple[str, ...]) -> bool:

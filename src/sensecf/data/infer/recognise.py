@@ -12,7 +12,7 @@ import pandas as pd
 from sensecf.core.rules import Floats, Rule
 from sensecf.core.schema import Feature
 from sensecf.data.infer.catalogue import ALIASES, ENTRIES, ERRORS, SOURCES, Entry, known_rules
-from sensecf.data.infer.names import ColumnName, parse_names, words_of
+from sensecf.data.infer.names import ColumnName, english, parse_names, words_of
 
 #: Share of a column's values that must lie in the catalogue's range, else its unit is another.
 INSIDE = 0.95
@@ -115,13 +115,18 @@ def _rules(entries: Mapping[str, Entry], features: Sequence[Feature]) -> list[Ru
 
 
 def _key(name: ColumnName) -> tuple[tuple[str, ...], str]:
-    return tuple(sorted(_SAME_WORD.get(word, word) for word in name.stem)), name.unit
+    return tuple(sorted(_SAME_WORD.get(word, word) for word in english(name.stem))), name.unit
 
 
 def _index() -> dict[tuple[tuple[str, ...], str], tuple[Entry, ...]]:
     by_name: dict[str, tuple[Entry, ...]] = {entry.name: (entry,) for entry in ENTRIES}
     by_name |= {alias: tuple(by_name[name][0] for name in found) for alias, found in ALIASES.items()}
-    return {_key(name): by_name[text] for text, name in parse_names(by_name).items()}
+    parsed = parse_names(by_name)
+    found = {_key(name): by_name[text] for text, name in parsed.items()}
+    for text, name in parsed.items():  # where the name has no unit, that of the values may choose
+        for entry in () if name.unit else by_name[text]:
+            found.setdefault((_key(name)[0], entry.unit), (entry,))
+    return found
 
 
 _BY_KEY = _index()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
 from sensecf.core.schema import Value
-from sensecf.data.infer.names import word_set, words_of
+from sensecf.data.infer.names import bare, word_set, words_of
 
 # Words of a class that say it is to be left, and to be reached; English, German, French, Spanish, without accents.
 _UNWANTED = word_set(
@@ -81,8 +80,8 @@ def default_target(classes: Sequence[Value], label: tuple[str, ...]) -> tuple[Va
 
 def _sign(value: Value, label: tuple[str, ...]) -> int:
     """1 for a class to reach, -1 for one to leave, 0 where its name does not say."""
-    words = tuple(map(_bare, words_of(value))) if isinstance(value, str) else ()
-    names = set(map(_bare, label))
+    words = tuple(map(bare, words_of(value))) if isinstance(value, str) else ()
+    names = set(map(bare, label))
     # Yes, true and 1 are good news where the label's own name is ("survived").
     turned = -1 if names & _WANTED_LABELS and not names & _NEGATIONS else 1
     if not isinstance(value, str) or words in (("0",), ("1",)):
@@ -100,11 +99,6 @@ def _sign(value: Value, label: tuple[str, ...]) -> int:
         good = (rest | names) & _GOOD_QUANTITIES and not (rest | names) & _UNWANTED
         sign = -degree if good else degree
     return (-sign or 1) if negated else sign
-
-
-def _bare(word: str) -> str:
-    """A word without accents: gestresst, mude, eleve."""
-    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
 
 
 def _unglued(word: str) -> tuple[str, ...]:
