@@ -187,7 +187,7 @@ def _look_apart(path: Path, data: bytes, types: set[str]) -> None:
     """Open a file in another process and follow its trees there. Raises `InputError` where that does not end well."""
     job = json.dumps({"path": sys.path, "types": sorted(types), "memory": _MEMORY + 20 * len(data)}).encode()
     code = "import sys, json; job = json.loads(sys.stdin.buffer.readline()); sys.path[:] = job['path']; "
-    code += "from sensecf import saved_classifier; saved_classifier.look(job)"
+    code += "from sensecf.classifiers import saved_classifier; saved_classifier.look(job)"
     again = "it is damaged, or made to do harm: get the folder anew from who made it"
     try:
         done = subprocess.run(
