@@ -122,7 +122,7 @@ def test_a_change_of_wording_changes_the_version() -> None:
         texts += [f"{m.role}\n{m.content}" for m in prompts.render(asked, [(asked, row)])]
         texts.append(json.dumps(json_schema(prompts, asked)))
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
-    assert (PROMPT_VERSION, digest) == (1, "7b4e514b3b6e201a")
+    assert (PROMPT_VERSION, digest) == (2, "7b4e514b3b6e201a")
 
 
 # --- masks --------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def answer(
     asked = facts["rows"] - facts["people_in_target"]
     click.echo(
         f"{facts['people_answered'] - facts['people_in_target']:,} of {asked:,} people answered, "
-        f"{facts['people_in_target']:,} more are in {facts['target']!r} already; "
+        f"{facts['people_in_target']:,} more are in {finished.task.schema.meaning(facts['target'])!r} already; "
         f"{facts['abstentions']:,} without an answer, each with its reason: {out / f'counterfactuals.{form}'}"
     )
     click.echo(CAUTION)

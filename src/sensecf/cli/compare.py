@@ -145,6 +145,9 @@ def _show(made: Comparison, out: Path) -> None:
             cells = [f"{c['value']} {c['foot']}\n{c['interval'] or '–'}" if c["foot"] else "–" for c in row["cells"]]
             shown.add_row(Text(row["name"]), *cells)
         console.print(shown)
+    schema = made.task.schema
+    if schema.meanings:
+        console.print(Text(f"{schema.meaning(schema.label)}: {schema.said_classes}"), soft_wrap=True)
     console.print("Mean of how many, and its 95 % interval. Costs, tests and plans are in the report.", highlight=False)
     console.print(Text(f"Report: {out / 'report.html'}"), soft_wrap=True)
     console.print(CAUTION, style="italic", highlight=False)

@@ -176,11 +176,12 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
 
     from sensecf.metrics import sentence
 
+    target = answers.schema.meaning(facts["target"])
     console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(_plain(sentence(summary, facts["classifier"], facts["target"])), soft_wrap=True)
+    console.print(_plain(sentence(summary, facts["classifier"], target)), soft_wrap=True)
     plans = answers.plans()
     shown = Table(
-        title=_plain(f"Plans towards {facts['target']!r} (the first {min(len(plans), 12)} of {len(plans)})"),
+        title=_plain(f"Plans towards {target!r} (the first {min(len(plans), 12)} of {len(plans)})"),
         title_justify="left",
     )
     for column, options in (

@@ -222,7 +222,22 @@ class FeatureSchema:
         for candidate in self.classes:
             if str(candidate) == str(value):
                 return candidate
-        raise InputError(f"target {value!r} is no class of {self.label!r}; the classes are {list(self.classes)}")
+        raise InputError(f"target {value!r} is no class of {self.label!r}; the classes are {self.said_classes}")
+
+    def goal(self, wanted: Any = None) -> Value:
+        """The class to reach: the one wanted, else the schema's target. Raises `InputError` where neither is."""
+        if wanted is None:
+            wanted = self.target
+        if wanted is None:
+            raise InputError(
+                f"name a target class (--target): the classes of {self.meaning(self.label)} are {self.said_classes}"
+            )
+        return self.find_class(wanted)
+
+    @property
+    def said_classes(self) -> str:
+        """Every class as people read it, in a line."""
+        return ", ".join(map(self.meaning, self.classes))
 
     def meaning(self, value: Any) -> str:
         """A class, or the label, as people read it: "1 (diabetes)" where the schema says what it means.

@@ -159,9 +159,7 @@ class Task:
 
     def default_target(self) -> Value:
         """The schema's target, checked against the classifier. Raises `InputError` when there is none."""
-        if self.schema.target is None:
-            raise InputError(f"name a target class (--target); the classes are {self.classes}")
-        return self.schema.target
+        return self.schema.goal()
 
     def target_position(self, target: Any) -> int:
         """Position of a class among the classifier's classes. Raises `InputError` when it has none there."""

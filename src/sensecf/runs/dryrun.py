@@ -64,10 +64,7 @@ def dry_run(
     """
     check(request, schema)
     prompting = request.prompting or Prompting("")
-    target = request.target if request.target is not None else schema.target
-    if target is None:
-        raise InputError(f"name a target class (--target); the classes are {list(schema.classes)}")
-    goal = schema.find_class(target)
+    goal = schema.goal(request.target)
     frame, train, held_out = prepare(frame, schema, queries, request.seed)
     classifier = fit_classifier(request.classifier, schema, train, seed=request.seed, classes=request.classes)
     task = Task(schema, train, classifier)

@@ -14,7 +14,7 @@ from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing
 from sensecf.core.kept import check_type, read_bytes, read_record
-from sensecf.core.schema import Value
+from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Task
 from sensecf.generators import Context, Generator, traits_of
 from sensecf.generators.search import THOROUGH, Search
@@ -106,7 +106,8 @@ def quality_of(folder: Path, facts: dict[str, Any]) -> str:
         summary = metrics.from_json(read_record(folder / "metrics.json", dict[str, Any]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / 'metrics.json'} is damaged; make the run anew") from error
-    return metrics.sentence(summary, str(facts.get("classifier", "the classifier")), facts["target"])
+    target = FeatureSchema.from_toml(folder / "schema.toml").meaning(facts["target"])
+    return metrics.sentence(summary, str(facts.get("classifier", "the classifier")), target)
 
 
 def request_of(facts: dict[str, Any]) -> Request:

@@ -116,10 +116,7 @@ def run(
     """
     check(request, schema)
     permission(engine.host, card, engine.allows)
-    target = request.target if request.target is not None else schema.target
-    if target is None:
-        raise InputError(f"name a target class (--target); the classes are {list(schema.classes)}")
-    goal = schema.find_class(target)
+    goal = schema.goal(request.target)
     generators.check(request.generator, Context(model=request.model, prompting=request.prompting))
     frame, train, held_out = prepare(frame, schema, queries, request.seed)
     if goal not in train[schema.label].tolist():

@@ -91,6 +91,10 @@ class Cohort:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def said(self, value: Any) -> str:
+        """A class, or the label, as people read it, on one line."""
+        return clean(self.task.schema.meaning(value))
+
     @cached_property
     def position(self) -> int:
         """Position of the target among the classifier's classes."""

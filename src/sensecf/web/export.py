@@ -98,7 +98,7 @@ def to_fhir(record: Mapping[str, Any], weeks: int | None, created: str) -> str:
         "resourceType": "CarePlan",
         "status": "draft",
         "intent": "proposal",
-        "title": f"Draft towards {record['label']}: {record['target']}",
+        "title": f"Draft towards {record['label']}: {record['target_text']}",
         "description": "".join(piece.text for piece in plan_sentence(record)),
         "subject": {"reference": identity("patient")},
         "created": created,

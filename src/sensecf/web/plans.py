@@ -270,9 +270,11 @@ def record(cohort: Cohort, plan: Plan) -> dict[str, Any]:
     return {
         "plan": plan.id,
         "person": cohort.names[plan.person],
-        "label": clean(schema.label),
+        "label": cohort.said(schema.label),
         "target": clean(cohort.target),
+        "target_text": cohort.said(cohort.target),
         "predicted_before": clean(cohort.task.classes[int(cohort.predicted[plan.person])]),
+        "predicted_before_text": cohort.said(cohort.task.classes[int(cohort.predicted[plan.person])]),
         "probability_before": round(float(cohort.chance[plan.person]), 6),
         "probability": round(plan.probability, 6),
         "margin": round(plan.lead, 6),

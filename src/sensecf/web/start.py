@@ -111,9 +111,7 @@ def make_cohort(source: Source, say: Progress = lambda phase, share: None) -> Co
 def _from_table(
     frame: pd.DataFrame, schema: FeatureSchema, source: Source, say: Progress, title: str, notice: str
 ) -> Cohort:
-    target = source.target if source.target is not None else schema.target
-    if target is None:
-        raise InputError(f"name a target class (--target); the classes are {list(schema.classes)}")
+    target = schema.goal(source.target)
     _, train, people = prepare(frame, schema, None, source.seed)
     say("classifier", 0.0)
     classifier = fit_classifier(source.classifier, schema, train, seed=source.seed, classes=source.classes)
@@ -126,7 +124,7 @@ def _from_table(
         task,
         generator,
         Search(task, source.seed, effort=THOROUGH),
-        schema.find_class(target),
+        target,
         rows,
         names,
         outside,
@@ -134,7 +132,9 @@ def _from_table(
         " ".join(part for part in (notice, told) if part),
         source.classifier,
         source.seed,
-        quality=metrics.sentence(metrics.quality(task, people, target, source.seed)[0], source.classifier, target),
+        quality=metrics.sentence(
+            metrics.quality(task, people, target, source.seed)[0], source.classifier, schema.meaning(target)
+        ),
     )
 
 

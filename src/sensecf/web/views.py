@@ -70,8 +70,8 @@ def _head(cohort: Cohort) -> dict[str, Any]:
         "title": clean(cohort.title),
         "notice": clean(cohort.notice),
         "quality": clean(cohort.quality),
-        "label": clean(cohort.task.schema.label),
-        "target": clean(cohort.target),
+        "label": cohort.said(cohort.task.schema.label),
+        "target": cohort.said(cohort.target),
     }
 
 
@@ -119,7 +119,7 @@ def _people(desk: Desk, choice: people.Choice) -> dict[str, Any]:
         {
             "position": int(k),
             "name": cohort.names[k],
-            "predicted": clean(cohort.task.classes[cohort.predicted[k]]),
+            "predicted": cohort.said(cohort.task.classes[cohort.predicted[k]]),
             "there": bool(cohort.predicted[k] == cohort.position),
             "risk": float(1.0 - cohort.chance[k]),
             "values": [
@@ -139,7 +139,7 @@ def _people(desk: Desk, choice: people.Choice) -> dict[str, Any]:
         "away": int((cohort.predicted != cohort.position).sum()),
         "filters": people.FILTERS,
         "columns": [(j, cohort.columns[j].label) for j in people.shown_columns(cohort)],
-        "target": clean(cohort.target),
+        "target": cohort.said(cohort.target),
     }
 
 
@@ -175,7 +175,7 @@ def _person(cohort: Cohort, person: int) -> dict[str, Any]:
     return {
         "position": person,
         "name": cohort.names[person],
-        "predicted": clean(cohort.task.classes[cohort.predicted[person]]),
+        "predicted": cohort.said(cohort.task.classes[cohort.predicted[person]]),
         "there": bool(cohort.predicted[person] == cohort.position),
         "chance": float(cohort.chance[person]),
         "outside": clean(cohort.outside.get(person, "")),
@@ -287,7 +287,7 @@ def _plans(desk: Desk, pool: Pool, wish: Wish) -> dict[str, Any]:
         "person": pool.ask.person,
         "there": pool.there,
         "held": len(pool.plans),
-        "target": clean(cohort.target),
+        "target": cohort.said(cohort.target),
         "cards": [_card(desk, plan) for plan in shown] if not pool.there else [],
         "blocks": pool.blocks,
         # What the schema or a rule forbids, nobody can lift here; lifting the rest would not help.

@@ -10,7 +10,7 @@ import numpy as np
 from sensecf.core.errors import InputError
 from sensecf.core.plausibility import Plausibility
 from sensecf.web.cohort import Cohort
-from sensecf.web.words import clean, inside, rule_words
+from sensecf.web.words import inside, rule_words
 
 
 def what_if(cohort: Cohort, person: int, values: Mapping[int, float]) -> dict[str, Any]:
@@ -62,8 +62,8 @@ def what_if(cohort: Cohort, person: int, values: Mapping[int, float]) -> dict[st
     ]
     changed = np.flatnonzero(codec.changed(base[None], row[None])[0])
     return {
-        "predicted": clean(task.classes[int(judged.predicted[0])]),
-        "target": clean(cohort.target),
+        "predicted": cohort.said(task.classes[int(judged.predicted[0])]),
+        "target": cohort.said(cohort.target),
         "reached": there,
         "tie": bool(judged.tie[0]),
         "probability": round(float(judged.proba[0, cohort.position]), 6),

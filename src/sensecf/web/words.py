@@ -109,9 +109,9 @@ def plan_sentence(record: Mapping[str, Any]) -> list[Piece]:
             Piece(change["before_text"], f"{where}.before"), Piece(")"),
         ]  # fmt: skip
     pieces += [
-        Piece(", the classifier would say "), Piece(record["target"], "target"), Piece(" instead of "),
-        Piece(record["predicted_before"], "predicted_before"), Piece(": its probability of "),
-        Piece(record["target"], "target"), Piece(" goes from "),
+        Piece(", the classifier would say "), Piece(record["target_text"], "target_text"), Piece(" instead of "),
+        Piece(record["predicted_before_text"], "predicted_before_text"), Piece(": its probability of "),
+        Piece(record["target_text"], "target_text"), Piece(" goes from "),
         Piece(f"{record['probability_before']:.2f}", "probability_before"), Piece(" to "),
         Piece(f"{record['probability']:.2f}", "probability"), Piece("."),
     ]  # fmt: skip

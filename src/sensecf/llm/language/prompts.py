@@ -24,7 +24,7 @@ from sensecf.llm import Message, Prompt
 from sensecf.llm.language.wording import Wording, number, quote
 
 #: Goes up with every change of wording: answers to different prompts are not comparable.
-PROMPT_VERSION = 1
+PROMPT_VERSION = 2
 
 #: Features named by the hint.
 HINTED = 5
@@ -161,8 +161,12 @@ class Prompts:
         """What the table is: features with units, ranges and steps, rules, and the hint where the style has one."""
         words, schema = self.wording, self.task.schema
         title = f" {quote(words.title)}" if words.title else ""
-        classes = ", ".join(map(quote, words.classes))
-        lines = [f"The table{title} has one row per case. The classifier predicts {quote(words.label)}: {classes}.", ""]
+        label, *classes = (
+            quote(value) + (f" (meaning {quote(text)})" if text else "")
+            for value, text in zip((words.label, *words.classes), words.about_classes, strict=True)
+        )
+        said = f"The classifier predicts {label}: {', '.join(classes)}."
+        lines = [f"The table{title} has one row per case. {said}", ""]
         lines.append("Features:")
         lines += [self._feature(j) for j in range(len(schema)) if not words.withheld[j]]
         rules = words.rules()
@@ -191,6 +195,8 @@ class Prompts:
             facts.append("never changes")
         elif feature.role == "mutable":
             facts.append("moves as a result of other things")
+        if feature.changeable and words.least[column] > words.step[column]:
+            facts.append(f"changes by at least {number(words.least[column])}, unless it follows")
         return f"- {quote(words.names[column])}: {'; '.join(facts)}"
 
     def person(self, asked: Asked) -> str:

@@ -261,6 +261,11 @@ def infeasible_words(prompts: Prompts, asked: Asked, row: Floats) -> list[str]:
     with np.errstate(invalid="ignore"):
         nudged = ~changed & (np.abs(row - asked.row) > 1e-9)
     found += [f"{quote(words.names[j])} moves by less than half a step: leave it out" for j in np.flatnonzero(nudged)]
+    small = codec.too_small(changed[None], np.abs(row - asked.row)[None])[0] & ~words.withheld
+    found += [
+        f"{quote(words.names[j])} moves by less than {number(float(words.least[j]))}: move it by more, or leave it out"
+        for j in np.flatnonzero(small)
+    ]
     if changed.sum() > asked.max_changes:
         found.append(f"{changed.sum()} features change, those that follow included; at most {asked.max_changes} may")
     return found or ["a limit of the table is not kept"]

@@ -65,7 +65,8 @@ class Wording:
     `withheld`: features that are never shown.
 
     Attributes, of length d: `names`, `units`, `meanings`; `levels` (as shown, [] for numbers); `step` and
-    `whole` (of the numbers as shown). `label` and `classes` (of the task, in its order) are as shown too.
+    `whole`, `least` (of the numbers as shown; the smallest edit, 0 for any). `label` and `classes` (of the task, in its
+    order) are as shown too; `about_classes`: what the label and each class mean, "" where the schema does not say.
     """
 
     def __init__(self, task: Task, masked: bool = False, seed: int = 0, withheld: Collection[str] = ()) -> None:
@@ -78,18 +79,21 @@ class Wording:
         self.meanings = [f.description for f in schema.features]
         self.levels: list[list[Value]] = [list(f.levels) for f in schema.features]
         self.title, self.label, self.classes = schema.name, schema.label, list(task.classes)
+        self.about_classes = [schema.meanings.get(str(value), "") for value in (schema.label, *self.classes)]
         self.step = codec.step.copy()
+        self.least = codec.least.copy()
         self._scale, self._shift = np.ones(d), np.zeros(d)
         if masked:
             rng = np.random.default_rng([seed, 7])
             self.names = [f"x{j + 1}" for j in range(d)]
             self.units, self.meanings = [""] * d, [""] * d
             self.levels = [[_letters(code) for code in range(len(levels))] for levels in self.levels]
-            self.title, self.label = "", "y"
+            self.title, self.label, self.about_classes = "", "y", [""] * (len(self.classes) + 1)
             self.classes = [_letters(position).upper() for position in range(len(self.classes))]
             steps = [rng.choice(_STEPS[3:] if whole else _STEPS) for whole in self.whole]
             self.step = np.where(codec.numeric, steps, 1.0)
             self._scale = self.step / codec.step
+            self.least = self.least * self._scale
             self._shift = np.where(codec.numeric, rng.integers(-_SHIFT, _SHIFT, d) * self.step, 0.0)
         self.columns = {name: j for j, name in enumerate(self.names) if not self.withheld[j]}
 

@@ -109,7 +109,7 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
     context = {
         "title": schema.name or f"What would change {schema.label}?",
         "lead": f"{_amount(made)}, {requests:,} requests each: what would have to change for "
-        f"{facts['classifier']} to answer another {schema.label}?",
+        f"{facts['classifier']} to answer another {schema.meaning(schema.label)}?",
         "notice": facts.get("notice", ""),
         "facts": _facts(made),
         "versions": report_tables.text(facts["versions"]),
@@ -154,6 +154,7 @@ def _facts(made: Comparison) -> list[tuple[str, str]]:
     people = facts["people"]
     return [
         ("Classifier", str(facts["classifier"])),
+        ("Classes", f"{made.task.schema.meaning(made.task.schema.label)}: {made.task.schema.said_classes}"),
         ("Requests", f"{len(made.requests):,}" + (f" of {people:,} people" if people else "")),
         ("Training rows", f"{facts['train_rows']:,}"),
         ("Features", f"{len(made.task.schema)}, rules: {len(made.task.schema.rules)}"),

@@ -214,7 +214,7 @@ def _targets(request: Request, schema: FeatureSchema, train: pd.DataFrame) -> li
     if request.each_class:
         wanted = list(schema.classes)
     elif target is None:
-        raise InputError(f"name a target class (--target) or give --each-class; the classes are {list(schema.classes)}")
+        raise InputError(f"name a target class (--target) or give --each-class; the classes are {schema.said_classes}")
     else:
         wanted = [schema.find_class(target)]
     known = train[schema.label].unique().tolist()

@@ -48,7 +48,10 @@ FEW_PEOPLE = 8
 
 def markdown(made: Comparison) -> str:
     """The results, and those on the same requests, as Markdown tables: mean [interval] of n."""
-    parts = [f"# {made.task.schema.name or made.task.schema.label}: comparison of methods\n"]
+    schema = made.task.schema
+    parts = [f"# {schema.name or schema.label}: comparison of methods\n"]
+    if schema.meanings:
+        parts.append(f"{schema.meaning(schema.label)}: {schema.said_classes}\n")
     for caption, names in (("Results", RESULTS), (common(made), CLOSENESS)):
         found = table(caption, names, made.scores.summary)
         parts.append(f"{caption}\n")

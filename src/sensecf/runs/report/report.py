@@ -90,7 +90,8 @@ def render(
     """The page as text; see `write_report`."""
     answers = metrics.read(cfs, task)
     answered = int(answers.requests.isin(answers.queries).sum())
-    targets = sorted({str(task.classes[k]) for k in answers.target}) or [str(run.get("target", task.schema.target))]
+    said = task.schema.meaning
+    targets = sorted({said(task.classes[k]) for k in answers.target}) or [said(run.get("target", task.schema.target))]
     tables = [report_tables.profile_table(cfs, task)]
     if run.get("model_alone"):
         tables.append(report_tables.alone_table(run["model_alone"]))
@@ -100,10 +101,10 @@ def render(
     people = int(answers.queries.nunique())
     classifier = run.get("classifier") or type(task.classifier).__name__
     context = {
-        "title": run.get("title") or task.schema.name or f"What would change {task.schema.label}?",
+        "title": run.get("title") or task.schema.name or f"What would change {said(task.schema.label)}?",
         "notice": run.get("notice", ""),
         "classifier": classifier,
-        "label": task.schema.label,
+        "label": said(task.schema.label),
         "target": " or ".join(targets),
         "requests": len(answers.requests),
         "answered": answered,
