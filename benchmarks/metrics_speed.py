@@ -75,13 +75,8 @@ def measure(classifier: str) -> pd.DataFrame:
     models = retrained(task, "bootstrap", 3)
     groups = pd.Series(np.arange(ANSWERS) // 20)
     suite = seconds(lambda: metrics.summarise(cfs, task, groups=groups, judges=judges, models=models))
-    valid = metrics.valid_only(cfs, task)
-    alone = {
-        name: seconds(partial(metric.function, valid if "valid" in metric.over else cfs, task))
-        for name, metric in metrics.METRICS.items()
-    }
-    alone["judge_validity"] = seconds(lambda: metrics.judge_validity(valid, task, judges))
-    alone["retrain_validity"] = seconds(lambda: metrics.retrain_validity(valid, task, models))
+    scored = metrics.read(cfs, task, judges=judges, models=models)
+    alone = {name: seconds(partial(m.of, scored)) for name, m in metrics.METRICS.items() if m.function is not None}
     ordered = dict(sorted(alone.items(), key=lambda entry: -entry[1]))
     rows = {"the whole suite": suite, **ordered}
     return pd.DataFrame(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from handmade import BASE, SCHEMA, TRAIN, Stub, answers, calm, hand, hand_task, random_answers, random_task
 from sensecf import metrics
+from sensecf.core.codec import Codec
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
@@ -23,6 +24,9 @@ from sensecf.core.query import make_query
 from sensecf.core.rules import Total
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
+from sensecf.runs.compare.scores import score
+from sensecf.runs.compare.tables import more
+from sensecf.runs.report import report
 
 VALID = {"steps": 8000}
 INVALID = {"steps": 5000}
@@ -124,9 +128,9 @@ def test_the_limits_of_a_person_are_held_against_the_answer_when_they_are_given(
     task, cfs = hand_task(), hand({"steps": 8000}, {"deep": 60.0})
     query = make_query(task, cfs.factuals, lock=["steps"])
     assert metrics.feasible(cfs, task).to_list() == [1.0, 1.0]
-    assert metrics.feasible(cfs, task, query).to_list() == [0.0, 1.0]
+    assert metrics.feasible(cfs, task, query=query).to_list() == [0.0, 1.0]
     budget = make_query(task, cfs.factuals, ranges={"deep": (None, 55)})
-    assert metrics.breaches(cfs, task, budget)["request"].to_list() == [False, True]
+    assert metrics.breaches(cfs, task, query=budget)["request"].to_list() == [False, True]
 
 
 # --- edits -------------------------------------------------------------------------------
@@ -272,7 +276,7 @@ def test_the_critic_cannot_tell_real_rows_but_tells_far_ones() -> None:
     task = Task(task.schema, pd.concat([rest, task.train[task.train["y"] == "bad"]]), task.classifier)
     odd = [{**row, "x2": 3.3} for row in made]
     values = [
-        metrics.critic(
+        metrics.critic_auc(
             answers(task.schema, dict(enumerate(made)), [(i, 1, r) for i, r in enumerate(rows)], "good"), task
         )
         for rows in (made, odd)
@@ -283,7 +287,7 @@ def test_the_critic_cannot_tell_real_rows_but_tells_far_ones() -> None:
 
 def test_too_few_rows_leave_forest_neighbours_and_critic_undefined() -> None:
     cfs = hand(VALID)
-    for metric in (metrics.isolation_inlier, metrics.knn_ratio, metrics.critic):
+    for metric in (metrics.isolation_inlier, metrics.knn_ratio, metrics.critic_auc):
         assert metric(cfs, hand_task()).isna().all()
 
 
@@ -345,10 +349,10 @@ def test_each_part_of_a_judge_judges_its_own_fold_and_says_what_was_so_before() 
     cfs = hand({"steps": 8000}, {"steps": 9000})
     queries = cfs.factuals.index
     judge = metrics.CrossFitted([yes, no], pd.Series(np.arange(len(queries)) % 2, queries))
-    assert metrics.judge_validity(cfs, hand_task(), {"a": judge}).to_list() == [1.0, 0.0]
+    assert metrics.judge_validity(cfs, hand_task(), judges={"a": judge}).to_list() == [1.0, 0.0]
     strict = {"strict": Stub(lambda X: np.where(X["steps"] >= 9000, 0.9, 0.1))}
-    assert metrics.judge_validity(cfs, hand_task(), strict).to_list() == [0.0, 1.0]
-    assert metrics.judge_validity_before(cfs, hand_task(), strict).to_list() == [0.0, 0.0]
+    assert metrics.judge_validity(cfs, hand_task(), judges=strict).to_list() == [0.0, 1.0]
+    assert metrics.judge_validity_before(cfs, hand_task(), judges=strict).to_list() == [0.0, 0.0]
 
 
 def test_judges_vote_and_may_name_their_classes_in_another_order() -> None:
@@ -356,9 +360,9 @@ def test_judges_vote_and_may_name_their_classes_in_another_order() -> None:
     reverse = Stub(lambda X: 1 - calm(X), classes=("low", "high"))
     cfs = hand({"steps": 8000}, {"steps": 9000})
     judges = {"strict": strict, "reverse": reverse}
-    assert metrics.agreement(cfs, hand_task(), judges).to_numpy().tolist() == [[0, 1], [1, 1]]
-    assert metrics.judge_validity(cfs, hand_task(), judges).to_list() == [0.5, 1.0]
-    assert metrics.retrain_validity_worst(cfs, hand_task(), judges).to_list() == [0.0, 1.0]
+    assert metrics.agreement(metrics.read(cfs, hand_task()), judges).to_numpy().tolist() == [[0, 1], [1, 1]]
+    assert metrics.judge_validity(cfs, hand_task(), judges=judges).to_list() == [0.5, 1.0]
+    assert metrics.retrain_validity_worst(cfs, hand_task(), models=judges).to_list() == [0.0, 1.0]
 
 
 @pytest.mark.parametrize("kind", ["seed", "bootstrap", "fewer"])
@@ -366,7 +370,7 @@ def test_retrained_models_agree_with_the_first_on_deep_answers_more_than_on_edge
     task = random_task()
     models = metrics.retrained(task, kind, count=3)
     assert len(models) == 3
-    deep = metrics.retrain_validity(metrics.valid_only(random_answers(task, reach=6.0), task), task, models)
+    deep = metrics.retrain_validity(metrics.read(random_answers(task, reach=6.0), task, models=models).valid())
     assert deep.mean() > 0.9
 
 
@@ -569,7 +573,7 @@ def test_an_undefined_metric_is_null_with_its_denominator_and_never_left_out() -
         "value": None, "low": None, "high": None, "n": 0, "defined": False, "direction": "higher",
         "over": "menus", "people": 0,
     }  # fmt: skip
-    assert set(metrics.METRICS) < set(data)
+    assert set(metrics.METRICS) == set(data) | set(metrics.to_json(metrics.unknown()))
     json.dumps(data, allow_nan=False)
 
 
@@ -680,12 +684,80 @@ def test_answers_read_back_from_csv_score_the_same(tmp_path: Path) -> None:
 
 def test_every_metric_is_documented_with_its_formula_direction_and_source() -> None:
     page = (Path(__file__).resolve().parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
-    for name in metrics.summarise(hand(VALID), hand_task(), reference=pd.Series({0: 3.0})).index:
-        assert f"`{name}`" in page, name
     for name, metric in metrics.METRICS.items():
-        text = metric.function.__doc__
-        assert text is not None
-        assert "Source: " in text, name
+        way = {"higher": "higher", "lower": "lower", "none": "neither"}[metric.better]
+        line = next((line for line in page.splitlines() if line.startswith(f"| `{name}` |")), "")
+        assert line, f"docs/metrics.md lacks {name}"
+        assert way in line, name
+        if metric.function is not None:
+            assert "Source: " in str(metric.function.__doc__), name
+
+
+def test_a_stored_example_scores_as_it_did() -> None:
+    task = random_task(d=3, seed=2, people=150)
+    cost = {"classifier_rows": 30, "model_tokens": 5}
+    cfs = replace(random_answers(task, queries=40, n=2, seed=4), cost=cost, asked="hand")
+    found = metrics.summarise(
+        cfs, task, query=make_query(task, cfs.factuals, lock=["x1"], max_changes=3),
+        models=(models := metrics.retrained(task, "bootstrap", 2)), judges=models,
+        reference=pd.Series(2.5, cfs.factuals.index[::2]), groups=pd.Series(np.arange(40) // 3, cfs.factuals.index),
+        seed=3,
+    )  # fmt: skip
+    stored = json.loads((Path(__file__).parent / "stored" / "summary.json").read_text())
+    assert set(stored) == set(found.index)
+    for name, expected in stored.items():
+        row = found.loc[name, ["value", "low", "high", "n"]].to_list()
+        assert row == pytest.approx([math.nan if v is None else v for v in expected], abs=1e-12, nan_ok=True), name
+
+
+def test_answers_are_read_and_judged_once_for_summary_and_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = random_task()
+    cfs = random_answers(task, n=2)
+    asked: list[np.ndarray] = []
+    encoded: list[int] = []
+    encode, judge = Codec.encode, Task.judge
+
+    def counted(codec: Codec, frame: pd.DataFrame) -> np.ndarray:
+        encoded.append(len(frame))
+        return encode(codec, frame)
+
+    def heard(task: Task, rows: np.ndarray, final: bool = False) -> Any:
+        asked.append(rows)
+        return judge(task, rows, final)
+
+    monkeypatch.setattr(Codec, "encode", counted)
+    monkeypatch.setattr(Task, "judge", heard)
+    scored = metrics.read(cfs, task)
+    report.render(scored, metrics.summarise(scored), {})
+    assert encoded == [len(cfs.factuals), len(cfs.answers)]
+    assert sum(np.array_equal(rows, scored.after) for rows in asked) == 1
+    assert sum(np.array_equal(rows, scored.before) for rows in asked) == 1
+    assert len(asked) == 4  # and the noisy copies, and the rows of which one edit is undone
+
+
+def test_one_decorated_function_is_all_that_a_metric_needs() -> None:
+    @metrics.metric(title="Largest step", section="Effort", over="valid answers", better="lower", share=False)
+    def largest_step(scored: metrics.Scored) -> pd.Series[float]:
+        """The largest change in MADs. Source: this test."""
+        return scored.series(scored.task.once(Scale).gower(scored.before, scored.after) * 10)
+
+    try:
+        task, cfs = hand_task(), hand(VALID, INVALID)
+        scored = metrics.read(cfs, task)
+        summary = metrics.summarise(scored)
+        assert metrics.to_json(summary)["largest_step"]["n"] == 1
+        assert metrics.largest_step(cfs, task).to_list() == largest_step(scored).to_list()
+        page = report.render(scored, summary, {})
+        assert "Largest step" in page
+        found = score({"a": cfs}, task, make_query(task, cfs.factuals), pd.Series(["x", "x"]), None).summary
+        heads = [head["title"] for table in more(found) for head in table["heads"]]
+        assert "Largest step" in heads
+        with pytest.raises(ValueError, match="largest_step"):
+            metrics.METRICS["largest_step"].declare()
+    finally:
+        del metrics.METRICS["largest_step"]
+    with pytest.raises(AttributeError):
+        metrics.largest_step(cfs, task)
 
 
 def test_the_suite_scores_10_000_answers_of_50_features_within_30_seconds() -> None:

@@ -21,6 +21,7 @@ from sensecf import metrics
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
+from sensecf.metrics import read
 from sensecf.runs.report import figures, report
 from sensecf.runs.report import tables as report_tables
 
@@ -84,7 +85,7 @@ class Page(HTMLParser):
 
 
 def page_of(cfs: Counterfactuals, task: Task, run: dict[str, Any] | None = None, **extra: Any) -> Page:
-    return Page(report.render(cfs, task, metrics.summarise(cfs, task), run or {}, **extra))
+    return Page(report.render(metrics.read(cfs, task), metrics.summarise(cfs, task), run or {}, **extra))
 
 
 @pytest.fixture(scope="module")
@@ -230,25 +231,28 @@ def test_candidates_that_were_tried_are_counted() -> None:
 
 
 def test_every_metric_has_its_place_on_the_page() -> None:
-    placed = {name for names in report_tables.SECTIONS.values() for name in names} | set(report_tables.COSTS)
-    summary = metrics.summarise(hand({"steps": 8000}), hand_task(), reference=pd.Series({0: 3.0}))
-    assert placed == set(summary.index) == set(report_tables.TITLES)
+    summary = pd.concat([metrics.unknown(), metrics.summarise(hand({"steps": 8000}), hand_task())])
+    everything = summary.assign(defined=True, value=0.5, n=3)
+    titles = {row[0] for _, table in report_tables.measures(everything) for row in table.rows}
+    titles |= {row[0] for row in report_tables.cost_table(hand({"steps": 8000}), everything).rows}
+    assert set(summary.index) == set(metrics.METRICS)
+    assert titles == {metric.title for metric in metrics.METRICS.values()}
 
 
 def test_the_page_is_written_whole_under_its_name(tmp_path: Path) -> None:
-    cfs, task = hand({"steps": 8000}), hand_task()
-    summary = metrics.summarise(cfs, task)
-    assert report.write_report(tmp_path, cfs, task, summary, {}) == tmp_path / "report.html"
-    named = report.write_report(tmp_path / "a" / "page.html", cfs, task, summary, {})
+    scored = metrics.read(hand({"steps": 8000}), hand_task())
+    summary = metrics.summarise(scored)
+    assert report.write_report(tmp_path, scored, summary, {}) == tmp_path / "report.html"
+    named = report.write_report(tmp_path / "a" / "page.html", scored, summary, {})
     assert named.read_text(encoding="utf-8") == (tmp_path / "report.html").read_text(encoding="utf-8")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "report.html"]
 
 
 def test_the_page_of_a_summary_read_back_is_the_same() -> None:
-    cfs, task = hand({"steps": 8000}), hand_task()
-    summary = metrics.summarise(cfs, task)
+    scored = metrics.read(hand({"steps": 8000}), hand_task())
+    summary = metrics.summarise(scored)
     back = metrics.from_json(metrics.to_json(summary))
-    assert report.render(cfs, task, back, {}) == report.render(cfs, task, summary, {})
+    assert report.render(scored, back, {}) == report.render(scored, summary, {})
 
 
 # --- hostile tables ----------------------------------------------------------------------
@@ -280,7 +284,8 @@ def hostile_page(text: str) -> tuple[Page, str]:
         "title": text, "notice": text, "classifier": text, "generator": text, "seed": text, "versions": {text: text},
         "model_alone": {text: 0.5}, text + "?": {text: [text]},
     }  # fmt: skip
-    html = report.render(cfs, task, metrics.summarise(cfs, task), run, {text: pd.DataFrame({text: [text], "n": [1]})})
+    extra = {text: pd.DataFrame({text: [text], "n": [1]})}
+    html = report.render(read(cfs, task), metrics.summarise(cfs, task), run, extra)
     return Page(html), html
 
 
@@ -316,15 +321,15 @@ def test_the_reader_still_sees_what_the_table_says(text: str) -> None:
 def test_a_figure_is_xml_with_its_text_as_text_and_the_same_every_time(draw: Any) -> None:
     task = random_task()
     cfs = random_answers(task, queries=40)
-    svg = draw(cfs, task)
+    svg = draw(read(cfs, task))
     root = ElementTree.fromstring(svg)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert root.get("viewBox")
     assert root.findall(".//{http://www.w3.org/2000/svg}text")
     assert "http" not in svg.replace("http://www.w3.org/", "")
-    assert draw(cfs, task) == svg
+    assert draw(read(cfs, task)) == svg
     thread_result: list[str] = []
-    thread = threading.Thread(target=lambda: thread_result.append(draw(cfs, task)))
+    thread = threading.Thread(target=lambda: thread_result.append(draw(read(cfs, task))))
     thread.start()
     thread.join()
     assert thread_result == [svg]
@@ -333,7 +338,7 @@ def test_a_figure_is_xml_with_its_text_as_text_and_the_same_every_time(draw: Any
 @pytest.mark.parametrize("draw", DRAWN)
 def test_a_figure_of_nothing_can_be_drawn(draw: Any) -> None:
     cfs = answers(SCHEMA, {0: BASE}, [(0, None, {})])
-    ElementTree.fromstring(draw(cfs, hand_task()))
+    ElementTree.fromstring(draw(read(cfs, hand_task())))
 
 
 def words_of(svg: str) -> list[str]:
@@ -342,25 +347,24 @@ def words_of(svg: str) -> list[str]:
 
 def test_change_rates_name_the_features_and_their_shares() -> None:
     cfs = hand({"steps": 8000}, {"steps": 8000, "deep": 20.0}, {"device": "ring"}, {"steps": 9000})
-    words = words_of(figures.change_rates(cfs, hand_task()))
+    words = words_of(figures.change_rates(read(cfs, hand_task())))
     assert {"steps", "75 %", "deep", "25 %", "device", "raised", "lowered", "another level"} <= set(words)
     assert "sleep" not in words
 
 
 def test_plans_write_values_in_their_units() -> None:
-    words = words_of(figures.plans(hand({"steps": 8000, "device": "ring"}), hand_task()))
+    words = words_of(figures.plans(read(hand({"steps": 8000, "device": "ring"}), hand_task())))
     assert {"query 0", "4,000", "8,000 steps", "watch → ring"} <= set(words)
 
 
 def test_the_histogram_counts_answers() -> None:
-    words = words_of(
-        figures.change_counts(hand({"steps": 8000}, {"steps": 9000}, {"device": "ring", "deep": 20.0}), hand_task())
-    )
+    cfs = hand({"steps": 8000}, {"steps": 9000}, {"device": "ring", "deep": 20.0})
+    words = words_of(figures.change_counts(read(cfs, hand_task())))
     assert {"2", "1"} <= set(words)
 
 
 def test_the_radar_has_a_line_per_method() -> None:
-    runs = {name: (hand(edit), hand_task()) for name, edit in (("nice", {"steps": 8000}), ("tiny", {"deep": 60.0}))}
+    runs = {name: read(hand(edit), hand_task()) for name, edit in (("nice", {"steps": 8000}), ("tiny", {"deep": 60.0}))}
     words = words_of(figures.change_radar(runs))
     assert {"nice", "tiny", *SCHEMA.names, "100%"} <= set(words)
 
@@ -369,7 +373,7 @@ def test_large_runs_make_small_figures() -> None:
     task = random_task()
     cfs = random_answers(task, queries=3000)
     for draw in DRAWN:
-        assert len(draw(cfs, task)) < 400_000, draw.__name__
+        assert len(draw(read(cfs, task))) < 400_000, draw.__name__
 
 
 def test_figures_leave_matplotlib_as_it_was() -> None:
@@ -377,7 +381,7 @@ def test_figures_leave_matplotlib_as_it_was() -> None:
 
     names = [name for name in matplotlib.rcParams if name != "backend"]  # looking at that one sets it
     before = {name: matplotlib.rcParams[name] for name in names}
-    figures.change_counts(hand({"steps": 8000}), hand_task())
+    figures.change_counts(read(hand({"steps": 8000}), hand_task()))
     assert {name: matplotlib.rcParams[name] for name in names} == before
 
 
@@ -385,9 +389,10 @@ def test_matplotlib_is_loaded_when_a_figure_is_drawn_and_never_its_global_state(
     code = """
 import sys
 from handmade import hand, hand_task
-from sensecf import figures, report
+from sensecf.metrics import read
+from sensecf.runs.report import figures, report
 assert "matplotlib" not in sys.modules
-figures.change_counts(hand({"steps": 8000}), hand_task())
+figures.change_counts(read(hand({"steps": 8000}), hand_task()))
 assert "matplotlib" in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)

@@ -10,20 +10,29 @@ import pandas as pd
 from sensecf.core.rules import Floats
 from sensecf.core.task import Task
 from sensecf.metrics import statistics
-from sensecf.metrics.answers import ask
+from sensecf.metrics.declare import Metric, Over, Section
+from sensecf.metrics.scored import ask
 from sensecf.metrics.summary import COLUMNS
 
 #: Bins of the reliability table and of the calibration error, of equal width.
 BINS = 10
 #: Resamples of whole people for an interval.
 RESAMPLES = 500
-#: The measures that `quality` gives, with which way is better; each is averaged over the held-out rows.
-QUALITY = {
-    "classifier_auc": "higher",
-    "classifier_balanced_accuracy": "higher",
-    "classifier_brier": "lower",
-    "classifier_ece": "lower",
-}
+SECTION: Section = "The classifier"
+OVER: Over = "held-out rows"
+#: The measures that `quality` averages over the held-out rows, in order; and that of those it does not put there.
+AVERAGED = [
+    Metric("Area under the ROC curve", SECTION, OVER, "higher", style="number", name="classifier_auc"),
+    Metric("Balanced accuracy", SECTION, OVER, "higher", name="classifier_balanced_accuracy"),
+    Metric("Brier score", SECTION, OVER, "lower", style="number", name="classifier_brier"),
+    Metric("Calibration error", SECTION, OVER, "lower", style="number", name="classifier_ece"),
+]
+ALARMS = Metric(
+    "In the target class by their own label, of those it calls otherwise", SECTION,
+    "held-out rows outside the target class", "lower", name="false_alarms",
+)  # fmt: skip
+for _measure in (*AVERAGED, ALARMS):
+    _measure.declare()
 
 
 def quality(task: Task, held_out: pd.DataFrame, target: Any, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -49,31 +58,30 @@ def quality(task: Task, held_out: pd.DataFrame, target: Any, seed: int = 0) -> t
     count = int(codes.max(initial=-1)) + 1
     value = _measures(said, score, there, truth, np.ones(len(truth)))
     rng = np.random.default_rng(seed)
-    samples = np.full((RESAMPLES, len(QUALITY)), np.nan)
+    samples = np.full((RESAMPLES, len(AVERAGED)), np.nan)
     for number in range(RESAMPLES if count >= statistics.FEWEST else 0):
         drawn: Floats = rng.multinomial(count, np.full(count, 1 / count))[codes].astype(float)
         samples[number] = _measures(said, score, there, truth, drawn)
     level = statistics.expanded(count) if count >= statistics.FEWEST else statistics.LEVEL
     table: dict[str, tuple[Any, ...]] = {}
-    for k, (name, way) in enumerate(QUALITY.items()):
+    for k, measure in enumerate(AVERAGED):
         ends, known = (
             statistics.percentile_interval(samples[:, k], level),
             bool(np.isfinite(value[k])),
         )
-        table[name] = (value[k], *ends, len(truth), known, way, "held-out rows", count)
+        table[measure.name] = (value[k], *ends, len(truth), known, measure.better, measure.over, count)
     asked = there == 0
     alarms, known = truth[asked], bool(asked.any())
     mean = float(alarms.mean()) if known else np.nan
     ends = statistics.share_interval(alarms, people[asked])
-    table["false_alarms"] = (mean, *ends, len(alarms), known, "lower", "held-out rows outside the target class",
-                             len(np.unique(people[asked])))  # fmt: skip
+    row = (mean, *ends, len(alarms), known, ALARMS.better, ALARMS.over, len(np.unique(people[asked])))
+    table[ALARMS.name] = row
     return _frame(table), _reliability(said, truth, people)
 
 
 def unknown() -> pd.DataFrame:
     """The measures where no labelled row was held out: none is defined."""
-    ways = QUALITY | {"false_alarms": "lower"}
-    return _frame({name: (np.nan, np.nan, np.nan, 0, False, way, "held-out rows", 0) for name, way in ways.items()})
+    return _frame({m.name: (np.nan, np.nan, np.nan, 0, False, m.better, OVER, 0) for m in (*AVERAGED, ALARMS)})
 
 
 def _frame(table: dict[str, tuple[Any, ...]]) -> pd.DataFrame:
@@ -105,7 +113,7 @@ def sentence(summary: pd.DataFrame, name: str, target: Any) -> str:
 
 
 def _measures(said: Floats, score: np.ndarray, there: Floats, truth: Floats, weight: Floats) -> list[float]:
-    """The measures of `QUALITY` in order, rows counted `weight` times; NaN where a class is absent.
+    """The measures of `AVERAGED` in order, rows counted `weight` times; NaN where a class is absent.
 
     `score`: the rank of each probability, equal ones alike.
     """

@@ -5,56 +5,58 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.distances import Scale
 from sensecf.core.rules import Floats
-from sensecf.core.task import Task
-from sensecf.metrics.answers import BATCH, reached, read
+from sensecf.metrics.declare import metric
+from sensecf.metrics.scored import BATCH, Scored, of_answers, reached
 
 
-def n_changed(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(title="Features changed", section="Effort", over="valid answers", better="lower", share=False)
+def n_changed(scored: Scored) -> pd.Series[float]:
     """How many features differ from the factual (sparsity), 0 to d; lower is better.
 
     Formula: raw columns that differ by more than half the feature's step; levels that differ at
     all; a blank against a value. Leaves out: how far. Source: Mothilal et al. 2020; tolerance ours.
     """
-    answers = read(cfs, task)
-    return answers.series(answers.edits, "n_changed")
+    return scored.series(scored.edits)
 
 
-def redundancy(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(title="Edits that could be undone singly", section="Effort", over="valid answers", better="lower")
+def redundancy(scored: Scored) -> pd.Series[float]:
     """The share of an answer's edits that can be undone, each alone, and the row still is valid and
     breaks no rule that it did not break before. Range [0, 1], lower is better; undefined without an edit.
 
     Leaves out: edits that can only be undone together with others; that a redundant edit may make
     the row more plausible. Source: Pawelczyk et al. 2021, who count them; share and rules are ours.
     """
-    answers = read(cfs, task)
-    row, column = answers.changed.nonzero()
+    task = scored.task
+    row, column = scored.changed.nonzero()
     rules = task.codec.rules
-    broken = rules.violated(answers.after)
-    undone = np.zeros(len(answers))
+    broken = scored.rules_broken
+    undone = np.zeros(len(scored))
     for start in range(0, len(row), BATCH):
         i, j = row[start : start + BATCH], column[start : start + BATCH]
-        trial = answers.after[i]
-        trial[np.arange(len(i)), j] = answers.before[i, j]
-        good = reached(task, trial, answers.target[i]) & ~(rules.violated(trial) & ~broken[i]).any(axis=1)
-        undone += np.bincount(i, weights=good, minlength=len(answers))
-    return answers.series(_per_edit(undone, answers.edits), "redundancy")
+        trial = scored.after[i]
+        trial[np.arange(len(i)), j] = scored.before[i, j]
+        good = reached(task, trial, scored.target[i]) & ~(rules.violated(trial) & ~broken[i]).any(axis=1)
+        undone += np.bincount(i, weights=good, minlength=len(scored))
+    return scored.series(_per_edit(undone, scored.edits))
 
 
-def actionable_share(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(title="Edits a person can make", section="Effort", over="valid answers", better="higher")
+def actionable_share(scored: Scored) -> pd.Series[float]:
     """The share of an answer's edits that fall on features a person can change themself (role
     `actionable`, not `mutable`). Range [0, 1], higher is better; undefined without an edit.
 
     Leaves out: how hard an edit is. Source: ours; features left alone are not counted as actionable.
     """
-    answers = read(cfs, task)
+    task = scored.task
     own = np.array([f.role == "actionable" and f.changeable for f in task.schema.features])
-    return answers.series(_per_edit((answers.changed & own).sum(axis=1), answers.edits), "actionable_share")
+    return scored.series(_per_edit((scored.changed & own).sum(axis=1), scored.edits))
 
 
-def change_profile(cfs: Counterfactuals, task: Task) -> pd.DataFrame:
+@of_answers
+def change_profile(scored: Scored) -> pd.DataFrame:
     """Which features are changed, one row per feature (the numbers behind the radar).
 
     Columns: `role`; `rate`, the share of answers that change it, of which `up` and `down` (numbers;
@@ -62,12 +64,12 @@ def change_profile(cfs: Counterfactuals, task: Task) -> pd.DataFrame:
     feature's unit, and `effect_mad`, the same over the MAD (see `Scale`); `n`, answers that change
     it. Undefined values are NaN. Leaves out: which features move together.
     """
-    answers = read(cfs, task)
-    features, changed = task.schema.features, answers.changed
-    total = len(answers) or np.nan
+    task = scored.task
+    features, changed = task.schema.features, scored.changed
+    total = len(scored) or np.nan
     counts = changed.sum(axis=0)
     with np.errstate(invalid="ignore"):
-        delta = np.where(changed & task.codec.numeric, answers.after - answers.before, 0.0)
+        delta = np.where(changed & task.codec.numeric, scored.after - scored.before, 0.0)
     known = changed & ~np.isnan(delta)
     divisor = np.where(task.codec.numeric & known.any(axis=0), known.sum(axis=0), np.nan)
     effect = np.nansum(delta, axis=0) / divisor
@@ -98,6 +100,17 @@ def change_entropy(rates: Floats) -> Floats:
         terms = np.where(share > 0, -share * np.log(share), np.where(np.isnan(share), np.nan, 0.0))
         entropy: Floats = terms.sum(axis=-1) / np.log(rates.shape[-1])
     return entropy
+
+
+@metric(
+    name="change_entropy", title="Evenness of edits over features", section="Effort", over="valid answers",
+    better="none", share=False, of_means=change_entropy,
+)  # fmt: skip
+def changed_features(scored: Scored) -> pd.DataFrame:
+    """Which features each answer changes, 1 or 0, a column per feature; the metric is the `change_entropy` of their
+    means. Leaves out: which features these are. Source: ours, see `change_entropy`.
+    """
+    return pd.DataFrame(scored.changed.astype(float), index=scored.index)
 
 
 def _per_edit(count: Floats, edits: Floats) -> Floats:

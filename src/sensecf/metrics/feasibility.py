@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sensecf.core.counterfactuals import Counterfactuals
-from sensecf.core.query import Query
 from sensecf.core.rules import EPS
-from sensecf.core.task import Task
-from sensecf.metrics.answers import read
+from sensecf.metrics.declare import metric
+from sensecf.metrics.scored import Scored, of_answers
 
 #: The checks of every schema, before its rules; the request's own limits come last where they are given.
 CHECKS = ("locked", "direction", "max_change", "range", "step", "budget")
 
 
-def breaches(cfs: Counterfactuals, task: Task, query: Query | None = None) -> pd.DataFrame:
+@of_answers
+def breaches(scored: Scored) -> pd.DataFrame:
     """What each answer breaks: a column per check, then one per rule of the schema; True is broken.
 
     `locked`: an immutable, protected or unmeasured feature moved at all (not only by half a step: a
@@ -26,9 +25,9 @@ def breaches(cfs: Counterfactuals, task: Task, query: Query | None = None) -> pd
     factuals) is given: a lock, range, direction or budget of that person. Rules are judged on the
     whole row, also where the factual broke them already; one with a blank member does not apply.
     """
-    answers = read(cfs, task)
+    task = scored.task
     codec, schema = task.codec, task.schema
-    before, after, changed = answers.before, answers.after, answers.changed
+    before, after, changed = scored.before, scored.after, scored.changed
     with np.errstate(invalid="ignore"):
         moved = (np.abs(after - before) > EPS) | (np.isnan(after) != np.isnan(before))
         delta = after - before
@@ -45,48 +44,50 @@ def breaches(cfs: Counterfactuals, task: Task, query: Query | None = None) -> pd
         }
     broken = {name: cells_off.any(axis=1) for name, cells_off in table.items()}
     limit = len(schema) if schema.max_changes is None else schema.max_changes
-    broken["budget"] = answers.edits > limit
-    out = pd.DataFrame(broken, index=answers.index)
-    rules = codec.rules.violated(after)
+    broken["budget"] = scored.edits > limit
+    out = pd.DataFrame(broken, index=scored.index)
+    rules = scored.rules_broken
     for number, rule in enumerate(schema.rules):
         out[str(rule)] = rules[:, number]
+    query, owner = scored.given.query, scored.owner
     if query is not None:
-        owner = answers.requests.get_indexer(answers.queries)
         with np.errstate(invalid="ignore"):
             beyond = (after < query.low[owner] - EPS) | (after > query.high[owner] + EPS)
         off = (moved & ~query.movable[owner]) | (changed & beyond)
-        out["request"] = off.any(axis=1) | (answers.edits > query.max_changes[owner])
+        out["request"] = off.any(axis=1) | (scored.edits > query.max_changes[owner])
     return out
 
 
-def feasible(cfs: Counterfactuals, task: Task, query: Query | None = None) -> pd.Series[float]:
+@metric(title="Breaks no rule", section="Rules", over="answers", better="higher")
+def feasible(scored: Scored) -> pd.Series[float]:
     """Does the answer break nothing? 1 or 0, higher is better.
 
     Formula: no True in its row of `breaches`. Leaves out: what no rule states; and the locks of a
     single person unless `query` is given, since they are no part of the schema. Source: ours.
     """
-    return (~breaches(cfs, task, query).any(axis=1)).astype(float).rename("feasible")
+    return (~scored.once(breaches).any(axis=1)).astype(float)
 
 
-def rules_kept(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(title="Rules of the schema kept", section="Rules", over="answers", better="higher")
+def rules_kept(scored: Scored) -> pd.Series[float]:
     """The share of the schema's rules that the answer keeps, [0, 1], higher is better.
 
     Leaves out: locks, ranges, steps (see `breaches`). Undefined for a schema without rules. Source: ours.
     """
-    answers = read(cfs, task)
-    broken = task.codec.rules.violated(answers.after)
-    share = 1.0 - broken.mean(axis=1) if task.schema.rules else np.full(len(answers), np.nan)
-    return answers.series(share, "rules_kept")
+    share = 1.0 - scored.rules_broken.mean(axis=1) if scored.task.schema.rules else np.full(len(scored), np.nan)
+    return scored.series(share)
 
 
-def in_range(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(title="Inside the schema’s ranges", section="Rules", over="answers", better="higher")
+def in_range(scored: Scored) -> pd.Series[float]:
     """Are all values inside the schema's ranges? 1 or 0, higher is better. Leaves out: rules. Source: ours."""
-    return (~breaches(cfs, task)["range"]).astype(float).rename("in_range")
+    return (~scored.once(breaches)["range"]).astype(float)
 
 
-def locks_kept(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(title="Locked features untouched", section="Rules", over="answers", better="higher")
+def locks_kept(scored: Scored) -> pd.Series[float]:
     """Did every immutable, protected and unmeasured feature stay, to the last digit? 1 or 0, higher is better.
 
     Leaves out: locks of single persons (see `feasible`). Source: ours.
     """
-    return (~breaches(cfs, task)["locked"]).astype(float).rename("locks_kept")
+    return (~scored.once(breaches)["locked"]).astype(float)

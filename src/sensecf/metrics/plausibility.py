@@ -9,13 +9,13 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 from sklearn.model_selection import GroupKFold, PredefinedSplit, cross_val_predict
 
-from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.distances import Nearest, Scale
 from sensecf.core.judge import Ints
-from sensecf.core.plausibility import MAX_ROWS, OUTLIERS, Plausibility
+from sensecf.core.plausibility import MAX_ROWS, OUTLIERS
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Task
-from sensecf.metrics.answers import read
+from sensecf.metrics.declare import metric
+from sensecf.metrics.scored import Scored
 
 #: Neighbours of the kNN distance ratio.
 NEAREST = 5
@@ -25,7 +25,8 @@ FOLDS = 5
 MIN_ROWS = 20
 
 
-def lof_inlier(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(title="Inlier by LOF", section="Like the data", over="valid answers", better="higher")
+def lof_inlier(scored: Scored) -> pd.Series[float]:
     """Is the answer an inlier among the training rows of its target class? 1 or 0, higher is better.
 
     Formula: local outlier factor in novelty mode, 20 neighbours, in standardised features; the threshold
@@ -33,62 +34,72 @@ def lof_inlier(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
     values that are odd together only in few of many features. A class with under 10 rows counts as inlier.
     Source: Breunig et al. 2000; for counterfactuals Kanamori et al. 2020.
     """
-    answers = read(cfs, task)
-    return answers.series(task.once(Plausibility).score(answers.after, answers.target) >= 0, "lof_inlier")
+    return scored.series(scored.likeness >= 0)
 
 
-def in_training_range(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(title="Inside the training range", section="Like the data", over="valid answers", better="higher")
+def in_training_range(scored: Scored) -> pd.Series[float]:
     """Do all values lie between the smallest and the largest training value? 1 or 0, higher is better.
 
     Unchanged values count too. Leaves out: everything about combinations of values.
     Source: the plausibility of arXiv 2601.14590.
     """
-    answers = read(cfs, task)
-    return answers.series(_within(task, answers.after, task.rows).all(axis=1), "in_training_range")
+    task = scored.task
+    return scored.series(_within(task, scored.after, task.rows).all(axis=1))
 
 
-def in_class_range(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(title="Inside the range of the target class", section="Like the data", over="valid answers", better="higher")
+def in_class_range(scored: Scored) -> pd.Series[float]:
     """As `in_training_range`, among the training rows of the target class alone. Source: ours."""
-    answers = read(cfs, task)
-    inside = np.zeros(len(answers), dtype=bool)
-    for target, members in answers.targets():
-        inside[members] = _within(task, answers.after[members], task.rows[task.y == target]).all(axis=1)
-    return answers.series(inside, "in_class_range")
+    task = scored.task
+    inside = np.zeros(len(scored), dtype=bool)
+    for target, members in scored.targets():
+        inside[members] = _within(task, scored.after[members], task.rows[task.y == target]).all(axis=1)
+    return scored.series(inside)
 
 
-def plausible(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(title="Plausible", section="Like the data", over="valid answers", better="higher")
+def plausible(scored: Scored) -> pd.Series[float]:
     """Both main views at once: LOF inlier, and every *changed* value inside the training range.
     1 or 0, higher is better.
 
     A value that the factual had already is not held against the answer. Leaves out: what LOF does.
     Source: ours; what column `plausible` says, judged anew.
     """
-    answers = read(cfs, task)
-    known = _within(task, answers.after, task.rows) | ~answers.changed
-    inlier = lof_inlier(cfs, task).to_numpy() > 0
-    return answers.series(inlier & known.all(axis=1), "plausible")
+    task = scored.task
+    known = _within(task, scored.after, task.rows) | ~scored.changed
+    return scored.series((scored.likeness >= 0) & known.all(axis=1))
 
 
-def isolation_inlier(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(title="Inlier by isolation forest", section="Like the data", over="valid answers", better="higher")
+def isolation_inlier(scored: Scored) -> pd.Series[float]:
     """Is the answer an inlier by an isolation forest fitted on the target class? 1 or 0, higher is better.
 
     Formula: 100 trees; the threshold calls 5 % of held-out real rows outliers. Leaves out: local
     density (it sees sparse corners, not holes). Undefined for a class with under 20 rows.
     Source: Liu, Ting & Zhou 2008.
     """
-    answers = read(cfs, task)
-    out = np.full(len(answers), np.nan)
+    task = scored.task
+    out = np.full(len(scored), np.nan)
     critics = task.once(_Critics)
-    for target, members in answers.targets():
+    for target, members in scored.targets():
         found = critics.forest(target)
         if found is not None:
             forest, filled, threshold = found
-            points = filled(critics.points(answers.after[members]))
+            points = filled(critics.points(scored.after[members]))
             out[members] = forest.score_samples(points) >= threshold
-    return answers.series(out, "isolation_inlier")
+    return scored.series(out)
 
 
-def knn_ratio(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(
+    title="Distance to the target class, 1 = like a real row",
+    section="Like the data",
+    over="valid answers",
+    better="lower",
+    share=False,
+    short="Distance to the class, 1 = a real row",
+)
+def knn_ratio(scored: Scored) -> pd.Series[float]:
     """How much farther the answer is from the target class than real rows of that class are, from 0 up;
     1 is as near as a typical real row, lower is better.
 
@@ -97,48 +108,59 @@ def knn_ratio(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
     Leaves out: where the class is dense or sparse by nature. Undefined for a class with under 20 rows.
     Source: the yNN and distance-to-training-data family (Pawelczyk et al. 2021); ratio ours.
     """
-    answers = read(cfs, task)
-    out = np.full(len(answers), np.nan)
+    task = scored.task
+    out = np.full(len(scored), np.nan)
     critics = task.once(_Critics)
-    for target, members in answers.targets():
+    for target, members in scored.targets():
         found = critics.neighbours(target)
         if found is not None:
             index, typical = found
-            distance = index.kneighbors(critics.points(answers.after[members]), NEAREST)[0].mean(axis=1)
+            distance = index.kneighbors(critics.points(scored.after[members]), NEAREST)[0].mean(axis=1)
             out[members] = distance / typical
-    return answers.series(out, "knn_ratio")
+    return scored.series(out)
 
 
-def critic_before(cfs: Counterfactuals, task: Task, seed: int = 0) -> pd.Series[float]:
-    """The control of `critic`: the same with the factuals in place of the answers, the unchanged rows of the same
-    people. They are real: an answer is only as odd as its `critic` exceeds this. No better or worse. Source: ours.
-    """
-    return critic(cfs, task, seed, before=True).rename("critic_before")
-
-
-def critic(cfs: Counterfactuals, task: Task, seed: int = 0, before: bool = False) -> pd.Series[float]:
+@metric(
+    title="Told from real rows (AUC), 0.5 = not at all", section="Like the data", over="valid answers",
+    better="lower", style="number", short="Told from real rows (AUC)",
+)  # fmt: skip
+def critic_auc(scored: Scored) -> pd.Series[float]:
     """How surely a classifier tells the answer from real training rows of its target class; the mean is
     the critic's AUC: 0.5 when it cannot tell them apart, 1 when it always can. Lower is better.
 
     Formula: gradient-boosted trees learn real (rounded to the schema's steps) against answer, five
     folds, the answers of one request in one fold; the value of an answer is the share of real rows
     that its fold's critic finds less suspicious (draws count half). Leaves out: which oddity gives an
-    answer away. That the answers come from other people than the real rows is part of it: see `critic_before`.
+    answer away. That the answers come from other people than the real rows is part of it: see `critic_auc_before`.
     Undefined under 20 answers, 5 requests or 20 real rows. Source: classifier two-sample test, Lopez-Paz & Oquab 2017.
     """
-    answers = read(cfs, task)
-    out = np.full(len(answers), np.nan)
+    return _critic(scored, scored.after)
+
+
+@metric(
+    title="The same of the unchanged rows of these people", section="Like the data", over="valid answers",
+    better="none", style="number", short="Unchanged rows told from real rows (AUC)",
+)  # fmt: skip
+def critic_auc_before(scored: Scored) -> pd.Series[float]:
+    """The control of `critic_auc`: the same with the factuals in place of the answers, the unchanged rows of the same
+    people. They are real: an answer is only as odd as its `critic_auc` exceeds this. No better or worse. Source: ours.
+    """
+    free = np.full(len(scored.task.schema), np.inf)
+    return _critic(scored, scored.task.codec.snap(scored.before, -free, free))
+
+
+def _critic(scored: Scored, rows: Floats) -> pd.Series[float]:
+    """How surely rows (m, d) in place of the answers are told from real ones."""
+    task, out = scored.task, np.full(len(scored), np.nan)
     free = np.full(len(task.schema), np.inf)
-    for target, members in answers.targets():
-        sample = _members(task, target)
-        made = task.codec.snap(answers.before[members], -free, free) if before else answers.after[members]
-        people = answers.requests.get_indexer(answers.queries)[members]
+    for target, members in scored.targets():
+        sample, made, people = _members(task, target), rows[members], scored.owner[members]
         if min(len(sample), len(made)) < MIN_ROWS or len(np.unique(people)) < FOLDS:
             continue
         real = task.codec.snap(task.rows[sample], -free, free)
         folds = np.concatenate([_folds(people), _folds(_groups(task, sample))])
-        out[members] = _placements(made, real, folds, seed)
-    return answers.series(out, "critic")
+        out[members] = _placements(made, real, folds)
+    return scored.series(out)
 
 
 def _folds(groups: Ints) -> Ints:
@@ -149,10 +171,10 @@ def _folds(groups: Ints) -> Ints:
     return fold
 
 
-def _placements(made: Floats, real: Floats, folds: Ints, seed: int) -> Floats:
+def _placements(made: Floats, real: Floats, folds: Ints) -> Floats:
     """Share of real rows of the same fold that look less made than each made row, shape (len(made),)."""
     label = np.arange(len(folds)) < len(made)
-    model = HistGradientBoostingClassifier(max_iter=60, early_stopping=False, random_state=seed)
+    model = HistGradientBoostingClassifier(max_iter=60, early_stopping=False, random_state=0)
     split = PredefinedSplit(folds)
     score = cross_val_predict(model, np.concatenate([made, real]), label, cv=split, method="predict_proba")[:, 1]
     out = np.empty(len(made))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -12,13 +11,13 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 
-from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
 from sensecf.core.judge import Classifier, Ints
 from sensecf.core.rules import Floats
 from sensecf.core.task import Task, lead
-from sensecf.metrics.answers import BATCH, ask, reached, read
+from sensecf.metrics.declare import metric
+from sensecf.metrics.scored import BATCH, CrossFitted, Scored, reached
 
 #: Input noise, in standard deviations of the training rows.
 NOISE = 0.1
@@ -26,31 +25,22 @@ NOISE = 0.1
 DRAWS = 10
 
 
-def probability(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(title="Probability of the target", section="Confidence", over="valid answers", better="higher", style="number")
+def probability(scored: Scored) -> pd.Series[float]:
     """The classifier's probability of the target class, [0, 1], higher is surer.
 
     Leaves out: whether the probabilities are calibrated. Source: the classifier.
     """
-    answers = read(cfs, task)
-    proba = ask(task, answers.after).proba
-    return answers.series(proba[np.arange(len(answers)), answers.target], "probability")
+    return scored.series(scored.judged.proba[np.arange(len(scored)), scored.target])
 
 
-def margin(cfs: Counterfactuals, task: Task) -> pd.Series[float]:
+@metric(title="Margin over the next class", section="Confidence", over="valid answers", better="higher", share=False)
+def margin(scored: Scored) -> pd.Series[float]:
     """Probability of the target minus that of the strongest other class, [-1, 1], higher is surer.
 
     Leaves out: the same as `probability`. Source: ours (see `sensecf.core.task.lead`).
     """
-    answers = read(cfs, task)
-    return answers.series(lead(ask(task, answers.after).proba, answers.target), "margin")
-
-
-@dataclass(frozen=True)
-class CrossFitted:
-    """A judge in parts, none of which has learned of the people it judges: `models[fold[query]]` judges `query`."""
-
-    models: Sequence[Classifier]
-    fold: pd.Series[int]
+    return scored.series(lead(scored.judged.proba, scored.target))
 
 
 def cross_fitted(
@@ -76,62 +66,92 @@ def cross_fitted(
     return models, fold
 
 
-def agreement(
-    cfs: Counterfactuals, task: Task, judges: Mapping[str, Classifier | CrossFitted], before: bool = False
-) -> pd.DataFrame:
+@metric(title="Valid if the person lands a little off", section="Confidence", over="valid answers", better="higher")
+def noise_validity(scored: Scored) -> pd.Series[float]:
+    """How often the answer is still valid when the person lands a little off the plan, [0, 1], higher is better.
+
+    Formula: share of 10 noisy copies (see `perturbed`) that are valid. An answer whose edits are all
+    levels has nothing to miss and counts as it stands. Leaves out: noise in features left alone.
+    Source: Pawelczyk et al. 2023; sizes ours.
+    """
+    task = scored.task
+    rng = np.random.default_rng(0)
+    kept = np.zeros(len(scored))
+    chunk = max(1, BATCH // DRAWS)
+    for start in range(0, len(scored), chunk):
+        part = slice(start, start + chunk)
+        base, changed = scored.after[part], scored.changed[part]
+        noisy = np.concatenate([perturbed(task, base, changed, rng) for _ in range(DRAWS)])
+        good = reached(task, noisy, np.tile(scored.target[part], DRAWS))
+        kept[part] = good.reshape(DRAWS, -1).mean(axis=0)
+    return scored.series(kept)
+
+
+def agreement(scored: Scored, judges: Mapping[str, Classifier | CrossFitted], before: bool = False) -> pd.DataFrame:
     """Whether each judge puts each answer (its factual with `before`) in its target class, shape (answers, judges),
     1 or 0.
 
     A judge is fitted, takes raw rows and knows the same classes as the task's classifier.
     """
-    answers = read(cfs, task)
-    rows = answers.before if before else answers.after
+    task, rows = scored.task, scored.before if before else scored.after
     votes = {}
     for name, judge in judges.items():
         models, fold = ([judge], np.zeros(len(rows))) if not isinstance(judge, CrossFitted) else (
-            judge.models, judge.fold.loc[answers.queries].to_numpy())  # fmt: skip
+            judge.models, judge.fold.loc[scored.queries].to_numpy())  # fmt: skip
         votes[name] = np.full(len(rows), np.nan)
         for number, model in enumerate(models):
             other, mine = Task(task.schema, task.train, model), fold == number
             place = np.array([other.target_position(c) for c in task.classes], dtype=np.intp)
-            votes[name][mine] = reached(other, rows[mine], place[answers.target[mine]])
-    return pd.DataFrame(votes, index=answers.index)
+            votes[name][mine] = reached(other, rows[mine], place[scored.target[mine]])
+    return pd.DataFrame(votes, index=scored.index)
 
 
-def judge_validity(
-    cfs: Counterfactuals, task: Task, judges: Mapping[str, Classifier | CrossFitted]
-) -> pd.Series[float]:
+@metric(
+    title="Valid for independent classifiers", section="Confidence", over="valid answers", better="higher",
+    needs="judges",
+)  # fmt: skip
+def judge_validity(scored: Scored) -> pd.Series[float]:
     """The share of independent judges that put the answer in the target class, [0, 1], higher is better.
 
-    Formula: mean of `agreement`. `judges`: classifiers of other families, trained on rows of other people
-    (`CrossFitted`): a judge that has seen the person's own label answers from memory. Read it beside
+    Formula: mean of `agreement`. Judges (`Given.judges`): classifiers of other families, trained on rows of other
+    people (`CrossFitted`): a judge that has seen the person's own label answers from memory. Read it beside
     `judge_validity_before`. Leaves out: judges alike err alike. Undefined without judges. Source: ours;
     cross-model validity in Pawelczyk et al. 2020.
     """
-    return agreement(cfs, task, judges).mean(axis=1).rename("judge_validity")
+    return agreement(scored, scored.given.judges or {}).mean(axis=1)
 
 
-def judge_validity_before(
-    cfs: Counterfactuals, task: Task, judges: Mapping[str, Classifier | CrossFitted]
-) -> pd.Series[float]:
+@metric(
+    title="The same before the change", section="Confidence", over="valid answers", better="none", needs="judges",
+    short="Independent classifiers before the change",
+)  # fmt: skip
+def judge_validity_before(scored: Scored) -> pd.Series[float]:
     """What `judge_validity` is before the change: the same judges on the factual of each answer. [0, 1], no better
     or worse: what the answer adds is the difference. Source: ours.
     """
-    return agreement(cfs, task, judges, before=True).mean(axis=1).rename("judge_validity_before")
+    return agreement(scored, scored.given.judges or {}, before=True).mean(axis=1)
 
 
-def retrain_validity(cfs: Counterfactuals, task: Task, models: Mapping[str, Classifier]) -> pd.Series[float]:
+def _retrained_agree(scored: Scored) -> pd.DataFrame:
+    return agreement(scored, scored.given.models or {})
+
+
+@metric(title="Valid after retraining", section="Confidence", over="valid answers", better="higher", needs="models")
+def retrain_validity(scored: Scored) -> pd.Series[float]:
     """The share of retrained models (see `retrained`) for which the answer is still valid, [0, 1],
     higher is better. Undefined without models.
 
     Leaves out: retraining on later data from elsewhere. Source: Upadhyay et al. 2021; Dutta et al. 2022.
     """
-    return agreement(cfs, task, models).mean(axis=1).rename("retrain_validity")
+    return scored.once(_retrained_agree).mean(axis=1)
 
 
-def retrain_validity_worst(cfs: Counterfactuals, task: Task, models: Mapping[str, Classifier]) -> pd.Series[float]:
-    """As `retrain_validity`, but 1 only if the answer is valid for every one of the models, else 0."""
-    return agreement(cfs, task, models).min(axis=1).rename("retrain_validity_worst")
+@metric(
+    title="Valid after every retraining", section="Confidence", over="valid answers", better="higher", needs="models"
+)  # fmt: skip
+def retrain_validity_worst(scored: Scored) -> pd.Series[float]:
+    """As `retrain_validity`, but 1 only if the answer is valid for every one of the models. Source: the same."""
+    return scored.once(_retrained_agree).min(axis=1)
 
 
 def retrained(
@@ -175,26 +195,6 @@ def _resample(units: Ints, kind: str, rng: np.random.Generator) -> Ints:
     starts = np.cumsum(counts) - counts
     drawn = rng.integers(0, len(counts), len(counts))
     return np.concatenate([order[starts[g] : starts[g] + counts[g]] for g in drawn])
-
-
-def noise_validity(cfs: Counterfactuals, task: Task, seed: int = 0) -> pd.Series[float]:
-    """How often the answer is still valid when the person lands a little off the plan, [0, 1], higher is better.
-
-    Formula: share of 10 noisy copies (see `perturbed`) that are valid. An answer whose edits are all
-    levels has nothing to miss and counts as it stands. Leaves out: noise in features left alone.
-    Source: Pawelczyk et al. 2023; sizes ours.
-    """
-    answers = read(cfs, task)
-    rng = np.random.default_rng(seed)
-    kept = np.zeros(len(answers))
-    chunk = max(1, BATCH // DRAWS)
-    for start in range(0, len(answers), chunk):
-        part = slice(start, start + chunk)
-        base, changed = answers.after[part], answers.changed[part]
-        noisy = np.concatenate([perturbed(task, base, changed, rng) for _ in range(DRAWS)])
-        good = reached(task, noisy, np.tile(answers.target[part], DRAWS))
-        kept[part] = good.reshape(DRAWS, -1).mean(axis=0)
-    return answers.series(kept, "noise_validity")
 
 
 def perturbed(task: Task, rows: Floats, changed: np.ndarray, rng: np.random.Generator) -> Floats:

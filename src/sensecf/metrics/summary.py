@@ -3,86 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from sensecf.core.counterfactuals import Counterfactuals
-from sensecf.core.judge import Classifier
-from sensecf.core.query import Query
 from sensecf.core.rules import Floats
 from sensecf.core.task import Task
-from sensecf.metrics import diversity, edits, feasibility, plausibility, proximity, requests, robust, statistics
-from sensecf.metrics.answers import read, valid_only
-
-#: What a metric is averaged over: every request, every answer, the answers that are valid, or the
-#: requests with at least two of these.
-Over = Literal["requests", "answers", "valid answers", "menus"]
-Direction = Literal["higher", "lower", "none"]
-
-
-class Metric(NamedTuple):
-    """How `summarise` uses a metric: the function, what it is averaged over, which way is better, and whether
-    its values are shares, in [0, 1] (all 1 is then no certainty: see `statistics.interval`)."""
-
-    function: Callable[[Counterfactuals, Task], pd.Series[float]]
-    over: Over
-    direction: Direction
-    share: bool = True
-
-
-#: Every metric that needs nothing but the answers and the task, by its name in `metrics.json`.
-METRICS: dict[str, Metric] = {
-    "own_share": Metric(requests.own_share, "requests", "higher"),
-    "fallback_share": Metric(requests.fallback_share, "requests", "none"),
-    "unanswered_share": Metric(requests.unanswered_share, "requests", "lower"),
-    "not_needed_share": Metric(requests.not_needed_share, "requests", "none"),
-    "validity": Metric(requests.validity, "requests", "higher"),
-    "coverage": Metric(requests.coverage, "requests", "higher"),
-    "feasible": Metric(feasibility.feasible, "answers", "higher"),
-    "rules_kept": Metric(feasibility.rules_kept, "answers", "higher"),
-    "in_range": Metric(feasibility.in_range, "answers", "higher"),
-    "locks_kept": Metric(feasibility.locks_kept, "answers", "higher"),
-    "n_changed": Metric(edits.n_changed, "valid answers", "lower", share=False),
-    "redundancy": Metric(edits.redundancy, "valid answers", "lower"),
-    "actionable_share": Metric(edits.actionable_share, "valid answers", "higher"),
-    "mad_l1": Metric(proximity.mad_l1, "valid answers", "lower", share=False),
-    "gower": Metric(proximity.gower, "valid answers", "lower"),
-    "heom": Metric(proximity.heom, "valid answers", "lower", share=False),
-    "plausible": Metric(plausibility.plausible, "valid answers", "higher"),
-    "lof_inlier": Metric(plausibility.lof_inlier, "valid answers", "higher"),
-    "in_training_range": Metric(plausibility.in_training_range, "valid answers", "higher"),
-    "in_class_range": Metric(plausibility.in_class_range, "valid answers", "higher"),
-    "isolation_inlier": Metric(plausibility.isolation_inlier, "valid answers", "higher"),
-    "knn_ratio": Metric(plausibility.knn_ratio, "valid answers", "lower", share=False),
-    "critic_auc": Metric(plausibility.critic, "valid answers", "lower"),
-    "critic_auc_before": Metric(plausibility.critic_before, "valid answers", "none"),
-    "probability": Metric(robust.probability, "valid answers", "higher"),
-    "margin": Metric(robust.margin, "valid answers", "higher", share=False),
-    "noise_validity": Metric(robust.noise_validity, "valid answers", "higher"),
-    "pairwise_distance": Metric(diversity.pairwise_distance, "menus", "higher", share=False),
-    "distinct_actions": Metric(diversity.distinct_actions, "menus", "higher"),
-    "dpp": Metric(diversity.dpp, "menus", "higher"),
-    "seconds": Metric(requests.seconds, "requests", "lower", share=False),
-}
+from sensecf.metrics import statistics
+from sensecf.metrics.declare import METRICS, Metric
+from sensecf.metrics.scored import Scored, read
 
 #: Columns of a summary, in order.
 COLUMNS = ("value", "low", "high", "n", "defined", "direction", "over", "people")
 
 
 class Values(NamedTuple):
-    """What `measure` found: the values of each metric, one per request or per answer, and the edits behind them.
-
-    `metrics`: how each is averaged; `values`: indexed by query, or by query and rank;
-    `edits`: which features each valid answer changes, 1.0 or 0.0, a column per feature.
-    """
+    """What `measure` found: `values` of each metric, one per request or per answer (a table with `of_means`), indexed
+    by query, or by query and rank; and how each is declared."""
 
     metrics: dict[str, Metric]
-    values: dict[str, pd.Series[float]]
-    edits: pd.DataFrame
+    values: dict[str, pd.Series[float] | pd.DataFrame]
 
     def of(self, queries: pd.Index) -> Values:
         """The same for some of the queries; metrics of a fit (the critic) keep the values of the whole."""
@@ -90,19 +33,16 @@ class Values(NamedTuple):
         def part(found: Any) -> Any:
             return found[_queries(found.index).isin(queries)] if len(found) else found
 
-        return Values(self.metrics, {name: part(series) for name, series in self.values.items()}, part(self.edits))
+        return Values(self.metrics, {name: part(found) for name, found in self.values.items()})
 
 
 def summarise(
-    cfs: Counterfactuals,
-    task: Task,
+    answers: Counterfactuals | Scored,
+    task: Task | None = None,
     *,
-    query: Query | None = None,
     groups: pd.Series[Any] | None = None,
-    judges: Mapping[str, Classifier | robust.CrossFitted] | None = None,
-    models: Mapping[str, Classifier] | None = None,
-    reference: pd.Series[float] | None = None,
     seed: int = 0,
+    **given: Any,
 ) -> pd.DataFrame:
     """Every metric of a run, one row each, judged anew from the saved rows.
 
@@ -112,84 +52,47 @@ def summarise(
     answers), `people` (whom the intervals resample). An undefined metric has NaN and `defined` False: it
     is never left out; with fewer than `statistics.FEWEST` people there is a value and no interval.
 
-    `query`: the limits of each person (locks), to be held against the answers too. `groups`: the
-    person behind each query, indexed by query; without it every query is its own person. `judges`:
-    independent classifiers for judge validity. `models`: retrained ones (see `retrained`).
-    `reference`: distance of another method's answer per query, for `success_at_3`.
+    `answers`: counterfactuals, with their task, or what `read` made of them. `groups`: the person behind each
+    query, indexed by query; without it every query is its own person. `given`: what some metrics need besides:
+    `query` (limits of each person), `judges`, `models`, `reference`; see `Given`.
     """
-    found = measure(cfs, task, query=query, judges=judges, models=models, reference=reference)
-    rows = aggregate(found, groups=groups, seed=seed)
-    return pd.concat([rows, _frame(_costs(cfs))])
+    scored = read(answers, task, **given)
+    rows = aggregate(measure(scored), groups=groups, seed=seed)
+    return pd.concat([rows, _frame(_costs(scored.cfs))])
 
 
-def measure(
-    cfs: Counterfactuals,
-    task: Task,
-    *,
-    query: Query | None = None,
-    judges: Mapping[str, Classifier | robust.CrossFitted] | None = None,
-    models: Mapping[str, Classifier] | None = None,
-    reference: pd.Series[float] | None = None,
-) -> Values:
+def measure(answers: Counterfactuals | Scored, task: Task | None = None, **given: Any) -> Values:
     """The values behind a summary, before any mean is taken; arguments as in `summarise`."""
-    metrics = METRICS | {
-        "feasible": METRICS["feasible"]._replace(function=partial(feasibility.feasible, query=query)),
-        # Without a reference it asks for less, and so it has another name.
-        "success_at_3_without_reference": Metric(partial(requests.success, query=query), "requests", "higher"),
-    }
-    if reference is not None:
-        success = partial(requests.success, query=query, reference=reference)
-        metrics["success_at_3"] = Metric(success, "requests", "higher")
-    compared: tuple[tuple[str, Callable[..., pd.Series[float]], Any, Direction], ...] = (
-        ("judge_validity", robust.judge_validity, judges, "higher"),
-        ("judge_validity_before", robust.judge_validity_before, judges, "none"),
-        ("retrain_validity", robust.retrain_validity, models, "higher"),
-        ("retrain_validity_worst", robust.retrain_validity_worst, models, "higher"),
-    )
-    for name, function, others, direction in compared:
-        metrics[name] = Metric(_with_others(function, others), "valid answers", direction)
-
-    valid = valid_only(cfs, task)
-    sets: dict[Over, Counterfactuals] = {"requests": cfs, "answers": cfs, "valid answers": valid, "menus": valid}
-    values = {name: metric.function(sets[metric.over], task) for name, metric in metrics.items()}
-    changed = read(valid, task)
-    return Values(metrics, values, pd.DataFrame(changed.changed.astype(float), index=changed.index))
+    scored = read(answers, task, **given)
+    valid = scored.valid()
+    sets: dict[str, Scored] = {"requests": scored, "answers": scored, "valid answers": valid, "menus": valid}
+    used = {name: metric for name, metric in METRICS.items() if metric.function is not None}
+    return Values(used, {name: metric.of(sets[metric.over]) for name, metric in used.items()})
 
 
 def aggregate(found: Values, *, groups: pd.Series[Any] | None = None, seed: int = 0) -> pd.DataFrame:
     """Means, intervals and denominators of measured values: a summary without the costs of the run."""
-    rates = found.edits
     rows: dict[str, tuple[Any, ...]] = {}
-    samples = _resampled(found.values, rates, groups, seed)
+    samples = _resampled(found, groups, seed)
     for name, metric in found.metrics.items():
-        series = found.values[name].dropna()
-        people = _people(series, groups)
-        mean = float(series.mean()) if len(series) else math.nan
-        low, high = statistics.interval(series, people, share=metric.share, means=samples.get(name))
+        values = found.values[name].dropna()
+        people, means = _people(values, groups), samples.get(name)
+        if isinstance(values, pd.Series):
+            value = float(values.mean()) if len(values) else math.nan
+            low, high = statistics.interval(values, people, share=metric.share, means=means)
+        else:
+            assert metric.of_means is not None
+            value = float(metric.of_means(values.mean().to_numpy())) if len(values) else math.nan
+            low, high = statistics.interval(np.full(len(people), value), people, means=means)
+            # Resampling moves what is made of means a little, so that the interval may end before the value.
+            low, high = min(low, value), max(high, value)
         count = pd.Series(people).nunique(dropna=False)
-        rows[name] = (mean, low, high, len(series), bool(len(series)), metric.direction, metric.over, count)
-
-    entropy = float(edits.change_entropy(rates.mean().to_numpy())) if len(rates) else math.nan
-    people = _people(rates, groups)
-    low, high = statistics.interval(np.full(len(people), entropy), people, means=samples.get("change_entropy"))
-    # Resampling concentrates edits a little, so that near 1 the interval may end below the value.
-    low, high = min(low, entropy), max(high, entropy)
-    rows["change_entropy"] = (entropy, low, high, len(rates), not math.isnan(entropy), "none", "valid answers",
-                              pd.Series(people).nunique(dropna=False))  # fmt: skip
+        rows[name] = (value, low, high, len(values), not math.isnan(value), metric.better, metric.over, count)
     return _frame(rows)
 
 
 def _frame(rows: Mapping[str, tuple[Any, ...]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(dict(rows), orient="index", columns=list(COLUMNS)).rename_axis("metric")
-
-
-def _with_others(
-    function: Callable[..., pd.Series[float]], others: Mapping[str, Any] | None
-) -> Callable[[Counterfactuals, Task], pd.Series[float]]:
-    """The metric with its other classifiers filled in; a series without values when there are none."""
-    if others:
-        return lambda cfs, task: function(cfs, task, others)
-    return lambda cfs, task: pd.Series(dtype=float)
 
 
 def _people(values: pd.Series[float] | pd.DataFrame, groups: pd.Series[Any] | None) -> np.ndarray:
@@ -202,38 +105,45 @@ def _queries(index: pd.Index) -> pd.Index:
     return index.get_level_values("query") if index.nlevels > 1 else index
 
 
-def _resampled(
-    values: Mapping[str, pd.Series[float]], rates: pd.DataFrame, groups: pd.Series[Any] | None, seed: int
-) -> dict[str, Floats]:
-    """Bootstrap means of all metrics, and the entropy of `rates`, from the same samples of people."""
-    # Answers and requests under one another, blank where a metric has no value: its mean is the metric.
-    parts: list[pd.DataFrame] = []
-    for levels in (1, 2):
-        columns = {name: s for name, s in values.items() if s.notna().any() and s.index.nlevels == levels}
-        if columns:
-            parts.append(pd.DataFrame(columns))
-    if len(rates):
-        parts.append(rates)
+def _resampled(found: Values, groups: pd.Series[Any] | None, seed: int) -> dict[str, Floats]:
+    """Bootstrap means of all metrics, and what is made of means, from the same samples of people."""
+    # Answers, requests and tables under one another, blank where a metric has no value: its mean is the metric.
+    series = {name: v for name, v in found.values.items() if isinstance(v, pd.Series) and v.notna().any()}
+    tables = {name: v for name, v in found.values.items() if isinstance(v, pd.DataFrame) and len(v)}
+    parts = [pd.DataFrame(one) for levels in (1, 2)
+             if (one := {name: v for name, v in series.items() if v.index.nlevels == levels})]  # fmt: skip
+    parts += [v.set_axis([f"{name}/{j}" for j in range(v.shape[1])], axis=1) for name, v in tables.items()]
     if not parts:
         return {}
     clusters = np.concatenate([_people(part, groups) for part in parts])
     table = pd.concat([part.reset_index(drop=True) for part in parts], ignore_index=True)
     means = statistics.resampled_means(table.to_numpy(dtype=float), clusters, seed=seed)
-    found = {str(name): means[:, j] for j, name in enumerate(table) if name in values}
-    if len(rates):
-        found["change_entropy"] = edits.change_entropy(means[:, [j for j, name in enumerate(table) if name in rates]])
-    return found
+    columns = [str(column) for column in table]
+    out = {name: means[:, columns.index(name)] for name in series}
+    for name, values in tables.items():
+        start, make = columns.index(f"{name}/0"), found.metrics[name].of_means
+        assert make is not None
+        out[name] = make(means[:, start : start + values.shape[1]])
+    return out
+
+
+COSTS = [
+    Metric("Rows put to the classifier, per answer", "Cost", "answers", "lower", False, name="classifier_rows"),
+    Metric("Model tokens, per answer", "Cost", "answers", "lower", False, name="model_tokens"),
+]
+for _cost in COSTS:
+    _cost.declare()
 
 
 def _costs(cfs: Counterfactuals) -> dict[str, tuple[Any, ...]]:
     """Costs of the whole run per answer. No interval: a run has one bill."""
     answers = len(cfs.answers)
     rows = {}
-    for name, entry in (("classifier_rows", "classifier_rows"), ("model_tokens", "model_tokens")):
-        total = cfs.cost.get(entry)
+    for cost in COSTS:
+        total = cfs.cost.get(cost.name)
         defined = total is not None and answers > 0
         value = float(total) / answers if total is not None and answers else math.nan
-        rows[name] = (value, math.nan, math.nan, answers if defined else 0, defined, "lower", "answers", 0)
+        rows[cost.name] = (value, math.nan, math.nan, answers if defined else 0, defined, cost.better, cost.over, 0)
     return rows
 
 

@@ -204,8 +204,9 @@ def run(
             answers.cost["model_tokens"] = facts["model"]["tokens_in"] + facts["model"]["tokens_out"]
         facts |= _alone(task, generator, held_out, goal, request)
         groups = None if schema.group is None or schema.group not in held_out else held_out[schema.group]
-        summary = pd.concat([known, metrics.summarise(answers, task, groups=groups, seed=request.seed)])
-        _write(folder, answers, task, summary, facts, request, generator, held_out, card)
+        scored = metrics.read(answers, task)
+        summary = pd.concat([known, metrics.summarise(scored, groups=groups, seed=request.seed)])
+        _write(folder, scored, summary, facts, request, generator, held_out, card)
         say("measuring", 1.0)
         return answers, summary, facts
 
@@ -288,8 +289,7 @@ def _alone(task: Task, generator: Any, held_out: pd.DataFrame, goal: Any, reques
 
 def _write(
     folder: Path,
-    answers: Counterfactuals,
-    task: Task,
+    scored: metrics.Scored,
     summary: pd.DataFrame,
     facts: dict[str, Any],
     request: Request,
@@ -297,6 +297,7 @@ def _write(
     held_out: pd.DataFrame,
     card: Card | None,
 ) -> None:
+    answers, task = scored.cfs, scored.task
     answers.save(folder)
     task.schema.to_toml(folder / "schema.toml")
     if card is not None:
@@ -312,7 +313,7 @@ def _write(
         if facts["model"]["rounds"]:
             rounds = pd.DataFrame(facts["model"]["rounds"])
             extra["Answers of the language model, by round (0 is the first)"] = rounds
-    write_report(folder, answers, task, summary, facts, extra)
+    write_report(folder, scored, summary, facts, extra)
     attempts = answers.attempts.to_dict(orient="records")
     write_json(folder / "run.json", {**facts, "attempts": [{**a, "count": int(a["count"])} for a in attempts]})
     remove(folder, UNFINISHED)

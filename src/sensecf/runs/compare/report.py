@@ -31,13 +31,6 @@ PANELS = {
     "success_at_3": "success@3", "validity": "valid", "feasible": "breaks no rule", "lof_inlier": "inlier (LOF)",
     "n_changed": "changes", "mad_l1": "distance",
 }  # fmt: skip
-#: The further tables of the page.
-MORE = {
-    "Like the data": tables.LIKENESS,
-    "Confidence": tables.CONFIDENCE,
-    "Effort and rules": tables.EFFORT,
-    "Choice": tables.CHOICE,
-}
 TESTS = (
     "All pairs are in comparisons.csv. “Both”: the requests that both solved. “All”: every request; “served better” is "
     "the share that the first serves better minus the share that the other does, where a request that only one of them "
@@ -104,7 +97,6 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
     scores, facts, schema = made.scores, made.facts, made.task.schema
     requests = len(made.requests)
     first = made.methods[0].label
-    undefined = tables.undefined(scores.summary)
     everyone = scores.summary[scores.summary["direction"] == ALL]
     context = {
         "title": schema.name or f"What would change {schema.label}?",
@@ -120,13 +112,9 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
         "closeness": tables.table("First answers to the same requests", tables.CLOSENESS, everyone),
         "tests_note": tables.few(made) + TESTS,
         "tests": tables.tests(scores.comparisons, first),
-        "more": [
-            tables.table(caption, names, everyone)
-            for caption, names in MORE.items()
-            if not set(names) <= set(undefined)
-        ],
+        "more": tables.more(everyone),
         "several": facts["n"] > 1,
-        "undefined": "; ".join(tables.TITLES[name][0] for name in undefined if name in tables.TITLES),
+        "undefined": "; ".join(tables.declared(name).title for name in tables.undefined(scores.summary)),
         "examples": _examples(made),
         "costs": tables.costs(made),
         "reasons": tables.reasons(made),
@@ -172,7 +160,7 @@ def _main(made: Comparison) -> list[str]:
 def _examples(made: Comparison) -> list[dict[str, Any]]:
     """A few requests, evenly spread over those that most methods answered, with every method's first answer."""
     shown = _main(made)
-    readings = {label: metrics.read(made.answers[label], made.task) for label in shown}
+    readings = {label: made.scores.scored[label] for label in shown}
     counts = sum(
         pd.Series(made.requests.index.isin(a.queries), made.requests.index).astype(int) for a in readings.values()
     )
@@ -187,7 +175,7 @@ def _examples(made: Comparison) -> list[dict[str, Any]]:
     return out
 
 
-def _plan(made: Comparison, label: str, answers: metrics.Answers, request: Any) -> dict[str, Any]:
+def _plan(made: Comparison, label: str, answers: metrics.Scored, request: Any) -> dict[str, Any]:
     frame = made.answers[label].frame
     row = frame[frame["query"] == request].iloc[0]
     found = np.flatnonzero(answers.queries == request)
@@ -207,7 +195,7 @@ def _figures(made: Comparison) -> list[tuple[str, dict[str, Any]]]:
     everyone = summary[summary["direction"] == ALL]
     ours = [m.label for m in made.methods if m.generator in OWN]
     panels = [
-        (name, title, tables.TITLES[name][1] == "share")
+        (name, title, tables.declared(name).written == "share")
         for name, title in PANELS.items()
         if everyone.loc[everyone["metric"] == name, "n"].sum()
     ]
@@ -233,7 +221,7 @@ def _figures(made: Comparison) -> list[tuple[str, dict[str, Any]]]:
         )  # fmt: skip
     answered = [label for label in _main(made) if len(made.answers[label].answers)]
     for number, start in enumerate(range(0, len(answered), RADAR)):
-        part = {label: (made.answers[label], made.task) for label in answered[start : start + RADAR]}
+        part = {label: made.scores.scored[label] for label in answered[start : start + RADAR]}
         name = "radar" if number == 0 else f"radar-{number + 1}"
         text = "Share of a method’s answers that change a feature; the features that are changed most."
         drawn.append((name, "Which features each method changes", text, figures.change_radar(part), True))

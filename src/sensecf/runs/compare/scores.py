@@ -40,13 +40,14 @@ class Scores(NamedTuple):
     per pair of methods and metric (columns `COMPARISONS`; p by sign flips over people, corrected by
     Holm within a metric). `first`: by metric, the value of each method's first answer, shape
     (requests, methods), NaN where it is not valid. `common`: the requests that all methods solved,
-    but those of `left_out`, which solve less than half of all."""
+    but those of `left_out`, which solve less than half of all. `scored`: each method's answers, read once."""
 
     summary: pd.DataFrame
     comparisons: pd.DataFrame
     first: dict[str, pd.DataFrame]
     common: pd.Index
     left_out: tuple[str, ...]
+    scored: dict[str, metrics.Scored]
 
 
 def score(
@@ -65,14 +66,15 @@ def score(
 
     `directions`, `groups`: the direction and the person of each request, indexed by request.
     `reference`: whose distance `success_at_3` may not exceed; without it that metric is undefined.
-    `judges`, `models`: see `metrics.summarise`.
+    `judges`, `models`: see `metrics.Given`.
     """
-    limit = None if reference is None else first_values(reference, task, query)["mad_l1"]
-    found = {
-        name: metrics.measure(cfs, task, query=query, judges=judges, models=models, reference=limit)
+    limit = None if reference is None else first_values(metrics.read(reference, task, query=query))["mad_l1"]
+    scored = {
+        name: metrics.read(cfs, task, query=query, judges=judges, models=models, reference=limit)
         for name, cfs in answers.items()
     }
-    first = _firsts(answers, task, query, found)
+    found = {name: metrics.measure(read) for name, read in scored.items()}
+    first = _firsts(scored, found)
     solved = first["mad_l1"].notna()
     enough = solved.mean() >= SOLVES_ENOUGH
     common = solved.index[solved.loc[:, enough].all(axis=1)] if enough.any() else solved.index[:0]
@@ -91,24 +93,16 @@ def score(
         first,
         common,
         tuple(enough.index[~enough]),
+        scored,
     )
 
 
-def first_values(cfs: Counterfactuals, task: Task, query: Query) -> pd.DataFrame:
+def first_values(scored: metrics.Scored) -> pd.DataFrame:
     """Metrics of the first answer to each request, shape (requests, `ON_SOLVED`); NaN where it is not valid."""
-    answers = metrics.read(cfs, task)
-    valid = metrics.valid_only(cfs, task)
-    good = metrics.read(valid, task)
-    rank = pd.Series(answers.index.get_level_values("rank"), answers.index).groupby(level="query").min()
-    keep = good.index.get_level_values("rank") == rank.reindex(good.queries).to_numpy()
-    columns: dict[str, Any] = {
-        "n_changed": metrics.n_changed(valid, task),
-        "mad_l1": metrics.mad_l1(valid, task),
-        "gower": metrics.gower(valid, task),
-        "lof_inlier": metrics.lof_inlier(valid, task),
-        "feasible": metrics.feasible(valid, task, query),
-    }
-    return pd.DataFrame(columns)[keep].droplevel("rank").reindex(answers.requests)
+    rank = pd.Series(scored.index.get_level_values("rank"), scored.index)
+    first = scored.reached & (rank == rank.groupby(level="query").transform("min")).to_numpy()
+    table = pd.DataFrame({name: metrics.METRICS[name].of(scored) for name in ON_SOLVED}, index=scored.index)
+    return table[first].droplevel("rank").reindex(scored.requests)
 
 
 def compare_pairs(first: Mapping[str, pd.DataFrame], groups: pd.Series[Any] | None, seed: int = 0) -> pd.DataFrame:
@@ -136,7 +130,7 @@ def compare_pairs(first: Mapping[str, pd.DataFrame], groups: pd.Series[Any] | No
 
 def _higher(metric: str) -> bool:
     """Whether more of a metric is better."""
-    return metric in ON_ALL or metrics.METRICS[metric].direction == "higher"
+    return metric in ON_ALL or metrics.METRICS[metric].better == "higher"
 
 
 def _paired(a: pd.Series[float], b: pd.Series[float], people: Any, higher: bool, seed: int) -> dict[str, Any]:
@@ -173,12 +167,10 @@ def pareto(values: Floats) -> Bools:
     return np.asarray(~(no_worse & better).any(axis=0) & ~np.isnan(values).any(axis=1))
 
 
-def _firsts(
-    answers: Mapping[str, Counterfactuals], task: Task, query: Query, found: Mapping[str, metrics.Values]
-) -> dict[str, pd.DataFrame]:
-    tables = {name: first_values(cfs, task, query) for name, cfs in answers.items()}
+def _firsts(scored: Mapping[str, metrics.Scored], found: Mapping[str, metrics.Values]) -> dict[str, pd.DataFrame]:
+    tables = {name: first_values(read) for name, read in scored.items()}
     out = {name: pd.DataFrame({m: values.values[name] for m, values in found.items()})
-           for name in ON_ALL if all(name in values.values for values in found.values())}  # fmt: skip
+           for name in ON_ALL if all(len(values.values[name]) for values in found.values())}  # fmt: skip
     return out | {name: pd.DataFrame({m: table[name] for m, table in tables.items()}) for name in ON_SOLVED}
 
 

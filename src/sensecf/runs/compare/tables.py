@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from sensecf.metrics import METRICS, Metric, sections
 from sensecf.runs.compare.scores import ALL, ON_ALL, SOLVES_ENOUGH
 from sensecf.runs.report import tables as report_tables
 from sensecf.runs.report.tables import Table, written
@@ -15,33 +16,9 @@ from sensecf.runs.report.tables import Table, written
 if TYPE_CHECKING:
     from sensecf.runs.compare import Comparison
 
-#: How a metric reads: title, and how its value is written.
-TITLES = report_tables.TITLES | {
-    "success_at_3": ("success@3", "share"),
-    "n_changed_common": ("Features changed", "number"),
-    "mad_l1_common": ("Distance, L1 / MAD", "number"),
-    "gower_common": ("Distance, Gower", "number"),
-    "lof_inlier_common": ("Inlier by LOF", "share"),
-    "knn_ratio": ("Distance to the class, 1 = a real row", "number"),
-    "critic_auc": ("Told from real rows (AUC)", "number"),
-    "critic_auc_before": ("Unchanged rows told from real rows (AUC)", "number"),
-    "judge_validity_before": ("Independent classifiers before the change", "share"),
-}
-#: The tables of the page and of the Markdown file, by their metrics.
+#: The tables in front, by their metrics; all others follow by section.
 RESULTS = ("success_at_3", "own_share", "validity", "coverage", "feasible", "n_changed", "mad_l1", "lof_inlier")
 CLOSENESS = ("n_changed_common", "mad_l1_common", "gower_common", "lof_inlier_common")
-LIKENESS = ("plausible", "in_training_range", "in_class_range", "isolation_inlier", "knn_ratio", "critic_auc",
-            "critic_auc_before")  # fmt: skip
-CONFIDENCE = (
-    "margin",
-    "judge_validity",
-    "judge_validity_before",
-    "retrain_validity",
-    "retrain_validity_worst",
-    "noise_validity",
-)
-EFFORT = ("gower", "redundancy", "actionable_share", "change_entropy", "rules_kept", "in_range", "locks_kept")
-CHOICE = ("pairwise_distance", "distinct_actions", "dpp")
 #: With fewer people than this no difference can be significant at 1 %.
 FEW_PEOPLE = 8
 
@@ -68,6 +45,21 @@ def markdown(made: Comparison) -> str:
     return "\n".join(parts)
 
 
+def declared(name: str) -> Metric:
+    """The declaration of a metric, also of one on the requests that all solved."""
+    return METRICS[name.removesuffix("_common")]
+
+
+def more(summary: pd.DataFrame) -> list[dict[str, Any]]:
+    """The metrics that are not among the results, a table per section."""
+    found = []
+    for section, members in sections().items():
+        names = [m.name for m in members if m.function and m.name not in RESULTS and section != "Cost"]
+        made = table(section, names, summary)
+        found += [made] if made["heads"] else []
+    return found
+
+
 def table(caption: str, names: Sequence[str], summary: pd.DataFrame) -> dict[str, Any]:
     """Metrics as columns, methods as rows, grouped by direction: texts for the page."""
     shown = [name for name in names if summary.loc[summary["metric"] == name, "n"].sum() > 0]
@@ -77,12 +69,12 @@ def table(caption: str, names: Sequence[str], summary: pd.DataFrame) -> dict[str
         better = {"higher": "higher is better", "lower": "lower is better"}.get(
             rows["better"].iloc[0], "neither better"
         )
-        heads.append({"title": TITLES[name][0], "better": better})
+        heads.append({"title": declared(name).head, "better": better})
     groups = []
     for direction, part in summary.groupby("direction", sort=False):
         by = part.set_index(["method", "metric"])
         lines = [
-            {"name": method, "cells": [_cell(by.loc[(method, name)], TITLES[name][1]) for name in shown]}
+            {"name": method, "cells": [_cell(by.loc[(method, name)], declared(name).written) for name in shown]}
             for method in dict.fromkeys(part["method"])
         ]
         groups.append({"title": "All requests" if direction == ALL else str(direction), "rows": lines})
@@ -150,7 +142,7 @@ def tests(comparisons: pd.DataFrame, first: str) -> dict[str, Any]:
     mine = comparisons[(comparisons["a"] == first) & (comparisons["metric"] != "gower")]
     heads, columns = [], []
     for (metric, on), part in mine.groupby(["metric", "on"], sort=False):
-        title = TITLES[str(metric)][0]
+        title = declared(str(metric)).head
         served = on == "all" and metric not in ON_ALL
         text = f"{title}: served better" if served else title
         better = "all, in shares of requests" if served else "all" if on == "all" else "both"

@@ -1,6 +1,6 @@
 """Figures as SVG text: vector, safe for colour-blind readers, the same bytes for the same answers.
 
-Every function takes counterfactuals and their task and returns one self-contained SVG with its
+Every function takes answers as `metrics.read` gives them and returns one self-contained SVG with its
 text as text. What they show is judged anew from the saved rows, as in `metrics`.
 """
 
@@ -16,10 +16,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from sensecf import metrics
-from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.schema import Feature
-from sensecf.core.task import Task
-from sensecf.metrics.answers import Answers, ask
+from sensecf.metrics import Scored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,9 +42,9 @@ _XLINK = "http://www.w3.org/1999/xlink"
 UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
-def change_rates(cfs: Counterfactuals, task: Task) -> str:
+def change_rates(scored: Scored) -> str:
     """How often each feature is changed: raised to the right, lowered to the left, levels on the right."""
-    profile = metrics.change_profile(cfs, task)
+    profile = metrics.change_profile(scored)
     shown = profile[profile["rate"] > 0].sort_values("rate", kind="stable").tail(MAX_FEATURES)
 
     def draw(figure: Figure) -> None:
@@ -66,7 +64,7 @@ def change_rates(cfs: Counterfactuals, task: Task) -> str:
             if down[row] > 0:
                 _note(axes, -down[row] - widest * 0.02, row, f"{down[row]:.0f} %", "right")
         axes.set_xlim(-widest * 1.2 if down.any() else 0, widest * 1.2)
-        axes.set_yticks(rows, [_name(task.schema[name]) for name in shown.index])
+        axes.set_yticks(rows, [_name(scored.task.schema[name]) for name in shown.index])
         axes.set_xticks([])
         axes.axvline(0, color=SOFT, linewidth=0.8)
         axes.spines["bottom"].set_visible(False)
@@ -77,9 +75,9 @@ def change_rates(cfs: Counterfactuals, task: Task) -> str:
     return _svg(draw, 0.75 + 0.27 * max(len(shown), 1), "rates")
 
 
-def change_counts(cfs: Counterfactuals, task: Task) -> str:
+def change_counts(scored: Scored) -> str:
     """How many features an answer changes: a histogram over the answers."""
-    counts = metrics.n_changed(cfs, task).to_numpy().astype(int)
+    counts = scored.edits.astype(int)
     numbers = np.bincount(counts, minlength=2) if len(counts) else np.zeros(2, dtype=int)
 
     def draw(figure: Figure) -> None:
@@ -98,11 +96,10 @@ def change_counts(cfs: Counterfactuals, task: Task) -> str:
     return _svg(draw, 2.2, "counts")
 
 
-def distance_and_changes(cfs: Counterfactuals, task: Task) -> str:
+def distance_and_changes(scored: Scored) -> str:
     """Distance against number of changes, one mark per answer, plausible or not (by `metrics.plausible`)."""
-    count = metrics.n_changed(cfs, task).to_numpy()
-    distance = metrics.mad_l1(cfs, task).to_numpy()
-    plausible = metrics.plausible(cfs, task).to_numpy() > 0
+    count, distance = scored.edits, scored.distance
+    plausible = metrics.plausible(scored).to_numpy() > 0
     kept = _evenly(len(count), MAX_POINTS)
     # Marks of one column are spread a little, always in the same way.
     sideways = np.random.default_rng(0).uniform(-0.22, 0.22, len(count))
@@ -133,14 +130,10 @@ def distance_and_changes(cfs: Counterfactuals, task: Task) -> str:
     return _svg(draw, 2.9, "distance")
 
 
-def probabilities(cfs: Counterfactuals, task: Task) -> str:
+def probabilities(scored: Scored) -> str:
     """Probability of the target class before and after, one line per first answer, sorted by before."""
-    answers = metrics.read(cfs, task)
-    first = np.flatnonzero(~answers.queries.duplicated())
-    before, after = (
-        ask(task, rows[first]).proba[np.arange(len(first)), answers.target[first]]
-        for rows in (answers.before, answers.after)
-    )
+    first = np.flatnonzero(~scored.queries.duplicated())
+    before, after = (judged.proba[first, scored.target[first]] for judged in (scored.judged_before, scored.judged))
     order = np.lexsort((after, before))
     order = order[_evenly(len(order), MAX_LINES)]
     before, after = before[order], after[order]
@@ -151,7 +144,7 @@ def probabilities(cfs: Counterfactuals, task: Task) -> str:
         axes.vlines(place, before, after, color=RULE, linewidth=1.2)
         axes.scatter(place, before, s=14, facecolors="none", edgecolors=SOFT, linewidths=1.0, label="before")
         axes.scatter(place, after, s=16, color=UP, linewidths=0, label="after")
-        if len(task.classes) == 2:
+        if len(scored.task.classes) == 2:
             axes.axhline(0.5, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.set_ylim(-0.02, 1.02)
         axes.set_xlim(-1, max(len(before), 1))
@@ -164,15 +157,15 @@ def probabilities(cfs: Counterfactuals, task: Task) -> str:
     return _svg(draw, 2.9, "probabilities")
 
 
-def plans(cfs: Counterfactuals, task: Task, people: int = 3) -> str:
+def plans(scored: Scored, people: int = 3) -> str:
     """The first answers of the first `people`, feature by feature: before (ring) to after (dot).
 
     Each line spans the training range of its feature, the thick part the middle four fifths of the
     training rows of the target class; the values are written in the feature's unit.
     """
-    answers = metrics.read(cfs, task)
-    first = np.flatnonzero(~answers.queries.duplicated() & (answers.edits > 0))[:people]
-    lines = [(row, np.flatnonzero(answers.changed[row])[:MAX_FEATURES]) for row in first]
+    task = scored.task
+    first = np.flatnonzero(~scored.queries.duplicated() & (scored.edits > 0))[:people]
+    lines = [(row, np.flatnonzero(scored.changed[row])[:MAX_FEATURES]) for row in first]
     heights = [0.3 + 0.4 * len(columns) for _, columns in lines]
 
     def draw(figure: Figure) -> None:
@@ -183,9 +176,9 @@ def plans(cfs: Counterfactuals, task: Task, people: int = 3) -> str:
         for number, (row, columns) in enumerate(lines):
             axes = _axes(figure, grid[number])
             for place, column in enumerate(columns):
-                _dumbbell(axes, len(columns) - 1 - place, answers, row, int(column))
+                _dumbbell(axes, len(columns) - 1 - place, scored, row, int(column))
             names = [_name(task.schema.features[column]) for column in columns]
-            title = f"query {_cut(answers.queries[row])}"
+            title = f"query {_cut(scored.queries[row])}"
             axes.set_yticks([len(columns) - 0.1, *range(len(columns) - 1, -1, -1)], [title, *names])
             axes.get_yticklabels()[0].set_fontweight("bold")
             axes.set_xticks([])
@@ -196,14 +189,14 @@ def plans(cfs: Counterfactuals, task: Task, people: int = 3) -> str:
     return _svg(draw, max(sum(heights), 0.8), "plans")
 
 
-def change_radar(runs: Mapping[str, tuple[Counterfactuals, Task]]) -> str:
+def change_radar(runs: Mapping[str, Scored]) -> str:
     """Which features each method changes: a radar of change rates, one line per method.
 
-    `runs`: name of the method -> its answers and task; all tasks share their features.
+    `runs`: name of the method -> its answers; all tasks share their features.
     """
-    profiles = {name: metrics.change_profile(cfs, task)["rate"] for name, (cfs, task) in runs.items()}
+    profiles = {name: metrics.change_profile(scored)["rate"] for name, scored in runs.items()}
     total = np.sum([profile.fillna(0.0) for profile in profiles.values()], axis=0)
-    schema = next(iter(runs.values()))[1].schema
+    schema = next(iter(runs.values())).task.schema
     shown = [schema.names[j] for j in np.sort(np.argsort(-total, kind="stable")[:MAX_FEATURES])]
     ticks = np.array([0.25, 0.5, 0.75, 1.0])
     highest = max(float(profile[shown].fillna(0.0).max()) for profile in profiles.values())
@@ -236,17 +229,17 @@ def change_radar(runs: Mapping[str, tuple[Counterfactuals, Task]]) -> str:
     return _svg(draw, 4.8, "radar")
 
 
-def _dumbbell(axes: Axes, place: int, answers: Answers, row: int, column: int) -> None:
+def _dumbbell(axes: Axes, place: int, scored: Scored, row: int, column: int) -> None:
     """One edit of one answer on its own line, at height `place`."""
-    task = answers.task
+    task = scored.task
     feature = task.schema.features[column]
-    before, after = answers.before[row, column], answers.after[row, column]
+    before, after = scored.before[row, column], scored.after[row, column]
     texts = [_value(feature, before), _value(feature, after, unit=True)]
     low, high = task.observed_low[column], task.observed_high[column]
     if not feature.numeric or not high > low or np.isnan(before) or np.isnan(after):
         _note(axes, 0.5, place, _cut(f"{texts[0]} → {texts[1]}", 34), "center", INK)
         return
-    wanted = task.rows[task.y == answers.target[row], column]
+    wanted = task.rows[task.y == scored.target[row], column]
     wanted = wanted[~np.isnan(wanted)]
     x, y = (before - low) / (high - low), (after - low) / (high - low)
     axes.plot([0, 1], [place, place], color=RULE, linewidth=1.2, zorder=1)

@@ -18,7 +18,7 @@ from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.files import write_text
 from sensecf.core.schema import Feature
 from sensecf.core.task import Task
-from sensecf.metrics.answers import ask, reached
+from sensecf.metrics import Scored
 from sensecf.runs.report import figures
 from sensecf.runs.report import tables as report_tables
 from sensecf.version import __version__
@@ -58,47 +58,46 @@ _COLOURS = {
 
 def write_report(
     path: str | Path,
-    cfs: Counterfactuals,
-    task: Task,
+    scored: Scored,
     summary: pd.DataFrame,
     run: Mapping[str, Any],
     extra: Mapping[str, pd.DataFrame] | None = None,
 ) -> Path:
     """Write the page of a run to `path`, or to `report.html` in it when it is no `.html` file.
 
-    `summary`: what `metrics.summarise` gave. `run`: the facts of `run.json`. Used where given:
+    `scored`: the answers by `metrics.read`; they are judged anew, once. `summary`: what `metrics.summarise` gave.
+    `run`: the facts of `run.json`. Used where given:
     `title`, `notice` (a sentence that must not be missed, such as that the data are simulated),
     `classifier`, `generator`, `target`, `seed`, `versions` (by package), `model_alone` (numbers of the
     model without verification: a value, or a mapping with value, low, high, n); the rest is listed at
-    the end. `extra`: further tables by caption. Plans, verdicts and probabilities are judged anew.
+    the end. `extra`: further tables by caption.
     Returns the file written.
     """
     path = Path(path)
     if path.suffix.lower() != ".html":
         path = path / "report.html"
-    write_text(path, render(cfs, task, summary, run, extra))
+    write_text(path, render(scored, summary, run, extra))
     return path
 
 
 def render(
-    cfs: Counterfactuals,
-    task: Task,
+    scored: Scored,
     summary: pd.DataFrame,
     run: Mapping[str, Any],
     extra: Mapping[str, pd.DataFrame] | None = None,
 ) -> str:
     """The page as text; see `write_report`."""
-    answers = metrics.read(cfs, task)
-    answered = int(answers.requests.isin(answers.queries).sum())
+    cfs, task = scored.cfs, scored.task
+    answered = int(scored.requests.isin(scored.queries).sum())
     said = task.schema.meaning
-    targets = sorted({said(task.classes[k]) for k in answers.target}) or [said(run.get("target", task.schema.target))]
-    tables = [report_tables.profile_table(cfs, task)]
+    targets = sorted({said(task.classes[k]) for k in scored.target}) or [said(run.get("target", task.schema.target))]
+    tables = [report_tables.profile_table(scored)]
     if run.get("model_alone"):
         tables.append(report_tables.alone_table(run["model_alone"]))
     if len(cfs.attempts):
         tables.append(report_tables.frame_table("Candidates tried, by verdict", cfs.attempts))
     tables += [report_tables.frame_table(caption, frame) for caption, frame in (extra or {}).items()]
-    people = int(answers.queries.nunique())
+    people = int(scored.queries.nunique())
     classifier = run.get("classifier") or type(task.classifier).__name__
     context = {
         "title": run.get("title") or task.schema.name or f"What would change {said(task.schema.label)}?",
@@ -106,7 +105,7 @@ def render(
         "classifier": classifier,
         "label": said(task.schema.label),
         "target": " or ".join(targets),
-        "requests": len(answers.requests),
+        "requests": len(scored.requests),
         "answered": answered,
         "facts": _facts(cfs, task, run),
         "versions": report_tables.text(run.get("versions", "")),
@@ -115,9 +114,9 @@ def render(
         "shares": cfs.shares() if cfs.asked else "",
         "fallback": cfs.fallbacks() if cfs.asked else "",
         "tiles": [_tile(name, summary) for name in TILES if name in summary.index],
-        "plans": _plans(cfs, task),
+        "plans": _plans(scored),
         "plan_caption": f"The first {PEOPLE} of {people} answered requests" if people > PEOPLE else "All answers",
-        "figures": _figures(cfs, task) if len(answers) else [],
+        "figures": _figures(scored) if len(scored) else [],
         "reasons": _reasons(cfs),
         "measures": report_tables.measures(summary),
         "undefined": report_tables.undefined(summary),
@@ -156,33 +155,30 @@ def _facts(cfs: Counterfactuals, task: Task, run: Mapping[str, Any]) -> list[tup
 
 def _tile(name: str, summary: pd.DataFrame) -> dict[str, str]:
     row = summary.loc[name].to_dict()
-    title, style = report_tables.TITLES[name]
+    declared = metrics.METRICS[name]
+    style = declared.written
     return {
-        "name": title.partition(" over ")[0],
+        "name": declared.title.partition(" over ")[0],
         "value": report_tables.written(row["value"], style) if row["defined"] else "–",
         "interval": report_tables.interval(row, style),
         "base": f"of {report_tables.counted(row)}" if row["defined"] else "not defined for this run",
     }
 
 
-def _plans(cfs: Counterfactuals, task: Task) -> list[dict[str, Any]]:
+def _plans(scored: Scored) -> list[dict[str, Any]]:
     """The plans of the first people, judged anew."""
-    answers = metrics.read(cfs, task)
-    kept = np.flatnonzero(answers.queries.isin(answers.queries.unique()[:PEOPLE]))
-    target = answers.target[kept]
-    place = np.arange(len(kept))
-    chances = [ask(task, rows[kept]).proba[place, target] for rows in (answers.before, answers.after)]
-    valid = reached(task, answers.after[kept], target)
-    plausible = metrics.plausible(cfs, task).to_numpy()[kept] > 0
-    queries, ranks = (answers.index.get_level_values(level).to_numpy() for level in ("query", "rank"))
+    kept = np.flatnonzero(scored.queries.isin(scored.queries.unique()[:PEOPLE]))
+    chances = [judged.proba[kept, scored.target[kept]] for judged in (scored.judged_before, scored.judged)]
+    valid, plausible = scored.reached[kept], metrics.plausible(scored).to_numpy()[kept] > 0
+    queries, ranks = (scored.index.get_level_values(level).to_numpy() for level in ("query", "rank"))
     several = bool((ranks > 1).any())
     return [
         {
             "query": queries[row],
             "rank": ranks[row] if several else None,
             "edits": [
-                _edit(task.schema.features[j], answers.before[row, j], answers.after[row, j])
-                for j in np.flatnonzero(answers.changed[row])
+                _edit(scored.task.schema.features[j], scored.before[row, j], scored.after[row, j])
+                for j in np.flatnonzero(scored.changed[row])
             ],
             "before": f"{chances[0][i]:.2f}",
             "after": f"{chances[1][i]:.2f}",
@@ -202,9 +198,8 @@ def _edit(feature: Feature, before: float, after: float) -> dict[str, str]:
     return {"name": feature.name, "before": texts[0], "after": texts[1] + unit, "delta": delta}
 
 
-def _figures(cfs: Counterfactuals, task: Task) -> list[dict[str, Any]]:
-    answers = metrics.read(cfs, task)
-    changed, people = int(answers.changed.any(axis=0).sum()), int(answers.queries.nunique())
+def _figures(scored: Scored) -> list[dict[str, Any]]:
+    changed, people = int(scored.changed.any(axis=0).sum()), int(scored.queries.nunique())
 
     def part(most: int, total: int, what: str) -> str:
         return f" Shown: {most:,} of {total:,} {what}." if total > most else ""
@@ -225,7 +220,7 @@ def _figures(cfs: Counterfactuals, task: Task) -> list[dict[str, Any]]:
         (
             figures.distance_and_changes,
             "Distance, changes, plausibility",
-            "One mark per answer, spread sideways a little." + part(figures.MAX_POINTS, len(answers), "answers"),
+            "One mark per answer, spread sideways a little." + part(figures.MAX_POINTS, len(scored), "answers"),
         ),
         (
             figures.probabilities,
@@ -234,7 +229,7 @@ def _figures(cfs: Counterfactuals, task: Task) -> list[dict[str, Any]]:
         ),
     )
     return [
-        {"id": f"figure-{number}", "title": title, "svg": _inline(draw(cfs, task), f"figure-{number}"), "caption": text}
+        {"id": f"figure-{number}", "title": title, "svg": _inline(draw(scored), f"figure-{number}"), "caption": text}
         for number, (draw, title, text) in enumerate(drawn, start=1)
     ]
 

@@ -12,82 +12,10 @@ import pandas as pd
 
 from sensecf import metrics
 from sensecf.core.counterfactuals import Counterfactuals
-from sensecf.core.task import Task
+from sensecf.metrics import METRICS, Scored
 from sensecf.metrics.statistics import FEWEST
 
-#: How a metric reads: title, and how its value is written.
-TITLES: dict[str, tuple[str, str]] = {
-    "classifier_auc": ("Area under the ROC curve", "number"),
-    "classifier_balanced_accuracy": ("Balanced accuracy", "share"),
-    "classifier_brier": ("Brier score", "number"),
-    "classifier_ece": ("Calibration error", "number"),
-    "false_alarms": ("In the target class by their own label, of those it calls otherwise", "share"),
-    "own_share": ("Found by the generator asked for", "share"),
-    "fallback_share": ("Found by a fallback", "share"),
-    "unanswered_share": ("Found by nobody", "share"),
-    "not_needed_share": ("In the target class already", "share"),
-    "validity": ("Valid", "share"),
-    "coverage": ("Answered", "share"),
-    "success_at_3": ("Good in every respect, at most 3 changes", "share"),
-    "success_at_3_without_reference": ("Good in every respect, at most 3 changes (no distance limit)", "share"),
-    "feasible": ("Breaks no rule", "share"),
-    "rules_kept": ("Rules of the schema kept", "share"),
-    "in_range": ("Inside the schema’s ranges", "share"),
-    "locks_kept": ("Locked features untouched", "share"),
-    "n_changed": ("Features changed", "number"),
-    "redundancy": ("Edits that could be undone singly", "share"),
-    "actionable_share": ("Edits a person can make", "share"),
-    "change_entropy": ("Evenness of edits over features", "number"),
-    "mad_l1": ("Distance, L1 / MAD", "number"),
-    "gower": ("Distance, Gower", "number"),
-    "heom": ("Distance, HEOM", "number"),
-    "plausible": ("Plausible", "share"),
-    "lof_inlier": ("Inlier by LOF", "share"),
-    "in_training_range": ("Inside the training range", "share"),
-    "in_class_range": ("Inside the range of the target class", "share"),
-    "isolation_inlier": ("Inlier by isolation forest", "share"),
-    "knn_ratio": ("Distance to the target class, 1 = like a real row", "number"),
-    "critic_auc": ("Told from real rows (AUC), 0.5 = not at all", "number"),
-    "critic_auc_before": ("The same of the unchanged rows of these people", "number"),
-    "probability": ("Probability of the target", "number"),
-    "margin": ("Margin over the next class", "number"),
-    "noise_validity": ("Valid if the person lands a little off", "share"),
-    "judge_validity": ("Valid for independent classifiers", "share"),
-    "judge_validity_before": ("The same before the change", "share"),
-    "retrain_validity": ("Valid after retraining", "share"),
-    "retrain_validity_worst": ("Valid after every retraining", "share"),
-    "pairwise_distance": ("Distance between the plans of a person", "number"),
-    "distinct_actions": ("Distinct sets of changes among them", "share"),
-    "dpp": ("Diversity (DPP)", "number"),
-    "seconds": ("Seconds per request", "number"),
-    "classifier_rows": ("Rows put to the classifier, per answer", "number"),
-    "model_tokens": ("Model tokens, per answer", "number"),
-}
-#: The measures by section, and those of the tiles.
-SECTIONS = {
-    "The classifier": (
-        "classifier_auc", "classifier_balanced_accuracy", "classifier_brier", "classifier_ece", "false_alarms",
-    ),
-    "Answers": (
-        "own_share", "fallback_share", "unanswered_share", "not_needed_share", "validity", "coverage", "success_at_3",
-        "success_at_3_without_reference",
-    ),
-    "Rules": ("feasible", "rules_kept", "in_range", "locks_kept"),
-    "Effort": (
-        "n_changed", "redundancy", "actionable_share", "mad_l1", "gower", "heom", "change_entropy",
-    ),
-    "Like the data": (
-        "plausible", "lof_inlier", "in_training_range", "in_class_range", "isolation_inlier", "knn_ratio", "critic_auc",
-        "critic_auc_before",
-    ),
-    "Confidence": (
-        "probability", "margin", "noise_validity", "judge_validity", "judge_validity_before",
-        "retrain_validity", "retrain_validity_worst",
-    ),
-    "A choice of plans": ("pairwise_distance", "distinct_actions", "dpp"),
-}  # fmt: skip
 _BETTER = {"higher": "higher", "lower": "lower", "none": "neither"}
-COSTS = ("seconds", "classifier_rows", "model_tokens")
 
 
 @dataclass(frozen=True)
@@ -103,33 +31,39 @@ class Table:
 def measures(summary: pd.DataFrame) -> list[tuple[str, Table]]:
     """The defined measures by section; `cost_table` has the costs."""
     found = []
-    for section, names in SECTIONS.items():
+    heads = ("Measure", "Mean", "95 % interval", "Of", "Better")
+    for section, declared in metrics.sections().items():
         rows = []
-        for name in names:
-            if name in summary.index and summary.loc[name, "defined"]:
-                row = summary.loc[name].to_dict()
-                title, style = TITLES[name]
-                value, base = written(row["value"], style), counted(row)
-                rows.append((title, value, interval(row, style) or "–", base, _BETTER[row["direction"]]))
+        for metric in _defined(declared, summary) if section != "Cost" else ():
+            row = summary.loc[metric.name].to_dict()
+            value, ends = written(row["value"], metric.written), interval(row, metric.written) or "–"
+            rows.append((metric.title, value, ends, counted(row), _BETTER[row["direction"]]))
         if rows:
-            heads = ("Measure", "Mean", "95 % interval", "Of", "Better")
             found.append((section, Table(section, heads, rows, (False, True, True, False, False))))
     return found
 
 
 def undefined(summary: pd.DataFrame) -> str:
     """Titles of the measures that are not defined for the run."""
-    names = [str(name) for name in summary.index[~summary["defined"].astype(bool)]]
-    return "; ".join(TITLES.get(name, (name, ""))[0] for name in names)
+    return "; ".join(title(str(name)) for name in summary.index[~summary["defined"].astype(bool)])
 
 
-def profile_table(cfs: Counterfactuals, task: Task) -> Table:
+def title(name: str) -> str:
+    """How a measure reads; its name in words where none of that name is declared."""
+    return METRICS[name].title if name in METRICS else name.replace("_", " ")
+
+
+def _defined(declared: Sequence[metrics.Metric], summary: pd.DataFrame) -> list[metrics.Metric]:
+    return [metric for metric in declared if metric.name in summary.index and summary.loc[metric.name, "defined"]]
+
+
+def profile_table(scored: Scored) -> Table:
     """Feature by feature: the numbers behind the first figure."""
-    profile = metrics.change_profile(cfs, task)
+    profile = metrics.change_profile(scored)
     profile = profile[profile["n"] > 0].sort_values("rate", ascending=False, kind="stable")
     rows = []
     for name, row in profile.iterrows():
-        feature = task.schema[str(name)]
+        feature = scored.task.schema[str(name)]
         effect = "–"
         if not math.isnan(row["effect"]):
             sign = "−" if row["effect"] < 0 else "+"
@@ -147,10 +81,10 @@ def alone_table(numbers: Mapping[str, Any]) -> Table:
         found = entry if isinstance(entry, Mapping) else {"value": entry}
         row: dict[str, Any] = {key: number(found.get(key)) for key in ("value", "low", "high")}
         row["people"] = found.get("people")
-        title, style = TITLES.get(str(name), (str(name).replace("_", " "), "number"))
+        style = METRICS[name].written if name in METRICS else "number"
         n = "–" if found.get("n") is None else str(found["n"])
         value = "not defined" if math.isnan(row["value"]) else written(row["value"], style)
-        rows.append((title, value, interval(row, style) or "–", n))
+        rows.append((title(name), value, interval(row, style) or "–", n))
     caption = "The model alone: one greedy answer each, before any verification"
     return Table(caption, ("Measure", "Mean", "95 % interval", "Of"), rows, (False, True, True, True))
 
@@ -170,9 +104,8 @@ def reliability_table(entries: Sequence[Mapping[str, Any]]) -> Table:
 def cost_table(cfs: Counterfactuals, summary: pd.DataFrame) -> Table:
     """Costs per request and answer, then the totals that the run noted."""
     rows = [
-        (TITLES[name][0], written(summary.loc[name, "value"], "number"), interval(summary.loc[name], "number") or "–")
-        for name in COSTS
-        if name in summary.index and summary.loc[name, "defined"]
+        (m.title, written(summary.loc[m.name, "value"], "number"), interval(summary.loc[m.name], "number") or "–")
+        for m in _defined(metrics.sections()["Cost"], summary)
     ]
     totals = [(f"Total: {str(key).replace('_', ' ')}", text(value), "–") for key, value in cfs.cost.items()]
     return Table("What the answers cost", ("Cost", "Amount", "95 % interval"), rows + totals, (False, True, True))
