@@ -28,9 +28,10 @@ import pandas as pd
 import sensecf
 from sensecf.classifiers.fit import fit_classifier
 from sensecf.core.files import write_json
+from sensecf.core.limits import make_query
 from sensecf.core.parallel import spread
 from sensecf.core.plain import cores
-from sensecf.core.query import Query, make_query, out_of_range
+from sensecf.core.query import Query, out_of_range
 from sensecf.core.task import Task
 from sensecf.finetune.modelcard import averages, measure
 from sensecf.finetune.presets import Preset, preset

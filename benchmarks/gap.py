@@ -25,7 +25,8 @@ from sklearn.pipeline import Pipeline
 import sensecf
 from sensecf.classifiers.fit import Balanced, RowEncoder
 from sensecf.core.files import write_json
-from sensecf.core.query import Query, make_query, out_of_range
+from sensecf.core.limits import make_query
+from sensecf.core.query import Query, out_of_range
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
 from sensecf.core.verify import cost

@@ -19,7 +19,7 @@ import torch
 
 import sensecf
 from sensecf.classifiers.fit import fit_classifier
-from sensecf.core.query import make_query
+from sensecf.core.limits import make_query
 from sensecf.core.task import Task
 from sensecf.finetune.smallbase import BaseRecipe, make_base
 from sensecf.finetune.supervised import quiet

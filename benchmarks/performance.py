@@ -140,7 +140,7 @@ def products(task: Any, generator: Any, people: pd.DataFrame) -> float:
     """Seconds that the matrix products alone of the model's sampling take, of the very same shapes."""
     from torch.profiler import ProfilerActivity, profile
 
-    from sensecf.core.query import make_query
+    from sensecf.core.limits import make_query
 
     query = make_query(task, people, "yes")
     with profile(activities=[ProfilerActivity.CPU]) as watched:

@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 from itertools import pairwise
 from typing import Any
 
+import pandas as pd
+
 from sensecf.core.rules import Condition, Implication, Linear, Order, Ratio, Rule, Total
 from sensecf.core.schema import Feature, FeatureSchema
 
@@ -116,12 +118,18 @@ def problems(
     factual: Row,
     answer: Row,
     *,
+    seen: pd.DataFrame,
     lock: Collection[str] = (),
     ranges: Ranges | None = None,
     directions: Mapping[str, str] | None = None,
     max_changes: int | None = None,
+    edit: str = "mutable",
 ) -> list[str]:
-    """Everything that is wrong with an answer to a factual under the limits, but for its class."""
+    """Everything that is wrong with an answer to a factual under the limits, but for its class.
+
+    `seen`: the training rows, whose values a changed one lies within, but where `ranges` says otherwise.
+    """
+    assert edit == "mutable", "what only moves as a result is judged elsewhere"
     found = []
     changes = 0
     for feature in schema.features:
@@ -131,6 +139,8 @@ def problems(
         changes += 1
         both = {feature.direction, (directions or {}).get(feature.name, "any")} - {"any"}
         lo, hi = (ranges or {}).get(feature.name, (None, None))
+        if feature.numeric:
+            lo, hi = reach(feature, seen[feature.name], lo, hi)
         why = _change(feature, before, after, both, lo, hi, feature.name in lock)
         found += [f"{feature.name} {before!r} -> {after!r}: {problem}" for problem in why]
     budget = min(b for b in (max_changes, schema.max_changes, len(schema)) if b is not None)
@@ -138,6 +148,19 @@ def problems(
         found.append(f"{changes} changes, {budget} allowed")
     found += [f"breaks {rule}" for rule in schema.rules if breaks(schema, rule, answer)]
     return found
+
+
+def reach(feature: Feature, seen: Any, lo: float | None, hi: float | None) -> tuple[float | None, float | None]:
+    """The ends of the values that a number may take: those asked for, and where none is, those of the training rows;
+    where these have none on the side of the end asked for, the schema's."""
+    values = [float(value) for value in seen if not blank(value)]
+    if not values:
+        return lo, hi
+    least, most = min(values), max(values)
+    return (
+        (None if hi is not None and hi < least else least) if lo is None else lo,
+        (None if lo is not None and lo > most else most) if hi is None else hi,
+    )
 
 
 def _change(

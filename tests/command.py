@@ -183,7 +183,7 @@ def judge(
             assert whole.all(), f"{feature.name} is not saved as whole numbers"
     for answer in texts[answered].to_dict(orient="records"):
         factual = factuals.loc[answer["query"]].to_dict()
-        wrong = problems(schema, factual, answer, lock=lock, max_changes=max_changes)
+        wrong = problems(schema, factual, answer, seen=task.train, lock=lock, max_changes=max_changes)
         assert not wrong, f"query {answer['query']}: {wrong}"
         values = ((f, value_of(f, factual[f.name]), value_of(f, answer[f.name])) for f in schema.features)
         assert sum(differs(*value) for value in values) == int(answer["n_changed"])

@@ -166,4 +166,5 @@ def limits(draw: st.DrawFn, schema: FeatureSchema) -> dict[str, Any]:
         "ranges": ranges,
         "directions": {name: draw(st.sampled_from(["increase", "decrease"])) for name in draw(some)},
         "max_changes": draw(st.none() | st.integers(1, 4)),
+        "edit": "mutable",  # a world has what a person does, or has nothing
     }

@@ -20,7 +20,7 @@ import pytest
 import sensecf
 from handmade import BASE, SCHEMA, hand_task
 from sensecf.core.errors import InputError
-from sensecf.core.query import make_query
+from sensecf.core.limits import make_query
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.generators.nice import Autoencoder, Nice
 

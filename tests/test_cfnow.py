@@ -15,7 +15,8 @@ from checker import problems
 from handmade import Stub
 from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError
-from sensecf.core.query import Query, make_query
+from sensecf.core.limits import make_query
+from sensecf.core.query import Query
 from sensecf.core.rules import Order
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
@@ -87,7 +88,7 @@ def test_candidates_are_valid_and_keep_every_limit_they_can_be_told(
     people = task.codec.decode(query.rows).to_dict("records")
     told = world.schema if filter_rules else replace(world.schema, rules=())
     for i, row in zip(done.query, task.codec.decode(done.rows).to_dict("records"), strict=True):
-        assert problems(told, people[i], row, **asked) == []
+        assert problems(told, people[i], row, seen=world.train, **asked) == []
     assert task.valid(task.judge(done.rows), query.target[done.query]).all()
     assert np.isnan(found.rows[found.reason != ""]).all()
 

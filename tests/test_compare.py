@@ -17,7 +17,8 @@ from handmade import BASE, answers, hand_task, random_answers, random_task
 from sensecf import metrics
 from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError
-from sensecf.core.query import Query, make_query
+from sensecf.core.limits import make_query
+from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.runs.compare import figures
 from sensecf.runs.compare.methods import Method, methods

@@ -16,10 +16,11 @@ from handmade import random_task
 from sensecf.cli.compare import compare as command
 from sensecf.core.errors import InputError
 from sensecf.core.schema import RESERVED, FeatureSchema
+from sensecf.core.limits import Limits
 from sensecf.core.task import Task
 from sensecf.runs.compare import Comparison, Request, compare, isolate, report, tables
 from sensecf.runs.compare import run as module
-from sensecf.runs.compare.isolate import Limits, ask
+from sensecf.runs.compare.isolate import TimeLimits, ask
 from sensecf.runs.compare.worker import Chunk
 
 NAMES = ("search", "handmade_generators:Two", "handmade_generators:Moody", "handmade_generators:Unbuilt")
@@ -180,7 +181,7 @@ def test_without_its_reference_success_is_undefined_and_the_page_says_so(ended: 
 
 def test_a_method_whose_time_is_up_leaves_the_rest_unanswered(tmp_path: Path) -> None:
     job = {"out": str(tmp_path), "generator": "x"}
-    made = ask(job, [np.arange(2), np.arange(2, 5)], 3, Limits(1.0, 0.0))
+    made = ask(job, [np.arange(2), np.arange(2, 5)], 3, TimeLimits(1.0, 0.0))
     assert sorted(int(n) for chunk in made for n in chunk.asked) == [0, 1, 2, 3, 4]
     assert {reason for chunk in made for reason in chunk.reason} == {
         "not answered within the 0 s that each method may take"
@@ -195,7 +196,7 @@ def test_a_method_whose_time_is_up_leaves_the_rest_unanswered(tmp_path: Path) ->
         ({"limit": 0}, "--limit must be at least 1"),
         ({"target": "good", "each_class": True}, "exclude each other"),
         ({"target": "nice"}, "nice"),
-        ({"lock": ("x9",)}, "x9"),
+        ({"limits": Limits(lock=("x9",))}, "x9"),
         ({"generators": ("nobody",)}, "'nobody' is unknown"),
     ],
 )

@@ -12,7 +12,8 @@ import pytest
 pytest.importorskip("dice_ml", reason="the package dice-ml is not installed")
 
 from handmade import random_task
-from sensecf.core.query import Query, make_query
+from sensecf.core.limits import make_query
+from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.core.verify import verify
 from sensecf.generators.dice import Dice

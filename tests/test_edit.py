@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,17 @@ from handmade import BASE, hand_task
 from handmade import SCHEMA as HAND
 from sensecf import InputError
 from sensecf import explain as ask
-from sensecf.core.query import make_query, results
+from sensecf.core.errors import LimitsWarning
+from sensecf.core.limits import make_query
+from sensecf.core.query import results
 from sensecf.core.rules import Total
 from sensecf.core.task import Task
 from sensecf.generators import Search
 
+REMARK = (
+    "The schema names no feature that a person can change, so plans change what only moves as a result; "
+    'write role = "actionable" at what a person can do, or say --edit mutable.'
+)
 MUTABLE = SCHEMA.replace('role = "actionable"', 'role = "mutable"')
 
 
@@ -63,6 +70,15 @@ def test_the_reason_says_that_a_feature_only_moves_as_a_result() -> None:
     assert reason == "blocked by deep, which only moves as a result"
 
 
+def test_without_an_action_there_is_one_warning_and_the_same_answers_as_asked_for() -> None:
+    task = hand_task(replace(HAND, features=tuple(replace(f, role="mutable") for f in HAND.features)))
+    with pytest.warns(LimitsWarning, match="names no feature that a person can change") as caught:
+        found = ask(task, Search(task), pd.DataFrame([BASE]))
+    assert len(caught) == 1
+    assert found.changes().equals(ask(task, Search(task), pd.DataFrame([BASE]), edit="mutable").changes())
+    assert len(found.answers)
+
+
 @pytest.mark.parametrize("edit", ["actionable", "everything"])
 def test_nothing_to_edit_is_an_input_error_that_names_the_way_out(edit: str) -> None:
     schema = replace(HAND, features=tuple(replace(f, role="mutable") for f in HAND.features))
@@ -70,14 +86,21 @@ def test_nothing_to_edit_is_an_input_error_that_names_the_way_out(edit: str) -> 
         ask(hand_task(schema), Search(hand_task(schema)), pd.DataFrame([BASE]), edit=edit)  # type: ignore[arg-type]
 
 
-def test_the_command_line_refuses_a_schema_without_an_action_and_takes_edit(
+def test_without_an_action_in_the_schema_results_are_changed_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     people().to_csv("table.csv", index=False)
     Path("schema.toml").write_text(MUTABLE, encoding="utf-8")
-    ended = explain(Path("table.csv"), Path("schema.toml"), Path("out"))
+    ended = explain(Path("table.csv"), Path("schema.toml"), Path("out"), "--edit", "actionable")
     assert (ended.status, ended.err.count("\n")) == (2, 1)
     assert 'role = "actionable"' in ended.err
     assert not Path("out").exists()
-    assert explain(Path("table.csv"), Path("schema.toml"), Path("out"), "--edit", "mutable").status == 0
+    ended = explain(Path("table.csv"), Path("schema.toml"), Path("out"))
+    assert ended.status == 0
+    assert [line for line in ended.err.splitlines() if 'role = "actionable"' in line] == [f"sensecf: {REMARK}"]
+    facts = json.loads(Path("out/run.json").read_text(encoding="utf-8"))
+    assert (facts["edit"], facts["notice"]) == ("mutable", REMARK)
+    assert "names no feature that a person can change" in Path("out/report.html").read_text(encoding="utf-8")
+    ended = explain(Path("table.csv"), Path("schema.toml"), Path("out2"), "--edit", "mutable")
+    assert (ended.status, "actionable" in ended.err) == (0, False)

@@ -21,7 +21,8 @@ from sensecf.classifiers.whitebox import open_classifier
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
 from sensecf.core.judge import TIE
-from sensecf.core.query import Query, make_query
+from sensecf.core.limits import make_query
+from sensecf.core.query import Query
 from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, Total
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task, lead
@@ -138,7 +139,11 @@ def cheapest(task: Task, query: Query, person: Row, weights: tuple[float, float]
     target = np.full(len(rows), query.target[0])
     ahead = lead(np.asarray(task.classifier.predict_proba(rows[task.schema.names]), dtype=float), target)
     rows = rows[(ahead > TIE) & (ahead >= query.margin[0])].sort_values("price", kind="stable")
-    fine = (row["price"] for row in rows.to_dict("records") if not problems(task.schema, person, row, **asked))
+    fine = (
+        row["price"]
+        for row in rows.to_dict("records")
+        if not problems(task.schema, person, row, seen=task.train, **asked)
+    )
     return float(next(fine, np.inf))
 
 

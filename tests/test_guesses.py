@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sensecf import Task, explain
 from sensecf.core.codec import Codec
 from sensecf.core.errors import InputError
+from sensecf.core.limits import make_query
 from sensecf.core.missing import find_codes, means_missing
-from sensecf.core.query import make_query
 from sensecf.core.rules import Order, Ratio, Total
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.verify import breaches, feasible

@@ -14,7 +14,7 @@ import pytest
 
 from fake_llm import Scripted
 from sensecf.core.errors import InputError
-from sensecf.core.query import make_query
+from sensecf.core.limits import make_query
 from sensecf.core.rules import Condition, Implication, Linear, Order
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task

@@ -14,7 +14,7 @@ import pytest
 
 from llm_servers import CHAT, STRICT, loopback_only, tiny_model, transformers_serve
 from sensecf.core.errors import InputError
-from sensecf.core.query import make_query
+from sensecf.core.limits import make_query
 from sensecf.core.task import Task
 from sensecf.llm import Completion, Message, Prompt
 from sensecf.llm.asking import Answer, Request

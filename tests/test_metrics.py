@@ -20,7 +20,7 @@ from sensecf.core.codec import Codec
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
-from sensecf.core.query import make_query
+from sensecf.core.limits import make_query
 from sensecf.core.rules import Total
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task

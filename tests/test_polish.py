@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from checker import problems
 from handmade import BASE, SCHEMA, TRAIN, Stub, hand_task
+from sensecf.core.limits import make_query
 from sensecf.core.polish import polish
-from sensecf.core.query import make_query
 from sensecf.core.task import Task
 from sensecf.core.verify import cost
 from sensecf.generators.nearest import walk
@@ -94,4 +94,4 @@ def test_polished_rows_are_valid_feasible_and_no_dearer(
     assert task.valid(task.judge(better), query.target[owner], query.margin[owner]).all()
     people, answers = task.codec.decode(query.rows).to_dict("records"), task.codec.decode(better).to_dict("records")
     for i, answer in zip(owner, answers, strict=True):
-        assert problems(world.schema, people[i], answer, **asked) == []
+        assert problems(world.schema, people[i], answer, seen=world.train, **asked) == []

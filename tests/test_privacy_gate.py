@@ -22,8 +22,8 @@ from fake_llm import always, answer, draw
 from handmade import hand_task
 from sensecf.cli.prompt import prompt
 from sensecf.core.errors import InputError
+from sensecf.core.limits import make_query
 from sensecf.core.plain import is_local
-from sensecf.core.query import make_query
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
 from sensecf.data.card import Card

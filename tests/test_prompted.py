@@ -18,7 +18,8 @@ from fake_llm import Scripted, always, answer, draw, like_the_search
 from handmade import BASE, hand_task
 from llm_servers import tiny_model
 from sensecf.core.errors import InputError
-from sensecf.core.query import Query, make_query
+from sensecf.core.limits import make_query
+from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.core.verify import verify
 from sensecf.generators.prompted.prompted import SAMPLING, Prompted
@@ -242,10 +243,13 @@ def test_what_any_model_brings_is_valid_and_breaks_nothing(world: World, kind: s
     asked = data.draw(limits(world.schema))
     llm = Scripted(_wild(data.draw(st.integers(0, 2**32 - 1))))
     generator = Prompted(task, llm=llm, rounds=1, samples=3)
-    cfs = explain(task, generator, world.people, target, n=2, edit="mutable", **asked)
+    cfs = explain(task, generator, world.people, target, n=2, **asked)
     answers = cfs.answers
     for _, row in answers.iterrows():
-        assert problems(world.schema, world.people.loc[row["query"]].to_dict(), row.to_dict(), **asked) == []
+        assert (
+            problems(world.schema, world.people.loc[row["query"]].to_dict(), row.to_dict(), seen=world.train, **asked)
+            == []
+        )
     if len(answers):
         assert set(task.classifier.predict(answers[world.schema.names])) == {target}
     assert set(cfs.frame["query"]) == set(world.people.index)

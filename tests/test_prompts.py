@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from fake_llm import answer, draw
 from handmade import BASE, SCHEMA, hand_task
 from sensecf.core.errors import InputError
-from sensecf.core.query import Query, make_query
+from sensecf.core.limits import make_query
+from sensecf.core.query import Query
 from sensecf.core.rules import Implication
 from sensecf.core.schema import Feature
 from sensecf.core.task import Task

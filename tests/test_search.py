@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from checker import problems
 from sensecf.core.candidates import Candidates
-from sensecf.core.query import Query, make_query
+from sensecf.core.limits import make_query
+from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.core.verify import cost, verify
 from sensecf.generators import Nearest, Search
@@ -47,7 +48,7 @@ def test_candidates_are_feasible_and_cover_every_query(
     assert not set(proposed.query) & set(found.query[found.reason != ""])
     people = task.codec.decode(query.rows).to_dict("records")
     for i, answer in zip(proposed.query, task.codec.decode(proposed.rows).to_dict("records"), strict=True):
-        assert problems(world.schema, people[i], answer, **asked) == []
+        assert problems(world.schema, people[i], answer, seen=world.train, **asked) == []
     judged = task.judge(proposed.rows)
     assert task.valid(judged, query.target[proposed.query]).all()
 

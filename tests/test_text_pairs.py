@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sensecf.classifiers.fit import fit_classifier
 from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError
-from sensecf.core.query import make_query
+from sensecf.core.limits import make_query
 from sensecf.core.task import Task
 from sensecf.core.verify import verify
 from sensecf.data.builtin.simulated import simulate_cohort, simulated_schema

@@ -17,7 +17,8 @@ from checker import problems
 from handmade import Stub
 from sensecf import explain
 from sensecf.core.errors import InputError
-from sensecf.core.query import Query, make_query
+from sensecf.core.limits import make_query
+from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.generators.tiny.tiny import Recipe, Tiny
 from sensecf.generators.tiny.tinylm import Shape
@@ -54,7 +55,7 @@ def test_any_world_can_be_learned_and_what_is_proposed_is_feasible(
     proposed = found.take(found.reason == "")
     people = task.codec.decode(query.rows).to_dict("records")
     for i, answer in zip(proposed.query, task.codec.decode(proposed.rows).to_dict("records"), strict=True):
-        assert problems(world.schema, people[i], answer, **asked) == []
+        assert problems(world.schema, people[i], answer, seen=world.train, **asked) == []
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_answers_hold_to_what_was_asked_as_saved(tiny: Tiny, asked: dict[str, An
     answers = found.answers
     assert (task.classifier.predict(answers[task.schema.names]) == "low").all()
     for _, answer in answers.iterrows():
-        assert problems(task.schema, people.loc[answer["query"]], answer, **asked) == []
+        assert problems(task.schema, people.loc[answer["query"]], answer, seen=task.train, **asked) == []
 
 
 def test_proposals_of_a_person_are_distinct(tiny: Tiny) -> None:

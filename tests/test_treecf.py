@@ -11,7 +11,8 @@ pytest.importorskip("treecf", reason="the package treecf is not installed")
 from handmade import random_task
 from sensecf.classifiers.fit import fit_classifier
 from sensecf.core.errors import InputError
-from sensecf.core.query import Query, make_query
+from sensecf.core.limits import make_query
+from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.core.verify import verify
 from sensecf.generators.treecf import TreeCF

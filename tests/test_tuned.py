@@ -15,7 +15,7 @@ import sensecf
 from fake_llm import Scripted, always, draw
 from llm_servers import loopback_only, tiny_model
 from sensecf.core.errors import InputError
-from sensecf.core.query import make_query
+from sensecf.core.limits import make_query
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
 from sensecf.core.verify import verify

@@ -20,11 +20,12 @@ pytest.importorskip("starlette", reason="the page's packages are not installed")
 import sensecf
 from command import call
 from sensecf.core.errors import InputError
+from sensecf.core.limits import Limits
 from sensecf.core.rules import Ratio
 from sensecf.core.task import Task
 from sensecf.core.verify import feasible
 from sensecf.generators.search import Search
-from sensecf.pipeline.blocking import Limits
+from sensecf.pipeline.blocking import Blame, Blocked
 from sensecf.web.app import make_app
 from sensecf.web.audit import Journal
 from sensecf.web.cohort import Cohort, encode_people
@@ -83,9 +84,9 @@ def test_who_else_asks_does_not_change_my_plans(cohort: Any, pools: Any) -> None
 
 def test_each_ranking_puts_its_own_first(cohort: Any, pools: Any) -> None:
     for pool in (pool for pool in pools if len(pool.plans) > 3):
-        shown = {order: rank(cohort, pool, order, {}) for order in ("effort", "changes", "safety")}
+        shown = {order: rank(cohort, pool, order, {}) for order in ("effort", "changes", "lead")}
         assert shown["changes"][0].n_changed == min(plan.n_changed for plan in pool.plans if plan.score >= 0)
-        assert shown["safety"][0].lead >= shown["effort"][0].lead
+        assert shown["lead"][0].lead >= shown["effort"][0].lead
         for plans in shown.values():
             assert len({plan.id for plan in plans}) == len(plans) <= 4
 
@@ -158,23 +159,17 @@ def test_rules_are_said_in_words(mixed_task: Task) -> None:
     assert share == "Deep divided by sleep must lie between 0.1 and 0.3."
 
 
-def test_a_reason_names_the_controls_that_lift_it(mixed_task: Task) -> None:
+def test_what_blocks_names_the_controls_that_lift_it(mixed_task: Task) -> None:
     schema = mixed_task.schema
     limits = Limits(lock=("deep",), ranges={"steps": (0, 9000)})
-    reason = "blocked by the lock on deep and the limits on steps and the budget of changes and age, which cannot move"
-    found = blocks(reason, limits, schema, labels(schema))
-    assert [block.field for block in found] == ["lock-1", "limits-7", "budget", ""]
-    assert blocks("no answer among the rows tried; one may exist", limits, schema, labels(schema)) == []
-
-
-def test_names_that_hold_one_another_are_told_apart() -> None:
-    from sensecf.core.schema import Feature, FeatureSchema
-
-    names = ["a", "a and the lock on b", "b"]
-    features = tuple(Feature(name, "continuous", low=0, high=1, step=0.1) for name in names)
-    schema = FeatureSchema(features, "y", ("no", "yes"))
-    found = blocks("blocked by the lock on a and the lock on b", Limits(lock=tuple(names)), schema, names)
-    assert found == [Block("a and the lock on b is kept as it is", "lock-1")]
+    parts = [Blocked("lock", "deep"), Blocked("range", "steps", (0.0, 9000.0)), Blocked("budget", bound=1), *(
+        Blocked(kind, "age") for kind in ("fixed", "range"))]  # fmt: skip
+    found = blocks(Blame(tuple(parts)), limits, schema, labels(schema))
+    assert [block.field for block in found] == ["lock-1", "limits-7", "budget", "", ""]
+    [rule] = blocks(Blame((Blocked("rule", bound=schema.rules[1]),)), limits, schema, labels(schema))
+    assert rule == Block("A rule: Pulse min must not be more than pulse mean.", "")
+    assert blocks(Blame((Blocked("blank", "deep"),)), limits, schema, labels(schema)) == []
+    assert blocks(Blame(possible=True), limits, schema, labels(schema)) == []
 
 
 # --- what if, steps, groups ---------------------------------------------------------------
@@ -286,7 +281,7 @@ def test_controls_are_read_and_refused_in_words(cohort: Any) -> None:
     wish = read_wish(
         cohort,
         {f"lock-{steps}": "1", f"low-{deep}": "50", f"direction-{deep}": "increase", f"effort-{deep}": "hard",
-         "budget": "2", "order": "safety", "margin": "0.5"},
+         "budget": "2", "order": "lead", "margin": "0.5"},
     )  # fmt: skip
     asked = wish.ask(cohort, 0)
     assert asked.limits == Limits(
@@ -294,7 +289,7 @@ def test_controls_are_read_and_refused_in_words(cohort: Any) -> None:
     )
     assert asked.effort == {deep: 2.5}
     assert wish.lift(f"lock-{steps}").lift(f"limits-{deep}").lift("budget").lift("margin") == Wish(
-        effort={deep: "hard"}, margin=0.0, order="safety"
+        effort={deep: "hard"}, margin=0.0, order="lead"
     )
     for form in ({"budget": "0"}, {"budget": "x"}, {f"low-{deep}": "inf"}, {"order": "luck"}, {"margin": "2"},
                  {f"effort-{deep}": "none"}, {f"direction-{deep}": "up"}, {"count": "99"}):  # fmt: skip
@@ -468,7 +463,7 @@ def test_what_if_and_ranking_are_quick(cohort: Any, pools: Any) -> None:
 
     person = next(k for k in away(cohort) if not np.isnan(cohort.rows[k, steps]))
     assert median(lambda: what_if(cohort, person, {steps: cohort.rows[person, steps] + 500})) < 0.5
-    assert median(lambda: rank(cohort, pools[0], "safety", {})) < 0.25
+    assert median(lambda: rank(cohort, pools[0], "lead", {})) < 0.25
 
 
 def test_the_page_is_no_part_of_an_import_of_sensecf() -> None:

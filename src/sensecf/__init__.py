@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sensecf.core.candidates import Candidates
     from sensecf.core.counterfactuals import Counterfactuals
     from sensecf.core.errors import InputError, SenseCFError
+    from sensecf.core.limits import Limits
     from sensecf.core.query import Query
     from sensecf.core.schema import Feature, FeatureSchema
     from sensecf.core.task import Task
@@ -49,6 +50,7 @@ __all__ = [
     "FeatureSchema",
     "Generator",
     "InputError",
+    "Limits",
     "Query",
     "SenseCFError",
     "Task",
@@ -77,6 +79,7 @@ _HOME = {
     "Generator": "generators",
     "InputError": "core.errors",
     "Query": "core.query",
+    "Limits": "core.limits",
     "SenseCFError": "core.errors",
     "Task": "core.task",
     "augment": "augmentation",

@@ -13,7 +13,8 @@ from sensecf.classifiers.fit import fit_classifier
 from sensecf.core.candidates import Candidates
 from sensecf.core.codec import Codec
 from sensecf.core.judge import Judge
-from sensecf.core.query import Query, make_query, out_of_range
+from sensecf.core.limits import Limits
+from sensecf.core.query import Query, out_of_range
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
 from sensecf.generators import Generator, traits_of
@@ -78,12 +79,11 @@ def _queries(task: Task, target: Any) -> dict[str, Query]:
     """The queries that a generator is asked, by what is limited."""
     wanted = target if target is not None else task.schema.target
     wanted = task.classes[-1] if wanted is None else wanted
-    frame = task.codec.decode(task.rows)
     other = task.judge(task.rows, final=True).predicted != task.target_position(wanted)
-    other[list(out_of_range(task.codec, task.rows, frame))] = False
+    other[list(out_of_range(task.codec, task.rows, task.train))] = False
     if not other.any():
         raise AssertionError(f"the task has no training row outside of class {wanted!r} to ask about; name a target")
-    plain = make_query(task, frame[other].head(ROWS), wanted)
+    plain = Query.of_rows(task, task.rows[other][:ROWS], wanted, Limits(edit="mutable"))
     locked = plain.movable.copy()
     locked[:, ::2] = False
     reach = np.where(np.isfinite(plain.high - plain.low), plain.high - plain.low, 1.0) / 4

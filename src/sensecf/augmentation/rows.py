@@ -22,7 +22,8 @@ from sensecf.augmentation.judges import Panel, convene, in_order
 from sensecf.augmentation.mixtures import between, mix, munge
 from sensecf.classifiers.fit import fit_classifier, make_classifier
 from sensecf.core.errors import InputError
-from sensecf.core.query import make_query
+from sensecf.core.limits import Limits
+from sensecf.core.query import Query
 from sensecf.core.rules import Floats
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Classifier, Ints, Task
@@ -241,9 +242,10 @@ def _propose(
 ) -> Pool:
     """One counterfactual per factual, drawn among the generator's that are valid with the margin and break nothing."""
     parts = [asked.take(np.empty(0, np.intp))]
+    limits = Limits(margin=margin, edit="mutable")
     for start in range(0, len(asked), BATCH):
         part = asked.take(np.arange(start, min(start + BATCH, len(asked))))
-        query = make_query(task, task.codec.decode(part.rows), task.classes[position], margin=margin)
+        query = Query.of_rows(task, part.rows, task.classes[position], limits)
         found = generator.propose(query, rng)
         found = found.take(found.reason == "")
         found = found.take(feasible(task.codec, query, found.query, found.rows))

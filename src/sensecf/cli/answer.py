@@ -14,9 +14,10 @@ from sensecf.cli.shared import (
     OutPath,
     engine_of,
     engine_options,
+    limit_options,
     progress_bars,
     show_card,
-    split_names,
+    stated_limits,
     stated_marks,
     table_options,
 )
@@ -29,9 +30,7 @@ from sensecf.core.errors import InputError
 @click.option("--out", type=OutPath(), required=True, help="Folder to write.")
 @click.option("--target", help="Class to reach (default: that of RUN, as for all that follow).")
 @click.option("-n", "count", type=int, help="Answers per person.")
-@click.option("--lock", help='Features that must stay: a,b,"c, d".')
-@click.option("--max-changes", type=int, help="At most so many features change.")
-@click.option("--edit", type=click.Choice(["actionable", "mutable"]), help="What plans may change.")
+@limit_options
 @click.option("--robust/--no-robust", default=None, help="Demand a margin: p >= 0.6 with two classes.")
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), help="Default: as TABLE.")
 @click.option("--classifier", help="module:object, where the classifier of RUN is code of yours.")
@@ -46,9 +45,6 @@ def answer(
     out: Path,
     target: str | None,
     count: int | None,
-    lock: str | None,
-    max_changes: int | None,
-    edit: str | None,
     robust: bool | None,
     form: str | None,
     classifier: str | None,
@@ -71,7 +67,6 @@ def answer(
     from sensecf.data.card import strictest
     from sensecf.runs.apply import answer as work
     from sensecf.runs.finished import facts_of, open_run, quality_of
-    from sensecf.runs.run import ROBUST_MARGIN
 
     where = engine_of(engine, ray_address, allow_hosts)
     if belongs(table, out):
@@ -85,10 +80,7 @@ def answer(
         given: dict[str, Any] = {
             "target": target,
             "n": count,
-            "lock": None if lock is None else split_names(lock),
-            "max_changes": max_changes,
-            "edit": edit,
-            "margin": None if robust is None else ROBUST_MARGIN * robust,
+            "limits": stated_limits(robust, finished.request.limits),
         }
         request = replace(finished.request, **{name: value for name, value in given.items() if value is not None})
         form = form or ("parquet" if table.suffix.lower() in (".parquet", ".pq") else "csv")

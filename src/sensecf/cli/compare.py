@@ -13,19 +13,19 @@ from sensecf.cli.shared import (
     CAUTION,
     CLASSES,
     CLASSIFIERS,
-    EDIT,
     OutPath,
     arguments,
+    limit_options,
     open_table,
     progress_bars,
     show_card,
     split_names,
+    stated_limits,
     table_options,
 )
 from sensecf.core.errors import InputError
 
 if TYPE_CHECKING:
-    from sensecf.core.query import Edit
     from sensecf.runs.compare import Comparison
 
 
@@ -48,9 +48,7 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", type=int, help="Ask about N rows per target, drawn at random.")
 @click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
-@click.option("--lock", default="", help='Features that must stay: a,b,"c, d".')
-@EDIT
-@click.option("--max-changes", type=int, help="At most so many features change.")
+@limit_options
 @click.option("--seconds-per-query", type=float, default=10.0, show_default=True, help="Limit for one request.")
 @click.option("--time-limit", type=float, default=600.0, show_default=True, help="Limit for each method, in seconds.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -69,9 +67,6 @@ def compare(
     queries: Path | None,
     limit: int | None,
     count: int,
-    lock: str,
-    edit: Edit,
-    max_changes: int | None,
     seconds_per_query: float,
     time_limit: float,
     seed: int,
@@ -101,9 +96,7 @@ def compare(
         each_class=each_class,
         limit=limit,
         n=count,
-        lock=split_names(lock),
-        max_changes=max_changes,
-        edit=edit,
+        limits=stated_limits(),
         seconds_per_query=seconds_per_query,
         time_limit=time_limit,
         seed=seed,

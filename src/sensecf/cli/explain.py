@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,23 +11,21 @@ from sensecf.cli.prompt_options import confirmed, model_options, prompting
 from sensecf.cli.shared import (
     CLASSES,
     CLASSIFIERS,
-    EDIT,
     GENERATORS,
     OutPath,
     arguments,
     engine_of,
     engine_options,
+    limit_options,
     open_table,
     progress_bars,
     show,
     show_card,
     split_names,
+    stated_limits,
     table_options,
 )
 from sensecf.core.errors import InputError
-
-if TYPE_CHECKING:
-    from sensecf.core.query import Edit
 
 
 @click.command()
@@ -45,9 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", type=int, help="Ask about the first N held-out rows only.")
 @click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
-@click.option("--lock", default="", help='Features that must stay: a,b,"c, d".')
-@click.option("--max-changes", type=int, help="At most so many features change.")
-@EDIT
+@limit_options
 @click.option("--robust", is_flag=True, help="Demand a margin: p >= 0.6 with two classes.")
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -67,9 +63,6 @@ def explain(
     queries: Path | None,
     limit: int | None,
     count: int,
-    lock: str,
-    max_changes: int | None,
-    edit: Edit,
     robust: bool,
     plausibility: float,
     seed: int,
@@ -88,7 +81,7 @@ def explain(
     from sensecf.core.schema import FeatureSchema
     from sensecf.data.builtin import find_card
     from sensecf.data.card import strictest
-    from sensecf.runs.run import ROBUST_MARGIN, Request, run
+    from sensecf.runs.run import Request, run
 
     where = engine_of(engine, ray_address, asking["allow_hosts"])
     request = Request(
@@ -98,10 +91,7 @@ def explain(
         target=target,
         limit=limit,
         n=count,
-        lock=split_names(lock),
-        max_changes=max_changes,
-        edit=edit,
-        margin=ROBUST_MARGIN if robust else 0.0,
+        limits=stated_limits(robust),
         plausibility=plausibility,
         seed=seed,
         prompting=prompting(asking, [generator]),

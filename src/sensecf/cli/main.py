@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from sensecf.core.errors import InputError, TableWarning
+from sensecf.core.errors import InputError, SenseCFWarning
 from sensecf.version import __version__
 
 #: Where each command lives; its file is imported when it is asked for.
@@ -55,8 +55,8 @@ def cli() -> None:
 def _show_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any, **more: Any
 ) -> None:
-    """A remark on a table is one line; the place in the code, which other warnings have, says nothing about it."""
-    remark = issubclass(category, TableWarning)
+    """A remark of ours is one line; the place in the code, which other warnings have, says nothing about it."""
+    remark = issubclass(category, SenseCFWarning)
     text = f"sensecf: {message}\n" if remark else warnings.formatwarning(message, category, filename, lineno)
     click.echo(text, err=True, nl=False)
 
@@ -76,7 +76,7 @@ def main() -> None:
     _fit_streams()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("once", TableWarning)
+            warnings.simplefilter("once", SenseCFWarning)
             warnings.showwarning = _show_warning
             status = cli(standalone_mode=False)
         sys.stdout.flush()

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from sensecf.cli.prompt_options import as_data, prompt_options
-from sensecf.cli.shared import CLASSES, CLASSIFIERS, EDIT, OutPath, open_table, split_names, table_options
-
-if TYPE_CHECKING:
-    from sensecf.core.query import Edit
+from sensecf.cli.shared import (
+    CLASSES,
+    CLASSIFIERS,
+    OutPath,
+    limit_options,
+    open_table,
+    split_names,
+    stated_limits,
+    table_options,
+)
 
 
 @click.command()
@@ -28,9 +34,7 @@ if TYPE_CHECKING:
     "--queries", type=click.Path(path_type=Path), help="Table of rows to ask about; then all of TABLE trains."
 )
 @click.option("--limit", type=int, help="The first N people only.")
-@click.option("--lock", default="", help='Features that must stay: a,b,"c, d".')
-@click.option("--max-changes", type=int, help="At most so many features change.")
-@EDIT
+@limit_options
 @click.option("--robust", is_flag=True, help="Demand a margin: p >= 0.6 with two classes.")
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -46,9 +50,6 @@ def prompt(
     target: str | None,
     queries: Path | None,
     limit: int | None,
-    lock: str,
-    max_changes: int | None,
-    edit: Edit,
     robust: bool,
     plausibility: float,
     seed: int,
@@ -65,7 +66,7 @@ def prompt(
     from sensecf.data.builtin import find_card
     from sensecf.data.card import strictest
     from sensecf.runs.dryrun import dry_run
-    from sensecf.runs.run import ROBUST_MARGIN, Request
+    from sensecf.runs.run import Request
 
     request = Request(
         classifier=classifier,
@@ -73,10 +74,7 @@ def prompt(
         generator="prompted",
         target=target,
         limit=limit,
-        lock=split_names(lock),
-        max_changes=max_changes,
-        edit=edit,
-        margin=ROBUST_MARGIN if robust else 0.0,
+        limits=stated_limits(robust),
         plausibility=plausibility,
         seed=seed,
         prompting=as_data(asking),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sensecf.core.names import split_names as split_names
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from sensecf.core.counterfactuals import Counterfactuals
+    from sensecf.core.limits import Limits
     from sensecf.core.parallel import Engine
     from sensecf.core.schema import FeatureSchema
     from sensecf.data.card import Card
@@ -39,22 +41,26 @@ CAUTION = (
 )
 
 
-def split_names(text: str) -> tuple[str, ...]:
-    """Names separated by commas; one that holds a comma stands in double quotes."""
-    fields = next(csv.reader([text], skipinitialspace=True), [])
-    return tuple(name.strip() for name in fields if name.strip())
-
-
 def arguments() -> dict[str, Any]:
     """The options as given, for `run.json`."""
     context = click.get_current_context()
-    given = context.params | stated_marks()
+    given = context.params | stated_marks() | _stated("limits")
     return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
 
 
-def _keep(context: click.Context, option: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        context.meta.setdefault("sensecf.marks", {})[option.name] = value
+def _keep(group: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """A callback that keeps the value of an option which was given, for `_stated`."""
+
+    def keep(context: click.Context, option: click.Parameter, value: Any) -> None:
+        if value not in (None, ()):
+            context.meta.setdefault(f"sensecf.{group}", {})[option.name] = value
+
+    return keep
+
+
+def _stated(group: str) -> dict[str, Any]:
+    """The options of a group that were given, by their names."""
+    return dict(click.get_current_context().meta.get(f"sensecf.{group}", {}))
 
 
 def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,7 +70,7 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ("decimal", [".", ","], "The mark before decimals"),
     ):
         command = click.option(
-            f"--{name}", type=click.Choice(marks), metavar="MARK", expose_value=False, callback=_keep,
+            f"--{name}", type=click.Choice(marks), metavar="MARK", expose_value=False, callback=_keep("marks"),
             help=f"{what} in the table, where the file does not settle it.",
         )(command)  # fmt: skip
     return command
@@ -72,7 +78,7 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def stated_marks() -> dict[str, str]:
     """The marks of `table_options` that were given, by the name of their option."""
-    return dict(click.get_current_context().meta.get("sensecf.marks", {}))
+    return _stated("marks")
 
 
 def open_table(path: Path, schema: FeatureSchema | None = None, merge_spellings: bool = False) -> pd.DataFrame:
@@ -82,11 +88,37 @@ def open_table(path: Path, schema: FeatureSchema | None = None, merge_spellings:
     return read_table(path, schema, merge_spellings=merge_spellings, **stated_marks())
 
 
-#: What may be edited.
-EDIT = click.option(
-    "--edit", type=click.Choice(["actionable", "mutable"]), default="actionable", show_default=True,
-    help="What plans may change: what a person does, or also what only moves as a result.",
-)  # fmt: skip
+def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what may be asked of an answer to a command, which reads it with `stated_limits`."""
+    for names, settings in (
+        (("--edit",), {
+            "type": click.Choice(["actionable", "mutable"]),
+            "help": "What plans may change: what a person does, or also what only moves as a result "
+            "(default: actionable, where the schema names something actionable).",
+        }),
+        (("--max-changes",), {"type": int, "help": "At most so many features change."}),
+        (("--direction", "directions"), {
+            "multiple": True, "metavar": "A=up|down", "help": "A feature may only rise, or only fall; repeatable.",
+        }),
+        (("--range", "ranges"), {
+            "multiple": True, "metavar": "A=LO:HI", "help": "A feature stays within a range, one end may be open: "
+            "sleep=6:8 or sleep=6:; repeatable.",
+        }),
+        (("--lock",), {"metavar": "A,B", "help": 'Features that must stay: a,b,"c, d".'}),
+    ):  # fmt: skip
+        command = click.option(*names, expose_value=False, callback=_keep("limits"), **settings)(command)
+    return command
+
+
+def stated_limits(robust: bool | None = None, base: Limits | None = None) -> Limits:
+    """The limits of `limit_options` and --robust; what was not given is as in `base`. Raises `InputError`."""
+    from dataclasses import replace
+
+    from sensecf.core.limits import ROBUST_MARGIN, Limits
+
+    given = _stated("limits") | ({} if robust is None else {"margin": ROBUST_MARGIN * robust})
+    read = Limits.parse(**given)
+    return replace(base or Limits(), **{name: getattr(read, name) for name in given})
 
 
 class OutPath(click.Path):

@@ -15,8 +15,16 @@ class InputError(SenseCFError, ValueError):
     """
 
 
-class TableWarning(UserWarning):
-    """What a person should know of how a table was read; the command line prints it on stderr."""
+class SenseCFWarning(UserWarning):
+    """What a person should know; the command line prints it as one line on stderr, once."""
+
+
+class TableWarning(SenseCFWarning):
+    """What a person should know of how a table was read."""
+
+
+class LimitsWarning(SenseCFWarning):
+    """What a person should know of what the answers may change."""
 
 
 class MissingExtraError(InputError):

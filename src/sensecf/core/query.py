@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from sensecf.core.codec import Codec
-from sensecf.core.errors import InputError
 from sensecf.core.rules import Bools, Floats, Follow, Total
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Ints, Task
 
-#: What may be edited: what a person does, or also what only moves as a result.
-Edit = Literal["actionable", "mutable"]
+if TYPE_CHECKING:
+    from sensecf.core.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,42 @@ class Query:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @classmethod
+    def of_rows(cls, task: Task, rows: Floats, target: Any, limits: Limits) -> Query:
+        """The query for encoded rows (n, d) towards one class (None: the schema's), under limits that were checked.
+
+        A changed value stays within what the training rows show (`Task.reach`), but where a range of `limits`
+        reaches further. Raises `InputError` for a target that is no class.
+        """
+        schema, codec = task.schema, task.codec
+        n = len(rows)
+        low, high = (np.tile(ends, (n, 1)) for ends in task.reach)
+        for name, (lo, hi) in limits.ranges.items():
+            j = schema.columns[name]
+            # An open end is that of the training rows, unless the other end lies beyond it.
+            least = codec.low[j] if hi is not None and hi < task.reach[0][j] else task.reach[0][j]
+            most = codec.high[j] if lo is not None and lo > task.reach[1][j] else task.reach[1][j]
+            low[:, j] = least if lo is None else max(codec.low[j], lo)
+            high[:, j] = most if hi is None else min(codec.high[j], hi)
+        for name, direction in [(f.name, f.direction) for f in schema.features] + list(limits.directions.items()):
+            j = schema.columns[name]
+            if direction == "increase":
+                low[:, j] = np.fmax(low[:, j], rows[:, j])
+            elif direction == "decrease":
+                high[:, j] = np.fmin(high[:, j], rows[:, j])
+        for j, feature in enumerate(schema.features):
+            if feature.max_change is not None and feature.numeric:
+                low[:, j] = np.fmax(low[:, j], rows[:, j] - feature.max_change)
+                high[:, j] = np.fmin(high[:, j], rows[:, j] + feature.max_change)
+        movable = moves(codec, rows, low, high)
+        movable[:, [schema.columns[name] for name in limits.lock]] = False
+        if limits.resolved(schema).edit == "actionable":
+            _hold_results(schema, rows, movable)
+        budget = min(x for x in (limits.max_changes, schema.max_changes, len(schema)) if x is not None)
+        position = task.target_position(task.default_target() if target is None else target)
+        margin = np.full(n, float(limits.margin))
+        return cls(rows, np.full(n, position), low, high, movable, np.full(n, budget), margin)
+
     def take(self, index: Any) -> Query:
         """The queries at the given positions."""
         return replace(
@@ -53,79 +88,16 @@ class Query:
         )
 
 
-def make_query(
-    task: Task,
-    factuals: pd.DataFrame,
-    target: Any = None,
-    *,
-    lock: Collection[str] = (),
-    ranges: Mapping[str, tuple[float | None, float | None]] | None = None,
-    directions: Mapping[str, str] | None = None,
-    max_changes: int | None = None,
-    margin: float = 0.0,
-    edit: Edit = "mutable",
-) -> Query:
-    """A checked query for the rows of `factuals`, all towards one class.
+def moves(codec: Codec, rows: Floats, low: Floats, high: Floats) -> Bools:
+    """Where a value may become another one, shape (q, d): measured, with another multiple of its step in the range.
 
-    `lock`: features that must stay; `ranges`: closed intervals in physical units, narrower than
-    the schema's; `directions`: "increase" or "decrease" per feature, beside the schema's (a feature
-    that is given both cannot move); `max_changes`: at most so
-    many features; `margin` in [0, 1); `edit`: "actionable" holds still what only moves as a result
-    (see `results`), "mutable" lets everything move that the schema lets move.
-    Raises `InputError` for unknown features, impossible ranges, factuals outside the schema, and where
-    `edit` leaves no feature at all.
+    A range of one value leaves a way to those who are not there; what was not measured cannot be changed.
     """
-    schema, codec = task.schema, task.codec
-    if max_changes is not None and (not isinstance(max_changes, int) or max_changes < 1):
-        raise InputError(f"max_changes must be a whole number of at least 1, not {max_changes}")
-    if isinstance(lock, str):
-        raise InputError(f"lock takes a list of features, not the text {lock!r}")
-    if not 0 <= margin < 1:
-        raise InputError(f"margin must lie in [0, 1), not {margin}")
-    check_edit(schema, edit)
-    rows = codec.encode(factuals)
-    outside = out_of_range(codec, rows, factuals)
-    if outside:
-        raise InputError(f"{next(iter(outside.values()))} ({len(outside)} rows in all)")
-    n = len(rows)
-    low, high = np.tile(codec.low, (n, 1)), np.tile(codec.high, (n, 1))
-    movable = np.tile(codec.changeable, (n, 1))
-    moves = [(f.name, f.direction) for f in schema.features] + list((directions or {}).items())
-    for name in lock:
-        schema[name]
-        movable[:, schema.columns[name]] = False
-    for name, bounds in (ranges or {}).items():
-        feature, j = schema[name], schema.columns[name]
-        if len(tuple(bounds)) != 2 or any(v is not None and not np.isfinite(v) for v in bounds):
-            raise InputError(f"range for {name!r}: {bounds!r} is no pair of finite numbers (None for an open end)")
-        lo, hi = bounds
-        if not feature.numeric:
-            raise InputError(f"range for {name!r}: the feature has levels, not numbers; lock it instead")
-        widest, tallest = codec.low[j], codec.high[j]
-        lo, hi = widest if lo is None else lo, tallest if hi is None else hi
-        if lo > hi or lo > tallest or hi < widest:
-            raise InputError(f"range for {name!r}: {lo:g} to {hi:g} is impossible within {widest:g} to {tallest:g}")
-        low[:, j], high[:, j] = np.maximum(low[:, j], lo), np.minimum(high[:, j], hi)
-    for name, direction in moves:
-        feature, j = schema[name], schema.columns[name]
-        if direction not in ("any", "increase", "decrease"):
-            raise InputError(f"direction for {name!r}: {direction!r} is unknown; use any, increase or decrease")
-        if direction == "increase":
-            low[:, j] = np.fmax(low[:, j], rows[:, j])
-        elif direction == "decrease":
-            high[:, j] = np.fmin(high[:, j], rows[:, j])
-        if feature.max_change is not None and feature.numeric:
-            low[:, j] = np.fmax(low[:, j], rows[:, j] - feature.max_change)
-            high[:, j] = np.fmin(high[:, j], rows[:, j] + feature.max_change)
-    # What was not measured cannot be changed, and a value with one choice cannot move.
-    # A range of one value leaves a way to those who are not there.
-    movable &= ~np.isnan(rows) & ((high > low) | ((high == low) & (np.abs(rows - low) > codec.step / 2)))
-    movable &= ~codec.unmeasured(rows)
-    if edit == "actionable":
-        _hold_results(schema, rows, movable)
-    budget = min(x for x in (max_changes, schema.max_changes, len(schema)) if x is not None)
-    position = task.target_position(task.default_target() if target is None else target)
-    return Query(rows, np.full(n, position), low, high, movable, np.full(n, budget), np.full(n, float(margin)))
+    first, last = np.ceil(low / codec.step - 1e-9), np.floor(high / codec.step + 1e-9)
+    with np.errstate(invalid="ignore"):
+        elsewhere = (last > first) | ((last == first) & (np.abs(rows - first * codec.step) > codec.step / 2))
+    free: Bools = codec.changeable & elsewhere & ~np.isnan(rows) & ~codec.unmeasured(rows)
+    return free
 
 
 def results(schema: FeatureSchema) -> list[str]:
@@ -147,17 +119,6 @@ def _hold_results(schema: FeatureSchema, rows: Floats, movable: Bools) -> None:
             parts = [columns[name] for name in rule.parts]
             follows = ~np.isnan(rows[:, parts]).any(axis=1) & movable[:, parts].any(axis=1)
             movable[:, columns[rule.whole]] &= follows
-
-
-def check_edit(schema: FeatureSchema, edit: str) -> None:
-    """Raise `InputError` for an unknown edit, and for one that leaves nothing that could change."""
-    if edit not in get_args(Edit):
-        raise InputError(f"edit {edit!r} is unknown; use {' or '.join(get_args(Edit))}")
-    if edit == "actionable" and not any(f.changeable and f.role == "actionable" for f in schema.features):
-        raise InputError(
-            'no feature is a person\'s to change; write role = "actionable" in the schema at those that are, '
-            "or let everything move with --edit mutable"
-        )
 
 
 def by_pattern(task: Task, query: Query, owner: Ints) -> Iterator[tuple[Ints, Follow]]:

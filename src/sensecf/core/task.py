@@ -149,6 +149,16 @@ class Task:
         return _nan(np.nanmax, self.rows)
 
     @cached_property
+    def reach(self) -> tuple[Floats, Floats]:
+        """Smallest and largest value that a feature may be changed to, shapes (d,): the schema's range as far as the
+        training rows show it, on the step's grid; every level. The smallest is larger where no value is left."""
+        codec = self.codec
+        low = np.where(codec.numeric, np.fmax(codec.low, self.observed_low), codec.low)
+        high = np.where(codec.numeric, np.fmin(codec.high, self.observed_high), codec.high)
+        inside = np.ceil(low / codec.step - 1e-9) <= np.floor(high / codec.step + 1e-9)
+        return np.where(inside, codec.snap(low, low, high), low), np.where(inside, codec.snap(high, low, high), high)
+
+    @cached_property
     def unseen_levels(self) -> dict[int, Floats]:
         """Codes of the levels that no training row has, by column; columns without such levels are left out."""
         unseen = {

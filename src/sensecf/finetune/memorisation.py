@@ -10,7 +10,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from sensecf.core.candidates import Candidates
 from sensecf.core.distances import Scale
-from sensecf.core.query import make_query
+from sensecf.core.limits import Limits
+from sensecf.core.query import Query
 from sensecf.core.rules import Floats
 from sensecf.core.task import Task
 from sensecf.finetune.text_pairs import row_hashes
@@ -37,7 +38,7 @@ def canaries(prompts: Prompts, seed: int, count: int = CANARIES) -> tuple[list[P
     def draw(n: int) -> Floats:
         return np.clip(codec.snap(rng.uniform(low, high, (n, len(low)))), codec.low, codec.high)
 
-    query = make_query(task, codec.decode(draw(count)), task.classes[0])
+    query = Query.of_rows(task, draw(count), task.classes[0], Limits(edit="mutable"))
     asked = prompts.ask(query)
     texts, answers = [], []
     for one in asked:

@@ -20,8 +20,9 @@ from sensecf.classifiers.storage import data_hash
 from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_json
+from sensecf.core.limits import Limits
 from sensecf.core.polish import polish
-from sensecf.core.query import Query, make_query
+from sensecf.core.query import Query
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task
 from sensecf.core.verify import cost, verify
@@ -156,7 +157,7 @@ def from_table(
         own = np.array([name in known for name in row_hashes(task.codec.encode(base))], dtype=bool)
         strange += int((~own).sum())
         if own.any():
-            parts.append(make_query(task, base[own].reset_index(drop=True), target))
+            parts.append(Limits(edit="mutable").query(task, base[own].reset_index(drop=True), target))
             answers.append(task.codec.encode(group.loc[own, task.schema.names].reset_index(drop=True)))
     if not parts:
         raise InputError(

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from sensecf.core.candidates import Candidates
+from sensecf.core.limits import Limits
 from sensecf.core.neighbours import Influence
-from sensecf.core.query import Query, by_pattern, make_query, out_of_range
+from sensecf.core.query import Query, by_pattern, out_of_range
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task, lead
 from sensecf.core.verify import breaches, feasible
@@ -76,15 +77,13 @@ class Constant:
     def _people(self, query: Query) -> Query:
         """Training rows that the classifier does not put in the target class, evenly spread, as a query."""
         task, target = self.task, query.target[0]
-        frame = task.codec.decode(task.rows)
         inside = np.ones(len(task.rows), dtype=bool)
-        inside[list(out_of_range(task.codec, task.rows, frame))] = False
+        inside[list(out_of_range(task.codec, task.rows, task.train))] = False
         inside &= np.asarray(task.judge(task.rows).predicted != target)
         at = np.flatnonzero(inside)
         at = at[np.unique(np.linspace(0, len(at) - 1, min(ROWS, len(at))).astype(np.intp))] if len(at) else at
-        people = make_query(
-            task, frame.iloc[at], task.classes[target], margin=float(query.margin.max()), edit="mutable"
-        )
+        limits = Limits(margin=float(query.margin.max()), edit="mutable")
+        people = Query.of_rows(task, task.rows[at], task.classes[target], limits)
         return replace(people, movable=people.movable & query.movable.any(axis=0))
 
     def _edits(self, query: Query) -> list[Plan]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from sensecf.core.codec import Codec
+from sensecf.core.limits import Limits
 from sensecf.core.neighbours import Neighbours
-from sensecf.core.query import Edit, Query, make_query, results
-from sensecf.core.rules import Bools, Floats
+from sensecf.core.query import Query, moves, results
+from sensecf.core.rules import Bools, Floats, Rule
+from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
 from sensecf.generators.search import Effort, Search
 
@@ -21,102 +22,136 @@ from sensecf.generators.search import Effort, Search
 EFFORT = Effort(beam=3, edits=32, depth=4, neighbours=4, keep=1)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What was asked of the answers beyond the schema; see `query.make_query`."""
-
-    lock: Collection[str] = ()
-    ranges: Mapping[str, tuple[float | None, float | None]] | None = None
-    directions: Mapping[str, str] | None = None
-    max_changes: int | None = None
-    margin: float = 0.0
-    edit: Edit = "actionable"
-
-    def query(self, task: Task, factuals: pd.DataFrame, target: Any) -> Query:
-        """The query for these factuals under these limits."""
-        return make_query(
-            task,
-            factuals,
-            target,
-            lock=self.lock,
-            ranges=self.ranges,
-            directions=self.directions,
-            max_changes=self.max_changes,
-            margin=self.margin,
-            edit=self.edit,
-        )
+Kind = Literal["lock", "result", "fixed", "range", "budget", "margin", "rule", "blank"]
 
 
-def blame(task: Task, query: Query, limits: Limits, plausibility: float, rng: np.random.Generator) -> list[str]:
-    """One sentence per unanswered query.
+class Blocked(NamedTuple):
+    """One thing that stands in the way of an answer.
+
+    `kind`: "lock" (asked for), "result" (only moves as a result, which `edit` holds still), "fixed" (cannot move),
+    "range" (of a feature, `bound` its ends), "budget" and "margin" (`bound` the number), "rule" (`bound` the rule),
+    "blank" (not measured). `feature`: its name, "" where the kind has none.
+    """
+
+    kind: Kind
+    feature: str = ""
+    bound: tuple[float, float] | float | Rule | None = None
+
+
+class Blame(NamedTuple):
+    """Why a query has no answer: what was found to stand in the way, a smallest set; where nothing was, whether the
+    search found an answer without any limit (`possible`)."""
+
+    blocked: tuple[Blocked, ...] = ()
+    possible: bool = False
+
+
+def blame(task: Task, query: Query, limits: Limits, plausibility: float, rng: np.random.Generator) -> list[Blame]:
+    """Why there is no answer, for each unanswered query.
 
     All limits are lifted, then put back one by one; a limit stays lifted when putting it back
     leaves the search without an answer. What stays lifted is a smallest blocking set: putting any
     one of it back blocks the answer again (as far as the search sees). Where no
     limit is in the way a rule is left out, and where that does not help either, blanks are filled.
+    What the training rows show (`Task.reach`) is lifted by no limit.
     """
-    codec, names = task.codec, task.schema.names
+    codec = task.codec
+    low, high = np.minimum(query.low, task.reach[0]), np.maximum(query.high, task.reach[1])
     loose = replace(
         query,
-        low=np.tile(codec.low, (len(query), 1)),
-        high=np.tile(codec.high, (len(query), 1)),
-        movable=np.tile(codec.changeable, (len(query), 1)) & ~np.isnan(query.rows),
-        max_changes=np.full(len(query), len(names)),
+        low=low,
+        high=high,
+        movable=moves(codec, query.rows, low, high),
+        max_changes=np.full(len(query), len(task.schema)),
         margin=np.zeros(len(query)),
     )
-    relaxed, current = task, loose
     found = _answered(task, loose, plausibility, rng)
-    blocking: list[list[str]] = [[] for _ in range(len(query))]
-    if not found.all() and len(codec.rules):
-        # Not even without limits: is it a rule?
-        for number, rule in enumerate(codec.rules.rules):
-            lifted = _without_rule(task, number)
-            at = np.flatnonzero(~found)
-            hit = at[_answered(lifted, loose.take(at), plausibility, rng)]
-            for i in hit:
-                blocking[i].append(f"the rule {rule}")
-            found[hit] = True
-            if found.all():
-                break
+    blocking = _rules_in_the_way(task, loose, found, plausibility, rng)
     by_rule = np.array([bool(b) for b in blocking])
+    found |= by_rule
     unmeasured = _unmeasured(task, loose, ~found, plausibility, rng)
-
-    families: list[tuple[str, Bools, dict[str, Any]]] = []
-    held = results(task.schema) if limits.edit == "actionable" else []
-    for j, name in enumerate(names):
-        fixed = loose.movable[:, j] & ~query.movable[:, j]
-        why = f"{name}, which {'only moves as a result' if name in held else 'cannot move'}"
-        families.append((f"the lock on {name}" if name in limits.lock else why, fixed, {"movable": j}))
-        narrow = (query.low[:, j] > loose.low[:, j]) | (query.high[:, j] < loose.high[:, j])
-        families.append((f"the limits on {name}", narrow & ~fixed, {"low": j, "high": j}))
-    families.append(("the budget of changes", query.max_changes < loose.max_changes, {"max_changes": ...}))
-    families.append(("the margin asked for", query.margin > 0, {"margin": ...}))
-    for text, differs, where in families:
+    current = loose
+    for part, differs, where in _families(task, query, loose, limits):
         at = np.flatnonzero(differs & found & ~by_rule)
         if not len(at):
             continue
         trial = _put_back(current, query, where, at)
-        ok = _answered(relaxed, trial.take(at), plausibility, rng)
+        ok = _answered(task, trial.take(at), plausibility, rng)
         current = _put_back(current, query, where, at[ok])
         for i in at[~ok]:
-            blocking[i].append(text)
-    immovable = [f.name for f in task.schema.features if not f.changeable]
-    fixed_text = (
-        f" (fixed by the schema: {', '.join(immovable[:6])}{', ...' if len(immovable) > 6 else ''})"
-        if immovable
-        else ""
-    )
-    sentences = []
-    for i, parts in enumerate(blocking):
-        if parts:
-            sentences.append(f"blocked by {' and '.join(parts)}")
-        elif unmeasured[i]:
-            sentences.append(_ask_to_measure(unmeasured[i]))
-        elif found[i]:
-            sentences.append("no answer among the rows tried; one may exist: another generator or seed may find it")
-        else:
-            sentences.append(f"no answer found even without locks and limits{fixed_text}")
-    return sentences
+            bound: Any = part.bound
+            if part.kind == "range":
+                bound = tuple(float(getattr(query, end)[i, column]) for end, column in where.items())
+            elif part.kind in ("budget", "margin"):
+                bound = getattr(query, *where)[i].item()
+            blocking[i].append(part._replace(bound=bound))
+    return [
+        Blame(tuple(parts or (Blocked("blank", name) for name in blanks)), bool(possible))
+        for parts, blanks, possible in zip(blocking, unmeasured, found, strict=True)
+    ]
+
+
+def _rules_in_the_way(
+    task: Task, loose: Query, found: Bools, plausibility: float, rng: np.random.Generator
+) -> list[list[Blocked]]:
+    """For each query without an answer even without limits, the first rule whose lifting gives one."""
+    blocking: list[list[Blocked]] = [[] for _ in range(len(loose))]
+    at = np.flatnonzero(~found)
+    for number, rule in enumerate(task.codec.rules.rules):
+        if not len(at):
+            break
+        hit = _answered(_without_rule(task, number), loose.take(at), plausibility, rng)
+        for i in at[hit]:
+            blocking[i].append(Blocked("rule", bound=rule))
+        at = at[~hit]
+    return blocking
+
+
+def _families(
+    task: Task, query: Query, loose: Query, limits: Limits
+) -> Iterator[tuple[Blocked, Bools, dict[str, Any]]]:
+    """The limits that can be put back one by one: what each is, whose queries have it, and its parts of a query."""
+    held = results(task.schema) if limits.resolved(task.schema).edit == "actionable" else []
+    for j, name in enumerate(task.schema.names):
+        fixed = loose.movable[:, j] & ~query.movable[:, j]
+        kind: Kind = "lock" if name in limits.lock else "result" if name in held else "fixed"
+        yield Blocked(kind, name), fixed, {"movable": j}
+        narrow = (query.low[:, j] > loose.low[:, j]) | (query.high[:, j] < loose.high[:, j])
+        yield Blocked("range", name), narrow & ~fixed, {"low": j, "high": j}
+    yield Blocked("budget"), query.max_changes < loose.max_changes, {"max_changes": ...}
+    yield Blocked("margin"), query.margin > 0, {"margin": ...}
+
+
+def sentence(why: Blame, schema: FeatureSchema) -> str:
+    """The reason in words."""
+    blanks = [part.feature for part in why.blocked if part.kind == "blank"]
+    if blanks:
+        return _ask_to_measure(blanks)
+    if why.blocked:
+        return f"blocked by {' and '.join(map(_words, why.blocked))}"
+    if why.possible:
+        return "no answer among the rows tried; one may exist: another generator or seed may find it"
+    fixed = [f.name for f in schema.features if not f.changeable]
+    some = f" (fixed by the schema: {', '.join(fixed[:6])}{', ...' if len(fixed) > 6 else ''})" if fixed else ""
+    return f"no answer found even without locks and limits{some}"
+
+
+def _words(part: Blocked) -> str:
+    match part.kind:
+        case "lock":
+            return f"the lock on {part.feature}"
+        case "result":
+            return f"{part.feature}, which only moves as a result"
+        case "range":
+            return f"the limits on {part.feature}"
+        case "budget":
+            return "the budget of changes"
+        case "margin":
+            return "the margin asked for"
+        case "rule":
+            return f"the rule {part.bound}"
+        case _:
+            return f"{part.feature}, which cannot move"
 
 
 def _unmeasured(
@@ -135,7 +170,7 @@ def _unmeasured(
     def helped(filled: Bools, who: np.ndarray) -> Bools:
         trial = asked.take(who)
         rows = np.where(filled[who], typical[who], trial.rows)
-        trial = replace(trial, rows=rows, movable=task.codec.changeable & ~np.isnan(rows))
+        trial = replace(trial, rows=rows, movable=moves(task.codec, rows, trial.low, trial.high))
         there = task.valid(task.judge(rows), trial.target)
         there[~there] = _answered(task, trial.take(np.flatnonzero(~there)), plausibility, rng)
         return there

@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -25,16 +25,17 @@ from sensecf.core.counterfactuals import VERDICT_COLUMNS, Counterfactuals
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
 from sensecf.core.kept import read_arrays, write_arrays
+from sensecf.core.limits import Limits, Shorthand
 from sensecf.core.parallel import LOCAL, Engine, spread
 from sensecf.core.polish import polish
-from sensecf.core.query import Edit, Query, out_of_range
+from sensecf.core.query import Query, out_of_range
 from sensecf.core.rules import Floats
 from sensecf.core.select import select
 from sensecf.core.task import Ints, Task
 from sensecf.core.verify import Verdicts, feasible, verify
 from sensecf.generators import Generator, traits_of
 from sensecf.generators.search import Search
-from sensecf.pipeline.blocking import Limits, blame
+from sensecf.pipeline.blocking import blame, sentence
 
 #: Queries answered together: at least and at most. Between, a sixteenth of all, so that workers share them evenly.
 BATCH = (256, 1024)
@@ -51,12 +52,7 @@ def explain(
     target: Any = None,
     n: int = 1,
     *,
-    lock: Collection[str] = (),
-    ranges: Mapping[str, tuple[float | None, float | None]] | None = None,
-    directions: Mapping[str, str] | None = None,
-    max_changes: int | None = None,
-    margin: float = 0.0,
-    edit: Edit = "actionable",
+    limits: Limits | None = None,
     plausibility: float = 1.0,
     fallback: Generator | None = None,
     strict: bool = True,
@@ -64,6 +60,7 @@ def explain(
     checkpoint: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     engine: Engine = LOCAL,
+    **shorthand: Unpack[Shorthand],
 ) -> Counterfactuals:
     """Up to `n` verified counterfactuals per row of `factuals`, and a reason where there is none.
 
@@ -71,11 +68,10 @@ def explain(
     abstention names the locks, ranges, rules or budget found to block an answer.
 
     `factuals`: raw rows with the schema's features; the index names the queries and must be unique.
-    `target`: the class to reach (default: the schema's). `lock`, `ranges`, `directions`,
-    `max_changes`, `margin`, `edit`: see `query.make_query`; by default plans are made of what a person
-    does. `plausibility`: price of being unlike the data, 0 for none, 1 by default. `fallback`: a
-    generator asked about the queries that `generator` leaves without an answer; the column `generator`
-    says who answered.
+    `target`: the class to reach (default: the schema's). `limits`: what else is asked of an answer, see
+    `Limits`, whose fields may be given as keywords instead (`lock=["steps"]`). `plausibility`: price of being
+    unlike the data, 0 for none, 1 by default. `fallback`: a generator asked about the queries that `generator`
+    leaves without an answer; the column `generator` says who answered.
     `strict=False` turns factuals outside the schema's ranges into abstentions instead of an error.
     `checkpoint`: a folder in which finished batches are kept, so that an interrupted call goes on
     where it stopped (it must be used for the same call only). `progress(done, total)` is called
@@ -95,7 +91,7 @@ def explain(
         raise InputError("the index of the factuals has duplicates; give every row its own (reset_index)")
     position = task.target_position(task.default_target() if target is None else target)
     goal = task.classes[position]
-    limits = Limits(lock, dict(ranges or {}), dict(directions or {}), max_changes, margin, edit)
+    limits = Limits.of(limits, **shorthand).settled(task.schema)
     rows = task.codec.encode(factuals)
     outside = out_of_range(task.codec, rows, factuals)
     if strict and outside:
@@ -106,7 +102,7 @@ def explain(
     keys = np.where(np.isnan(rows), -np.inf, rows)
     _, first, same = np.unique(keys[inside], axis=0, return_index=True, return_inverse=True)
     distinct = np.flatnonzero(inside)[first]
-    whole = limits.query(task, task.codec.decode(rows[distinct]), goal)
+    whole = Query.of_rows(task, rows[distinct], goal, limits)
     begin_rows, begin = task.rows_judged, time.perf_counter()
     task.check()
 
@@ -278,9 +274,15 @@ def _answer(
     price = verdict.price(plausibility)
     changed = task.codec.changed(query.rows[good.query], good.rows)
     at, rank = select(good.query, price, changed, task.once(Scale).place(good.rows), n)
-    reasons = blame(task, query.take(open_queries), limits, plausibility, rng) if len(open_queries) else []
+    blames = blame(task, query.take(open_queries), limits, plausibility, rng) if len(open_queries) else []
+    reasons = [sentence(why, task.schema) for why in blames]
     if not isinstance(generator, Search):  # what the search says of itself is what `blame` says better
-        reasons = [_both(f"{generator.name}: {own[q]}", text) for q, text in zip(open_queries, reasons, strict=True)]
+        words = [f"{generator.name}: {own[q]}" for q in open_queries]
+        # What is known for certain stands first.
+        reasons = [
+            f"{text}; {said}" if why.blocked and why.blocked[0].kind != "blank" else f"{said}; {text}"
+            for why, text, said in zip(blames, reasons, words, strict=True)
+        ]
     seconds = (time.perf_counter() - began) / max(len(query), 1)
     m, left = len(at), len(open_queries)
     stay = verdict.n_changed[at] == 0
@@ -315,11 +317,6 @@ def _sources(generator: Generator, fallback: Generator | None) -> list[tuple[str
         same = fallback.name == generator.name and type(fallback) is not type(generator)
         sources.append((f"{fallback.name} (fallback)" if same else fallback.name, fallback))
     return sources
-
-
-def _both(own: str, blamed: str) -> str:
-    """Why there is no answer, by the limits and by the generator; what is known for certain first."""
-    return f"{blamed}; {own}" if blamed.startswith("blocked by ") else f"{own}; {blamed}"
 
 
 def _counted(reasons: np.ndarray) -> np.ndarray:

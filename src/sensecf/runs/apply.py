@@ -12,6 +12,7 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,7 @@ def answer(
     task, path, folder = finished.task, Path(table), named(out)
     request = finished.request if request is None else request
     check(request, task.schema)
+    request = replace(request, limits=request.limits.settled(task.schema))
     if form not in FORMATS:
         raise InputError(f"format {form!r} is unknown; use {' or '.join(FORMATS)}")
     permission(engine.host, card, engine.allows)
@@ -76,7 +78,10 @@ def answer(
     if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise MissingExtraError("writing Parquet needs pyarrow; run pip install 'sensecf[parquet]' or choose csv")
     asked = {
-        **request.wishes,
+        "n": request.n,
+        **request.limits.to_dict(),
+        "plausibility": request.plausibility,
+        "seed": request.seed,
         "target": goal,
         "generator": request.generator,
         "table": _hash(path),

@@ -75,7 +75,7 @@ def dry_run(
     held_out = held_out if request.limit is None else held_out.head(request.limit)
     outside = out_of_range(task.codec, task.codec.encode(held_out), held_out)
     held_out = held_out[[i not in outside for i in range(len(held_out))]]
-    query = request.limits.query(task, held_out, goal)
+    query = request.limits.settled(schema).query(task, held_out, goal)
     context = Context(request.seed, request.plausibility, llm=_Silent(), prompting=prompting)
     generator = cast(Prompted, generators.build("prompted", task, context))
     questions = generator.questions(query)

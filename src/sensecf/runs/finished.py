@@ -14,6 +14,7 @@ from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing
 from sensecf.core.kept import check_type, read_bytes, read_record
+from sensecf.core.limits import Limits
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Task
 from sensecf.generators import Context, Generator, traits_of
@@ -116,13 +117,14 @@ def request_of(facts: dict[str, Any]) -> Request:
     Raises `InputError` naming an entry of `run.json` that is not of its type.
     """
     left_out = {"limit": None, "prompting": None, "model": None}
-    kept = {f.name: facts[f.name] for f in fields(Request) if f.name in facts and f.name not in left_out}
+    limits = Limits.from_dict({"edit": "mutable"} | facts, "run.json")  # an older version let everything move
+    names = {f.name for f in fields(Request)} - left_out.keys() - {"limits"}
+    kept = {name: facts[name] for name in names & facts.keys()}
     types = get_type_hints(Request) | {"target": Value | None}
     for name, value in kept.items():
         check_type(value, types[name], f"run.json: {name}")
-    kept.setdefault("edit", "mutable")  # what a run of an older version let move
     lists = {name: tuple(value) for name, value in kept.items() if isinstance(value, list)}
-    return Request(**(kept | lists | left_out))
+    return Request(**(kept | lists | left_out), limits=limits)
 
 
 def take_model(folder: Path) -> None:

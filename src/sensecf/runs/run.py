@@ -13,7 +13,7 @@ import platform
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,9 @@ from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.files import cache_folder, replacing, write_json
 from sensecf.core.folder import FILES, UNFINISHED, claimed, named, remove
+from sensecf.core.limits import Limits
 from sensecf.core.parallel import LOCAL, Engine
-from sensecf.core.query import Edit, Query, check_edit, out_of_range
+from sensecf.core.query import Query, out_of_range
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Task
 from sensecf.core.verify import verify
@@ -38,7 +39,6 @@ from sensecf.generators import Context, traits_of
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.llm.language.prompting import Prompting, costs
 from sensecf.metrics.statistics import interval
-from sensecf.pipeline.blocking import Limits
 from sensecf.pipeline.explain import explain
 from sensecf.runs.report.report import write_report
 from sensecf.version import __version__
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from sensecf.data.card import Card
     from sensecf.llm.client import Client
 
-#: The lead over the other classes that `--robust` demands: p >= 0.6 with two classes.
-ROBUST_MARGIN = 0.2
 #: At most so many queries show what the model does alone.
 ALONE_QUERIES = 200
 #: What a language model answered, in the run's folder; what was paid for is never removed.
@@ -67,10 +65,7 @@ class Request:
     target: str | None = None
     limit: int | None = None
     n: int = 1
-    lock: tuple[str, ...] = ()
-    max_changes: int | None = None
-    margin: float = 0.0
-    edit: Edit = "actionable"
+    limits: Limits = field(default_factory=Limits)
     plausibility: float = 1.0
     seed: int = 0
     prompting: Prompting | None = None
@@ -79,13 +74,7 @@ class Request:
     @property
     def wishes(self) -> dict[str, Any]:
         """What is asked of every answer, as arguments of `explain`."""
-        names = ("n", "lock", "max_changes", "margin", "edit", "plausibility", "seed")
-        return {name: getattr(self, name) for name in names}
-
-    @property
-    def limits(self) -> Limits:
-        """What is asked of every answer beyond the schema."""
-        return Limits(self.lock, max_changes=self.max_changes, margin=self.margin, edit=self.edit)
+        return {name: getattr(self, name) for name in ("n", "limits", "plausibility", "seed")}
 
 
 def run(
@@ -115,6 +104,8 @@ def run(
     Raises `InputError` for what cannot be used, before anything is written.
     """
     check(request, schema)
+    notice = f"{notice} {request.limits.remark(schema)}".strip()
+    request = replace(request, limits=request.limits.settled(schema))
     permission(engine.host, card, engine.allows)
     goal = schema.goal(request.target)
     generators.check(request.generator, Context(model=request.model, prompting=request.prompting))
@@ -122,13 +113,11 @@ def run(
     if goal not in train[schema.label].tolist():
         raise InputError(f"class {goal!r} has no row to learn from; name another --target or add rows of that class")
     asked = {
-        **asdict(request),
+        **record(request),
         "data": storage.data_hash(frame),
         "schema": hashlib.sha256(schema.to_toml().encode()).hexdigest(),
         "sensecf": __version__,
     }
-    if request.prompting is None:
-        del asked["prompting"]
     if queries is not None:
         asked["queries"] = storage.data_hash(held_out)
     folder, say = named(out), progress or (lambda phase, share: None)
@@ -211,6 +200,15 @@ def run(
         return answers, summary, facts
 
 
+def record(request: Any) -> dict[str, Any]:
+    """What a request says, as it stands in `run.json`: its limits each under its own name."""
+    found = asdict(request)
+    found |= found.pop("limits")
+    if found["prompting"] is None:
+        del found["prompting"]
+    return found
+
+
 def estimate(generator: Any, model: Client, prompting: Prompting, query: Query) -> str:
     """What asking the model costs at most, in words; answers that are in the ledger cost nothing."""
     questions = generator.questions(query)
@@ -233,17 +231,15 @@ def _asked(task: Task, held_out: pd.DataFrame, goal: Value, request: Request) ->
 
 def check(request: Request, schema: FeatureSchema) -> None:
     """Raise `InputError` for an option that no run can have."""
-    for option, value in (("-n", request.n), ("--limit", request.limit), ("--max-changes", request.max_changes)):
+    for option, value in (("-n", request.n), ("--limit", request.limit)):
         if value is not None and value < 1:
             raise InputError(f"{option} must be at least 1, not {value}")
     if not 0 <= request.plausibility < math.inf:
         raise InputError(f"--plausibility must be 0 or a positive number, not {request.plausibility}")
     if not 0 <= request.seed < 2**32:
         raise InputError(f"--seed must lie between 0 and {2**32 - 1}, not {request.seed}")
-    for name in request.lock:
-        schema[name]
-    check_edit(schema, request.edit)
-    if all(not f.changeable or f.name in request.lock for f in schema.features):
+    request.limits.check(schema)
+    if all(not f.changeable or f.name in request.limits.lock for f in schema.features):
         raise InputError("nothing may change: every feature is immutable, protected or locked; leave one to be changed")
 
 

@@ -137,9 +137,9 @@ class Cohort:
             entry = known(feature)
             normal = entry.healthy if entry is not None else None
             # Far values would squeeze all others into a corner; they are drawn at the edge.
-            low, high = np.quantile(shown, [0.005, 0.995]) if len(shown) else (self.codec_low(j), self.codec_high(j))
+            low, high = np.quantile(shown, [0.005, 0.995]) if len(shown) else (self.least(j), self.most(j))
             pad = max((high - low) * 0.06, float(task.codec.step[j]))
-            low, high = max(low - pad, self.codec_low(j)), min(high + pad, self.codec_high(j))
+            low, high = max(low - pad, self.least(j)), min(high + pad, self.most(j))
             if not high > low:
                 low, high = low - 0.5, high + 0.5
             bins = np.linspace(low, high, BINS + 1)
@@ -156,13 +156,13 @@ class Cohort:
             np.sort(values), None, 1, False,
         )  # fmt: skip
 
-    def codec_low(self, j: int) -> float:
-        """The smallest value the schema allows a feature."""
-        return float(self.task.codec.low[j])
+    def least(self, j: int) -> float:
+        """The smallest value that a feature may be changed to."""
+        return float(self.task.reach[0][j])
 
-    def codec_high(self, j: int) -> float:
-        """The largest value the schema allows a feature."""
-        return float(self.task.codec.high[j])
+    def most(self, j: int) -> float:
+        """The largest value that a feature may be changed to."""
+        return float(self.task.reach[1][j])
 
     @cached_property
     def locked_first(self) -> list[int]:

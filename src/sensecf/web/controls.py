@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sensecf.core.errors import InputError
-from sensecf.pipeline.blocking import Limits
-from sensecf.runs.run import ROBUST_MARGIN
+from sensecf.core.limits import Limits
 from sensecf.web.cohort import Cohort
 from sensecf.web.plans import EFFORTS, SHOWN, Ask, Order
 
-ORDERS: dict[Order, str] = {"effort": "Least effort", "changes": "Fewest changes", "safety": "Most certain"}
+ORDERS: dict[Order, str] = {"effort": "Least effort", "changes": "Fewest changes", "lead": "Largest lead"}
 #: How many plans may stand side by side.
 COUNTS = (3, 4, 5)
 #: How certain the classifier must be: leads over the strongest other class, and the probability with two classes.
@@ -31,7 +30,7 @@ class Wish:
     high: Mapping[int, float] = field(default_factory=dict)
     effort: Mapping[int, str] = field(default_factory=dict)
     budget: int | None = None
-    margin: float = ROBUST_MARGIN
+    margin: float = Limits.margin
     order: Order = "effort"
     count: int = SHOWN
 
@@ -95,7 +94,7 @@ def read_wish(cohort: Cohort, form: Mapping[str, Any]) -> Wish:
         if chosen != "normal":
             effort[j] = chosen
         if feature.numeric:
-            for name, ends, end in (("low", low, feature.low), ("high", high, feature.high)):
+            for name, ends, end in (("low", low, cohort.least(j)), ("high", high, cohort.most(j))):
                 value = _number(form.get(f"{name}-{j}"), cohort.labels[j])
                 if value is not None and value != end:
                     ends[j] = value
@@ -106,7 +105,7 @@ def read_wish(cohort: Cohort, form: Mapping[str, Any]) -> Wish:
     if budget is not None and (budget < 1 or budget != int(budget)):
         raise InputError("At most so many changes: use a whole number of at least 1")
     margin = _number(form.get("margin"), "Certainty")
-    margin = ROBUST_MARGIN if margin is None else margin
+    margin = Limits.margin if margin is None else margin
     if margin not in MARGINS:
         raise InputError("this certainty is unknown")
     count = _number(form.get("count"), "Plans side by side") or SHOWN

@@ -16,6 +16,7 @@ import numpy as np
 
 from sensecf.core.candidates import Candidates
 from sensecf.core.distances import Scale
+from sensecf.core.limits import Limits
 from sensecf.core.plausibility import Plausibility
 from sensecf.core.polish import polish
 from sensecf.core.query import Query
@@ -23,17 +24,17 @@ from sensecf.core.rules import Floats
 from sensecf.core.select import select
 from sensecf.core.verify import DISTANCE_WEIGHT, Verdicts, outlier_price, verify
 from sensecf.generators import Generator
-from sensecf.pipeline.blocking import Limits, blame
+from sensecf.pipeline.blocking import blame, sentence
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import Block, blocks, clean, inside
 
-Order = Literal["effort", "changes", "safety"]
+Order = Literal["effort", "changes", "lead"]
 #: How hard a change of a feature is for this person: its weight in the effort.
 EFFORTS = {"easy": 0.5, "normal": 1.0, "hard": 2.5}
 #: Plans of one limit on the margin that are polished and kept.
 KEPT = 8
-#: Leads asked for beside the person's own: the pool holds surer plans too, for the ranking by safety.
-SAFER = (0.5,)
+#: Leads asked for beside the person's own: the pool holds surer plans too, for the ranking by lead.
+SURER = (0.5,)
 #: Plans shown side by side.
 SHOWN = 4
 
@@ -86,7 +87,7 @@ class Pool:
 
 
 def answer(cohort: Cohort, asks: Sequence[Ask], say: Say = lambda step, words: None) -> list[Pool]:
-    """The pools of several asks, computed together. Raises `InputError` for impossible limits (see `make_query`)."""
+    """The pools of several asks, computed together. Raises `InputError` for impossible limits (see `Limits`)."""
     parts = [_queries(cohort, ask) for ask in asks]
     owner = np.concatenate([np.full(len(part), k) for k, part in enumerate(parts)])
     query = _concat(parts)
@@ -120,22 +121,21 @@ def answer(cohort: Cohort, asks: Sequence[Ask], say: Say = lambda step, words: N
             say(3, STEPS[3])
             told = True
         rng = np.random.default_rng([cohort.seed, ask.person, 1])
-        reason = blame(cohort.task, first, ask.limits, cohort.plausibility, rng)[0]
-        found = blocks(reason, ask.limits, cohort.task.schema, cohort.labels)
-        pools.append(Pool(identity, ask, first, [], reason, found))
+        [why] = blame(cohort.task, first, ask.limits, cohort.plausibility, rng)
+        found = blocks(why, ask.limits, cohort.task.schema, cohort.labels)
+        pools.append(Pool(identity, ask, first, [], sentence(why, cohort.task.schema), found))
     return pools
 
 
 def person_query(cohort: Cohort, ask: Ask) -> Query:
     """The query of one ask. Raises `InputError` for limits that cannot be."""
-    frame = cohort.task.codec.decode(cohort.rows[[ask.person]])
-    return ask.limits.query(cohort.task, frame, cohort.target)
+    return ask.limits.query(cohort.task, cohort.rows[[ask.person]], cohort.target)
 
 
 def _queries(cohort: Cohort, ask: Ask) -> Query:
     """The query of an ask, and below it the same with surer margins."""
     query = person_query(cohort, ask)
-    margins = [float(query.margin[0]), *(m for m in SAFER if m > query.margin[0])]
+    margins = [float(query.margin[0]), *(m for m in SURER if m > query.margin[0])]
     many = query.take(np.zeros(len(margins), dtype=np.intp))
     many.margin[:] = margins
     return many
@@ -223,7 +223,7 @@ def rank(cohort: Cohort, pool: Pool, order: Order, weights: Mapping[int, float],
     """The plans to show, best first, unlike each other; nobody is asked again.
 
     `effort`: least effort by the person's own weights; `changes`: fewest features, then effort;
-    `safety`: the largest margin in tenths, then effort. Rows unlike real people cost in each of them.
+    `lead`: the largest lead in tenths, then effort. Rows unlike real people cost in each of them.
     """
     if not pool.plans:
         return []
@@ -236,7 +236,7 @@ def rank(cohort: Cohort, pool: Pool, order: Order, weights: Mapping[int, float],
     price = {
         "effort": ask + odd,
         "changes": 3.0 * count_changed + 0.3 * ask + odd,
-        "safety": -12.0 * np.minimum(margin, 0.95) + 0.3 * ask + odd,
+        "lead": -12.0 * np.minimum(margin, 0.95) + 0.3 * ask + odd,
     }[order]
     changed = codec.changed(cohort.rows[[pool.ask.person]], rows)
     place = cohort.task.once(Scale).place(rows)

@@ -14,7 +14,6 @@ from sensecf.core.task import Ints
 from sensecf.core.verify import DISTANCE_WEIGHT
 from sensecf.metrics.statistics import interval
 from sensecf.pipeline.explain import explain
-from sensecf.runs.run import ROBUST_MARGIN
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import clean
 
@@ -58,7 +57,6 @@ def survey(cohort: Cohort, say: Callable[[float], None]) -> Survey:
         frame = codec.decode(cohort.rows[part])
         found = explain(
             cohort.task, cohort.generator, frame, cohort.target, fallback=cohort.fallback,
-            margin=ROBUST_MARGIN,
             plausibility=cohort.plausibility, seed=cohort.seed,
         ).answers  # fmt: skip
         rows[start + found["query"].to_numpy(dtype=np.intp)] = codec.encode(found)

@@ -47,10 +47,10 @@ def what_if(cohort: Cohort, person: int, values: Mapping[int, float]) -> dict[st
         for r in np.flatnonzero(codec.rules.violated(row[None])[0])
     ]
     with np.errstate(invalid="ignore"):
-        off = ((row < codec.low - 1e-9) | (row > codec.high + 1e-9)) & codec.changed(base[None], row[None])[0]
+        off = ((row < task.reach[0] - 1e-9) | (row > task.reach[1] + 1e-9)) & codec.changed(base[None], row[None])[0]
     broken += [
-        f"{cohort.labels[j]} must stay between {cohort.columns[j].text(codec.low[j])} and "
-        f"{cohort.columns[j].text(codec.high[j], unit=True)}."
+        f"{cohort.labels[j]} must stay between {cohort.columns[j].text(cohort.least(int(j)))} and "
+        f"{cohort.columns[j].text(cohort.most(int(j)), unit=True)}."
         for j in np.flatnonzero(off)
     ]
     score = float(task.once(Plausibility).score(row[None], np.array([cohort.position]))[0])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from sensecf.core.limits import Limits
 from sensecf.core.rules import Rule
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.data.infer.catalogue import Entry, known_feature
 from sensecf.data.infer.names import parse_names
-from sensecf.pipeline.blocking import Limits
+from sensecf.pipeline.blocking import Blame, Blocked
 from sensecf.runs.report.figures import UNSEEN
 
 #: What stands wherever plans are read.
@@ -125,32 +126,30 @@ class Block(NamedTuple):
     field: str
 
 
-def blocks(reason: str, limits: Limits, schema: FeatureSchema, label: Sequence[str]) -> list[Block]:
-    """The limits that a reason of `blame` names, in words, each with the control that lifts it."""
-    known_texts: dict[str, Block] = {
-        "the budget of changes": Block("The largest number of changes allowed", "budget"),
-        "the margin asked for": Block("The certainty asked for", "margin"),
-    }
-    for j, feature in enumerate(schema.features):
-        name = feature.name
-        known_texts[f"the lock on {name}"] = Block(f"{label[j]} is kept as it is", f"lock-{j}")
-        fixed = "its value was not measured" if feature.changeable else "the schema keeps it as it is"
-        known_texts[f"{name}, which only moves as a result"] = Block(f"{label[j]} only moves as a result", "")
-        known_texts[f"{name}, which cannot move"] = Block(f"{label[j]} cannot move: {fixed}", "")
-        own = name in (limits.ranges or {}) or name in (limits.directions or {})
-        known_texts[f"the limits on {name}"] = Block(f"The limits on {inside(label[j])}", f"limits-{j}" if own else "")
-    for rule in schema.rules:
-        known_texts[f"the rule {rule}"] = Block(f"A rule: {rule_words(rule, schema, label)}", "")
-    rest, found = reason.removeprefix("blocked by "), []
-    while rest != reason and rest:
-        # Names may hold any text, so the longest text that fits is taken.
-        fits = [t for t in known_texts if rest == t or rest.startswith(f"{t} and ")]
-        if not fits:
-            break
-        best = max(fits, key=len)
-        found.append(known_texts[best])
-        rest = rest[len(best) :].removeprefix(" and ")
-    return found
+def blocks(why: Blame, limits: Limits, schema: FeatureSchema, label: Sequence[str]) -> list[Block]:
+    """What stands in the way, in words, each with the control that lifts it; blanks are no limit."""
+    return [_block(part, limits, schema, label) for part in why.blocked if part.kind != "blank"]
+
+
+def _block(part: Blocked, limits: Limits, schema: FeatureSchema, label: Sequence[str]) -> Block:
+    j = schema.columns.get(part.feature, -1)
+    match part.kind:
+        case "budget":
+            return Block("The largest number of changes allowed", "budget")
+        case "margin":
+            return Block("The certainty asked for", "margin")
+        case "rule":
+            return Block(f"A rule: {rule_words(cast(Rule, part.bound), schema, label)}", "")
+        case "lock":
+            return Block(f"{label[j]} is kept as it is", f"lock-{j}")
+        case "range":
+            own = part.feature in limits.ranges or part.feature in limits.directions
+            return Block(f"The limits on {inside(label[j])}", f"limits-{j}" if own else "")
+        case "result":
+            return Block(f"{label[j]} only moves as a result", "")
+        case _:
+            fixed = "its value was not measured" if schema.features[j].changeable else "the schema keeps it as it is"
+            return Block(f"{label[j]} cannot move: {fixed}", "")
 
 
 def reason_words(reason: str) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 from sensecf.core.candidates import Candidates
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
-from sensecf.core.query import Query, make_query, out_of_range
+from sensecf.core.limits import Limits
+from sensecf.core.query import Query, out_of_range
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints
 from sensecf.core.verify import verify
@@ -80,7 +81,7 @@ class Shots:
         usable = np.flatnonzero((judged.predicted != target) | judged.tie)
         usable = usable[~np.isin(usable, list(out_of_range(task.codec, task.rows, task.train)))]
         drawn = np.sort(rng.permutation(usable)[:POOL])
-        query = make_query(task, task.codec.decode(task.rows[drawn]), task.classes[target], margin=margin)
+        query = Query.of_rows(task, task.rows[drawn], task.classes[target], Limits(margin=margin, edit="mutable"))
         query = replace(query, movable=query.movable & ~self._prompts.wording.withheld)
         rows = query.rows
         if len(query):

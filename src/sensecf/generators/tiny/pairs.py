@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sensecf.core.limits import Limits
 from sensecf.core.polish import polish
-from sensecf.core.query import Query, make_query
+from sensecf.core.query import Query
 from sensecf.core.rules import Floats
 from sensecf.core.task import Ints, Task
 from sensecf.core.verify import cost
@@ -50,7 +51,7 @@ def draw_queries(task: Task, count: int, rng: np.random.Generator, margins: Floa
         place[members] = np.arange(len(members))
     chosen = np.sort(np.lexsort((order, place))[:count])
 
-    query = make_query(task, codec.decode(rows[chosen]), task.classes[0])
+    query = Query.of_rows(task, rows[chosen], task.classes[0], Limits(edit="mutable"))
     n = len(query)
     locked = np.less(rng.random((n, d)), rng.uniform(0.1, 0.7, (n, 1)))
     locked = locked & (rng.random((n, 1)) < 0.5)

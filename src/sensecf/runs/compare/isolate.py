@@ -28,7 +28,7 @@ CHUNK = 16
 
 
 @dataclass(frozen=True)
-class Limits:
+class TimeLimits:
     """Seconds that a method may take: for each request of a call, and for all of it, building included."""
 
     per_query: float = 10.0
@@ -49,7 +49,7 @@ def ask(
     job: dict[str, Any],
     chunks: list[Ints],
     width: int,
-    limits: Limits,
+    limits: TimeLimits,
     progress: Callable[[float], None] | None = None,
 ) -> list[Chunk]:
     """What the method of `job` makes of all `chunks`, none of which is lost.
@@ -97,7 +97,7 @@ def ask(
 
 
 def _work(
-    job: dict[str, Any], chunks: list[Ints], limits: Limits, left: float, progress: Callable[[int], object]
+    job: dict[str, Any], chunks: list[Ints], limits: TimeLimits, left: float, progress: Callable[[int], object]
 ) -> _End:
     """Run one worker over the chunks until it is done, late or dead."""
     order = {**job, "chunks": [chunk.tolist() for chunk in chunks], "path": [p or str(Path.cwd()) for p in sys.path]}

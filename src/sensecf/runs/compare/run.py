@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,17 +25,18 @@ from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_json
 from sensecf.core.folder import FILES, UNFINISHED, claimed, named, remove
-from sensecf.core.query import Edit, Query, check_edit, make_query, out_of_range
+from sensecf.core.limits import Limits
+from sensecf.core.query import Query, out_of_range
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Classifier, Ints, Task
 from sensecf.data.prepare import prepare
 from sensecf.generators import Context
 from sensecf.llm.language.prompting import Prompting
-from sensecf.runs.compare.isolate import CHUNK, Limits, ask
+from sensecf.runs.compare.isolate import CHUNK, TimeLimits, ask
 from sensecf.runs.compare.methods import REFERENCE, Method, Way, answers, is_reference, methods
 from sensecf.runs.compare.scores import Scores, score
 from sensecf.runs.compare.worker import Chunk
-from sensecf.runs.run import LEDGER, cache_folder, estimate, versions
+from sensecf.runs.run import LEDGER, cache_folder, estimate, record, versions
 from sensecf.version import __version__
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ class Request:
     each_class: bool = False
     limit: int | None = None
     n: int = 1
-    lock: tuple[str, ...] = ()
-    max_changes: int | None = None
-    edit: Edit = "actionable"
+    limits: Limits = field(default_factory=Limits)
     seconds_per_query: float = 10.0
     time_limit: float = 600.0
     seed: int = 0
@@ -116,20 +115,20 @@ def compare(
     Raises `InputError` for what cannot be used, before anything is written.
     """
     _check(request, schema)
+    notice = f"{notice} {request.limits.remark(schema)}".strip()
+    request = replace(request, limits=request.limits.settled(schema))
     shown = methods(request.generators)
     for method in shown:
         generators.check(method.generator, Context(model=request.model, prompting=request.prompting))
     frame, train, held_out = prepare(frame, schema, queries, request.seed)
     targets = _targets(request, schema, train)
     asked = {
-        **asdict(request),
+        **record(request),
         "data": storage.data_hash(frame),
         "schema": hashlib.sha256(schema.to_toml().encode()).hexdigest(),
         "sensecf": __version__,
         "command": "compare",
     }
-    if request.prompting is None:
-        del asked["prompting"]
     if queries is not None:
         asked["queries"] = storage.data_hash(held_out)
     folder, say = named(out), progress or (lambda phase, share: None)
@@ -192,8 +191,7 @@ def _reference(shown: Sequence[Method]) -> Method | None:
 
 def _check(request: Request, schema: FeatureSchema) -> None:
     """Raise `InputError` for an option that no comparison can have."""
-    counts = (("-n", request.n), ("--limit", request.limit), ("--max-changes", request.max_changes))
-    for option, value in counts:
+    for option, value in (("-n", request.n), ("--limit", request.limit)):
         if value is not None and value < 1:
             raise InputError(f"{option} must be at least 1, not {value}")
     for option, seconds in (("--seconds-per-query", request.seconds_per_query), ("--time-limit", request.time_limit)):
@@ -203,9 +201,7 @@ def _check(request: Request, schema: FeatureSchema) -> None:
         raise InputError(f"--seed must lie between 0 and {2**32 - 1}, not {request.seed}")
     if request.each_class and request.target is not None:
         raise InputError("--target and --each-class exclude each other; give one of them")
-    check_edit(schema, request.edit)
-    for name in request.lock:
-        schema[name]
+    request.limits.check(schema)
 
 
 def _targets(request: Request, schema: FeatureSchema, train: pd.DataFrame) -> list[Value]:
@@ -246,10 +242,7 @@ def _requests(
             rng = np.random.default_rng([request.seed, position])
             open_rows = np.sort(rng.choice(open_rows, request.limit, replace=False))
         if len(open_rows):
-            asked = held_out.iloc[open_rows]
-            queries.append(
-                make_query(task, asked, goal, lock=request.lock, max_changes=request.max_changes, edit=request.edit)
-            )
+            queries.append(Query.of_rows(task, rows[open_rows], goal, request.limits))
             at.append(open_rows)
     if not at:
         raise InputError("nobody to ask about: every row is in the target class already; name --queries or --target")
@@ -304,9 +297,9 @@ def _ask(
         "options": {"filter_rules": True} if way == "filter" else {}, "cache": str(cache_folder()),
         "model": request.model, "ledger": str(folder / LEDGER), "card": card and asdict(card),
         "prompting": request.prompting and asdict(request.prompting),
-        "lock": list(request.lock), "max_changes": request.max_changes, "edit": request.edit,
+        "limits": request.limits.to_dict(),
     }  # fmt: skip
-    limits = Limits(request.seconds_per_query, request.time_limit)
+    limits = TimeLimits(request.seconds_per_query, request.time_limit)
     title = generator + (" with the rules in front" if way == "filter" else "")
     say(title, 0.0)
     made = ask(job, _chunks(query, way == "polish"), len(task.schema), limits, lambda share: say(title, share))

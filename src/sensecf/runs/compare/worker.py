@@ -158,13 +158,14 @@ def _explained(
 ) -> tuple[Candidates, Ints]:
     """The answers of `explain`, as a user of the generator gets them; requests of one target."""
     from sensecf.core.candidates import Candidates
+    from sensecf.core.limits import Limits
     from sensecf.generators.search import THOROUGH, Search
     from sensecf.pipeline.explain import explain
 
     part = query.take(asked)
     cfs = explain(
-        task, generator, task.codec.decode(part.rows), task.classes[part.target[0]], job["n"], lock=job["lock"],
-        max_changes=job["max_changes"], edit=job["edit"], fallback=Search(task, job["seed"], effort=THOROUGH),
+        task, generator, task.codec.decode(part.rows), task.classes[part.target[0]], job["n"],
+        limits=Limits.from_dict(job["limits"]), fallback=Search(task, job["seed"], effort=THOROUGH),
         seed=job["seed"],
     )  # fmt: skip
     frame = cfs.frame

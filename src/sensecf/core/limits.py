@@ -1,0 +1,216 @@
+"""`Limits`: all that may be asked of an answer beyond the schema; declared, read and checked here and nowhere else."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypedDict, Unpack, get_args
+
+import numpy as np
+import pandas as pd
+
+from sensecf.core.errors import InputError, LimitsWarning
+from sensecf.core.kept import check_type
+from sensecf.core.names import split_names
+from sensecf.core.query import Query, out_of_range
+from sensecf.core.rules import Floats
+from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Task
+
+#: What may be edited: what a person does, or also what only moves as a result.
+Edit = Literal["actionable", "mutable"]
+Range = tuple[float | None, float | None]
+
+#: The lead over the other classes that `--robust` demands: p >= 0.6 with two classes.
+ROBUST_MARGIN = 0.2
+#: The words for a direction, and what they mean.
+DIRECTIONS = {"any": "any", "increase": "increase", "decrease": "decrease", "up": "increase", "down": "decrease"}
+
+
+class Shorthand(TypedDict, total=False):
+    """The fields of `Limits` as keywords."""
+
+    lock: Collection[str]
+    ranges: Mapping[str, Range]
+    directions: Mapping[str, str]
+    max_changes: int | None
+    margin: float
+    edit: Edit | None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is asked of every answer beyond the schema.
+
+    `lock`: features that stay. `ranges`: closed intervals in physical units by feature, None for an open end;
+    within the schema's range, and beyond what the training rows show only as far as an end says so. `directions`:
+    "increase" ("up") or "decrease" ("down") by feature, beside the schema's (a feature that is given both cannot
+    move). `max_changes`: at most so many features. `margin` in [0, 1): the lead over the other classes. `edit`:
+    "actionable" holds still what only moves as a result (see `query.results`), "mutable" lets everything move
+    that the schema lets move; None is "actionable" where the schema names an actionable feature, else "mutable".
+    Raises `InputError` for what can be no limit in any schema; `check` looks at one schema.
+    """
+
+    lock: Collection[str] = ()
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    directions: Mapping[str, str] = field(default_factory=dict)
+    max_changes: int | None = None
+    margin: float = 0.0
+    edit: Edit | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.lock, str):
+            raise InputError(f"lock takes a list of features, not the text {self.lock!r}")
+        count = self.max_changes
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise InputError(f"max_changes must be a whole number of at least 1, not {count}")
+        if not 0 <= self.margin < 1:
+            raise InputError(f"margin must lie in [0, 1), not {self.margin}")
+        if self.edit is not None and self.edit not in get_args(Edit):
+            raise InputError(f"edit {self.edit!r} is unknown; use {' or '.join(get_args(Edit))}")
+        for name, way in (self.directions or {}).items():
+            if way not in DIRECTIONS:
+                raise InputError(f"direction for {name!r}: {way!r} is unknown; use {', '.join(DIRECTIONS)}")
+        for name, ends in (self.ranges or {}).items():
+            _check_ends(name, ends)
+        for name, value in (
+            ("lock", tuple(self.lock)),
+            ("ranges", {name: tuple(ends) for name, ends in (self.ranges or {}).items()}),
+            ("directions", {name: DIRECTIONS[way] for name, way in (self.directions or {}).items()}),
+        ):
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def of(cls, limits: Limits | None, **shorthand: Unpack[Shorthand]) -> Limits:
+        """The limits given as one object or as keywords. Raises `InputError` where both are."""
+        if limits is not None and shorthand:
+            raise InputError(f"{', '.join(shorthand)} and limits are both given; put all of it into limits")
+        return cls(**shorthand) if limits is None else limits
+
+    @classmethod
+    def parse(cls, lock: str = "", ranges: Sequence[str] = (), directions: Sequence[str] = (), **more: Any) -> Limits:
+        """The limits in words: `lock` "a,b", `ranges` "sleep=6:8", "sleep=6:" or "sleep=:8", `directions` "steps=up".
+
+        Raises `InputError` for words that cannot be read, and for a feature that is given two of one kind.
+        """
+        found = dict(_named("range", text, "sleep=6:8, sleep=6: or sleep=:8") for text in ranges)
+        ways = dict(_named("direction", text, "steps=up or steps=down") for text in directions)
+        for what, read, given in (("range", found, ranges), ("direction", ways, directions)):
+            if len(read) < len(given):
+                raise InputError(f"one feature is given two of --{what}; give one")
+        ends = {name: _ends(name, text) for name, text in found.items()}
+        return cls(**{"lock": split_names(lock), "ranges": ends, "directions": ways, **more})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As data for JSON."""
+        lists = {"lock": list(self.lock), "ranges": {name: list(ends) for name, ends in self.ranges.items()}}
+        return {f.name: getattr(self, f.name) for f in fields(self)} | lists | {"directions": dict(self.directions)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str = "limits") -> Limits:
+        """From what `to_dict` gave, other keys left aside. Raises `InputError` naming a key of another type."""
+        known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        for name, value in known.items():
+            check_type(value, _TYPES[name], f"{where}: {name}")
+        return cls(**known)
+
+    def check(self, schema: FeatureSchema) -> None:
+        """Raise `InputError` for limits that cannot be met in a schema: unknown features, impossible ranges, an
+        edit that leaves nothing to change."""
+        for name in (*self.lock, *self.directions):
+            schema[name]
+        for name, (lo, hi) in self.ranges.items():
+            feature = schema[name]
+            if feature.low is None or feature.high is None:
+                raise InputError(f"range for {name!r}: the feature has levels, not numbers; lock it instead")
+            lo, hi = feature.low if lo is None else lo, feature.high if hi is None else hi
+            if lo > hi or lo > feature.high or hi < feature.low:
+                span = f"{feature.low:g} to {feature.high:g}"
+                raise InputError(f"range for {name!r}: {lo:g} to {hi:g} is impossible within {span}")
+        if self.edit == "actionable" and not _acts(schema):
+            raise InputError(
+                'no feature is a person\'s to change; write role = "actionable" in the schema at those that are, '
+                "or let everything move with --edit mutable"
+            )
+
+    def resolved(self, schema: FeatureSchema) -> Limits:
+        """These limits with `edit` as it is meant in a schema."""
+        return self if self.edit else replace(self, edit="actionable" if _acts(schema) else "mutable")
+
+    def remark(self, schema: FeatureSchema) -> str:
+        """What a person should know of how `edit` is meant in a schema, "" where there is nothing to say."""
+        if self.edit is not None or _acts(schema):
+            return ""
+        return (
+            "The schema names no feature that a person can change, so plans change what only moves as a result; "
+            'write role = "actionable" at what a person can do, or say --edit mutable.'
+        )
+
+    def settled(self, schema: FeatureSchema) -> Limits:
+        """`resolved` after `check`, with a `LimitsWarning` where there is something to remark."""
+        self.check(schema)
+        if remark := self.remark(schema):
+            warnings.warn(remark, LimitsWarning, stacklevel=3)
+        return self.resolved(schema)
+
+    def query(self, task: Task, people: pd.DataFrame | Floats, target: Any = None) -> Query:
+        """The checked query for raw rows, or for encoded rows (n, d), all towards one class.
+
+        Raises `InputError` for limits that `check` refuses, a target that is no class, and raw rows outside the
+        schema's ranges; encoded rows are taken as they are.
+        """
+        self.check(task.schema)
+        if isinstance(people, np.ndarray):
+            return Query.of_rows(task, people, target, self)
+        rows = task.codec.encode(people)
+        outside = out_of_range(task.codec, rows, people)
+        if outside:
+            raise InputError(f"{next(iter(outside.values()))} ({len(outside)} rows in all)")
+        return Query.of_rows(task, rows, target, self)
+
+
+#: The types of the fields as `to_dict` writes them.
+_TYPES: dict[str, Any] = {
+    "lock": list[str], "ranges": dict[str, list[float | None]], "directions": dict[str, str],
+    "max_changes": int | None, "margin": float, "edit": Edit | None,
+}  # fmt: skip
+
+
+def make_query(task: Task, people: pd.DataFrame, target: Any = None, **limits: Unpack[Shorthand]) -> Query:
+    """`Limits(...).query(task, people, target)`."""
+    return Limits(**limits).query(task, people, target)
+
+
+def _acts(schema: FeatureSchema) -> bool:
+    return any(f.changeable and f.role == "actionable" for f in schema.features)
+
+
+def _check_ends(name: str, ends: Any) -> None:
+    pair = tuple(ends)
+    if len(pair) != 2 or any(v is not None and not math.isfinite(v) for v in pair):
+        raise InputError(f"range for {name!r}: {ends!r} is no pair of finite numbers (None for an open end)")
+    lo, hi = pair
+    if lo is not None and hi is not None and lo > hi:
+        raise InputError(f"range for {name!r}: {lo:g} to {hi:g} is impossible; the smaller end stands first")
+
+
+def _named(what: str, text: str, such: str) -> tuple[str, str]:
+    """The feature and the rest of "feature=rest"; a feature's name may hold = itself."""
+    name, mark, rest = text.rpartition("=")
+    if not mark or not name.strip() or not rest.strip():
+        raise InputError(f"--{what} {text!r} cannot be read; write {such}")
+    return name.strip(), rest.strip()
+
+
+def _ends(name: str, text: str) -> Range:
+    """The ends in "6:8", "6:" or ":8"."""
+    parts = [part.strip() for part in text.split(":")]
+    try:
+        lo, hi = (float(part) if part else None for part in parts)
+    except ValueError:
+        lo = hi = None
+    if lo is None and hi is None:
+        raise InputError(f"--range for {name!r}: {text!r} is no range of numbers; write 6:8, 6: or :8")
+    return lo, hi
