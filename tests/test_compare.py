@@ -80,7 +80,7 @@ class Fake:
         return found
 
 
-JOB = {"polish": False, "seed": 0, "n": 1, "lock": [], "max_changes": None, "edit": "actionable"}
+JOB = {"polish": False, "seed": 0, "n": 1, "limits": {}}
 
 
 def test_a_request_that_raises_does_not_take_the_others_along() -> None:

@@ -116,15 +116,14 @@ def request_of(facts: dict[str, Any]) -> Request:
 
     Raises `InputError` naming an entry of `run.json` that is not of its type.
     """
-    left_out = {"limit": None, "prompting": None, "model": None}
-    limits = Limits.from_dict({"edit": "mutable"} | facts, "run.json")  # an older version let everything move
-    names = {f.name for f in fields(Request)} - left_out.keys() - {"limits"}
-    kept = {name: facts[name] for name in names & facts.keys()}
+    left_out: dict[str, Any] = {"limit": None, "prompting": None, "model": None}
+    left_out["limits"] = Limits.from_dict({"edit": "mutable"} | facts, "run.json")  # older: everything moved
+    kept = {f.name: facts[f.name] for f in fields(Request) if f.name in facts and f.name not in left_out}
     types = get_type_hints(Request) | {"target": Value | None}
     for name, value in kept.items():
         check_type(value, types[name], f"run.json: {name}")
     lists = {name: tuple(value) for name, value in kept.items() if isinstance(value, list)}
-    return Request(**(kept | lists | left_out), limits=limits)
+    return Request(**(kept | lists | left_out))
 
 
 def take_model(folder: Path) -> None:
