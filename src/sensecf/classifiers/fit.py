@@ -38,7 +38,7 @@ from sensecf.classifiers.foreign import (
     load_object,
     unfitted_copy,
 )
-from sensecf.core.codec import Codec, similar_level
+from sensecf.core.codec import Codec, as_frame, similar_level
 from sensecf.core.errors import InputError, one_line
 from sensecf.core.plain import cores
 from sensecf.core.rules import Floats
@@ -304,7 +304,7 @@ def fit_classifier(
     calls 0, 1, .... Raises `InputError` when the name is unknown, the label has blanks or one class, or the
     user's own code fails.
     """
-    classifier = name_or_object
+    classifier, train = name_or_object, as_frame(train, "train")
     if isinstance(classifier, str):
         if ":" in classifier:
             classifier = load_object(classifier)
