@@ -163,6 +163,11 @@ def keeps(run: Run, row: Row, rule: dict[str, Any]) -> bool:
         case "order":
             values = [row[name] for name in rule["features"]]
             return all(a is None or b is None or a <= b + SLACK for a, b in pairwise(values))
+        case "ratio":
+            over, under = row[rule["numerator"]], row[rule["denominator"]]
+            if over is None or under is None:
+                return True
+            return bool(rule["low"] * under - SLACK <= over <= rule["high"] * under + SLACK)
         case "total":
             weights = dict.fromkeys(rule["parts"], 1.0)
             if isinstance(rule["whole"], str):
@@ -290,9 +295,16 @@ def _effort(run: Run) -> dict[str, Figure]:
         "actionable_share": figure(run, [share for share, _ in edited], [query for _, query in edited]),
         "mad_l1": Figure(mean([run.distance(x.before, x.after) for x in run.valid]), len(run.valid)),
         "gower": Figure(mean([fmean(run.apart(x.before, x.after, run.spreads)) for x in run.valid]), len(run.valid)),
-        "heom": Figure(mean([math.hypot(*run.apart(x.before, x.after, run.spans)) for x in run.valid]), len(run.valid)),
+        "heom": Figure(mean([heom(run, x) for x in run.valid]), len(run.valid)),
         "change_entropy": Figure(entropy, len(run.valid)),
     }
+
+
+def heom(run: Run, x: Found) -> float:
+    """`heom`: a blank is 1 from everything, from a blank too."""
+    blank = (x.before[name] is None or x.after[name] is None for name in run.features)
+    apart = run.apart(x.before, x.after, run.spans)
+    return math.hypot(*(1.0 if gone else far for gone, far in zip(blank, apart, strict=True)))
 
 
 def _likeness(run: Run) -> dict[str, Figure]:

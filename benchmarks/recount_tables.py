@@ -22,6 +22,13 @@ type = "linear"
 weights = { pressure = 1, cholesterol = 0.5 }
 op = "<="
 bound = 900
+
+[[rules]]
+type = "ratio"
+numerator = "pressure"
+denominator = "peak_rate"
+low = 0.1
+high = 4
 """
 
 
@@ -98,21 +105,26 @@ TABLES: dict[str, tuple[Callable[[np.random.Generator], pd.DataFrame], str, str,
 NAMES = list(TABLES)
 
 
-def explained(folder: Path, name: str, *options: str) -> tuple[Path, Path]:
-    """Make a table, let `sensecf` guess its schema and explain it; returns the run and the table."""
+def _installed(*words: str) -> str:
+    command = [sys.executable, "-m", "sensecf.cli", *words]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def explained(folder: Path, name: str, *options: str, sensecf: Callable[..., str] = _installed) -> tuple[Path, Path]:
+    """Make a table, let `sensecf` guess its schema and explain it; returns the run and the table.
+
+    `sensecf`: calls the command line with these words and returns what it prints.
+    """
     make, label, group, rules = TABLES[name]
     folder.mkdir(parents=True, exist_ok=True)
     table, schema, out = folder / f"{name}.csv", folder / f"{name}.toml", folder / name
     make(np.random.default_rng(7)).to_csv(table, index=False)
-    sensecf = [sys.executable, "-m", "sensecf.cli"]
-    guess = [*sensecf, "schema", str(table), "--label", label, *(["--group", group] if group else [])]
-    text = subprocess.run(guess, check=True, capture_output=True, text=True).stdout
+    text = sensecf("schema", str(table), "--label", label, *(["--group", group] if group else []))
     parts = text.split('role = "mutable"')  # every other one is a lever, so that both roles occur
     text = (
         "".join(part + f'role = "{("actionable", "mutable")[i % 2]}"' for i, part in enumerate(parts[:-1])) + parts[-1]
     )
     schema.write_text(text + rules, encoding="utf-8")
     asked = ["--classifier", "logistic", "--generator", "search", "-n", "2", "--edit", "mutable", *options]
-    command = [*sensecf, "explain", str(table), "--schema", str(schema), *asked, "--out", str(out), "--overwrite"]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    sensecf("explain", str(table), "--schema", str(schema), *asked, "--out", str(out), "--overwrite")
     return out, table

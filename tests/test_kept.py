@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensecf import InputError
+from sensecf import InputError, read_table
 from sensecf.core.folder import named
 from sensecf.core.kept import (
     Amount,
@@ -71,6 +71,10 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
         with pytest.raises(InputError, match="no regular file"):
             read_bytes(path)
+    for read in (read_table, FeatureSchema.from_toml):
+        os.mkfifo(tmp_path / f"{read.__name__}.csv")
+        with pytest.raises(InputError, match="is a named pipe"):
+            read(tmp_path / f"{read.__name__}.csv")
     (tmp_path / "long").write_bytes(b"12345")
     with pytest.raises(InputError, match="5 bytes, at most 4"):
         read_bytes(tmp_path / "long", limit=4)

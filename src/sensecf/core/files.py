@@ -54,8 +54,20 @@ def write_json(path: str | Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def refuse_pipe(path: str | Path) -> None:
+    """Raise `InputError` for a named pipe or a device, from which reading may wait or go on for ever.
+
+    What the shell hands over, `<(command)` or `/dev/stdin`, is a link to a pipe, and somebody writes to that.
+    """
+    path = Path(path)
+    odd = path.is_fifo() or path.is_char_device() or path.is_block_device() or path.is_socket()
+    if odd and not path.is_symlink():
+        raise InputError(f"{path} is a named pipe, socket or device; name a file")
+
+
 def read_text(path: str | Path) -> str:
-    """Read UTF-8 text. Raises `InputError` naming the file when it is absent or not UTF-8."""
+    """Read UTF-8 text. Raises `InputError` naming the file when it is absent, not UTF-8, or a named pipe."""
+    refuse_pipe(path)
     try:
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:

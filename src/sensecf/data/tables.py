@@ -23,6 +23,7 @@ import pandas as pd
 
 from sensecf.core.codec import EXACT, check_numbers, check_single
 from sensecf.core.errors import InputError, MissingExtraError, TableWarning
+from sensecf.core.files import refuse_pipe
 from sensecf.core.rules import Floats
 from sensecf.core.schema import FeatureSchema
 from sensecf.data.columns import BLANKS, BLANKS_AMONG_NUMBERS, Columns, Wanted, like_identifier, refuse_words, spellings
@@ -79,6 +80,7 @@ def read_table(
         raise InputError(f"{path} is a folder; name one CSV or Parquet file in it")
     if suffix not in _CSV_SUFFIXES + _PARQUET_SUFFIXES:
         raise InputError(f"{path}: the suffix {suffix!r} is unknown; save the table as .csv or .parquet")
+    refuse_pipe(path)
     try:
         content = path.read_bytes()
     except OSError as error:
