@@ -93,14 +93,14 @@ def _cohort(rng: np.random.Generator) -> pd.DataFrame:
     return simulate_cohort(people=60, days=6)
 
 
-#: Each table: how it is made, its label, who its rows belong to, rules that are added.
-TABLES: dict[str, tuple[Callable[[np.random.Generator], pd.DataFrame], str, str, str]] = {
-    "cohort": (_cohort, "stress", "participant_id", ""),
-    "heart": (heart, "disease", "", RULES),
-    "scanty": (scanty, "outcome", "", ""),
-    "still": (still, "rested", "person", ""),
-    "wine": (_learned("wine"), "target", "", ""),
-    "breast_cancer": (_learned("breast_cancer"), "target", "", ""),
+#: Each table: how it is made, its label, who its rows belong to, the target, rules that are added.
+TABLES: dict[str, tuple[Callable[[np.random.Generator], pd.DataFrame], str, str, str, str]] = {
+    "cohort": (_cohort, "stress", "participant_id", "low", ""),
+    "heart": (heart, "disease", "", "no", RULES),
+    "scanty": (scanty, "outcome", "", "1", ""),
+    "still": (still, "rested", "person", "rested", ""),
+    "wine": (_learned("wine"), "target", "", "1", ""),
+    "breast_cancer": (_learned("breast_cancer"), "target", "", "1", ""),
 }
 NAMES = list(TABLES)
 
@@ -115,7 +115,7 @@ def explained(folder: Path, name: str, *options: str, sensecf: Callable[..., str
 
     `sensecf`: calls the command line with these words and returns what it prints.
     """
-    make, label, group, rules = TABLES[name]
+    make, label, group, target, rules = TABLES[name]
     folder.mkdir(parents=True, exist_ok=True)
     table, schema, out = folder / f"{name}.csv", folder / f"{name}.toml", folder / name
     make(np.random.default_rng(7)).to_csv(table, index=False)
@@ -125,6 +125,18 @@ def explained(folder: Path, name: str, *options: str, sensecf: Callable[..., str
         "".join(part + f'role = "{("actionable", "mutable")[i % 2]}"' for i, part in enumerate(parts[:-1])) + parts[-1]
     )
     schema.write_text(text + rules, encoding="utf-8")
-    asked = ["--classifier", "logistic", "--generator", "search", "-n", "2", "--edit", "mutable", *options]
+    asked = [
+        "--classifier",
+        "logistic",
+        "--generator",
+        "search",
+        "-n",
+        "2",
+        "--target",
+        target,
+        "--edit",
+        "mutable",
+        *options,
+    ]
     sensecf("explain", str(table), "--schema", str(schema), *asked, "--out", str(out), "--overwrite")
     return out, table

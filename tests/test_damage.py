@@ -19,12 +19,12 @@ def command(name: str, *options: str) -> str:
 
 def test_damage_ends_in_one_line_or_in_a_result_that_holds() -> None:
     kinds = ["table, guessed", "frame", "ledger", "log of decisions"]
-    said = command("damage", "--tries", "60", "--seed", "5", *(word for kind in kinds for word in ("--kind", kind)))
-    assert "60 tries, 0 wrong" in said
+    said = command("damage", "--tries", "40", "--seed", "5", *(word for kind in kinds for word in ("--kind", kind)))
+    assert "40 tries, 0 wrong" in said
     for kind in kinds:
-        assert f"{kind:<18}     15     15" in said
+        assert f"{kind:<18}     10     10" in said
 
 
 def test_answers_to_random_schemas_and_limits_are_as_promised() -> None:
-    said = command("fuzz", "--schemas", "12", "--seed", "5")
-    assert "0 of 12 schemas wrong" in said
+    said = command("fuzz", "--schemas", "7", "--seed", "5")
+    assert "0 of 7 schemas wrong" in said
