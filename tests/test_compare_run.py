@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from handmade import random_task
 from sensecf.cli.compare import compare as command
 from sensecf.core.errors import InputError
-from sensecf.core.schema import RESERVED, FeatureSchema
 from sensecf.core.limits import Limits
+from sensecf.core.schema import RESERVED, FeatureSchema
 from sensecf.core.task import Task
 from sensecf.runs.compare import Comparison, Request, compare, isolate, report, tables
 from sensecf.runs.compare import run as module
