@@ -540,6 +540,8 @@ def test_a_run_writes_rows_scores_and_facts(tmp_path: Path, monkeypatch: pytest.
     assert scores["method"].tolist() == ["nothing", "class-weights", "smote", "augment:nearest@1"]
     told = json.loads((tmp_path / "out" / "run.json").read_text())
     assert told["labels_removed"] == facts["labels_removed"] > 0
+    auc = scores.loc[scores["method"] == "nothing", "auc"].item()
+    assert told["quality"]["logistic"]["classifier_auc"]["value"] == pytest.approx(auc)
     again = run(table(), SCHEMA, tmp_path / "again", request)
     assert (tmp_path / "again" / "augmented.csv").read_bytes() == (tmp_path / "out" / "augmented.csv").read_bytes()
     pd.testing.assert_frame_equal(again[1], scores)

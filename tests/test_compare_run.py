@@ -98,6 +98,9 @@ def test_the_folder_holds_what_it_says(ended: tuple[Comparison, Path]) -> None:
     facts = json.loads((out / "run.json").read_text())
     assert facts["methods"]["search"]["classifier_rows"] > 0
     assert FeatureSchema.from_toml(out / "schema.toml") == made.task.schema
+    assert not facts["quality"]["good"]["classifier_auc"]["defined"], "--queries: nobody is held out"
+    for file in ("report.html", "table.md"):
+        assert "It is not known how good" in (out / file).read_text(encoding="utf-8")
 
 
 def test_verdicts_in_the_csv_are_the_classifiers_own(ended: tuple[Comparison, Path]) -> None:

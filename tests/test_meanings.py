@@ -92,7 +92,7 @@ def test_the_terminal_and_the_report_say_it(task: Task, people: pd.DataFrame, tm
     facts = {"classifier": "Rested", "target": 1, "queries_asked": 3, "classifier_rows": {"answers": 1}}
     show(plans, summary, facts, tmp_path)
     assert "Plans towards '1 (rested)'" in capsys.readouterr().out
-    write_report(tmp_path, plans, task, summary, {"classifier": "Rested"})
+    write_report(tmp_path, metrics.read(plans, task), summary, {"classifier": "Rested"})
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "y (at noon) = 1 (rested)" in page
     assert set(plans.to_frame()["target"]) == {1}

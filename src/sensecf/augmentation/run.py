@@ -10,15 +10,17 @@ from typing import Any
 
 import pandas as pd
 
+from sensecf import metrics
 from sensecf.augmentation import methods
 from sensecf.augmentation.controls import Situation, Treatment
-from sensecf.augmentation.measure import assess
+from sensecf.augmentation.measure import assess, learn
 from sensecf.augmentation.scarcity import positive_class, remove_labels
 from sensecf.classifiers import storage
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_json
 from sensecf.core.folder import named
 from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Task
 from sensecf.data.prepare import prepare
 from sensecf.version import __version__
 
@@ -56,7 +58,8 @@ def run(
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Augment a table into the folder `out`; returns the added rows, the scores and the facts of `run.json`.
 
-    30 % of the rows (of the people, where the schema names a group) are held out and only score.
+    30 % of the rows (of the people, where the schema names a group) are held out and only score. `quality` of the
+    facts says how good each classifier is on them without added rows, as in `metrics.json`.
     With a scenario, labels are removed from the others first. The rows come from `methods`' `augment`:
     `request.amount` (by default 4) times as many as labels were removed, or as there are labelled rows where none
     were; or `request.rows`. With `request.gate` (`methods`' `gated`) none, where inner folds find them harmful.
@@ -85,13 +88,16 @@ def run(
     began, shared = time.perf_counter(), methods.Shared()
     arms = (*BESIDE, name)
     treatments: dict[str, Treatment] = {}
-    scores = []
+    scores, quality = [], {}
     for number, arm in enumerate(arms):
         say("making rows", number / len(arms))
         treatments[arm] = methods.apply(arm, situation, shared)
         for classifier in request.classifiers:
             found = assess(classifier, situation, treatments[arm], test)
             scores.append({"method": arm, "classifier": classifier, **found})
+            if arm == "nothing":
+                alone = Task(schema, rows, learn(classifier, situation, treatments[arm]))
+                quality[classifier] = metrics.to_json(metrics.quality(alone, test, positive, request.seed)[0])
     say("making rows", 1.0)
     made, table = treatments[name], pd.DataFrame(scores)
     facts: dict[str, Any] = {
@@ -102,6 +108,7 @@ def run(
         "train_rows": len(rows),
         "labels_removed": len(removed),
         "test_rows": len(test),
+        "quality": quality,
         "added_entries": len(made.added),
         "added_weight": round(float(made.added["added_weight"].sum()), 3) if len(made.added) else 0.0,
         "seconds": round(time.perf_counter() - began, 3),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -50,9 +51,11 @@ def augment(
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from sensecf.augmentation.run import Request, run
     from sensecf.core.schema import FeatureSchema
+    from sensecf.metrics import from_json, sentence
 
     request = Request(generator, scenario, removed, amount, rows, gate, positive, split_names(classifiers), seed)
     schema = FeatureSchema.from_toml(schema_path)
@@ -60,13 +63,15 @@ def augment(
         added, scores, facts = run(
             open_table(table, schema), schema, out, request, overwrite=overwrite, progress=progress
         )
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    for name, quality in facts["quality"].items():
+        console.print(Text(sentence(from_json(quality), name, facts["positive"])), soft_wrap=True)
     shown = Table(title=f"{facts['test_rows']} held-out rows, mean of the classifiers", title_justify="left")
     for column in ("method", "f1", "auc", "balanced accuracy", "brier"):
         shown.add_column(column)
     means = scores.drop(columns="classifier").groupby("method", sort=False).mean()
     for name, row in means.iterrows():
         shown.add_row(str(name), *(f"{row[m]:.3f}" for m in ("f1", "auc", "balanced_accuracy", "brier")))
-    console = Console()
     console.print(shown)
     if "purpose" in facts:
         console.print(f"Chosen by the gate: {facts['purpose']} ×{facts['amount']:g}", highlight=False)

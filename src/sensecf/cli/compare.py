@@ -128,6 +128,8 @@ def _show(made: Comparison, out: Path) -> None:
     from sensecf.runs.compare import tables
 
     console = Console(width=None if sys.stdout.isatty() else 160)
+    for text in tables.quality(made):
+        console.print(Text(text), soft_wrap=True)
     found = tables.table("", tables.RESULTS, made.scores.summary)
     for group in found["groups"]:
         shown = Table(title=Text(group["title"]), title_justify="left")

@@ -104,6 +104,7 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
         f"{facts['classifier']} to answer another {schema.meaning(schema.label)}?",
         "notice": facts.get("notice", ""),
         "facts": _facts(made),
+        "quality": tables.quality(made),
         "versions": report_tables.text(facts["versions"]),
         "results": tables.table("Means by method and direction", tables.RESULTS, scores.summary),
         "notes": tables.notes(made),
@@ -119,7 +120,7 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
         "costs": tables.costs(made),
         "reasons": tables.reasons(made),
         "glossary": GLOSSARY,
-        "record": report_tables.record_table({k: v for k, v in facts.items() if k not in ("methods", "versions")}),
+        "record": report_tables.record_table({k: v for k, v in facts.items() if k not in tables.APART}),
         "closing": f"Made by SenseCF {__version__}. The page holds all it shows; it loads and sends nothing.",
     }  # fmt: skip
     environment = Environment(

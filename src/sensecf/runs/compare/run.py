@@ -163,6 +163,7 @@ def compare(
         facts: dict[str, Any] = {
             **asked,
             "targets": targets,
+            "quality": _quality(task, None if queries is not None else held_out, targets, request.seed),
             "reference": reference and reference.generator,
             "train_rows": len(train),
             "requests": len(requests),
@@ -330,6 +331,15 @@ def _judges(
             models, fold = found
             judges[name] = metrics.CrossFitted(models, pd.Series(fold[place.to_numpy()], place.index))
     return judges
+
+
+def _quality(task: Task, held_out: pd.DataFrame | None, targets: Sequence[Value], seed: int) -> dict[str, Any]:
+    """How good the classifier is towards each target, as in `metrics.json`; undefined without held-out rows."""
+    found = {}
+    for goal in targets:
+        table = metrics.unknown() if held_out is None else metrics.quality(task, held_out, goal, seed)[0]
+        found[str(goal)] = metrics.to_json(table)
+    return found
 
 
 def _retrained(task: Task, seed: int) -> tuple[dict[str, Classifier] | None, str]:

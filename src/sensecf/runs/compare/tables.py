@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from sensecf.metrics import METRICS, Metric, sections
+from sensecf.metrics import METRICS, Metric, from_json, sections, sentence
 from sensecf.runs.compare.scores import ALL, ON_ALL, SOLVES_ENOUGH
 from sensecf.runs.report import tables as report_tables
 from sensecf.runs.report.tables import Table, written
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: The tables in front, by their metrics; all others follow by section.
 RESULTS = ("success_at_3", "own_share", "validity", "coverage", "feasible", "n_changed", "mad_l1", "lof_inlier")
 CLOSENESS = ("n_changed_common", "mad_l1_common", "gower_common", "lof_inlier_common")
+#: Facts that the page shows in words or tables of their own.
+APART = ("methods", "versions", "quality")
 #: With fewer people than this no difference can be significant at 1 %.
 FEW_PEOPLE = 8
 
@@ -29,6 +31,7 @@ def markdown(made: Comparison) -> str:
     parts = [f"# {schema.name or schema.label}: comparison of methods\n"]
     if schema.meanings:
         parts.append(f"{schema.meaning(schema.label)}: {schema.said_classes}\n")
+    parts += [text + "\n" for text in quality(made)]
     for caption, names in (("Results", RESULTS), (common(made), CLOSENESS)):
         found = table(caption, names, made.scores.summary)
         parts.append(f"{caption}\n")
@@ -43,6 +46,15 @@ def markdown(made: Comparison) -> str:
         parts.append("\n".join(lines) + "\n")
     parts += [note + "\n" for note in notes(made)]
     return "\n".join(parts)
+
+
+def quality(made: Comparison) -> list[str]:
+    """How good the classifier is on held-out rows, a sentence per target."""
+    facts, said = made.facts, made.task.schema.meaning
+    goals = {str(goal): said(goal) for goal in facts["targets"]}
+    found = {name: from_json(table) for name, table in facts["quality"].items()}
+    texts = [sentence(table, facts["classifier"], goals[name]) for name, table in found.items()]
+    return list(dict.fromkeys(texts))
 
 
 def declared(name: str) -> Metric:
