@@ -62,9 +62,9 @@ class Brief(Prompts):
         return "\n".join([*lines, f"{wish} to {wanted}"])
 
     def _usual(self, row: Floats) -> tuple[Floats, Floats]:
-        """What the schema alone lets each feature of a row become, shapes (d,); a point where it must stay."""
+        """What the schema and the training rows let each feature of a row become, shapes (d,); a point where it must stay."""
         codec = self.task.codec
-        low, high = codec.low.astype(float).copy(), codec.high.astype(float).copy()
+        low, high = (ends.copy() for ends in self.task.reach)
         for j, feature in enumerate(self.task.schema.features):
             if not codec.changeable[j] or np.isnan(row[j]):
                 low[j] = high[j] = 0.0

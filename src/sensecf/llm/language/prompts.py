@@ -182,8 +182,7 @@ class Prompts:
         words, feature = self.wording, self.task.schema.features[column]
         facts = []
         if feature.numeric:
-            codec = self.task.codec
-            low, high = words.written(column, codec.low[column]), words.written(column, codec.high[column])
+            low, high = (words.written(column, ends[column]) for ends in self.task.reach)
             kind = "whole number" if words.whole[column] else "number"
             unit = f" in {quote(words.units[column])}" if words.units[column] else ""
             facts.append(f"{kind}{unit}, {low} to {high}, step {number(words.step[column])}")
