@@ -50,10 +50,10 @@ def question(style: Style = STYLES[0], **options: Any) -> tuple[Prompts, Any]:
 
 def test_the_table_is_described_with_units_ranges_steps_roles_and_rules() -> None:
     table = question()[0].table
-    assert '"steps": whole number in "steps", 0 to 20000, step 100' in table
-    assert '"deep": number in "min", 0 to 200, step 0.5' in table
-    assert '"sleep": number in "min", 100 to 700, step 1; moves as a result of other things' in table
-    assert '"age": whole number in "years", 18 to 99, step 1; never changes' in table
+    assert '"steps": whole number in "steps", 1000 to 9000, step 100' in table
+    assert '"deep": number in "min", 20 to 60, step 0.5' in table
+    assert '"sleep": number in "min", 360 to 440, step 1; moves as a result of other things' in table
+    assert '"age": whole number in "years", 50 to 50, step 1; never changes' in table
     assert '"device": one of "watch", "ring", "band"' in table
     assert '- "deep" <= "sleep"' in table
     assert 'predicts "stress": "high", "low"' in table
@@ -63,7 +63,7 @@ def test_the_person_is_described_with_verdict_wish_locks_and_limits() -> None:
     prompts, asked = question(lock=["sleep"], max_changes=2, ranges={"steps": (None, 9000)}, margin=0.2)
     text = prompts.person(asked)
     assert '"steps": 4000 (may become 4000 to 9000)' in text  # direction and range
-    assert '"deep": 30 (may become 0 to 90)' in text  # max_change
+    assert '"deep": 30 (may become 20 to 60)' in text  # max_change
     assert '"sleep": 400 (stays)' in text  # locked
     assert '"age": 50 (stays)' in text  # immutable
     assert '"device": "watch" (may become "ring", "band")' in text
@@ -79,8 +79,8 @@ def test_as_json_the_person_is_one_object_with_the_same_facts() -> None:
     data = json.loads(said)
     assert data["row"] == BASE
     assert data["may_become"] == {
-        "steps": {"from": 4000, "to": 20000},
-        "deep": {"from": 0, "to": 90},
+        "steps": {"from": 4000, "to": 9000},
+        "deep": {"from": 20, "to": 60},
         "device": ["ring", "band"],
     }
     assert data["predicted"] == "high"
@@ -123,7 +123,7 @@ def test_a_change_of_wording_changes_the_version() -> None:
         texts += [f"{m.role}\n{m.content}" for m in prompts.render(asked, [(asked, row)])]
         texts.append(json.dumps(json_schema(prompts, asked)))
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
-    assert (PROMPT_VERSION, digest) == (2, "7b4e514b3b6e201a")
+    assert (PROMPT_VERSION, digest) == (2, "5a3af78e9e47867a")
 
 
 # --- masks --------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ MALFORMED = [
     ("outside the range", '{"changes": [{"feature": "steps", "value": 1e999}]}'),
     ("outside the range", f'{{"changes": [{{"feature": "steps", "value": {"9" * 5000}}}]}}'),
     ("off the step", answer(steps=8050)),
-    ("off the step", answer(deep=61.25)),
+    ("off the step", answer(deep=51.25)),
     ("no level", answer(device="phone")),
     ("no level", answer(device="Ring")),
     ("no level", answer(device=1)),
@@ -259,11 +259,11 @@ def test_a_malformed_answer_is_refused_with_its_reason(kind: str, text: str) -> 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     prompts, asked = question()
-    _, problems = read(prompts, asked, answer(steps=45_000, age=40, stairs=2, deep=60.3))
+    _, problems = read(prompts, asked, answer(steps=45_000, age=40, stairs=2, deep=50.3))
     assert [problem.kind for problem in problems] == [
         "outside the range", "locked", "unknown feature", "off the step", "too many changes",
     ]  # fmt: skip
-    assert problems[0].words == '"steps": 45000 is outside 4000 to 20000'
+    assert problems[0].words == '"steps": 45000 is outside 4000 to 9000'
 
 
 @pytest.mark.parametrize(
@@ -388,7 +388,7 @@ def test_what_followed_is_told_when_it_goes_too_far(mixed_task: Task) -> None:
     row, _ = read(prompts, asked, answer(deep=float(start["deep"].iloc[0]) + 10))
     assert row is not None
     assert infeasible_words(prompts, asked, row) == [
-        f'"sleep" would follow to {number(now + 10)}, outside 120 to {number(now)}',
+        f'"sleep" would follow to {number(now + 10)}, outside {number(mixed_task.train["sleep"].min())} to {number(now)}',
         "2 features change, those that follow included; at most 1 may",
     ]
 
@@ -515,7 +515,7 @@ def test_a_feature_that_is_withheld_is_neither_shown_nor_offered_nor_answered(mi
 def test_a_schema_without_exact_steps_names_none() -> None:
     schema = replace(SCHEMA, features=(Feature("x", "continuous", low=0, high=1, step=0.1), *SCHEMA.features[1:]))
     assert schema["x"].step == 0.1
-    prompts, asked = question()
+    prompts, asked = question(edit="mutable")
     kinds = json_schema(prompts, asked)["properties"]["changes"]["items"]["anyOf"]
     steps = {kind["properties"]["feature"]["enum"][0]: kind["properties"]["value"].get("multipleOf") for kind in kinds}
     assert steps == {"steps": 100, "deep": 0.5, "sleep": 1, "device": None}

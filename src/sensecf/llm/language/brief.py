@@ -62,7 +62,7 @@ class Brief(Prompts):
         return "\n".join([*lines, f"{wish} to {wanted}"])
 
     def _usual(self, row: Floats) -> tuple[Floats, Floats]:
-        """What the schema and the training rows let each feature of a row become, shapes (d,); a point where it must stay."""
+        """What schema and training rows let each feature of a row become, shapes (d,); a point where it must stay."""
         codec = self.task.codec
         low, high = (ends.copy() for ends in self.task.reach)
         for j, feature in enumerate(self.task.schema.features):
