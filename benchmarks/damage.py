@@ -42,7 +42,7 @@ from checker import problems
 from sensecf import InputError, Task, explain
 from sensecf.classifiers.fit import fit_classifier
 from sensecf.cli import main as cli
-from sensecf.core.query import make_query
+from sensecf.core.limits import make_query
 from sensecf.core.schema import FeatureSchema
 from sensecf.data.infer.infer import infer_schema
 from sensecf.generators.search import Search
