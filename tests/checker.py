@@ -132,6 +132,7 @@ def problems(
     assert edit == "mutable", "what only moves as a result is judged elsewhere"
     found = []
     changes = 0
+    small = []
     for feature in schema.features:
         before, after = (value_of(feature, row[feature.name]) for row in (factual, answer))
         if same(before, after):
@@ -143,6 +144,11 @@ def problems(
             lo, hi = reach(feature, seen[feature.name], lo, hi)
         why = _change(feature, before, after, both, lo, hi, feature.name in lock)
         found += [f"{feature.name} {before!r} -> {after!r}: {problem}" for problem in why]
+        least = feature.least_change or 0
+        if feature.numeric and None not in (before, after) and abs(after - before) < least - 1e-9:
+            small.append(feature.name)
+    moved = {f.name for f in schema.features if not same(*(value_of(f, row[f.name]) for row in (factual, answer)))}
+    found += [f"{name} moves by less than is worthwhile" for name in small if not _follows(schema, name, small, moved)]
     budget = min(b for b in (max_changes, schema.max_changes, len(schema)) if b is not None)
     if changes > budget:
         found.append(f"{changes} changes, {budget} allowed")
@@ -161,6 +167,24 @@ def reach(feature: Feature, seen: Any, lo: float | None, hi: float | None) -> tu
         (None if hi is not None and hi < least else least) if lo is None else lo,
         (None if lo is not None and lo > most else most) if hi is None else hi,
     )
+
+
+def _follows(schema: FeatureSchema, name: str, small: Collection[str], moved: Collection[str]) -> bool:
+    """Whether a small edit may be what keeps an equality after a larger one of a feature that it is tied to.
+
+    Of features that equalities tie together, one per equality may follow; the others move by as much as is worthwhile.
+    """
+    tied = [
+        set(rule.members())
+        for rule in schema.rules
+        if isinstance(rule, Total) or (isinstance(rule, Linear) and rule.op == "==")
+    ]
+    group = {name}
+    while (joined := group.union(*(members for members in tied if members & group))) != group:
+        group = joined
+    count = sum(bool(members & group) for members in tied)
+    short = group & set(small)
+    return count > 0 and len(short) <= count and bool((group & set(moved)) - short)
 
 
 def _change(

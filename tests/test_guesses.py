@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,9 +12,11 @@ from hypothesis import strategies as st
 
 from sensecf import Task, explain
 from sensecf.core.codec import Codec
+from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
 from sensecf.core.limits import make_query
 from sensecf.core.missing import find_codes, means_missing
+from sensecf.core.plausibility import Plausibility
 from sensecf.core.rules import Order, Ratio, Total
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.verify import breaches, feasible
@@ -106,6 +110,34 @@ def test_what_is_doubtful_stays_a_value_that_no_answer_starts_from_or_leads_to()
     task = Task(schema, frame, Threshold("score", 3))
     query = make_query(task, frame.head(2), 1)
     assert query.movable[:, schema.columns["score"]].tolist() == [False, True]
+
+
+def test_what_is_doubtful_plays_no_part_in_scale_range_and_likeness():
+    score = np.random.default_rng(1).integers(1, 5, N)
+    marked = np.where(np.arange(N) % 5 == 0, 9, score)
+    plain = Feature("score", "integer", low=1, high=9, step=1)
+    tasks = [
+        Task(
+            FeatureSchema((feature, Feature("noise", "continuous", low=-9, high=9, step=0.01)), "y", (0, 1)),
+            frame,
+            Threshold("score", 3),
+        )
+        for feature, frame in (
+            (replace(plain, suspect_codes=(9,)), table(score=marked)),
+            (replace(plain, missing=True), table(score=np.where(marked == 9, np.nan, marked))),
+        )
+    ]
+    asked = np.array([[2.0, 0.1], [4.0, 3.0]])
+    target = np.array([1, 1])
+    for of in (
+        lambda task: task.once(Scale).std,
+        lambda task: task.once(Scale).mad,
+        lambda task: task.observed_high,
+        lambda task: task.once(Plausibility).score(asked, target),
+        lambda task: task.once(Plausibility).in_range(asked),
+    ):
+        np.testing.assert_array_equal(of(tasks[0]), of(tasks[1]))
+    assert tasks[0].once(Plausibility).in_range(np.array([[9.0, 0.1]])).all()  # a code that stays is not outside
 
 
 class Threshold:

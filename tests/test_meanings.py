@@ -13,7 +13,7 @@ import pytest
 from sensecf import Task, explain, metrics
 from sensecf.cli.shared import show
 from sensecf.core.errors import InputError
-from sensecf.core.query import make_query
+from sensecf.core.limits import make_query
 from sensecf.core.rules import Total
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.generators.search import Search

@@ -19,7 +19,10 @@ from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
 
 #: What a feature may be beside free.
-HABITS = ("free", "free", "free", "immutable", "mutable", "protected", "increase", "decrease", "max_change", "blanks")
+HABITS = (
+    *("free", "free", "free", "immutable", "mutable", "protected"),
+    *("increase", "decrease", "max_change", "blanks", "least_change"),
+)
 #: Steps and their decimals.
 STEPS = ((0.05, 2), (0.1, 1), (0.5, 1), (1.0, 0), (5.0, 0))
 
@@ -221,6 +224,9 @@ def _with_habit(feature: Feature, habit: str) -> Feature:
             return replace(feature, protected=True)
         case "max_change":
             return replace(feature, max_change=6 * feature.step) if feature.step else feature
+        case "least_change":
+            room = feature.numeric and feature.max_change is None
+            return replace(feature, least_change=3 * feature.step) if room and feature.step else feature
         case "blanks":
             return replace(feature, missing=True)
     return feature

@@ -159,6 +159,10 @@ class Codec:
             out[..., j] = self.unmeasured_in(j, rows[..., j])
         return out
 
+    def known(self, rows: Floats) -> Floats:
+        """Rows with blanks where a value may stand for "not measured": what scales and likeness are taken from."""
+        return np.where(self.unmeasured(rows), np.nan, rows) if self._unmeasured else rows
+
     def unmeasured_in(self, column: int, values: Floats) -> Bools:
         """Like `unmeasured`, for values of one column, any shape."""
         return np.isin(values, self._unmeasured.get(column, ()))

@@ -27,7 +27,7 @@ class Scale:
     """
 
     def __init__(self, task: Task) -> None:
-        codec, rows = task.codec, task.rows
+        codec, rows = task.codec, task.known
         self.numeric = codec.numeric
         # A feature that nobody was measured on has no scale of its own: 0 everywhere.
         measured = np.where(np.isnan(rows).all(axis=0), 0.0, rows)
@@ -39,6 +39,7 @@ class Scale:
         self.mad = np.where(codec.numeric, np.where(mad > 0, np.maximum(mad, FLOOR * middle), fallback), 1.0)
         self.spread = np.where(codec.numeric & (spread > 0), spread, 1.0)
         filled = np.where(np.isnan(rows), task.medians, rows)
+        self._known = codec.known
         self._medians = task.medians
         self._std = np.where(self.std > 0, self.std, 1.0)
         self._levels = [
@@ -91,7 +92,8 @@ class Scale:
         return np.nan_to_num(self.measured(rows))
 
     def measured(self, rows: Floats) -> Floats:
-        """As `embed`, with NaN where nothing was measured: what `Nearest` takes."""
+        """As `embed`, with NaN where nothing was measured, or perhaps not: what `Nearest` takes."""
+        rows = self._known(rows)
         columns = [((rows - self._medians) / self._std)[:, self.numeric]]
         for j, kept in self._levels:
             columns.append(np.where(np.isnan(rows[:, [j]]), np.nan, (rows[:, [j]] == kept) * np.sqrt(0.5)))

@@ -73,6 +73,7 @@ class Plausibility:
 
     def in_range(self, rows: Floats) -> Bools:
         """Whether every value lies inside what the training rows show, shape (n,); blanks do."""
+        rows = self._task.codec.known(rows)  # a code that stays is neither inside nor outside
         with np.errstate(invalid="ignore"):
             off = (rows < self._task.observed_low - 1e-9) | (rows > self._task.observed_high + 1e-9)
         return ~np.asarray(off.any(axis=1))

@@ -134,19 +134,24 @@ class Task:
         return valid
 
     @cached_property
+    def known(self) -> Floats:
+        """The training rows with blanks where a value may stand for "not measured", shape as `rows`."""
+        return self.codec.known(self.rows)
+
+    @cached_property
     def medians(self) -> Floats:
         """Training median of each encoded feature (0 where all are missing), shape (d,)."""
-        return np.nan_to_num(_nan(np.nanmedian, self.rows))
+        return np.nan_to_num(_nan(np.nanmedian, self.known))
 
     @cached_property
     def observed_low(self) -> Floats:
         """Smallest training value of each encoded feature, shape (d,)."""
-        return _nan(np.nanmin, self.rows)
+        return _nan(np.nanmin, self.known)
 
     @cached_property
     def observed_high(self) -> Floats:
         """Largest training value of each encoded feature, shape (d,)."""
-        return _nan(np.nanmax, self.rows)
+        return _nan(np.nanmax, self.known)
 
     @cached_property
     def reach(self) -> tuple[Floats, Floats]:

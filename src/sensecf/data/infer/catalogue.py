@@ -29,7 +29,7 @@ SOURCES = {
     "garmin": "Garmin stress score: 0-25 rest, 26-50 low, 51-75 medium, 76-100 high",
     "fitbit": "de Zambotti et al. 2018, Chronobiol Int 35:465 (Charge 2 against polysomnography: 9 minutes of sleep)",
     "gmi": "Bergenstal et al. 2018, Diabetes Care 41:2275 (GMI = 3.31 + 0.02392 x mean glucose)",
-    "iso": "ISO 81060-2 (blood pressure monitors: mean error of at most 5 mmHg)",
+    "iso": "ISO 81060-2 (a monitor passes with a mean error of at most 5 mmHg, SD 8)",
     "nsf": "Hirshkowitz et al. 2015, Sleep Health 1:40 (7-9 hours for adults); Ohayon et al. 2017 (quality)",
     "ours": "a choice of this project, to be edited in the schema",
     "paid": "McGuire et al. 2010, Diabetologia 53:66 (PAID-5, 0-20, 8 or more positive)",
@@ -263,7 +263,10 @@ _RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
-#: How far off a device is, in the unit of the column, and where that is from: a smaller change cannot be seen.
+#: How far off a device is, in the unit of the column, and where that is from: a smaller change is not told from it.
+#: Only the two blood pressures are a standard's figure (its limit for the mean error over people, taken here for a
+#: single reading). Minutes of sleep are rounded up from the mean error of one wristband; single nights and stages
+#: differ by more. All others are ours, not measured.
 ERRORS: dict[str, tuple[float, str]] = {
     "sleep_total_min": (10, "fitbit"),
     "sleep_deep_min": (10, "ours"),
