@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fake_llm import always, answer
-from handmade import random_task
+from handmade import random_answers, random_task
+from sensecf import metrics
 from sensecf.classifiers.fit import fit_classifier
 from sensecf.core.candidates import Candidates
+from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.generators import NAMES, Context, build, check
 from sensecf.generators.search import Effort
 from sensecf.generators.tuned import table_shape
 from sensecf.llm.language.brief import BRIEF_VERSION
-from sensecf.testing import check_generator
+from sensecf.testing import check_generator, check_metric
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +127,61 @@ def test_what_is_broken_is_said(says: str, task: Task) -> None:
 
 def test_who_says_why_there_is_nothing_keeps_the_protocol(task: Task) -> None:
     check_generator(Honest, task)
+
+
+# --- metrics -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def scorable() -> tuple[Counterfactuals, Task, dict[str, Any]]:
+    made = random_task(people=120)
+    models = metrics.retrained(made, "bootstrap", 1)
+    cfs = replace(random_answers(made, n=2, reach=3.0), asked="hand")
+    reference = pd.Series(2.0, index=cfs.factuals.index)
+    return cfs, made, {"judges": models, "models": models, "reference": reference}
+
+
+@pytest.mark.parametrize("name", [name for name, m in metrics.METRICS.items() if m.function is not None])
+def test_every_shipped_metric_keeps_the_protocol(name: str, scorable: Any) -> None:
+    cfs, made, given = scorable
+    check_metric(getattr(metrics, name), cfs, made, **given)
+
+
+def spoil(scored: metrics.Scored) -> Any:
+    scored.after[:, 0] = 0.0
+    return scored.series(scored.edits)
+
+
+WRONG: dict[str, tuple[Callable[[metrics.Scored], Any], dict[str, Any]]] = {
+    "gives ndarray, not a Series": (lambda s: s.edits, {"share": False}),
+    "one value per answer": (lambda s: s.series(s.edits)[1:], {"share": False}),
+    "one value per request": (lambda s: s.series(s.edits), {"share": False, "over": "requests"}),
+    "outside of [0, 1]; declare share=False": (lambda s: s.series(s.edits + 1), {}),
+    "infinite": (lambda s: s.series(s.edits * np.inf), {"share": False}),
+    "writes to `scored.after`": (spoil, {"share": False}),
+    "when asked twice": (lambda s: s.series(np.full(len(s), uuid4().int % 2**40)), {"share": False}),
+    "the order of the answers": (lambda s: s.series(np.arange(len(s))), {"share": False}),
+}
+
+
+@pytest.mark.parametrize("says", WRONG)
+def test_what_is_wrong_with_a_metric_is_said(says: str, scorable: Any) -> None:
+    function, declaration = WRONG[says]
+
+    def wrong(scored: metrics.Scored) -> Any:
+        """Wrong."""
+        return function(scored)
+
+    options: dict[str, Any] = {"over": "answers", "better": "none", "section": "Effort", "title": "Wrong"}
+    made = metrics.metric(**{**options, **declaration})(wrong)
+    try:
+        with pytest.raises(AssertionError) as raised:
+            check_metric(made, *scorable[:2])
+        assert says in str(raised.value)
+    finally:
+        del metrics.METRICS["wrong"]
+
+
+def test_a_function_that_is_not_declared_is_no_metric(scorable: Any) -> None:
+    with pytest.raises(AssertionError, match="not declared"):
+        check_metric(spoil, *scorable[:2])

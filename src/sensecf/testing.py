@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sensecf import metrics
 from sensecf.classifiers.fit import fit_classifier
 from sensecf.core.candidates import Candidates
 from sensecf.core.codec import Codec
+from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.judge import Judge
 from sensecf.core.limits import Limits
 from sensecf.core.query import Query, out_of_range
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
 from sensecf.generators import Generator, traits_of
+from sensecf.metrics import Metric, Scored
 
-__all__ = ["check_classifier", "check_generator"]
+__all__ = ["check_classifier", "check_generator", "check_metric"]
 
 #: Training rows that a generator is asked about.
 ROWS = 4
@@ -68,6 +71,81 @@ def check_generator(make: Callable[[Task, int], Generator], task: Task, target: 
             for part in ("query", "rows", "reason", "generator")
         )
         _demand(same, "the same seed gives other candidates; draw from `rng` or from `seed` only", limits)
+
+
+def check_metric(function: Callable[..., Any], answers: Counterfactuals, task: Task, **given: Any) -> None:
+    """Whether a declared metric (`sensecf.metrics.metric`) keeps the protocol on answers, and where there are none.
+
+    `given`: what it may need besides, see `sensecf.metrics.Given`. Checked are its declaration; that it gives one
+    number per answer or per request; that a share lies in [0, 1] and no value is infinite; that it is undefined or
+    empty, and no failure, where nothing is answered; that it leaves its input as it was; that it gives the same when
+    asked twice, and the same for each answer when the answers come in another order.
+
+    Raises `AssertionError` that says what is wrong, and for which answer.
+    """
+    name = getattr(function, "__name__", "")
+    declared = next((m for m in metrics.METRICS.values() if m.function is not None and name in
+                     (m.name, getattr(m.function, "__name__", ""))), None)  # fmt: skip
+    if declared is None:
+        raise AssertionError(f"{name or function!r} is not declared; write it under @sensecf.metrics.metric(...)")
+    _demand(bool(declared.title), "it has no title for the tables")
+    _demand(bool((function.__doc__ or "").strip()), "it has no docstring: say formula, range, direction and source")
+    scored = metrics.read(answers, task, **given)
+    if declared.over in ("valid answers", "menus"):
+        scored = scored.valid()
+    before = {part: getattr(scored, part).copy() for part in ("before", "after", "target", "changed")}
+    table = scored.cfs.frame.copy()
+    found = declared.of(scored)
+    for part, value in before.items():
+        same = np.array_equal(getattr(scored, part), value, equal_nan=value.dtype.kind == "f")
+        _demand(same, f"it writes to `scored.{part}`; work on a copy")
+    _demand(scored.cfs.frame.equals(table), "it writes to the counterfactuals; work on a copy")
+    _check_values(declared, scored, found)
+    _demand(_alike(declared.of(scored), found), "it gives other values when asked twice; draw from a fixed seed")
+
+    frame = answers.frame.iloc[::-1].reset_index(drop=True)
+    turned = metrics.read(replace(answers, frame=frame), task, **given)
+    again = declared.of(turned.valid() if declared.over in ("valid answers", "menus") else turned)
+    if not declared.of_all:
+        _demand(_alike(again, found), "the order of the answers changes their values; go by the index")
+
+    silent = answers.frame.assign(rank=float("nan"))
+    nothing = metrics.read(replace(answers, frame=silent), task, **given)
+    none = declared.of(nothing)
+    _check_values(declared, nothing, none)
+    if declared.over != "requests":
+        said = none.dropna() if isinstance(none, pd.Series) else none
+        _demand(not len(said), "it has values where nothing is answered; leave them NaN")
+
+
+def _check_values(declared: Metric, scored: Scored, found: Any) -> None:
+    """One number per answer or per request, inside the range that is declared; a table with `of_means`."""
+    wanted = pd.DataFrame if declared.of_means else pd.Series
+    _demand(isinstance(found, wanted), f"it gives {type(found).__name__}, not a {wanted.__name__} of pandas")
+    if not len(found):
+        return
+    requests = declared.over in ("requests", "menus")
+    index, per = (scored.requests, "request") if requests else (scored.index, "answer")
+    same = len(found) == len(index) and found.index.equals(index)
+    place = "requests" if requests else "index"
+    _demand(same, f"it must give one value per {per}, with `scored.{place}` as index")
+    kinds = [found.dtype] if isinstance(found, pd.Series) else list(found.dtypes)
+    _demand(all(kind.kind == "f" for kind in kinds), f"its values are {kinds[0]}, not floats")
+    values = found.to_numpy(dtype=float)
+    _demand(not np.isinf(values).any(), "a value is infinite; undefined is NaN")
+    if declared.share and not declared.of_means:
+        off = np.flatnonzero((values < -1e-12) | (values > 1 + 1e-12))
+        if len(off):
+            where = f"{per} {found.index[off[0]]}"
+            _demand(False, f"{where} has {values[off[0]]:g}, outside of [0, 1]; declare share=False")
+
+
+def _alike(first: Any, second: Any) -> bool:
+    """Whether two values of a metric are equal for every answer or request, in whatever order."""
+    if not first.index.sort_values().equals(second.index.sort_values()):
+        return False
+    other = first.reindex(second.index).to_numpy(dtype=float)
+    return bool(np.allclose(other, second.to_numpy(dtype=float), rtol=0, atol=1e-9, equal_nan=True))
 
 
 def _demand(kept: bool, words: str, limits: str = "") -> None:

@@ -38,7 +38,8 @@ class Metric:
     `over`: what its mean runs over; `better`: which way. `share`: whether its values lie in [0, 1] (all 1 is
     then no certainty: see `statistics.interval`) and, unless `style` says "number", are written in per cent.
     `needs`: the part of `Given` without which it is undefined. `of_means`: where the function gives a table with a
-    row per answer: what makes the metric of the means of its columns. `name`: by default the function's.
+    row per answer: what makes the metric of the means of its columns. `of_all`: a value
+    depends on the other answers too (a fit, or draws in their order). `name`: by default the function's.
     `function`: `Scored` -> one value per answer or per request, NaN where undefined; None where another
     function gives the value (the classifier, the costs).
     """
@@ -52,6 +53,7 @@ class Metric:
     short: str = ""
     needs: Literal["judges", "models", "reference", ""] = ""
     of_means: Callable[[Floats], Floats] | None = None
+    of_all: bool = False
     name: str = ""
     function: Function | None = None
 

@@ -66,7 +66,10 @@ def cross_fitted(
     return models, fold
 
 
-@metric(title="Valid if the person lands a little off", section="Confidence", over="valid answers", better="higher")
+@metric(
+    title="Valid if the person lands a little off", section="Confidence", over="valid answers", better="higher",
+    of_all=True,
+)  # fmt: skip
 def noise_validity(scored: Scored) -> pd.Series[float]:
     """How often the answer is still valid when the person lands a little off the plan, [0, 1], higher is better.
 
