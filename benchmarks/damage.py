@@ -93,20 +93,20 @@ def answers_in(folder: Path) -> str:
     return pd.read_csv(folder / "counterfactuals.csv").drop(columns="seconds").to_csv(index=False)
 
 
-def sound(factuals: pd.DataFrame, answers: pd.DataFrame, schema: FeatureSchema) -> None:
+def sound(factuals: pd.DataFrame, answers: pd.DataFrame, schema: FeatureSchema, seen: pd.DataFrame) -> None:
     """Raise `WrongValueError` where an answer breaks what the schema says."""
     people = factuals.to_dict("index")
     for row in answers[answers["rank"].notna()].to_dict("records"):
-        if wrong := problems(schema, people[row["query"]], row):
+        if wrong := problems(schema, people[row["query"]], row, seen=seen):
             raise WrongValueError(f"query {row['query']}: {wrong}")
 
 
-def faithful(table: Path, out: Path, toml: Path) -> None:
+def faithful(table: Path, out: Path, task: Path) -> None:
     """Raise `WrongValueError` where people are not as a plain reader finds them, or an answer is not sound."""
     kept = out / "factuals.csv"  # where a run answers a table, the people are that table's rows
     factuals = pd.read_csv(kept, index_col="query") if kept.exists() else pd.read_csv(table)
-    schema = FeatureSchema.from_toml(toml)
-    sound(factuals, pd.read_csv(out / "counterfactuals.csv"), schema)
+    schema = FeatureSchema.from_toml(task / "schema.toml")
+    sound(factuals, pd.read_csv(out / "counterfactuals.csv"), schema, pd.read_csv(task / "train.csv"))
     with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = list(csv.DictReader(file))
     for query, person in factuals.iterrows():
@@ -157,7 +157,7 @@ def _tables(base: Path, frame: pd.DataFrame, schema: FeatureSchema) -> list[Kind
         table = next(iter(folder.glob("table.*")), folder / "table.csv")
         command("explain", table, "--schema", folder / "schema.toml", *options, folder / "out")
         if table.suffix == ".csv":
-            faithful(table, folder / "out", folder / "out" / "schema.toml")
+            faithful(table, folder / "out", folder / "out" / "task")
 
     def guessed(folder: Path) -> None:
         command("schema", folder / "table.csv", "--label", "stress")
@@ -190,13 +190,15 @@ def _frames(base: Path, task: Task) -> Kind:
                 return repr(infer_schema(frame, label="stress"))
             case "train":
                 classifier = fit_classifier("logistic", task.schema, frame)
-                found = explain(Task(task.schema, frame, classifier), Search(task), people(3, 4))
+                asked = Task(task.schema, frame, classifier)
+                found = explain(asked, Search(asked), people(3, 4))
             case _:
+                asked = task
                 found = explain(task, Search(task), frame)
                 if len(found.factuals) != len(frame):
                     raise WrongValueError(f"{len(frame)} rows became {len(found.factuals)}")
         if found.factuals.index.is_unique:
-            sound(found.factuals, found.frame, task.schema)
+            sound(found.factuals, found.frame, task.schema, asked.train)
         return ""
 
     return Kind("frame", base / "frames", ("frame.txt",), use)
@@ -223,7 +225,7 @@ def _kept(base: Path, frame: pd.DataFrame, task: Task, later: Path) -> list[Kind
 
     def later_people(folder: Path) -> None:
         command("answer", folder, later, "--out", folder / "out")
-        faithful(later, folder / "out", folder / "task" / "schema.toml")
+        faithful(later, folder / "out", folder / "task")
 
     def model(folder: Path) -> str:
         tiny = Tiny(task, recipe=SIPS, cache=folder)

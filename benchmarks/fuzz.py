@@ -187,7 +187,11 @@ def wrong_with(asked: Asked, task: Task, folder: Path) -> Iterator[str]:
             yield f"{query}: the same answer twice"
         for (_, answer), text in zip(answers.iterrows(), judged(asked, task, answers), strict=True):
             changed = changes(schema, before, answer)
-            found = [*problems(schema, before, answer, **asked.limits), *small(schema, changed), *text]
+            found = [
+                *problems(schema, before, answer, seen=asked.world.train, **asked.limits),
+                *small(schema, changed),
+                *text,
+            ]
             found += results(schema, before, changed) if asked.edit == "actionable" else []
             if answer["n_changed"] != len(changed):
                 found.append(f"n_changed {answer['n_changed']}, {len(changed)} are")
