@@ -67,9 +67,9 @@ def test_without_repair_each_person_is_asked_once_and_each_answer_is_a_candidate
 
 
 def test_the_row_judged_is_what_the_model_wrote() -> None:
-    _, query, found, _ = propose(hand_task(), always(answer(steps=9100, deep=31.5)), rounds=0)
+    _, query, found, _ = propose(hand_task(), always(answer(steps=8900, deep=31.5)), rounds=0)
     expected = query.rows.copy()
-    expected[:, 0], expected[:, 1] = 9100, 31.5
+    expected[:, 0], expected[:, 1] = 8900, 31.5
     np.testing.assert_array_equal(found.rows, expected)
 
 
@@ -108,7 +108,8 @@ FAILURES: list[tuple[str, str, str]] = [
 @pytest.mark.parametrize(("text", "verdict", "told"), FAILURES)
 def test_what_failed_goes_back_in_words_and_the_next_answer_counts(text: str, verdict: str, told: str) -> None:
     llm = Scripted(lambda prompt, schema, sample: text if len(prompt) == 2 else answer(steps=8000))
-    generator, _, found, verdicts = propose(hand_task(), llm, pd.DataFrame([{**BASE, "deep": 45.0, "sleep": 100.0}]))
+    person = pd.DataFrame([{**BASE, "deep": 45.0, "sleep": 100.0}])
+    generator, _, found, verdicts = propose(hand_task(), llm, person, limits={"ranges": {"deep": (0, 200)}})
     assert len(llm.calls) == 2
     again = llm.calls[1][0]
     assert again[:2] == llm.calls[0][0]

@@ -382,13 +382,13 @@ def test_features_follow_unless_the_answer_sets_them(mixed_task: Task) -> None:
 def test_what_followed_is_told_when_it_goes_too_far(mixed_task: Task) -> None:
     start = mixed_task.train[mixed_task.train["steps"].notna()].head(1)
     prompts = Prompts(mixed_task)
-    now = float(start["sleep"].iloc[0])
+    now, least = float(start["sleep"].iloc[0]), float(mixed_task.train["sleep"].min())
     query = make_query(mixed_task, start, "low", ranges={"sleep": (None, now)}, max_changes=1)
     asked = prompts.ask(query)[0]
     row, _ = read(prompts, asked, answer(deep=float(start["deep"].iloc[0]) + 10))
     assert row is not None
     assert infeasible_words(prompts, asked, row) == [
-        f'"sleep" would follow to {number(now + 10)}, outside {number(mixed_task.train["sleep"].min())} to {number(now)}',
+        f'"sleep" would follow to {number(now + 10)}, outside {number(least)} to {number(now)}',
         "2 features change, those that follow included; at most 1 may",
     ]
 
