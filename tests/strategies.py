@@ -152,7 +152,7 @@ def worlds(draw: st.DrawFn, people: int = 40, asked: int = 5, messy: bool = True
 
 @st.composite
 def limits(draw: st.DrawFn, schema: FeatureSchema) -> dict[str, Any]:
-    """Keyword arguments of `make_query`: locks, ranges, directions and a budget."""
+    """Fields of `Limits`: locks, ranges, directions and a budget."""
     numeric = [f for f in schema.features if f.numeric]
     some = st.lists(st.sampled_from(schema.names), max_size=3, unique=True)
     ranges = {}
