@@ -28,6 +28,7 @@ from sensecf.core.query import out_of_range
 from sensecf.data.builtin.simulated import simulate_cohort
 from sensecf.generators import Nearest, Search, Tiny
 from sensecf.generators.search import THOROUGH
+from sensecf.runs.experiment import Setup, experiment, prepared
 from sensecf.runs.run import Request, run, versions
 
 HERE = Path(__file__).resolve().parent
@@ -42,12 +43,9 @@ def quality(tables: tuple[str, ...], classifiers: tuple[str, ...]) -> Iterator[d
     """Every generator on the same queries; verdicts taken from the saved file, read back."""
     for table in tables:
         data = sensecf.datasets.load(table)
-        train, test = sensecf.datasets.split(data.frame, data.schema)
         for name in classifiers:
-            classifier = sensecf.fit_classifier(name, data.schema, train)
-            task = sensecf.Task(data.schema, train, classifier)
-            goal = task.default_target()
-            asked = test[task.judge(task.codec.encode(test), final=True).predicted != task.target_position(goal)]
+            made = experiment(prepared(data.frame, data.schema, Setup(name)))
+            task, goal, asked = made.task, made.target, made.table.held_out.iloc[made.asked()]
             fallback = Search(task, effort=THOROUGH)
             for label, edit in ASKED:
                 began = time.perf_counter()

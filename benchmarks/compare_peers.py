@@ -20,12 +20,13 @@ import pandas as pd
 from sections import replace_section
 
 import sensecf
-from sensecf.core.files import write_json, write_text
+from sensecf.core.files import cache_folder, write_json, write_text
 from sensecf.metrics import statistics
 from sensecf.runs.compare import Request, compare
 from sensecf.runs.compare.figures import critical_difference
 from sensecf.runs.compare.scores import ALL, request_ranks
-from sensecf.runs.run import cache_folder, versions
+from sensecf.runs.experiment import Call
+from sensecf.runs.run import versions
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "docs"
@@ -56,8 +57,10 @@ def cell(table: str, classifier: str, folder: Path, options: argparse.Namespace)
         seconds_per_query=options.seconds_per_query, time_limit=options.time_limit,
     )  # fmt: skip
     made = compare(
-        data.frame, data.schema, folder, request, overwrite=(folder / "run.json").exists(),
-        progress=lambda phase, share: print(f"{table} {classifier} {phase} {share:.0%}", flush=True),
+        data.frame, data.schema, folder, request, call=Call(
+            (folder / "run.json").exists(),
+            progress=lambda phase, share: print(f"{table} {classifier} {phase} {share:.0%}", flush=True),
+        ),
     )  # fmt: skip
     first = {
         f"{metric}|{method}": values for metric, found in made.scores.first.items() for method, values in found.items()

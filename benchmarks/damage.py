@@ -53,7 +53,8 @@ from sensecf.llm.asking import Request as Asked
 from sensecf.llm.ledger import Ledger
 from sensecf.metrics import plausibility
 from sensecf.runs import run as running
-from sensecf.runs.apply import answer
+from sensecf.runs.apply import Layout, answer
+from sensecf.runs.experiment import Call, silent
 from sensecf.runs.finished import open_run
 from sensecf.runs.run import Request, run
 from sensecf.web.audit import Journal
@@ -215,12 +216,12 @@ def _kept(base: Path, frame: pd.DataFrame, task: Task, later: Path) -> list[Kind
         if phase == "answers" and 0.5 < share < 1:
             raise KeyboardInterrupt
 
-    def explained(out: Path, progress: Any = None) -> str:
-        run(frame, schema, out, quick, queries=queries, progress=progress)
+    def explained(out: Path, progress: Any = silent) -> str:
+        run(frame, schema, out, quick, queries=queries, call=Call(progress=progress))
         return answers_in(out)
 
-    def parts(out: Path, progress: Any = None) -> str:
-        answer(open_run(base / "run"), later, out, part=20, progress=progress)
+    def parts(out: Path, progress: Any = silent) -> str:
+        answer(open_run(base / "run"), later, out, layout=Layout(part=20), call=Call(progress=progress))
         return answers_in(out)
 
     def later_people(folder: Path) -> None:

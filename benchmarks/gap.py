@@ -26,12 +26,13 @@ import sensecf
 from sensecf.classifiers.fit import Balanced, RowEncoder
 from sensecf.core.files import write_json
 from sensecf.core.limits import make_query
-from sensecf.core.query import Query, out_of_range
+from sensecf.core.query import Query
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
 from sensecf.core.verify import cost
 from sensecf.generators import Context, build
 from sensecf.generators.exact.exact import Exact
+from sensecf.runs.experiment import Setup, experiment, prepared
 from sensecf.runs.run import versions
 
 STORE = Path(__file__).resolve().parent / "gap.json"
@@ -56,13 +57,9 @@ def classifier_of(name: str, schema: FeatureSchema) -> Any:
 def requests(table: str, classifier: str, limit: int) -> tuple[Task, pd.DataFrame]:
     """The task, and the held-out rows that the classifier does not put in the target class."""
     data = sensecf.datasets.load(table)
-    train, test = sensecf.datasets.split(data.frame, data.schema)
-    model = sensecf.fit_classifier(classifier_of(classifier, data.schema), data.schema, train)
-    task = Task(data.schema, train, model)
-    rows = task.codec.encode(test)
-    asked = task.judge(rows, final=True).predicted != task.target_position(task.default_target())
-    asked[list(out_of_range(task.codec, rows, test))] = False
-    return task, test[asked].head(limit)
+    made = experiment(prepared(data.frame, data.schema, Setup(classifier_of(classifier, data.schema))))
+    at = made.asked()
+    return made.task, made.table.held_out.iloc[at[made.inside[at]][:limit]]
 
 
 def measure(tables: list[str], classifiers: list[str], limit: int, seconds: float) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ import sensecf.runs.apply
 from command import CLASS, SCHEMA, as_text, call, explain, judge, people, refused
 from sensecf.core.errors import InputError
 from sensecf.data.tables import read_parts
-from sensecf.runs.apply import answer
+from sensecf.runs.apply import Layout, answer
 from sensecf.runs.finished import open_run
 
 
@@ -99,7 +99,7 @@ def test_parts_are_put_together_in_the_order_of_the_table(run: Path, form: str) 
     later.to_csv("later.csv", index=False)
     finished = open_run(run)
     for part in (25, 1000):
-        answer(finished, "later.csv", f"out{part}", form=form, part=part)
+        answer(finished, "later.csv", f"out{part}", layout=Layout(form, part))
     if form == "parquet":
         file = pq.ParquetFile("out25/counterfactuals.parquet")
         assert file.num_row_groups == 4
@@ -128,7 +128,7 @@ def test_a_table_is_read_in_parts_whatever_its_row_groups() -> None:
 
 def test_an_interrupted_call_goes_on_after_the_parts_that_are_done(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finished = open_run(run)
-    answer(finished, "later.csv", "whole", part=30)
+    answer(finished, "later.csv", "whole", layout=Layout(part=30))
     asked: list[int] = []
     stopped = False
     work = sensecf.runs.apply.explain
@@ -143,9 +143,9 @@ def test_an_interrupted_call_goes_on_after_the_parts_that_are_done(run: Path, mo
 
     monkeypatch.setattr(sensecf.runs.apply, "explain", stopping)
     with pytest.raises(KeyboardInterrupt):
-        answer(finished, "later.csv", "out", part=30)
+        answer(finished, "later.csv", "out", layout=Layout(part=30))
     assert not Path("out/counterfactuals.csv").exists()
-    answer(finished, "later.csv", "out", part=30)
+    answer(finished, "later.csv", "out", layout=Layout(part=30))
     assert asked == [0, 30, 60]
     pd.testing.assert_frame_equal(table_of(Path("out")), table_of(Path("whole")))
     assert sorted(p.name for p in Path("out").rglob("*")) == ["counterfactuals.csv", "run.json"]
@@ -205,4 +205,4 @@ def test_the_embedded_model_of_a_run_is_not_trained_again(mixed_task: Any, tmp_p
 
 def test_an_unknown_format_is_an_input_error(run: Path) -> None:
     with pytest.raises(InputError, match="format 'xlsx' is unknown; use csv or parquet"):
-        answer(open_run(run), "later.csv", "out", form="xlsx")
+        answer(open_run(run), "later.csv", "out", layout=Layout("xlsx"))

@@ -21,7 +21,7 @@ from sensecf.core.task import Task
 from sensecf.runs.compare import Comparison, Request, compare, isolate, report, tables
 from sensecf.runs.compare import run as module
 from sensecf.runs.compare.isolate import TimeLimits, ask
-from sensecf.runs.compare.worker import Chunk
+from sensecf.runs.compare.worker import Chunk, Job
 
 NAMES = ("search", "handmade_generators:Two", "handmade_generators:Moody", "handmade_generators:Unbuilt")
 REQUEST = Request(
@@ -152,8 +152,8 @@ def test_an_interrupted_comparison_goes_on_where_it_stopped(
     quick = Request(("nearest+raw", "handmade_generators:Two"), classifier="logistic", target="good", limit=3)
     asked: list[str] = []
 
-    def watched(job: dict[str, Any], *rest: Any) -> Any:
-        asked.append(job["generator"])
+    def watched(job: Job, *rest: Any) -> Any:
+        asked.append(job.generator)
         if len(asked) == 2:
             raise KeyboardInterrupt
         return work(job, *rest)
@@ -164,7 +164,7 @@ def test_an_interrupted_comparison_goes_on_where_it_stopped(
     with pytest.raises(KeyboardInterrupt):
         compare(table.train, table.schema, tmp_path, quick)
     (kept,) = tmp_path.glob("unfinished/*/batch-*x*.npz")
-    before = Chunk.load(kept)
+    [before] = Chunk.all_in(kept.parent)
     made = compare(table.train, table.schema, tmp_path, quick)
     assert asked == ["nearest", "handmade_generators:Two", "handmade_generators:Two"]
     rows = table.codec.encode(made.answers["nearest+raw"].answers)
@@ -183,7 +183,7 @@ def test_without_its_reference_success_is_undefined_and_the_page_says_so(ended: 
 
 
 def test_a_method_whose_time_is_up_leaves_the_rest_unanswered(tmp_path: Path) -> None:
-    job = {"out": str(tmp_path), "generator": "x"}
+    job = Job("x", str(tmp_path))
     made = ask(job, [np.arange(2), np.arange(2, 5)], 3, TimeLimits(1.0, 0.0))
     assert sorted(int(n) for chunk in made for n in chunk.asked) == [0, 1, 2, 3, 4]
     assert {reason for chunk in made for reason in chunk.reason} == {

@@ -357,19 +357,19 @@ def interrupt(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("where", ["fit_classifier", "explain", "write_report"])
+@pytest.mark.parametrize("where", ["experiment.fit_classifier", "run.explain", "run.write_report"])
 @pytest.mark.parametrize("options", [(), ("--overwrite",)], ids=["", "overwrite"])
 def test_an_interrupt_at_any_point_leaves_a_run_that_goes_on(
     where: str, options: tuple[str, ...], finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(sensecf.runs.run, where, interrupt)
+        patch.setattr(f"sensecf.runs.{where}", interrupt)
         ended = explain(TABLE, Path("schema.toml"), Path("out"), *options)
     assert ended.status == 130
     assert ended.err.strip() == "sensecf: interrupted; the same command goes on where it stopped"
     assert not Path("out/run.json").exists(), "the folder does not look complete"
     (Path("out") / ".report.html.ab12_xyz.html").write_text("what a killed process was writing")
-    assert bool(batches()) == (where == "write_report")
+    assert bool(batches()) == (where == "run.write_report")
     ended = explain(TABLE, Path("schema.toml"), Path("out"), *options)
     assert ended.status == 0, ended.err
     assert contents(Path("out")).keys() == contents(finished).keys()

@@ -22,8 +22,8 @@ FLAGS = (
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
 
 
-def small_cohort() -> Any:
-    """The simulated cohort, smaller: logistic regression and the search."""
+def small_cohort(classifier: str = "logistic") -> Any:
+    """The simulated cohort, smaller, and the search."""
     from sensecf import fit_classifier
     from sensecf.core.task import Task
     from sensecf.data.builtin.simulated import simulate_cohort, simulated_schema
@@ -34,12 +34,12 @@ def small_cohort() -> Any:
 
     schema = simulated_schema()
     train, people = split(simulate_cohort(60, 6, seed=3), schema)
-    task = Task(schema, train, fit_classifier("logistic", schema, train))
+    task = Task(schema, train, fit_classifier(classifier, schema, train))
     rows, names, outside = encode_people(task, people)
     quick = Effort(beam=3, edits=32, depth=4, neighbours=4)
     search = Search(task, effort=quick)
     cohort = Cohort(
-        task, search, search, "low", rows, names, outside, "Simulated cohort", SIMULATED, classifier="logistic"
+        task, search, search, "low", rows, names, outside, "Simulated cohort", SIMULATED, classifier=classifier
     )
     cohort.warm()
     return cohort

@@ -65,7 +65,9 @@ def answer(
     from sensecf.core.folder import belongs
     from sensecf.data.builtin import find_card
     from sensecf.data.card import strictest
+    from sensecf.runs.apply import Layout
     from sensecf.runs.apply import answer as work
+    from sensecf.runs.experiment import Call
     from sensecf.runs.finished import facts_of, open_run, quality_of
 
     where = engine_of(engine, ray_address, allow_hosts)
@@ -84,8 +86,9 @@ def answer(
         }
         request = replace(finished.request, **{name: value for name, value in given.items() if value is not None})
         form = form or ("parquet" if table.suffix.lower() in (".parquet", ".pq") else "csv")
-        facts = work(finished, table, out, request, form=form, card=card, overwrite=overwrite, progress=progress,
-                     engine=where, marks=stated_marks())  # fmt: skip
+        call = Call(overwrite, progress=progress, engine=where)
+        layout = Layout(form, marks=stated_marks())
+        facts = work(finished, table, out, request, layout=layout, card=card, call=call)
     click.echo(quality_of(run, facts_of(run)))
     asked = facts["rows"] - facts["people_in_target"]
     click.echo(

@@ -87,6 +87,7 @@ def compare(
     from sensecf.data.card import strictest
     from sensecf.runs.compare import Request
     from sensecf.runs.compare import compare as run
+    from sensecf.runs.experiment import Call
 
     request = Request(
         generators=split_names(names),
@@ -112,10 +113,8 @@ def compare(
     card = strictest(find_card(path) for path in (table, queries) if path is not None)
     show_card(card)
     with progress_bars() as progress:
-        made = run(
-            frame, found, out, request, queries=asked, card=card, overwrite=overwrite, arguments=arguments(),
-            progress=progress, confirm=confirmed(yes),
-        )  # fmt: skip
+        call = Call(overwrite, "", arguments(), progress, confirmed(yes))
+        made = run(frame, found, out, request, queries=asked, card=card, call=call)
     _show(made, out)
 
 

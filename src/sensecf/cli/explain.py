@@ -81,6 +81,7 @@ def explain(
     from sensecf.core.schema import FeatureSchema
     from sensecf.data.builtin import find_card
     from sensecf.data.card import strictest
+    from sensecf.runs.experiment import Call
     from sensecf.runs.run import Request, run
 
     where = engine_of(engine, ray_address, asking["allow_hosts"])
@@ -107,8 +108,6 @@ def explain(
     show_card(card)
 
     with progress_bars() as progress:
-        answers, summary, facts = run(
-            frame, found, out, request, queries=asked, card=card, overwrite=overwrite, arguments=arguments(),
-            progress=progress, confirm=confirmed(yes), engine=where,
-        )  # fmt: skip
+        call = Call(overwrite, "", arguments(), progress, confirmed(yes), where)
+        answers, summary, facts = run(frame, found, out, request, queries=asked, card=card, call=call)
     return show(answers, summary, facts, out)

@@ -65,12 +65,10 @@ def finetune(
     from dataclasses import replace
 
     from sensecf import generators
-    from sensecf.classifiers.fit import fit_classifier
     from sensecf.core.schema import FeatureSchema
-    from sensecf.core.task import Task
     from sensecf.data.builtin import find_card
-    from sensecf.data.prepare import prepare
     from sensecf.finetune.presets import preset
+    from sensecf.runs.experiment import Setup, prepared
 
     try:
         from sensecf.finetune import tune as tuning
@@ -85,7 +83,7 @@ def finetune(
     if not chosen.ran:
         click.echo(f"preset {preset_name} has not been run to the end yet: its sizes are estimates", err=True)
     schema = FeatureSchema.from_toml(schema_path)
-    _, train, _ = prepare(open_table(table, schema), schema, None, seed)
+    made = prepared(open_table(table, schema), schema, Setup(classifier, split_names(classes), seed=seed))
     quiet()
     asked = tuning.Tuning(preset_name, chosen, full_prompts, reward, merge, plausibility=plausibility, seed=seed)
     everyone = processes()
@@ -93,9 +91,7 @@ def finetune(
         if model.startswith("small:"):
             with everyone.main_process_first():
                 model = _small(Path(model.removeprefix("small:")), seed, progress)
-        progress("classifier", 0.0)
-        task = Task(schema, train, fit_classifier(classifier, schema, train, seed=seed, classes=split_names(classes)))
-        progress("classifier", 1.0)
+        task = made.fit(progress)
         given = None
         if from_run is not None:
             given = _pairs_of(from_run, tuning.wording(task, full_prompts), chosen.pairs, seed)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sensecf.core.parallel import Engine
     from sensecf.core.schema import FeatureSchema
     from sensecf.data.card import Card
-    from sensecf.runs.run import Progress
+    from sensecf.runs.experiment import Progress
 
 CLASSIFIERS = "xgboost, random-forest, svm, mlp, logistic or module:object"
 #: For commands with --classifier: what a classifier of the user's own calls 0, 1, ....

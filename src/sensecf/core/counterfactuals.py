@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,10 @@ from sensecf.core.errors import InputError, one_line
 from sensecf.core.files import replacing
 from sensecf.core.kept import read_bytes
 from sensecf.core.schema import RESERVED, FeatureSchema
+
+if TYPE_CHECKING:
+    from sensecf.core.rules import Floats
+    from sensecf.core.task import Task
 
 #: The columns before the features, in the order in which they are saved.
 VERDICT_COLUMNS = RESERVED
@@ -44,6 +48,33 @@ class Counterfactuals:
     cost: dict[str, Any] = field(default_factory=dict)
     asked: str = ""
     failures: pd.Series[int] = field(default_factory=lambda: pd.Series(dtype=int))
+
+    @classmethod
+    def of(
+        cls, task: Task, factuals: pd.DataFrame, columns: Mapping[str, ArrayLike], rows: Floats, **more: Any
+    ) -> Counterfactuals:
+        """The answers with these verdicts, one array of length m per column, and their encoded rows (m, d).
+
+        Column `rank` is 0 where there is no answer, `predicted` a position among the task's classes (-1 for none);
+        what is no column of `VERDICT_COLUMNS` is left out. `more`: the other fields.
+        """
+        rank = np.asarray(columns["rank"])
+        labels = np.array([*task.classes, None], dtype=object)
+        found: dict[str, Any] = {
+            name: pd.array(np.asarray(columns[name]).astype(int), dtype="Int64") for name in ("rank", "n_changed")
+        }
+        for values in found.values():
+            values[rank == 0] = pd.NA
+        for name in ("probability", "proximity"):
+            found[name] = np.where(rank > 0, np.asarray(columns[name], dtype=float).round(6), np.nan)
+        for name in ("valid", "feasible", "plausible"):
+            found[name] = np.asarray(columns[name], dtype=bool) & (rank > 0)
+        found |= {
+            "predicted": labels[np.asarray(columns["predicted"])],
+            "seconds": np.asarray(columns["seconds"], float).round(6),
+        }
+        verdicts = pd.DataFrame({**columns, **found}, columns=list(VERDICT_COLUMNS))
+        return cls(pd.concat([verdicts, task.codec.decode(rows, nullable=True)], axis=1), factuals, task.schema, **more)
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -15,6 +15,9 @@ from sensecf.core.judge import Classifier, Ints, Judge, Judgement
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.schema import FeatureSchema, Value
 
+#: With what a task is spoken of elsewhere.
+__all__ = ["Classifier", "Ints", "Judgement", "Task", "lead"]
+
 Fitted = TypeVar("Fitted")
 
 

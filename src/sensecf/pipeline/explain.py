@@ -22,27 +22,24 @@ import pandas as pd
 from sensecf.core.candidates import Candidates
 from sensecf.core.codec import as_frame
 from sensecf.core.counterfactuals import VERDICT_COLUMNS, Counterfactuals
-from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
 from sensecf.core.kept import read_arrays, write_arrays
 from sensecf.core.limits import Limits, Shorthand
 from sensecf.core.parallel import LOCAL, Engine, spread
-from sensecf.core.polish import polish
 from sensecf.core.query import Query, out_of_range
-from sensecf.core.rules import Floats
-from sensecf.core.select import select
+from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task
-from sensecf.core.verify import Verdicts, feasible, verify
 from sensecf.generators import Generator, traits_of
 from sensecf.generators.search import Search
 from sensecf.pipeline.blocking import blame, sentence
+from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing
 
 #: Queries answered together: at least and at most. Between, a sixteenth of all, so that workers share them evenly.
 BATCH = (256, 1024)
-#: Candidates of a query that are polished, for each answer asked for.
-POLISHED = 3
 #: Reasons of a batch for which the generator asked for found nothing that are kept, the most frequent ones.
 REASONS = 20
+#: The reason where nothing had to change.
+THERE = "already in the target class"
 
 
 def explain(
@@ -107,7 +104,7 @@ def explain(
     task.check()
 
     asked = _Asked(task, generator, fallback, limits, n, plausibility, seed)
-    answered = [Batch.empty(len(task.schema))]
+    answered = [_nothing(task, whole)]
     size = int(np.clip(len(whole) // 16, *BATCH))
     for part in _each(asked, whole, size, None if checkpoint is None else Path(checkpoint), engine):
         answered.append(part)
@@ -115,17 +112,18 @@ def explain(
             progress(min((len(answered) - 1) * size, len(whole)), len(whole))
     batch = Batch.concat(answered)
     judged = task.judge(rows)
-    table = _table(task, batch, factuals, inside, same.reshape(-1), outside, goal)
+    columns, answers = _columns(batch, factuals, (inside, same.reshape(-1)), outside)
     seconds = time.perf_counter() - begin
     verdict = {
         "predicted": np.array(task.classes, dtype=object)[judged.predicted],
         "probability": judged.proba[:, position].round(6),
     }
     origin = pd.concat([task.codec.decode(rows, nullable=True), pd.DataFrame(verdict)], axis=1)
-    return Counterfactuals(
-        table,
+    return Counterfactuals.of(
+        task,
         origin.set_index(factuals.index).infer_objects(),
-        task.schema,
+        columns | {"target": np.full(len(answers), goal, dtype=object)},
+        answers,
         attempts=_count(batch.attempts),
         cost={
             "seconds": seconds,
@@ -196,16 +194,14 @@ def _one(asked: _Asked, part: tuple[int, Query]) -> tuple[Batch, int]:
     """The answers to one batch, and how many rows the classifier was asked for meanwhile."""
     number, query = part
     before = asked.task.rows_judged
-    rng = np.random.default_rng([asked.seed, number])
-    batch = _answer(asked.task, asked.generator, asked.fallback, query, asked.limits, asked.n, asked.plausibility, rng)
-    return batch, asked.task.rows_judged - before
+    return _answer(asked, query, np.random.default_rng([asked.seed, number])), asked.task.rows_judged - before
 
 
 @dataclass(frozen=True)
 class Batch:
     """Answers and abstentions of a batch, as plain arrays: what a checkpoint holds.
 
-    `query`, `rank` (0 for an abstention), `rows`, and the verdict on each; `attempts`: how many
+    `query`, `rank` (0 for an abstention), `rows`, and the verdict on each (see `Verdicts`); `attempts`: how many
     candidates came to which verdict, as "generator|verdict|count"; `failures`: for how many queries the
     generator asked for found nothing, as "reason|count".
     """
@@ -214,7 +210,13 @@ class Batch:
     rank: Ints
     rows: Floats
     predicted: Ints
-    numbers: Floats  # probability, valid, feasible, plausible, n_changed, proximity, seconds
+    probability: Floats
+    valid: Bools
+    feasible: Bools
+    plausible: Bools
+    n_changed: Ints
+    proximity: Floats
+    seconds: Floats
     generator: np.ndarray
     reason: np.ndarray
     attempts: np.ndarray
@@ -237,44 +239,43 @@ class Batch:
         return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])})
 
     @classmethod
-    def empty(cls, width: int) -> Batch:
-        none, words = np.empty(0, np.intp), np.empty(0, object)
-        return cls(none, none, np.empty((0, width)), none, np.empty((0, 7)), words, words, words, words)
+    def of(cls, judged: Judged, rank: Ints, seconds: float, attempts: np.ndarray, failures: np.ndarray) -> Batch:
+        """Answers, and abstentions (rank 0), with what they cost each."""
+        found, verdict = judged.found, vars(judged.verdict)
+        reason = np.where(judged.verdict.good & (judged.verdict.n_changed == 0), THERE, found.reason)
+        kept = {name: verdict[name] for name in cls.__dataclass_fields__ if name in verdict and name != "reason"}
+        cost = np.full(len(found), seconds)
+        return cls(
+            query=found.query, rank=rank, rows=found.rows, seconds=cost, generator=found.generator,
+            reason=reason.astype(object), attempts=attempts, failures=failures, **kept,
+        )  # fmt: skip
 
 
-def _answer(
-    task: Task,
-    generator: Generator,
-    fallback: Generator | None,
-    query: Query,
-    limits: Limits,
-    n: int,
-    plausibility: float,
-    rng: np.random.Generator,
-) -> Batch:
+def _answer(asked: _Asked, query: Query, rng: np.random.Generator) -> Batch:
+    """The answers to a batch: proposed, refined, ranked; and why the rest has none."""
     began = time.perf_counter()
+    task, generator, n, plausibility = asked.task, asked.generator, asked.n, asked.plausibility
     tried: list[np.ndarray] = []
-    good = _stay(task, query)
-    open_queries = np.setdiff1d(np.arange(len(query)), good.query)
+    good = standing(task, query)
+    open_queries = np.setdiff1d(np.arange(len(query)), good.found.query)
     own, missed = np.full(len(query), "", dtype=object), np.empty(0, np.intp)
-    for name, source in _sources(generator, fallback):
+    for name, source in _sources(generator, asked.fallback):
         if not len(open_queries):
             continue
         proposed = source.propose(query.take(open_queries), rng)
         who = np.full(len(proposed), name, dtype=object)
         proposed = Candidates(open_queries[proposed.query], proposed.rows, proposed.reason, who)
-        found, verdicts, why = _refine(task, query, proposed, n, plausibility)
-        tried.append(verdicts)
-        good = Candidates.concat([good, found])
-        open_queries = np.setdiff1d(np.arange(len(query)), good.query)
+        # What is handed out is judged once more; a foreign `predict` may refuse what looked good, and rule out
+        # all that was kept: it is asked about every proposal.
+        judged = judge(task, query, proposed, final=not task.takes_codes)
+        tried.append(_outcome(judged))
+        good = Judged.concat([good, refine(task, query, judged, n, plausibility)])
+        open_queries = np.setdiff1d(np.arange(len(query)), good.found.query)
         if source is generator:
-            own, missed = why, open_queries
-
-    verdict = verify(task, query, good)
-    price = verdict.price(plausibility)
-    changed = task.codec.changed(query.rows[good.query], good.rows)
-    at, rank = select(good.query, price, changed, task.once(Scale).place(good.rows), n)
-    blames = blame(task, query.take(open_queries), limits, plausibility, rng) if len(open_queries) else []
+            missed = open_queries
+            own = _why(judged, len(query))
+    answers, rank = ranked(task, query, good, n, plausibility)
+    blames = blame(task, query.take(open_queries), asked.limits, plausibility, rng) if len(open_queries) else []
     reasons = [sentence(why, task.schema) for why in blames]
     if not isinstance(generator, Search):  # what the search says of itself is what `blame` says better
         words = [f"{generator.name}: {own[q]}" for q in open_queries]
@@ -283,31 +284,22 @@ def _answer(
             f"{text}; {said}" if why.blocked and why.blocked[0].kind != "blank" else f"{said}; {text}"
             for why, text, said in zip(blames, reasons, words, strict=True)
         ]
-    seconds = (time.perf_counter() - began) / max(len(query), 1)
-    m, left = len(at), len(open_queries)
-    stay = verdict.n_changed[at] == 0
-    numbers = np.column_stack(
-        [
-            np.concatenate([verdict.probability[at].round(6), np.full(left, np.nan)]),
-            np.concatenate([verdict.valid[at], np.zeros(left)]),
-            np.concatenate([verdict.feasible[at], np.zeros(left)]),
-            np.concatenate([verdict.plausible[at], np.zeros(left)]),
-            np.concatenate([verdict.n_changed[at], np.full(left, np.nan)]),
-            np.concatenate([verdict.proximity[at].round(6), np.full(left, np.nan)]),
-            np.full(m + left, seconds),
-        ]
+    blank = np.full((len(open_queries), len(task.schema)), np.nan)
+    none = judge(task, query, Candidates.of(open_queries, blank, generator.name, reasons))
+    return Batch.of(
+        Judged.concat([answers, none]),
+        np.concatenate([rank, np.zeros(len(open_queries), np.intp)]),
+        (time.perf_counter() - began) / max(len(query), 1),
+        np.concatenate(tried) if tried else np.empty(0, dtype=object),
+        _counted(own[missed]),
     )
-    return Batch(
-        query=np.concatenate([good.query[at], open_queries]),
-        rank=np.concatenate([rank, np.zeros(left, np.intp)]),
-        rows=np.concatenate([good.rows[at], np.full((left, len(task.schema)), np.nan)]),
-        predicted=np.concatenate([verdict.predicted[at], np.full(left, -1)]),
-        numbers=numbers,
-        generator=np.concatenate([good.generator[at], np.full(left, generator.name, dtype=object)]),
-        reason=np.concatenate([np.where(stay, "already in the target class", ""), np.array(reasons, dtype=object)]),
-        attempts=np.concatenate(tried) if tried else np.empty(0, dtype=object),
-        failures=_counted(own[missed]),
-    )
+
+
+def _nothing(task: Task, query: Query) -> Batch:
+    """A batch of nobody."""
+    none, words = np.empty(0, np.intp), np.empty(0, object)
+    judged = judge(task, query, Candidates.of(none, np.empty((0, len(task.schema))), ""))
+    return Batch.of(judged, none, 0.0, words, words)
 
 
 def _sources(generator: Generator, fallback: Generator | None) -> list[tuple[str, Generator]]:
@@ -324,45 +316,17 @@ def _counted(reasons: np.ndarray) -> np.ndarray:
     return np.array([f"{text}|{count}" for text, count in Counter(reasons).most_common(REASONS)], dtype=object)
 
 
-def _stay(task: Task, query: Query) -> Candidates:
-    """Factuals that are in the target class already, and break no rule: nothing need change."""
-    everyone = Candidates.of(np.arange(len(query)), query.rows, "none")
-    judgement = task.judge(query.rows, final=True)
-    there = task.valid(judgement, query.target, query.margin)
-    return everyone.take(there & feasible(task.codec, query, everyone.query, query.rows))
+def _why(judged: Judged, count: int) -> np.ndarray:
+    """For each of `count` queries why its last candidate is not good."""
+    why = np.full(count, "nothing was proposed", dtype=object)
+    reason = judged.verdict.reason
+    why[judged.found.query] = np.where(reason == "", "not valid", reason)
+    return why
 
 
-def _refine(
-    task: Task, query: Query, candidates: Candidates, n: int, plausibility: float
-) -> tuple[Candidates, np.ndarray, np.ndarray]:
-    """The good candidates, the cheapest of each query polished; what became of every candidate; and for
-    every query why its last candidate was not good."""
-    # What is handed out is judged once more, below; a foreign `predict` may refuse what looked good, and rule out
-    # all that was kept: it is asked about every proposal.
-    verdict = verify(task, query, candidates, final=not task.takes_codes)
-    outcome = _outcome(verdict, candidates)
-    why = np.full(len(query), "nothing was proposed", dtype=object)
-    why[candidates.query] = np.where(verdict.reason == "", "not valid", verdict.reason)
-    good = candidates.take(verdict.good)
-    price = verdict.price(plausibility)[verdict.good]
-    order = np.lexsort((price, good.query))
-    place = np.arange(len(order)) - np.searchsorted(good.query[order], good.query[order])
-    best = good.take(order[place < POLISHED * n])
-    rows = polish(task, query, best.query, best.rows, plausibility, price=price[order[place < POLISHED * n]])
-    polished = Candidates(best.query, rows, best.reason, best.generator)
-    # The classifier's own predict has the last word, on what the polish made or else on what was proposed.
-    still = verify(task, query, polished).good
-    rows = np.where(still[:, None], polished.rows, best.rows)
-    stands = still.copy()
-    stands[~still] = verify(task, query, best.take(~still)).good
-    rows, best = rows[stands], best.take(stands)
-    key = np.column_stack([best.query, np.where(np.isnan(rows), -np.inf, rows)])
-    once = np.unique(key, axis=0, return_index=True)[1]
-    return Candidates(best.query, rows, best.reason, best.generator).take(once), outcome, why
-
-
-def _outcome(verdict: Verdicts, candidates: Candidates) -> np.ndarray:
+def _outcome(judged: Judged) -> np.ndarray:
     """What became of the candidates: counts of "generator|verdict" (good, not valid, infeasible, refused)."""
+    verdict, candidates = judged.verdict, judged.found
     words = np.array(["refused", "infeasible", "not valid", "good"])
     verdicts = np.select([candidates.reason != "", ~verdict.feasible, ~verdict.valid], [0, 1, 2], 3)
     names, who = np.unique(candidates.generator.astype(str), return_inverse=True)
@@ -383,64 +347,31 @@ def _count(attempts: np.ndarray) -> pd.DataFrame:
     return frame.groupby(["generator", "verdict"])["count"].sum().reset_index()
 
 
-def _table(
-    task: Task,
-    batch: Batch,
-    factuals: pd.DataFrame,
-    inside: np.ndarray,
-    same: Ints,
-    outside: Mapping[int, str],
-    goal: Any,
-) -> pd.DataFrame:
-    """The tidy table, one block of rows per factual in the order the factuals came."""
-    # Every factual takes the rows of the distinct query it equals.
+def _columns(
+    batch: Batch, factuals: pd.DataFrame, origin: tuple[np.ndarray, Ints], outside: Mapping[int, str]
+) -> tuple[dict[str, np.ndarray], Floats]:
+    """The columns of the table and its encoded rows, one block for each factual in the order the factuals came.
+
+    `origin`: which factuals were asked about, and the distinct query that each of them equals; `outside`: why the
+    others were not.
+    """
+    inside, same = origin
     order = np.argsort(batch.query, kind="stable")
     starts = np.searchsorted(batch.query[order], np.arange(int(same.max(initial=-1)) + 2))
-    source, owner = [], []
-    for factual, distinct in zip(np.flatnonzero(inside), same, strict=True):
-        block = order[starts[distinct] : starts[distinct + 1]]
-        source.append(block)
-        owner.append(np.full(len(block), factual))
-    at = np.concatenate(source) if source else np.empty(0, np.intp)
-    who = np.concatenate(owner) if owner else np.empty(0, np.intp)
-
-    rank = batch.rank[at]
-    labels = np.array([*task.classes, None], dtype=object)
-    numbers = batch.numbers[at]
-    columns: dict[str, Any] = {
-        "query": factuals.index.to_numpy()[who],
-        "rank": pd.array(np.where(rank > 0, rank, -1), dtype="Int64"),
-        "generator": batch.generator[at],
-        "target": np.full(len(at), goal, dtype=object),
-        "predicted": labels[batch.predicted[at]],
-        "probability": numbers[:, 0],
-        "valid": numbers[:, 1] > 0,
-        "feasible": numbers[:, 2] > 0,
-        "plausible": numbers[:, 3] > 0,
-        "n_changed": pd.array(np.where(rank > 0, numbers[:, 4], -1).astype(int), dtype="Int64"),
-        "proximity": numbers[:, 5],
-        "seconds": numbers[:, 6].round(6),
-        "reason": batch.reason[at],
+    blocks = [order[starts[distinct] : starts[distinct + 1]] for distinct in same]
+    who = np.repeat(np.flatnonzero(inside), [len(block) for block in blocks])
+    at = np.concatenate([*blocks, np.empty(0, np.intp)])
+    m, width = len(outside), batch.rows.shape[1]
+    refused: dict[str, Any] = {
+        "predicted": -1, "generator": "none", "seconds": 0.0, "reason": np.array(list(outside.values()), dtype=object),
+    }  # fmt: skip
+    columns = {
+        name: np.concatenate([values[at], np.full(m, refused.get(name, 0), dtype=values.dtype)])
+        for name, values in vars(batch).items()
+        if name in VERDICT_COLUMNS
     }
-    verdicts = pd.DataFrame(columns, columns=list(VERDICT_COLUMNS))
-    verdicts.loc[rank == 0, ["rank", "n_changed"]] = pd.NA
-    features = task.codec.decode(batch.rows[at], nullable=True)
-    table = pd.concat([verdicts, features], axis=1)
-    if outside:
-        table = pd.concat([table, _refused(task, table, factuals, outside, goal)], ignore_index=True)
-        who = np.concatenate([who, list(outside)])
-    return table.iloc[np.argsort(who, kind="stable")].reset_index(drop=True)
-
-
-def _refused(
-    task: Task, table: pd.DataFrame, factuals: pd.DataFrame, outside: Mapping[int, str], goal: Any
-) -> pd.DataFrame:
-    """Abstentions for factuals outside the schema's ranges."""
-    blank = task.codec.decode(np.full((len(outside), len(task.schema)), np.nan), nullable=True)
-    rows = pd.DataFrame(index=range(len(outside)), columns=list(VERDICT_COLUMNS))
-    rows["query"] = factuals.index.to_numpy()[list(outside)]
-    rows["generator"], rows["target"], rows["seconds"] = "none", goal, 0.0
-    rows[["valid", "feasible", "plausible"]] = False
-    rows["reason"] = list(outside.values())
-    typed = rows.astype({name: table.dtypes[name] for name in VERDICT_COLUMNS})
-    return pd.concat([typed, blank], axis=1)
+    who = np.concatenate([who, np.array(list(outside), dtype=np.intp)])
+    rows = np.concatenate([batch.rows[at], np.full((m, width), np.nan)])
+    place = np.argsort(who, kind="stable")
+    columns["query"] = factuals.index.to_numpy()[who]
+    return {name: values[place] for name, values in columns.items()}, rows[place]

@@ -12,7 +12,7 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +22,14 @@ from sensecf.core.errors import InputError, MissingExtraError
 from sensecf.core.files import replacing, write_json
 from sensecf.core.folder import FILES, UNFINISHED, claimed, named, remove
 from sensecf.core.kept import read_sealed, write_sealed
-from sensecf.core.parallel import LOCAL, Engine
+from sensecf.core.schema import Value
 from sensecf.core.task import Task
 from sensecf.data.privacy_gate import permission
 from sensecf.data.tables import read_parts
 from sensecf.pipeline.explain import explain
+from sensecf.runs.experiment import QUIETLY, Call, Progress
 from sensecf.runs.finished import Finished
-from sensecf.runs.run import Progress, Request, check, versions
+from sensecf.runs.run import Request, check, versions
 from sensecf.version import __version__
 
 if TYPE_CHECKING:
@@ -42,40 +43,48 @@ PART = 65_536
 FORMATS = ("csv", "parquet")
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How a table is read and its answers are written: `form` is a format of `FORMATS`, `part` the rows in memory at a
+    time where the table is Parquet, `marks` are `decimal` and `thousands` of `read_table`."""
+
+    form: str = "csv"
+    part: int = PART
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+
+#: The layout where nothing is said of it.
+USUAL = Layout()
+
+
 def answer(
     finished: Finished,
     table: str | Path,
     out: str | Path,
     request: Request | None = None,
     *,
-    form: str = "csv",
+    layout: Layout = USUAL,
     card: Card | None = None,
-    overwrite: bool = False,
-    part: int = PART,
-    progress: Progress | None = None,
-    engine: Engine = LOCAL,
-    marks: Mapping[str, str] | None = None,
+    call: Call = QUIETLY,
 ) -> dict[str, Any]:
     """Answer every row of the file `table` into the folder `out`; returns the facts of its `run.json`.
 
-    `counterfactuals.csv` (or `.parquet`, by `form`) has the columns of `explain`'s; `query` is the number of the
+    `counterfactuals.csv` (or `.parquet`, by the layout) has the columns of `explain`'s; `query` is the number of the
     row in the table, from 0. Rows outside the schema's ranges get a reason and no answer. `request`: what is
-    wished, by default what the run was asked. `part`: rows in memory at a time, where the table is Parquet. The same
-    table, request and part give the same answers. `marks`: `decimal` and `thousands` of `read_table`.
+    wished, by default what the run was asked. The same table, request and layout give the same answers.
     Raises `InputError` for what cannot be used, before anything is written.
     """
     task, path, folder = finished.task, Path(table), named(out)
     request = finished.request if request is None else request
     check(request, task.schema)
     request = replace(request, limits=request.limits.settled(task.schema))
-    if form not in FORMATS:
-        raise InputError(f"format {form!r} is unknown; use {' or '.join(FORMATS)}")
-    permission(engine.host, card, engine.allows)
+    if layout.form not in FORMATS:
+        raise InputError(f"format {layout.form!r} is unknown; use {' or '.join(FORMATS)}")
+    permission(call.engine.host, card, call.engine.allows)
     goal = task.schema.find_class(task.default_target() if request.target is None else request.target)
-    say = progress or (lambda phase, share: None)
-    read = partial(read_parts, path, part, task.schema, **(marks or {}))
+    read = partial(read_parts, path, layout.part, task.schema, **layout.marks)
     rows = _rows(task, read)
-    if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
+    if layout.form == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise MissingExtraError("writing Parquet needs pyarrow; run pip install 'sensecf[parquet]' or choose csv")
     asked = {
         "n": request.n,
@@ -86,50 +95,71 @@ def answer(
         "generator": request.generator,
         "table": _hash(path),
         "rows": rows,
-        "part": part,
-        "format": form,
+        "part": layout.part,
+        "format": layout.form,
         "task": finished.identity,
         "sensecf": __version__,
-        **(marks or {}),
+        **layout.marks,
     }
-    with claimed(folder, asked, overwrite):
-        begin, mark = 0, json.dumps(asked)
-        parts: list[Path] = []
-        counted: list[dict[str, Any]] = []
+    with claimed(folder, asked, call.overwrite):
+        job = _Job(finished, request, goal, folder, layout.form, json.dumps(asked), rows, call)
+        counted, begin = [], 0
         for number, frame in enumerate(read()):
-            kept = folder / "unfinished" / f"part-{number:06d}.{form}"
-            parts.append(kept)
-            if _kept(kept, mark) is None:
-                answers = explain(
-                    task,
-                    finished.generator,
-                    frame,
-                    goal,
-                    **request.wishes,
-                    fallback=finished.fallback,
-                    strict=False,
-                    checkpoint=kept.with_suffix(""),
-                    progress=_within(say, begin, len(frame), rows),
-                    engine=engine,
-                )
-                _keep(answers, kept, mark)
-                remove(folder, [f"unfinished/{kept.stem}/batch-*.npz"])
-            counts = _kept(kept, mark)
-            if counts is None:
-                raise OSError(errno.EIO, "cannot be read back as it was written", str(kept))
-            counted.append(counts)
+            counted.append(_part(job, number, frame, begin))
             begin += len(frame)
-            say("answers", begin / rows)
-        say("measuring", 0.0)
+            call.progress("answers", begin / rows)
+        call.progress("measuring", 0.0)
         remove(folder, FILES)
-        _join(parts, folder / f"counterfactuals.{form}")
+        _join([job.kept(number) for number in range(len(counted))], folder / f"counterfactuals.{layout.form}")
         facts = {**asked, **{name: sum(counts[name] for counts in counted) for name in counted[0]}}
         if card is not None:
             card.save(folder)
         write_json(folder / "run.json", {**facts, "versions": versions()})
         remove(folder, UNFINISHED)
-        say("measuring", 1.0)
+        call.progress("measuring", 1.0)
     return facts
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all parts of a table share. `mark`: what was asked; `rows`: how many the table has."""
+
+    finished: Finished
+    request: Request
+    goal: Value
+    folder: Path
+    form: str
+    mark: str
+    rows: int
+    call: Call
+
+    def kept(self, number: int) -> Path:
+        """The file of a part."""
+        return self.folder / "unfinished" / f"part-{number:06d}.{self.form}"
+
+
+def _part(job: _Job, number: int, frame: pd.DataFrame, begin: int) -> dict[str, Any]:
+    """Answer a part, unless it is answered already, and say what it counts; `begin` rows came before it."""
+    kept, finished = job.kept(number), job.finished
+    if _kept(kept, job.mark) is None:
+        answers = explain(
+            finished.task,
+            finished.generator,
+            frame,
+            job.goal,
+            **job.request.wishes,
+            fallback=finished.fallback,
+            strict=False,
+            checkpoint=kept.with_suffix(""),
+            progress=_within(job.call.progress, begin, len(frame), job.rows),
+            engine=job.call.engine,
+        )
+        _keep(answers, kept, job.mark)
+        remove(job.folder, [f"unfinished/{kept.stem}/batch-*.npz"])
+    counts = _kept(kept, job.mark)
+    if counts is None:
+        raise OSError(errno.EIO, "cannot be read back as it was written", str(kept))
+    return counts
 
 
 def _rows(task: Task, read: Callable[[], Iterator[pd.DataFrame]]) -> int:

@@ -11,13 +11,9 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from sensecf import generators
-from sensecf.classifiers.fit import check_answers, fit_classifier
 from sensecf.core.errors import InputError
-from sensecf.core.query import out_of_range
 from sensecf.core.schema import FeatureSchema
-from sensecf.core.task import Task
 from sensecf.data.card import Card
-from sensecf.data.prepare import prepare
 from sensecf.data.privacy_gate import permission
 from sensecf.generators import Context
 from sensecf.generators.prompted.prompted import Prompted, Question
@@ -27,6 +23,7 @@ from sensecf.llm.backends.chat import request_body
 from sensecf.llm.backends.presets import preset
 from sensecf.llm.language.prompting import Prompting
 from sensecf.llm.language.prompts import PROMPT_VERSION
+from sensecf.runs.experiment import experiment, prepared
 from sensecf.runs.run import Request, check
 
 
@@ -64,35 +61,16 @@ def dry_run(
     """
     check(request, schema)
     prompting = request.prompting or Prompting("")
-    goal = schema.goal(request.target)
-    frame, train, held_out = prepare(frame, schema, queries, request.seed)
-    classifier = fit_classifier(request.classifier, schema, train, seed=request.seed, classes=request.classes)
-    task = Task(schema, train, classifier)
-    check_answers(task, held_out)
-    if queries is None:
-        judged = task.judge(task.codec.encode(held_out), final=True)
-        held_out = held_out[judged.predicted != task.target_position(goal)]
-    held_out = held_out if request.limit is None else held_out.head(request.limit)
-    outside = out_of_range(task.codec, task.codec.encode(held_out), held_out)
-    held_out = held_out[[i not in outside for i in range(len(held_out))]]
-    query = request.limits.settled(schema).query(task, held_out, goal)
+    made = experiment(prepared(frame, schema, request.setup, queries, card))
+    at = made.asked(request.limit)
+    held_out = made.table.held_out.iloc[at[made.inside[at]]]
+    query = request.limits.settled(schema).query(made.task, held_out, made.target)
     context = Context(request.seed, request.plausibility, llm=_Silent(), prompting=prompting)
-    generator = cast(Prompted, generators.build("prompted", task, context))
-    questions = generator.questions(query)
-    names = held_out.index.tolist()
+    generator = cast(Prompted, generators.build("prompted", made.task, context))
+    questions, names = generator.questions(query), held_out.index.tolist()
     server = server_of(prompting.llm)
     if server is None:
-        lines = [
-            _json(
-                {
-                    "query": str(name),
-                    "prompt_version": PROMPT_VERSION,
-                    "messages": [vars(message) for message in question.prompt],
-                    "json_schema": question.json_schema if prompting.constrained else None,
-                }
-            )
-            for name, question in zip(names, questions, strict=True)
-        ]
+        lines = [_line(name, question, prompting) for name, question in zip(names, questions, strict=True)]
         return DryRun(names, questions, lines, None, permission(None, card), generator.withheld)
     host, model = server
     lines = []
@@ -106,6 +84,18 @@ def dry_run(
     except InputError as error:
         why = f"refused: {error}"
     return DryRun(names, questions, lines, host, why, generator.withheld)
+
+
+def _line(name: Any, question: Question, prompting: Prompting) -> str:
+    """A question that goes to no server."""
+    return _json(
+        {
+            "query": str(name),
+            "prompt_version": PROMPT_VERSION,
+            "messages": [vars(message) for message in question.prompt],
+            "json_schema": question.json_schema if prompting.constrained else None,
+        }
+    )
 
 
 def server_of(spec: str) -> tuple[str, str] | None:

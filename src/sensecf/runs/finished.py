@@ -12,14 +12,15 @@ from typing import Any, NamedTuple, TypedDict, get_type_hints
 from sensecf import generators, metrics
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
-from sensecf.core.files import replacing
+from sensecf.core.files import cache_folder, replacing
 from sensecf.core.kept import check_type, read_bytes, read_record
 from sensecf.core.limits import Limits
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Task
 from sensecf.generators import Context, Generator, traits_of
 from sensecf.generators.search import THOROUGH, Search
-from sensecf.runs.run import Progress, Request, cache_folder, load_task
+from sensecf.runs.experiment import Progress
+from sensecf.runs.run import Request, load_task
 
 
 class TinyRecord(TypedDict):

@@ -11,9 +11,9 @@ import importlib.metadata
 import math
 import platform
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,26 +22,23 @@ import pandas as pd
 
 from sensecf import generators, metrics
 from sensecf.classifiers import storage
-from sensecf.classifiers.fit import check_answers, fit_classifier
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.files import cache_folder, replacing, write_json
 from sensecf.core.folder import FILES, UNFINISHED, claimed, named, remove
 from sensecf.core.limits import Limits
-from sensecf.core.parallel import LOCAL, Engine
-from sensecf.core.query import Query, out_of_range
-from sensecf.core.schema import FeatureSchema, Value
-from sensecf.core.task import Task
+from sensecf.core.query import Query
+from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Ints, Task
 from sensecf.core.verify import verify
-from sensecf.data.prepare import prepare
 from sensecf.data.privacy_gate import permission
 from sensecf.generators import Context, traits_of
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.llm.language.prompting import Prompting, costs
 from sensecf.metrics.statistics import interval
 from sensecf.pipeline.explain import explain
+from sensecf.runs.experiment import QUIETLY, Call, Experiment, Setup, check_counts, experiment, prepared, record
 from sensecf.runs.report.report import write_report
-from sensecf.version import __version__
 
 if TYPE_CHECKING:
     from sensecf.data.card import Card
@@ -51,8 +48,6 @@ if TYPE_CHECKING:
 ALONE_QUERIES = 200
 #: What a language model answered, in the run's folder; what was paid for is never removed.
 LEDGER = "ledger.jsonl"
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -72,6 +67,11 @@ class Request:
     model: str | None = None
 
     @property
+    def setup(self) -> Setup:
+        """What the experiment is made with."""
+        return Setup(self.classifier, self.classes, self.target, seed=self.seed)
+
+    @property
     def wishes(self) -> dict[str, Any]:
         """What is asked of every answer, as arguments of `explain`."""
         return {name: getattr(self, name) for name in ("n", "limits", "plausibility", "seed")}
@@ -85,128 +85,118 @@ def run(
     *,
     queries: pd.DataFrame | None = None,
     card: Card | None = None,
-    overwrite: bool = False,
-    notice: str = "",
-    arguments: dict[str, Any] | None = None,
-    progress: Progress | None = None,
-    confirm: Callable[[str], None] = lambda estimate: None,
-    engine: Engine = LOCAL,
+    call: Call = QUIETLY,
 ) -> tuple[Counterfactuals, pd.DataFrame, dict[str, Any]]:
     """Explain a table into the folder `out`; returns the answers, the metrics and the facts of `run.json`.
 
     Without `queries`, 30 % of the rows (of the people where the schema names a group) are held out,
     and those that the classifier does not put in the target class are asked about; held-out rows
-    reach no fit of any kind. With `queries`, every row of `frame` may train.
-    `progress(phase, share)` is told how far each phase is. `card` says whether rows may go to a
-    language model elsewhere, and is copied into the folder; before a model is asked, `confirm` is
-    told what that costs at most, and may raise. Its answers stay in the folder, so that nothing is
-    asked and paid for twice. `engine`: where the answers are worked out, which changes none of them.
+    reach no fit of any kind. With `queries`, every row of `frame` may train. `card` says whether rows may go to a
+    language model elsewhere, and is copied into the folder. What a model answered stays in the folder, so that
+    nothing is asked and paid for twice.
     Raises `InputError` for what cannot be used, before anything is written.
     """
     check(request, schema)
-    notice = f"{notice} {request.limits.remark(schema)}".strip()
+    call = replace(call, notice=f"{call.notice} {request.limits.remark(schema)}".strip())
     request = replace(request, limits=request.limits.settled(schema))
-    permission(engine.host, card, engine.allows)
-    goal = schema.goal(request.target)
+    permission(call.engine.host, card, call.engine.allows)
     generators.check(request.generator, Context(model=request.model, prompting=request.prompting))
-    frame, train, held_out = prepare(frame, schema, queries, request.seed)
-    if goal not in train[schema.label].tolist():
-        raise InputError(f"class {goal!r} has no row to learn from; name another --target or add rows of that class")
-    asked = {
-        **record(request),
-        "data": storage.data_hash(frame),
-        "schema": hashlib.sha256(schema.to_toml().encode()).hexdigest(),
-        "sensecf": __version__,
-    }
-    if queries is not None:
-        asked["queries"] = storage.data_hash(held_out)
-    folder, say = named(out), progress or (lambda phase, share: None)
-    with claimed(folder, asked, overwrite), ExitStack() as stack:
+    table = prepared(frame, schema, request.setup, queries, card)
+    [goal] = table.targets()
+    asked = {**record(request), **table.record}
+    folder = named(out)
+    with claimed(folder, asked, call.overwrite), ExitStack() as stack:
         model = None
         if request.prompting is not None:
-            model = stack.enter_context(request.prompting.model(folder / LEDGER, card, say))
+            model = stack.enter_context(request.prompting.model(folder / LEDGER, card, call.progress))
         began = time.perf_counter()
-        say("classifier", 0.0)
-        classifier = fit_classifier(request.classifier, schema, train, seed=request.seed, classes=request.classes)
-        task = Task(schema, train, classifier)
-        check_answers(task, held_out)
-        say("classifier", 1.0)
-        judged = task.judge(task.codec.encode(held_out), final=True)
-        # Finished batches are verdicts of one classifier: code of the user's own may have changed since.
-        answers_now = hashlib.sha256(judged.proba.round(6).tobytes() + judged.predicted.tobytes())
-        known, reliability = metrics.unknown(), pd.DataFrame()
-        if queries is None:
-            known, reliability = metrics.quality(task, held_out, goal, request.seed)
-            held_out = held_out[judged.predicted != task.target_position(goal)]
-        if request.limit is not None:
-            held_out = held_out.head(request.limit)
-        if held_out.empty:
-            raise InputError(
-                f"nobody to ask about: the classifier puts every held-out row in {goal!r} already; name --queries"
-            )
-
-        generator: Any = generators.build(
-            request.generator,
-            task,
-            Context(
-                request.seed, request.plausibility, cache_folder(), say, request.model, llm=model,
-                prompting=request.prompting, card=card,
-            ),
-        )  # fmt: skip
-        fallback = Search(task, request.seed, effort=THOROUGH, plausibility=request.plausibility)
-        if model is not None and request.prompting is not None:
-            confirm(estimate(generator, model, request.prompting, _asked(task, held_out, goal, request)[0]))
-        ready = time.perf_counter()
-        rows_before = task.rows_judged
-        remove(folder, FILES)
-        answers = explain(
-            task,
-            generator,
-            held_out,
-            goal,
-            **request.wishes,
-            fallback=fallback,
-            strict=queries is not None,
-            # A model's answers are in its ledger, and the record of them must be whole.
-            checkpoint=None if model is not None else folder / "unfinished" / answers_now.hexdigest()[:16],
-            progress=lambda done, total: say("answers", done / total),
-            engine=engine,
-        )
-        say("measuring", 0.0)
+        made = experiment(table, call.progress)
+        known, reliability = made.quality(goal)
+        job = _ready(folder, request, made, model, call)
+        fitted, rows = time.perf_counter() - began, made.task.rows_judged
+        answers = _answers(job)
+        call.progress("measuring", 0.0)
         facts: dict[str, Any] = {
             **asked,
             "target": goal,
-            "classifier": request.classifier,
-            "generator": request.generator,
-            "train_rows": len(train),
-            "queries_asked": len(held_out),
+            "train_rows": len(table.train),
+            "queries_asked": len(job.at),
             "versions": versions(),
-            "seconds": {"fit": round(ready - began, 3), "answers": round(answers.cost["seconds"], 3)},
-            "classifier_rows": {"fit": rows_before, "answers": answers.cost["classifier_rows"]},
-            "arguments": arguments or {},
+            "seconds": {"fit": round(fitted, 3), "answers": round(answers.cost["seconds"], 3)},
+            "classifier_rows": {"fit": rows, "answers": answers.cost["classifier_rows"]},
+            "arguments": call.arguments,
             "reliability": [_plain(row) for row in reliability.round(6).to_dict(orient="records")],
+            **_told(job, answers),
+            **_alone(job),
         }
-        if notice:
-            facts["notice"] = notice
-        if model is not None:
-            facts["model"] = {**generator.facts(), "cost": costs(model)}
-            answers.cost["model_tokens"] = facts["model"]["tokens_in"] + facts["model"]["tokens_out"]
-        facts |= _alone(task, generator, held_out, goal, request)
-        groups = None if schema.group is None or schema.group not in held_out else held_out[schema.group]
-        scored = metrics.read(answers, task)
+        groups = made.people(job.at)
+        scored = metrics.read(answers, made.task)
         summary = pd.concat([known, metrics.summarise(scored, groups=groups, seed=request.seed)])
-        _write(folder, scored, summary, facts, request, generator, held_out, card)
-        say("measuring", 1.0)
+        _write(job, scored, summary, facts)
+        call.progress("measuring", 1.0)
         return answers, summary, facts
 
 
-def record(request: Any) -> dict[str, Any]:
-    """What a request says, as it stands in `run.json`: its limits each under its own name."""
-    found = asdict(request)
-    found |= found.pop("limits")
-    if found["prompting"] is None:
-        del found["prompting"]
-    return found
+@dataclass(frozen=True)
+class _Job:
+    """What the steps of a run share. `at`: positions of the held-out rows that are asked about."""
+
+    folder: Path
+    request: Request
+    made: Experiment
+    at: Ints
+    generator: Any
+    model: Client | None
+    call: Call
+
+    @property
+    def people(self) -> pd.DataFrame:
+        """The raw rows that are asked about."""
+        return self.made.table.held_out.iloc[self.at]
+
+
+def _ready(folder: Path, request: Request, made: Experiment, model: Client | None, call: Call) -> _Job:
+    """The generator built, and the cost of its language model confirmed. Raises `InputError` where nobody is asked."""
+    at = made.asked(request.limit)
+    context = Context(
+        request.seed, request.plausibility, cache_folder(), call.progress, request.model, llm=model,
+        prompting=request.prompting, card=made.table.card,
+    )  # fmt: skip
+    generator: Any = generators.build(request.generator, made.task, context)
+    job = _Job(folder, request, made, at, generator, model, call)
+    if model is not None and request.prompting is not None:
+        call.confirm(estimate(generator, model, request.prompting, _query(job)))
+    return job
+
+
+def _answers(job: _Job) -> Counterfactuals:
+    """What `explain` answers; finished batches are kept in the folder."""
+    request, task, judged = job.request, job.made.task, job.made.judged
+    # Finished batches are verdicts of one classifier: code of the user's own may have changed since.
+    verdicts = hashlib.sha256(judged.proba.round(6).tobytes() + judged.predicted.tobytes()).hexdigest()
+    remove(job.folder, FILES)
+    return explain(
+        task,
+        job.generator,
+        job.people,
+        job.made.target,
+        **request.wishes,
+        fallback=Search(task, request.seed, effort=THOROUGH, plausibility=request.plausibility),
+        strict=job.made.table.named,
+        # A model's answers are in its ledger, and the record of them must be whole.
+        checkpoint=None if job.model is not None else job.folder / "unfinished" / verdicts[:16],
+        progress=lambda done, total: job.call.progress("answers", done / total),
+        engine=job.call.engine,
+    )
+
+
+def _told(job: _Job, answers: Counterfactuals) -> dict[str, Any]:
+    """What a reader must not miss, and which language model was asked; its tokens become a cost of the answers."""
+    facts: dict[str, Any] = {"notice": job.call.notice} if job.call.notice else {}
+    if job.model is not None:
+        facts["model"] = {**job.generator.facts(), "cost": costs(job.model)}
+        answers.cost["model_tokens"] = facts["model"]["tokens_in"] + facts["model"]["tokens_out"]
+    return facts
 
 
 def estimate(generator: Any, model: Client, prompting: Prompting, query: Query) -> str:
@@ -222,22 +212,17 @@ def estimate(generator: Any, model: Client, prompting: Prompting, query: Query) 
     return f"{first}" + (f"; and up to {more} more rounds, of the same size at most, for what fails" if more else "")
 
 
-def _asked(task: Task, held_out: pd.DataFrame, goal: Value, request: Request) -> tuple[Query, np.ndarray]:
-    """The query for those of `held_out` that lie within the schema's ranges, and their positions."""
-    outside = out_of_range(task.codec, task.codec.encode(held_out), held_out)
-    keep = np.array([i for i in range(len(held_out)) if i not in outside], dtype=np.intp)
-    return request.limits.query(task, held_out.iloc[keep], goal), keep
+def _query(job: _Job) -> Query:
+    """The query for those who are asked about and lie within the schema's ranges."""
+    made = job.made
+    return job.request.limits.query(made.task, made.table.held_out.iloc[job.at[made.inside[job.at]]], made.target)
 
 
 def check(request: Request, schema: FeatureSchema) -> None:
     """Raise `InputError` for an option that no run can have."""
-    for option, value in (("-n", request.n), ("--limit", request.limit)):
-        if value is not None and value < 1:
-            raise InputError(f"{option} must be at least 1, not {value}")
+    check_counts(n=request.n, limit=request.limit, seed=request.seed)
     if not 0 <= request.plausibility < math.inf:
         raise InputError(f"--plausibility must be 0 or a positive number, not {request.plausibility}")
-    if not 0 <= request.seed < 2**32:
-        raise InputError(f"--seed must lie between 0 and {2**32 - 1}, not {request.seed}")
     request.limits.check(schema)
     if all(not f.changeable or f.name in request.limits.lock for f in schema.features):
         raise InputError("nothing may change: every feature is immutable, protected or locked; leave one to be changed")
@@ -248,22 +233,21 @@ def _plain(row: dict[Any, Any]) -> dict[str, Any]:
     return {str(key): None if value != value else value for key, value in row.items()}
 
 
-def _alone(task: Task, generator: Any, held_out: pd.DataFrame, goal: Any, request: Request) -> dict[str, Any]:
+def _alone(job: _Job) -> dict[str, Any]:
     """What the model does alone: one greedy answer, unverified, with nothing locked and with half locked."""
-    if not traits_of(generator).greedy:
+    if not traits_of(job.generator).greedy:
         return {}
-    query, keep = _asked(task, held_out, goal, request)
-    query, keep = query.take(slice(ALONE_QUERIES)), keep[:ALONE_QUERIES]
-    rng = np.random.default_rng([request.seed, 2])
+    made, task = job.made, job.made.task
+    query, at = _query(job).take(slice(ALONE_QUERIES)), job.at[made.inside[job.at]][:ALONE_QUERIES]
+    rng = np.random.default_rng([job.request.seed, 2])
     locked = replace(query, movable=query.movable & (rng.random(query.movable.shape) < 0.5))
-    found = Search(task, plausibility=request.plausibility).propose(locked, rng)
+    found = Search(task, plausibility=job.request.plausibility).propose(locked, rng)
     answerable = np.unique(found.query[found.reason == ""])
-
-    group = task.schema.group
-    people = keep if group is None or group not in held_out else held_out[group].to_numpy()[keep]
+    groups = made.people(at)
+    people = at if groups is None else groups.to_numpy()
 
     def share(asked: Query, who: np.ndarray) -> dict[str, Any]:
-        good = verify(task, asked, generator.greedy(asked)).good
+        good = verify(task, asked, job.generator.greedy(asked)).good
         low, high = (None if math.isnan(end) else end for end in interval(good, who, share=True))
         return {
             "value": float(good.mean()) if len(good) else None,
@@ -283,29 +267,21 @@ def _alone(task: Task, generator: Any, held_out: pd.DataFrame, goal: Any, reques
     }
 
 
-def _write(
-    folder: Path,
-    scored: metrics.Scored,
-    summary: pd.DataFrame,
-    facts: dict[str, Any],
-    request: Request,
-    generator: Any,
-    held_out: pd.DataFrame,
-    card: Card | None,
-) -> None:
-    answers, task = scored.cfs, scored.task
+def _write(job: _Job, scored: metrics.Scored, summary: pd.DataFrame, facts: dict[str, Any]) -> None:
+    """Everything that a run leaves, `run.json` last."""
+    folder, task, spec, answers = job.folder, job.made.task, job.request.classifier, scored.cfs
     answers.save(folder)
     task.schema.to_toml(folder / "schema.toml")
-    if card is not None:
-        card.save(folder)
+    if job.made.table.card is not None:
+        job.made.table.card.save(folder)
     write_json(folder / "metrics.json", metrics.to_json(summary))
-    storage.save_task(task, folder / "task", request.classifier if ":" in request.classifier else None)
-    if traits_of(generator).saves:
-        generator.save(folder / "task" / generator.name)
+    storage.save_task(task, folder / "task", spec if ":" in spec else None)
+    if traits_of(job.generator).saves:
+        job.generator.save(folder / "task" / job.generator.name)
     extra = {}
-    if request.prompting is not None:
+    if job.request.prompting is not None:
         with replacing(folder / "model_answers.csv") as path:
-            generator.answers(held_out).to_csv(path, index=False)
+            job.generator.answers(job.people).to_csv(path, index=False)
         if facts["model"]["rounds"]:
             rounds = pd.DataFrame(facts["model"]["rounds"])
             extra["Answers of the language model, by round (0 is the first)"] = rounds

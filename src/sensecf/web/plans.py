@@ -1,7 +1,7 @@
 """Plans for one person: asked once as a pool, ranked anew as often as one likes.
 
 Whoever waits while others are answered is answered together with them: all rows of a batch share the
-verification and the polish. Every ask has its own random numbers, so that its plans do not depend on
+verification and the polish. Every ask is proposed for alone, so that its plans do not depend on
 who else asked.
 """
 
@@ -18,21 +18,20 @@ from sensecf.core.candidates import Candidates
 from sensecf.core.distances import Scale
 from sensecf.core.limits import Limits
 from sensecf.core.plausibility import Plausibility
-from sensecf.core.polish import polish
 from sensecf.core.query import Query
 from sensecf.core.rules import Floats
 from sensecf.core.select import select
-from sensecf.core.verify import DISTANCE_WEIGHT, Verdicts, outlier_price, verify
+from sensecf.core.task import Ints
+from sensecf.core.verify import DISTANCE_WEIGHT, outlier_price
 from sensecf.generators import Generator
 from sensecf.pipeline.blocking import blame, sentence
+from sensecf.pipeline.refine import Judged, judge, refine, standing
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import Block, blocks, clean, inside
 
 Order = Literal["effort", "changes", "lead"]
 #: How hard a change of a feature is for this person: its weight in the effort.
 EFFORTS = {"easy": 0.5, "normal": 1.0, "hard": 2.5}
-#: Plans of one limit on the margin that are polished and kept.
-KEPT = 8
 #: Leads asked for beside the person's own: the pool holds surer plans too, for the ranking by lead.
 SURER = (0.5,)
 #: Plans shown side by side.
@@ -92,26 +91,23 @@ def answer(cohort: Cohort, asks: Sequence[Ask], say: Say = lambda step, words: N
     owner = np.concatenate([np.full(len(part), k) for k, part in enumerate(parts)])
     query = _concat(parts)
     say(0, STEPS[0])
-    proposed = _propose(cohort, cohort.generator, parts, asks)
+    # Seeded as the first batch of `explain` is: who is asked about alone gets the same answers there and here.
+    rngs = [np.random.default_rng([cohort.seed, 0]) for _ in range(len(query))]
+    good = standing(cohort.task, query)
+    proposed = _propose(cohort.generator, query, np.setdiff1d(np.arange(len(query)), good.found.query), rngs)
     say(1, STEPS[1])
-    good, verdict = _refine(cohort, query, proposed)
-    open_asks = sorted(set(range(len(asks))) - set(owner[good.query].tolist()))
+    good = Judged.concat([good, _refined(cohort, query, proposed)])
+    open_asks = sorted(set(range(len(asks))) - set(owner[good.found.query].tolist()))
     if open_asks:
         say(2, STEPS[2])
         # Surer margins are a choice beside an answer; here there is none yet.
-        at = np.array([int(np.searchsorted(owner, k)) for k in open_asks], dtype=np.intp)
-        some = [parts[k].take(slice(0, 1)) for k in open_asks]
-        harder = _propose(cohort, cohort.fallback, some, [asks[k] for k in open_asks])
-        harder = Candidates(at[harder.query], harder.rows, harder.reason, harder.generator)
-        more, more_verdict = _refine(cohort, query, harder)
-        good = Candidates.concat([good, more])
-        verdict = _joined(verdict, more_verdict)
+        harder = _propose(cohort.fallback, query, np.searchsorted(owner, open_asks), rngs)
+        good = Judged.concat([good, _refined(cohort, query, harder)])
     pools = []
     told = False
     for k, ask in enumerate(asks):
-        mine = np.flatnonzero(owner[good.query] == k)
         first = parts[k].take(slice(0, 1))
-        plans = _plans(cohort, ask, good.rows[mine], _taken(verdict, mine), good.query[mine])
+        plans = _plans(cohort, ask, good.take(owner[good.found.query] == k))
         identity = secrets.token_urlsafe(9)
         if plans:
             there = bool((cohort.predicted[ask.person] == cohort.position) and plans[0].n_changed == 0)
@@ -145,50 +141,26 @@ def _concat(parts: Sequence[Query]) -> Query:
     return Query(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])})
 
 
-def _propose(cohort: Cohort, source: Generator, parts: Sequence[Query], asks: Sequence[Ask]) -> Candidates:
-    """Candidates for every part, each with random numbers of its own; `query` counts through all parts."""
-    begin, found = 0, []
-    for part, ask in zip(parts, asks, strict=True):
-        one = source.propose(part, np.random.default_rng([cohort.seed, ask.person]))
+def _propose(source: Generator, query: Query, at: Ints, rngs: Sequence[np.random.Generator]) -> Candidates:
+    """Candidates for the queries at positions `at`, each asked alone with random numbers of its own."""
+    found = [Candidates.of(np.empty(0, np.intp), np.empty((0, query.rows.shape[1])), source.name)]
+    for k in at.tolist():
+        one = source.propose(query.take(np.array([k])), rngs[k])
         kept = one.take(one.reason == "")
-        found.append(Candidates(kept.query + begin, kept.rows, kept.reason, kept.generator))
-        begin += len(part)
+        found.append(Candidates(kept.query + k, kept.rows, kept.reason, kept.generator))
     return Candidates.concat(found)
 
 
-def _refine(cohort: Cohort, query: Query, proposed: Candidates) -> tuple[Candidates, Verdicts]:
-    """The good candidates, polished, with their verdicts as they stand."""
+def _refined(cohort: Cohort, query: Query, proposed: Candidates) -> Judged:
+    """What is good of the proposals, as `explain` refines them."""
     task = cohort.task
-    stay = Candidates.of(np.arange(len(query)), query.rows, "none")
-    proposed = Candidates.concat([stay, proposed])
-    verdict = verify(task, query, proposed)
-    there = verdict.good[: len(query)]
-    # Whoever is in the target class already needs no plan.
-    good = np.flatnonzero(verdict.good & (~there[proposed.query] | (np.arange(len(proposed)) < len(query))))
-    price = verdict.price(cohort.plausibility)[good]
-    changed = task.codec.changed(query.rows[proposed.query[good]], proposed.rows[good])
-    place = task.once(Scale).place(proposed.rows[good])
-    best = good[select(proposed.query[good], price, changed, place, KEPT)[0]]
-    kept, price = proposed.take(best), verdict.price(cohort.plausibility)[best]
-    rows = polish(task, query, kept.query, kept.rows, cohort.plausibility, price=price)
-    polished = Candidates(kept.query, rows, kept.reason, kept.generator)
-    # What the polish made must be good by the classifier's own word; else the row before it stays.
-    after = verify(task, query, polished)
-    still = after.good
-    final = Candidates.concat([polished.take(still), kept.take(~still)])
-    return final, _joined(_taken(after, np.flatnonzero(still)), _taken(verdict, best[~still]))
+    judged = judge(task, query, proposed, final=not task.takes_codes)
+    return refine(task, query, judged, 1, cohort.plausibility)
 
 
-def _joined(a: Verdicts, b: Verdicts) -> Verdicts:
-    return Verdicts(**{name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in vars(a)})
-
-
-def _taken(verdict: Verdicts, at: np.ndarray) -> Verdicts:
-    return Verdicts(**{name: values[at] for name, values in vars(verdict).items()})
-
-
-def _plans(cohort: Cohort, ask: Ask, rows: Floats, verdict: Verdicts, source: np.ndarray) -> list[Plan]:
+def _plans(cohort: Cohort, ask: Ask, good: Judged) -> list[Plan]:
     """Distinct rows as plans, those found without a surer margin first."""
+    rows, verdict, source = good.found.rows, good.verdict, good.found.query
     if not len(rows):
         return []
     _, first = np.unique(np.where(np.isnan(rows), -np.inf, rows), axis=0, return_index=True)
@@ -306,10 +278,10 @@ def restore(cohort: Cohort, kept: Mapping[str, Any]) -> tuple[Plan, Pool] | None
         row[j] = codes[1]
     ask = Ask(person, Limits(edit="mutable"))
     query = person_query(cohort, ask)
-    verdict = verify(cohort.task, query, Candidates.of(np.zeros(1, dtype=np.intp), row[None], "kept"))
-    if not verdict.good[0]:
+    kept_row = judge(cohort.task, query, Candidates.of(np.zeros(1, dtype=np.intp), row[None], "kept"))
+    if not kept_row.verdict.good[0]:
         return None
-    [plan] = _plans(cohort, ask, row[None], verdict, np.zeros(1, dtype=np.intp))
+    [plan] = _plans(cohort, ask, kept_row)
     plan = replace(plan, id=str(kept["plan"]))
     return plan, Pool(secrets.token_urlsafe(9), ask, query, [plan])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -66,25 +66,22 @@ def as_counterfactuals(cohort: Cohort, plans: list[Plan]) -> Counterfactuals:
     for plan in plans:
         seen[plan.person] = seen.get(plan.person, 0) + 1
         ranks.append(seen[plan.person])
-    verdicts = pd.DataFrame(
-        {
-            "query": [plan.person for plan in plans],
-            "rank": pd.array(ranks, dtype="Int64"),
-            "generator": cohort.generator.name,
-            "target": np.full(len(plans), cohort.target, dtype=object),
-            "predicted": np.full(len(plans), cohort.target, dtype=object),
-            "probability": [round(plan.probability, 6) for plan in plans],
-            "valid": True,
-            "feasible": True,
-            "plausible": [plan.score >= 0 and plan.in_range for plan in plans],
-            "n_changed": [plan.n_changed for plan in plans],
-            "proximity": [round(plan.proximity, 6) for plan in plans],
-            "seconds": 0.0,
-            "reason": "",
-        }
-    )
+    columns: dict[str, Any] = {
+        name: np.array([getattr(plan, name) for plan in plans]) for name in ("probability", "n_changed", "proximity")
+    }
+    columns |= {
+        "query": [plan.person for plan in plans],
+        "rank": ranks,
+        "generator": cohort.generator.name,
+        "target": np.full(len(plans), cohort.target, dtype=object),
+        "predicted": np.full(len(plans), cohort.position),
+        "valid": True,
+        "feasible": True,
+        "plausible": [plan.score >= 0 and plan.in_range for plan in plans],
+        "seconds": 0.0,
+        "reason": "",
+    }
     origin = task.codec.decode(cohort.rows[people], nullable=True)
     origin["predicted"] = np.array(task.classes, dtype=object)[cohort.predicted[people]]
     origin["probability"] = cohort.chance[people].round(6)
-    frame = pd.concat([verdicts, task.codec.decode(rows, nullable=True)], axis=1)
-    return Counterfactuals(frame, origin.set_axis(pd.Index(people, name="query")), task.schema)
+    return Counterfactuals.of(task, origin.set_axis(pd.Index(people, name="query")), columns, rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,17 @@ from typing import Any
 import pandas as pd
 
 from sensecf import generators, metrics
-from sensecf.classifiers.fit import check_answers, fit_classifier
 from sensecf.core.errors import InputError, MissingExtraError
+from sensecf.core.files import cache_folder
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
 from sensecf.data.builtin import load
-from sensecf.data.prepare import prepare
 from sensecf.data.tables import read_table
 from sensecf.generators import Context
 from sensecf.generators.search import THOROUGH, Search
+from sensecf.runs.experiment import Progress, Setup, experiment, prepared
 from sensecf.runs.finished import facts_of, quality_of, take_model
-from sensecf.runs.run import cache_folder, load_task
+from sensecf.runs.run import load_task
 from sensecf.web.cohort import Cohort, encode_people
 
 #: What is shown of each phase, in order.
@@ -34,8 +34,6 @@ PHASES = {
     "warming": "Getting ready for the first question",
 }
 SIMULATED = "The data are simulated, shaped like daily summaries of a study. No row is a person’s."
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -111,20 +109,16 @@ def make_cohort(source: Source, say: Progress = lambda phase, share: None) -> Co
 def _from_table(
     frame: pd.DataFrame, schema: FeatureSchema, source: Source, say: Progress, title: str, notice: str
 ) -> Cohort:
-    target = schema.goal(source.target)
-    _, train, people = prepare(frame, schema, None, source.seed)
-    say("classifier", 0.0)
-    classifier = fit_classifier(source.classifier, schema, train, seed=source.seed, classes=source.classes)
-    task = Task(schema, train, classifier)
-    check_answers(task, people)
-    say("classifier", 1.0)
+    setup = Setup(source.classifier, source.classes, source.target, seed=source.seed)
+    made = experiment(prepared(frame, schema, setup), say)
+    task, people = made.task, made.table.held_out
     generator, told = _generator(source.generator, task, source.seed, 1.0, say)
     rows, names, outside = encode_people(task, people)
     return Cohort(
         task,
         generator,
         Search(task, source.seed, effort=THOROUGH),
-        target,
+        made.target,
         rows,
         names,
         outside,
@@ -132,9 +126,7 @@ def _from_table(
         " ".join(part for part in (notice, told) if part),
         source.classifier,
         source.seed,
-        quality=metrics.sentence(
-            metrics.quality(task, people, target, source.seed)[0], source.classifier, schema.meaning(target)
-        ),
+        quality=metrics.sentence(made.quality(made.target)[0], source.classifier, schema.meaning(made.target)),
     )
 
 

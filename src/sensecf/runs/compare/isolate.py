@@ -13,15 +13,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from sensecf.core.task import Ints
-from sensecf.runs.compare.worker import NOT_BUILT, Chunk, name_of
+from sensecf.runs.compare.worker import NOT_BUILT, Chunk, Job, name_of
 
 #: Requests that a method is asked about in one call, unless it is asked through `explain`.
 CHUNK = 16
@@ -46,7 +46,7 @@ class _End:
 
 
 def ask(
-    job: dict[str, Any],
+    job: Job,
     chunks: list[Ints],
     width: int,
     limits: TimeLimits,
@@ -56,10 +56,10 @@ def ask(
 
     A chunk that hangs or kills its worker is asked again one request at a time; the request that does
     so alone stays without an answer, with the reason, and so do all that the method's time does not
-    reach. Finished chunks lie in the folder `job["out"]`: calling again goes on from there. `width`
+    reach. Finished chunks lie in the folder `job.out`: calling again goes on from there. `width`
     is the number of features; `progress` is told the share of requests that is done.
     """
-    folder = Path(job["out"])
+    folder = Path(job.out)
     folder.mkdir(parents=True, exist_ok=True)
     done = Chunk.all_in(folder)
     finished = {int(number) for chunk in done for number in chunk.asked}
@@ -71,7 +71,7 @@ def ask(
             progress(1.0 - (sum(map(len, waiting)) - answered) / sum(map(len, chunks)))
 
     def give_up(requests: Ints, reason: str, seconds: float = 0.0) -> None:
-        chunk = Chunk.nothing(requests, width, job["generator"], reason, seconds)
+        chunk = Chunk.nothing(requests, width, job.generator, reason, seconds)
         chunk.save(folder / name_of(requests))
 
     while todo:
@@ -96,11 +96,10 @@ def ask(
     return Chunk.all_in(folder)
 
 
-def _work(
-    job: dict[str, Any], chunks: list[Ints], limits: TimeLimits, left: float, progress: Callable[[int], object]
-) -> _End:
+def _work(job: Job, chunks: list[Ints], limits: TimeLimits, left: float, progress: Callable[[int], object]) -> _End:
     """Run one worker over the chunks until it is done, late or dead."""
-    order = {**job, "chunks": [chunk.tolist() for chunk in chunks], "path": [p or str(Path.cwd()) for p in sys.path]}
+    path = [p or str(Path.cwd()) for p in sys.path]
+    order = {"job": asdict(job), "chunks": [chunk.tolist() for chunk in chunks], "path": path}
     began = mark = time.monotonic()
     with tempfile.TemporaryFile("w+") as words:
         worker = subprocess.Popen(

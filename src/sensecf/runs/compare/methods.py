@@ -6,7 +6,7 @@ One rule chooses for all: the first proposal, in the generator's own order of pr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -14,12 +14,12 @@ import pandas as pd
 
 from sensecf import generators, metrics
 from sensecf.core.candidates import Candidates
-from sensecf.core.counterfactuals import VERDICT_COLUMNS, Counterfactuals
+from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.query import Query
-from sensecf.core.rules import Floats
 from sensecf.core.task import Ints, Task
 from sensecf.core.verify import verify
+from sensecf.pipeline.refine import Judged, judge
 from sensecf.runs.compare.worker import Chunk
 
 #: Our own generators: shown as `sensecf explain` answers with them. All others are peers.
@@ -108,39 +108,26 @@ def answers(
 
     # In a polished row, what stands under another name was found by the fallback.
     own = np.full(len(proposed), method.way != "polish") | (proposed.generator == method.generator)
-    mine = np.full(len(left), method.label, dtype=object)
-    classes = np.array([*task.classes, None], dtype=object)
-    owner = np.concatenate([proposed.query[at], left])
-    columns: dict[str, Any] = {
+    blank = Candidates.of(left, np.full((len(left), len(task.schema)), np.nan), method.label)
+    blank = replace(blank, reason=_why_none(proposed, verdict.reason, left))
+    shown = Judged.concat([Judged(proposed, verdict).take(at), judge(task, query, blank)])
+    owner = shown.found.query
+    order = np.argsort(owner, kind="stable")
+    columns = vars(shown.verdict) | {
         "query": owner,
-        "rank": pd.array([*rank.tolist(), *[None] * len(left)], dtype="Int64"),
-        "generator": np.concatenate([np.where(own[at], method.label, proposed.generator[at]), mine]),
-        "target": classes[query.target[owner]],
-        "predicted": classes[np.concatenate([verdict.predicted[at], np.full(len(left), -1)])],
-        "probability": _then_nan(verdict.probability[at].round(6), left),
-        "valid": np.concatenate([verdict.valid[at], np.zeros(len(left), bool)]),
-        "feasible": np.concatenate([verdict.feasible[at], np.zeros(len(left), bool)]),
-        "plausible": np.concatenate([verdict.plausible[at], np.zeros(len(left), bool)]),
-        "n_changed": pd.array([*verdict.n_changed[at].tolist(), *[None] * len(left)], dtype="Int64"),
-        "proximity": _then_nan(verdict.proximity[at].round(6), left),
-        "seconds": seconds[owner].round(6),
-        "reason": np.concatenate([verdict.reason[at], _why_none(proposed, verdict.reason, left)]),
+        "rank": np.concatenate([rank, np.zeros(len(left), int)]),
+        "generator": np.concatenate([np.where(own[at], method.label, proposed.generator[at]), blank.generator]),
+        "target": np.array(task.classes, dtype=object)[query.target[owner]],
+        "seconds": seconds[owner],
     }
-    rows = np.concatenate([proposed.rows[at], np.full((len(left), len(task.schema)), np.nan)])
-    verdicts = pd.DataFrame(columns, columns=list(VERDICT_COLUMNS))
-    frame = pd.concat([verdicts, task.codec.decode(rows, nullable=True)], axis=1)
-    frame = frame.iloc[np.argsort(owner, kind="stable")].reset_index(drop=True)
+    columns = {name: values[order] for name, values in columns.items()}
     cost = _cost(chunks, len(query))
     if method.way == "polish":
         cost["by_fallback"] = int((~own[at]).sum())
-    cfs = Counterfactuals(frame, factuals, task.schema, cost=cost, asked=method.label)
+    cfs = Counterfactuals.of(task, factuals, columns, shown.found.rows[order], cost=cost, asked=method.label)
     # The verdict scores good rows only; here rows that break a rule are shown too.
     cfs.frame.loc[cfs.frame["rank"].notna(), "plausible"] = metrics.plausible(cfs, task).to_numpy() > 0
     return cfs
-
-
-def _then_nan(values: Floats, left: Ints) -> Floats:
-    return np.concatenate([values, np.full(len(left), np.nan)])
 
 
 def _why_none(proposed: Candidates, reason: np.ndarray, left: Ints) -> np.ndarray:

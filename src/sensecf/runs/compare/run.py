@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,24 +20,23 @@ import pandas as pd
 
 from sensecf import generators, metrics
 from sensecf.classifiers import storage
-from sensecf.classifiers.fit import check_answers, fit_classifier
+from sensecf.classifiers.fit import fit_classifier
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
-from sensecf.core.files import replacing, write_json
+from sensecf.core.files import cache_folder, replacing, write_json
 from sensecf.core.folder import FILES, UNFINISHED, claimed, named, remove
 from sensecf.core.limits import Limits
-from sensecf.core.query import Query, out_of_range
-from sensecf.core.schema import FeatureSchema, Value
+from sensecf.core.query import Query
+from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Classifier, Ints, Task
-from sensecf.data.prepare import prepare
-from sensecf.generators import Context
+from sensecf.generators import Context, traits_of
 from sensecf.llm.language.prompting import Prompting
 from sensecf.runs.compare.isolate import CHUNK, TimeLimits, ask
 from sensecf.runs.compare.methods import REFERENCE, Method, Way, answers, is_reference, methods
 from sensecf.runs.compare.scores import Scores, score
-from sensecf.runs.compare.worker import Chunk
-from sensecf.runs.run import LEDGER, cache_folder, estimate, record, versions
-from sensecf.version import __version__
+from sensecf.runs.compare.worker import Chunk, Job
+from sensecf.runs.experiment import QUIETLY, Call, Experiment, Setup, check_counts, experiment, prepared, record, silent
+from sensecf.runs.run import LEDGER, estimate, versions
 
 if TYPE_CHECKING:
     from sensecf.data.card import Card
@@ -50,8 +49,6 @@ JUDGES = ("random-forest", "svm", "mlp", "logistic", "xgboost")
 RETRAINED = 2
 #: Packages whose versions a comparison depends on beside those of a run.
 PEERS = ("dice-ml", "treecf")
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -71,6 +68,11 @@ class Request:
     seed: int = 0
     prompting: Prompting | None = None
     model: str | None = None
+
+    @property
+    def setup(self) -> Setup:
+        """What the experiment is made with."""
+        return Setup(self.classifier, self.classes, self.target, self.each_class, self.seed)
 
 
 @dataclass(frozen=True)
@@ -99,89 +101,109 @@ def compare(
     *,
     queries: pd.DataFrame | None = None,
     card: Card | None = None,
-    overwrite: bool = False,
-    notice: str = "",
-    arguments: dict[str, Any] | None = None,
-    progress: Progress | None = None,
-    confirm: Callable[[str], None] = lambda estimate: None,
+    call: Call = QUIETLY,
 ) -> Comparison:
     """Compare generators on a table, into the folder `out`.
 
     Without `queries`, 30 % of the rows (of the people) are held out and those that the classifier does
     not put in the target class are asked about; with `each_class`, towards every class. Each method runs
     in a process of its own under the time limits; its failures are answers with a reason.
-    `progress(phase, share)` is told how far each phase is. `card`, `confirm`: see `run.run`; what a language
-    model answers is kept in the folder's ledger.
+    `card`: see `run.run`; what a language model answers is kept in the folder's ledger.
     Raises `InputError` for what cannot be used, before anything is written.
     """
     _check(request, schema)
-    notice = f"{notice} {request.limits.remark(schema)}".strip()
+    call = replace(call, notice=f"{call.notice} {request.limits.remark(schema)}".strip())
     request = replace(request, limits=request.limits.settled(schema))
     shown = methods(request.generators)
     for method in shown:
         generators.check(method.generator, Context(model=request.model, prompting=request.prompting))
-    frame, train, held_out = prepare(frame, schema, queries, request.seed)
-    targets = _targets(request, schema, train)
-    asked = {
-        **record(request),
-        "data": storage.data_hash(frame),
-        "schema": hashlib.sha256(schema.to_toml().encode()).hexdigest(),
-        "sensecf": __version__,
-        "command": "compare",
-    }
-    if queries is not None:
-        asked["queries"] = storage.data_hash(held_out)
-    folder, say = named(out), progress or (lambda phase, share: None)
-    with claimed(folder, asked, overwrite):
+    table = prepared(frame, schema, request.setup, queries, card)
+    table.targets()
+    known = {**record(request), **table.record, "command": "compare"}
+    folder = named(out)
+    with claimed(folder, known, call.overwrite):
         began = time.perf_counter()
-        say("classifier", 0.0)
-        task = Task(
-            schema, train, fit_classifier(request.classifier, schema, train, seed=request.seed, classes=request.classes)
-        )
-        check_answers(task, held_out)
-        requests, factuals, query, skipped = _requests(task, held_out, targets, request)
-        say("classifier", 1.0)
+        made = experiment(table, call.progress)
+        asked = _requests(made, request)
         remove(folder, [*FILES, *OWN_FILES])
-        spec = request.classifier if ":" in request.classifier else None
-        storage.save_task(task, folder / "task", spec)
-        model = _model_facts(folder, task, query, request, card, shown, confirm)
-        reference = _reference(shown)
-        wanted = [(m.generator, m.run) for m in (*shown, *([reference] if reference else []))]
-        chunks = {key: _ask(folder, task, query, request, card, key, say) for key in dict.fromkeys(wanted)}
-
-        say("measuring", 0.0)
-        found = {m.label: answers(task, query, factuals, m, chunks[m.generator, m.run], request.n) for m in shown}
-        nearest = None
-        if reference is not None:
-            nearest = answers(task, query, factuals, reference, chunks[reference.generator, "raw"], 1)
-        models, remark = _retrained(task, request.seed)
-        judges = None if queries is not None else _judges(request, schema, held_out, requests["place"])
-        scores = score(
-            found, task, query, requests["direction"], requests["group"] if schema.group else None,
-            reference=nearest, judges=judges, models=models, seed=request.seed,
-        )  # fmt: skip
+        storage.save_task(made.task, folder / "task", request.classifier if ":" in request.classifier else None)
+        setting = _Setting(folder, request, made, asked, shown, call)
+        model = _model_facts(setting)
+        chunks = _chunks_of(setting)
+        call.progress("measuring", 0.0)
+        found, scores, retrained = _measured(setting, chunks)
         facts: dict[str, Any] = {
-            **asked,
-            "targets": targets,
-            "quality": _quality(task, None if queries is not None else held_out, targets, request.seed),
-            "reference": reference and reference.generator,
-            "train_rows": len(train),
-            "requests": len(requests),
-            "people": int(requests["group"].nunique()) if schema.group else None,
-            "skipped": skipped,
-            "retrained_models": remark or len(models or {}),
+            **known,
+            "targets": made.targets,
+            "quality": {str(goal): metrics.to_json(made.quality(goal)[0]) for goal in made.targets},
+            "reference": setting.reference and setting.reference.generator,
+            "train_rows": len(table.train),
+            "requests": len(asked.table),
+            "people": int(asked.table["group"].nunique()) if schema.group else None,
+            "skipped": asked.skipped,
+            "retrained_models": retrained,
             "versions": versions() | _peer_versions(),
             "seconds": round(time.perf_counter() - began, 1),
-            "arguments": arguments or {},
+            "arguments": call.arguments,
             "methods": {m.label: found[m.label].cost for m in shown},
             **model,
         }
-        if notice:
-            facts["notice"] = notice
-        made = Comparison(task, query, requests, shown, found, scores, facts)
-        _write(folder, made)
-        say("measuring", 1.0)
-        return made
+        if call.notice:
+            facts["notice"] = call.notice
+        comparison = Comparison(made.task, asked.query, asked.table, shown, found, scores, facts)
+        _write(folder, comparison)
+        call.progress("measuring", 1.0)
+        return comparison
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Whom every method is asked about: the requests (see `Comparison`), their factuals and query, with the position
+    of each among the held-out rows in column `place`; and how many are left out, by reason."""
+
+    table: pd.DataFrame
+    factuals: pd.DataFrame
+    query: Query
+    skipped: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What the steps of a comparison share."""
+
+    folder: Path
+    request: Request
+    made: Experiment
+    asked: _Asked
+    shown: list[Method]
+    call: Call
+
+    @property
+    def reference(self) -> Method | None:
+        """The method behind `success_at_3`."""
+        return _reference(self.shown)
+
+
+def _measured(
+    setting: _Setting, chunks: dict[tuple[str, Way], list[Chunk]]
+) -> tuple[dict[str, Counterfactuals], Scores, int | str]:
+    """The answers of each method, their scores, and how many retrained classifiers judged (or why none did)."""
+    request, made, asked, task = setting.request, setting.made, setting.asked, setting.made.task
+    found = {
+        m.label: answers(task, asked.query, asked.factuals, m, chunks[m.generator, m.run], request.n)
+        for m in setting.shown
+    }
+    nearest, reference = None, setting.reference
+    if reference is not None:
+        nearest = answers(task, asked.query, asked.factuals, reference, chunks[reference.generator, "raw"], 1)
+    models, remark = _retrained(task, request.seed)
+    table = made.table
+    judges = None if table.named else _judges(request, table.schema, table.held_out, asked.table["place"])
+    scores = score(
+        found, task, asked.query, asked.table["direction"], asked.table["group"] if table.schema.group else None,
+        reference=nearest, judges=judges, models=models, seed=request.seed,
+    )  # fmt: skip
+    return found, scores, remark or len(models or {})
 
 
 def _reference(shown: Sequence[Method]) -> Method | None:
@@ -192,119 +214,91 @@ def _reference(shown: Sequence[Method]) -> Method | None:
 
 def _check(request: Request, schema: FeatureSchema) -> None:
     """Raise `InputError` for an option that no comparison can have."""
-    for option, value in (("-n", request.n), ("--limit", request.limit)):
-        if value is not None and value < 1:
-            raise InputError(f"{option} must be at least 1, not {value}")
+    check_counts(n=request.n, limit=request.limit, seed=request.seed)
     for option, seconds in (("--seconds-per-query", request.seconds_per_query), ("--time-limit", request.time_limit)):
         if not 0 < seconds < float("inf"):
             raise InputError(f"{option} must be a positive number of seconds, not {seconds:g}")
-    if not 0 <= request.seed < 2**32:
-        raise InputError(f"--seed must lie between 0 and {2**32 - 1}, not {request.seed}")
     if request.each_class and request.target is not None:
         raise InputError("--target and --each-class exclude each other; give one of them")
     request.limits.check(schema)
 
 
-def _targets(request: Request, schema: FeatureSchema, train: pd.DataFrame) -> list[Value]:
-    """The classes to ask for. Raises `InputError` when there is none, or no row to learn it from."""
-    target = request.target if request.target is not None else schema.target
-    if request.each_class:
-        wanted = list(schema.classes)
-    elif target is None:
-        raise InputError(f"name a target class (--target) or give --each-class; the classes are {schema.said_classes}")
-    else:
-        wanted = [schema.find_class(target)]
-    known = train[schema.label].unique().tolist()
-    for goal in wanted:
-        if goal not in known:
-            raise InputError(f"class {goal!r} has no row to learn from; name another --target or add rows of it")
-    return wanted
-
-
-def _requests(
-    task: Task, held_out: pd.DataFrame, targets: Sequence[Value], request: Request
-) -> tuple[pd.DataFrame, pd.DataFrame, Query, dict[str, int]]:
-    """Whom every method is asked about: the requests, their factuals and query; and who is left out, by reason.
-
-    Raises `InputError` when nobody is left.
-    """
-    rows = task.codec.encode(held_out)
-    judged = task.judge(rows, final=True)
-    inside = np.ones(len(rows), dtype=bool)
-    inside[list(out_of_range(task.codec, rows, held_out))] = False
-    skipped = {"outside the schema's ranges": int((~inside).sum()), "already in the target class": 0}
+def _requests(made: Experiment, request: Request) -> _Asked:
+    """Whom every method is asked about. Raises `InputError` when nobody is left."""
+    task, held_out, judged = made.task, made.table.held_out, made.judged
+    skipped = {"outside the schema's ranges": int((~made.inside).sum()), "already in the target class": 0}
     at, queries = [], []
-    for goal in targets:
-        position = task.target_position(goal)
-        there = inside & (judged.predicted == position)
-        open_rows = np.flatnonzero(inside & ~there)
+    for goal in made.targets:
+        there = made.inside & made.there(goal)
+        open_rows = np.flatnonzero(made.inside & ~there)
         skipped["already in the target class"] += int(there.sum())
         if request.limit is not None and len(open_rows) > request.limit:
-            rng = np.random.default_rng([request.seed, position])
+            rng = np.random.default_rng([request.seed, task.target_position(goal)])
             open_rows = np.sort(rng.choice(open_rows, request.limit, replace=False))
         if len(open_rows):
-            queries.append(Query.of_rows(task, rows[open_rows], goal, request.limits))
+            queries.append(Query.of_rows(task, made.rows[open_rows], goal, request.limits))
             at.append(open_rows)
     if not at:
         raise InputError("nobody to ask about: every row is in the target class already; name --queries or --target")
     query = Query(**{f.name: np.concatenate([getattr(q, f.name) for q in queries]) for f in fields(Query)})
     place = np.concatenate(at)
-    classes = np.array(task.classes, dtype=object)
-    group = held_out[task.schema.group].to_numpy()[place] if task.schema.group in held_out else np.nan
+    classes, people = np.array(task.classes, dtype=object), made.people(place)
     source, target = classes[judged.predicted[place]], classes[query.target]
     requests = pd.DataFrame(
         {"name": held_out.index.to_numpy()[place], "source": source, "target": target, "place": place}
     )
-    requests = requests.assign(group=group).rename_axis("query")
+    requests = requests.assign(group=np.nan if people is None else people.to_numpy()).rename_axis("query")
     requests["direction"] = [f"{a} → {b}" for a, b in zip(source, target, strict=True)]
     factuals = task.codec.decode(query.rows, nullable=True).rename_axis("query")
     probability = judged.proba[place, query.target].round(6)
-    return requests, factuals.assign(predicted=source, probability=probability), query, skipped
+    return _Asked(requests, factuals.assign(predicted=source, probability=probability), query, skipped)
 
 
-def _model_facts(
-    folder: Path, task: Task, query: Query, request: Request, card: Card | None, shown: Sequence[Method],
-    confirm: Callable[[str], None],
-) -> dict[str, Any]:  # fmt: skip
-    """Which language model is asked, after `confirm` has heard what that costs at most; {} where none is.
+def _model_facts(setting: _Setting) -> dict[str, Any]:
+    """Which language model is asked, after `Call.confirm` has heard what that costs at most; {} where none is.
 
     Raises `InputError` where it cannot be asked, or not about these rows.
     """
+    request, card = setting.request, setting.made.table.card
     if request.prompting is None:
         return {}
-    with request.prompting.model(folder / LEDGER, card, lambda phase, share: None) as model:
+    with request.prompting.model(setting.folder / LEDGER, card, silent) as model:
         context = Context(request.seed, llm=model, prompting=request.prompting, card=card)
-        names = {m.generator for m in shown if "llm" in generators.traits_of(generators.find(m.generator)).needs}
+        names = {m.generator for m in setting.shown if "llm" in traits_of(generators.find(m.generator)).needs}
         for name in sorted(names):
-            confirm(f"{name}: {estimate(generators.build(name, task, context), model, request.prompting, query)}")
+            generator = generators.build(name, setting.made.task, context)
+            setting.call.confirm(f"{name}: {estimate(generator, model, request.prompting, setting.asked.query)}")
         return {"model": {"name": model.name, "host": model.host or "this process"}}
 
 
-def _ask(
-    folder: Path, task: Task, query: Query, request: Request, card: Card | None, key: tuple[str, Way], say: Progress
-) -> list[Chunk]:
+def _chunks_of(setting: _Setting) -> dict[tuple[str, Way], list[Chunk]]:
+    """What every generator answers, in every way that is run, each in a process of its own."""
+    wanted = [*setting.shown, *([setting.reference] if setting.reference else [])]
+    return {key: _ask(setting, *key) for key in dict.fromkeys((m.generator, m.run) for m in wanted)}
+
+
+def _ask(setting: _Setting, generator: str, way: Way) -> list[Chunk]:
     """What one generator answers, in a process of its own."""
-    generator, way = key
+    folder, request, task, query = setting.folder, setting.request, setting.made.task, setting.asked.query
     # Finished chunks are verdicts on one classifier: code of the user's own may have changed since.
     probe = task.judge(task.rows[:200]).proba.round(6).tobytes() + query.rows.tobytes()
-    mark = hashlib.sha256(repr(key).encode() + probe).hexdigest()[:16]
+    mark = hashlib.sha256(repr((generator, way)).encode() + probe).hexdigest()[:16]
     place = folder / "unfinished" / mark
     stored = place / "batch-query.npz"
     with replacing(stored) as temporary:
         np.savez(temporary, **{f.name: getattr(query, f.name) for f in fields(Query)})
-    job = {
-        "task": str(folder / "task"), "trusted": [request.classifier], "query": str(stored), "out": str(place),
-        "generator": generator, "polish": way == "polish", "n": request.n, "seed": request.seed,
-        "options": {"filter_rules": True} if way == "filter" else {}, "cache": str(cache_folder()),
-        "model": request.model, "ledger": str(folder / LEDGER), "card": card and asdict(card),
-        "prompting": request.prompting and asdict(request.prompting),
-        "limits": request.limits.to_dict(),
-    }  # fmt: skip
+    job = Job(
+        generator, task=str(folder / "task"), trusted=(request.classifier,), query=str(stored), out=str(place),
+        polish=way == "polish", n=request.n, seed=request.seed, limits=request.limits,
+        options={"filter_rules": True} if way == "filter" else {}, cache=str(cache_folder()), model=request.model,
+        ledger=str(folder / LEDGER), card=setting.made.table.card, prompting=request.prompting,
+    )  # fmt: skip
     limits = TimeLimits(request.seconds_per_query, request.time_limit)
     title = generator + (" with the rules in front" if way == "filter" else "")
-    say(title, 0.0)
-    made = ask(job, _chunks(query, way == "polish"), len(task.schema), limits, lambda share: say(title, share))
-    say(title, 1.0)
+    say = partial(setting.call.progress, title)
+    say(0.0)
+    made = ask(job, _chunks(query, way == "polish"), len(task.schema), limits, say)
+    say(1.0)
     return made
 
 
@@ -331,15 +325,6 @@ def _judges(
             models, fold = found
             judges[name] = metrics.CrossFitted(models, pd.Series(fold[place.to_numpy()], place.index))
     return judges
-
-
-def _quality(task: Task, held_out: pd.DataFrame | None, targets: Sequence[Value], seed: int) -> dict[str, Any]:
-    """How good the classifier is towards each target, as in `metrics.json`; undefined without held-out rows."""
-    found = {}
-    for goal in targets:
-        table = metrics.unknown() if held_out is None else metrics.quality(task, held_out, goal, seed)[0]
-        found[str(goal)] = metrics.to_json(table)
-    return found
 
 
 def _retrained(task: Task, seed: int) -> tuple[dict[str, Classifier] | None, str]:

@@ -12,26 +12,65 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from sensecf import generators
+from sensecf.classifiers.storage import load_task
+from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError, one_line
 from sensecf.core.kept import read_arrays, write_arrays
-
-if TYPE_CHECKING:
-    from sensecf.core.candidates import Candidates
-    from sensecf.core.query import Query
-    from sensecf.core.rules import Floats
-    from sensecf.core.task import Ints, Task
-    from sensecf.generators import Context, Generator
+from sensecf.core.limits import Limits
+from sensecf.core.query import Query
+from sensecf.core.rules import Floats
+from sensecf.core.task import Ints, Task
+from sensecf.data.card import Card
+from sensecf.generators import Context, Generator, traits_of
+from sensecf.generators.search import THOROUGH, Search
+from sensecf.llm.language.prompting import Prompting
+from sensecf.pipeline.explain import explain
 
 #: Exit status of a worker whose generator cannot be built; its last words say why.
 NOT_BUILT = 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one worker is to do.
+
+    `generator` is built with `options`, `model`, `cache` and, where it asks one, the language model of `prompting`
+    (whose `ledger` is a file), and is asked about the query in the file `query` on the task in the folder `task`,
+    whose classifier's name is `trusted`. `polish`: through `explain`, for `n` answers under `limits`. Chunks are
+    written to the folder `out`.
+    """
+
+    generator: str
+    out: str
+    task: str = ""
+    query: str = ""
+    trusted: tuple[str, ...] = ()
+    polish: bool = False
+    n: int = 1
+    seed: int = 0
+    limits: Limits = field(default_factory=Limits)
+    options: Mapping[str, bool] = field(default_factory=dict)
+    cache: str | None = None
+    model: str | None = None
+    ledger: str = ""
+    card: Card | None = None
+    prompting: Prompting | None = None
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Job:
+        """From what `dataclasses.asdict` gave, once written as JSON."""
+        parts: dict[str, type[Any]] = {"limits": Limits, "card": Card, "prompting": Prompting}
+        made = {name: part(**_tupled(data[name])) for name, part in parts.items() if data[name] is not None}
+        return cls(**(_tupled(data) | made))
 
 
 @dataclass(frozen=True)
@@ -82,64 +121,54 @@ def main() -> None:
     """Work off the job on standard input."""
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a generator prints is no message
-    job = json.loads(sys.stdin.readline())
-    sys.path[:] = job["path"]
+    order = json.loads(sys.stdin.readline())
+    sys.path[:] = order["path"]
+    job = Job.read(order["job"])
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
-    from sensecf import generators
-    from sensecf.classifiers.storage import load_task
-    from sensecf.core.query import Query
-
-    with np.load(job["query"], allow_pickle=False) as data:
+    with np.load(job.query, allow_pickle=False) as data:
         query = Query(**{name: data[name] for name in data.files})
-    task = load_task(job["task"], trusted=job["trusted"])
+    task = load_task(job.task, trusted=job.trusted)
     with ExitStack() as stack:
         began, before = time.perf_counter(), task.rows_judged
         try:
-            generator = generators.build(job["generator"], task, _context(job, stack))
+            generator = generators.build(job.generator, task, _context(job, stack))
         except InputError as error:
             print(f"InputError: {error}", file=sys.stderr)
             sys.exit(NOT_BUILT)
         built = {"fit_seconds": time.perf_counter() - began, "fit_rows": task.rows_judged - before}
         channel.write("ready\n")
-        for number, asked in enumerate(job["chunks"]):
+        for number, asked in enumerate(order["chunks"]):
             requests = np.array(asked, dtype=np.intp)
-            answer(task, generator, query, requests, job, built).save(Path(job["out"]) / name_of(requests))
+            answer(task, generator, query, requests, job, built).save(Path(job.out) / name_of(requests))
             channel.write(f"done {number}\n")
     channel.close()
 
 
-def _context(job: dict[str, Any], stack: ExitStack) -> Context:
+def _context(job: Job, stack: ExitStack) -> Context:
     """What the generator of a job is built with; a language model is open for as long as `stack` is."""
-    from sensecf.data.card import Card
-    from sensecf.generators import Context, find, traits_of
-    from sensecf.llm.language.prompting import Prompting
-
-    card = None if job["card"] is None else Card(**{k: _tupled(v) for k, v in job["card"].items()})
     prompting = llm = None
-    if job["prompting"] is not None and "llm" in traits_of(find(job["generator"])).needs:
-        prompting = Prompting(**{k: _tupled(v) for k, v in job["prompting"].items()})
-        llm = stack.enter_context(prompting.model(Path(job["ledger"]), card, lambda phase, share: None))
+    if job.prompting is not None and "llm" in traits_of(generators.find(job.generator)).needs:
+        prompting = job.prompting
+        llm = stack.enter_context(prompting.model(Path(job.ledger), job.card, lambda phase, share: None))
     return Context(
-        job["seed"], cache=job["cache"], model=job["model"], llm=llm, prompting=prompting, card=card,
-        options=job["options"],
-    )  # fmt: skip
+        job.seed, cache=job.cache, model=job.model, llm=llm, prompting=prompting, card=job.card, options=job.options
+    )
 
 
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _tupled(data: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a frozen dataclass as they were before they became JSON."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
 
 
-def answer(
-    task: Task, generator: Generator, query: Query, asked: Ints, job: dict[str, Any], built: dict[str, float]
-) -> Chunk:
+def answer(task: Task, generator: Generator, query: Query, asked: Ints, job: Job, built: dict[str, float]) -> Chunk:
     """Ask about a chunk; where that raises, ask one request at a time and note who raised what."""
     began, rows, tokens = time.perf_counter(), task.rows_judged, _tokens(generator)
     try:
-        if job["polish"]:
+        if job.polish:
             found, numbers = _explained(task, generator, query, asked, job)
         else:
-            rng = np.random.default_rng([job["seed"], int(asked[0]), len(asked)])
+            rng = np.random.default_rng([job.seed, int(asked[0]), len(asked)])
             proposed = generator.propose(query.take(asked), rng)
             found, numbers = _checked(task, proposed, len(asked)), asked
     except Exception as error:
@@ -153,27 +182,20 @@ def answer(
     )  # fmt: skip
 
 
-def _explained(
-    task: Task, generator: Generator, query: Query, asked: Ints, job: dict[str, Any]
-) -> tuple[Candidates, Ints]:
+def _explained(task: Task, generator: Generator, query: Query, asked: Ints, job: Job) -> tuple[Candidates, Ints]:
     """The answers of `explain`, as a user of the generator gets them; requests of one target."""
-    from sensecf.core.candidates import Candidates
-    from sensecf.core.limits import Limits
-    from sensecf.generators.search import THOROUGH, Search
-    from sensecf.pipeline.explain import explain
-
     part = query.take(asked)
     cfs = explain(
-        task, generator, task.codec.decode(part.rows), task.classes[part.target[0]], job["n"],
-        limits=Limits.from_dict(job["limits"]), fallback=Search(task, job["seed"], effort=THOROUGH),
-        seed=job["seed"],
+        task, generator, task.codec.decode(part.rows), task.classes[part.target[0]], job.n, limits=job.limits,
+        fallback=Search(task, job.seed, effort=THOROUGH),
+        seed=job.seed,
     )  # fmt: skip
     frame = cfs.frame
     rows = task.codec.encode(frame)
     reason = frame["reason"].where(frame["rank"].isna(), "").to_numpy(dtype=object)
     owner = frame["query"].to_numpy(dtype=np.intp)
     # Under the name of the job what its generator found or gave up, under its own what the fallback found.
-    who = frame["generator"].where(frame["generator"] != cfs.asked, job["generator"])
+    who = frame["generator"].where(frame["generator"] != cfs.asked, job.generator)
     return Candidates(owner, rows, reason, who.to_numpy(dtype=object)), asked
 
 
@@ -214,8 +236,6 @@ def _joined(parts: list[Chunk]) -> Chunk:
 
 def _tokens(generator: Any) -> float:
     """Tokens of a language model that the generator has used so far; NaN where it asks none."""
-    from sensecf.generators import traits_of
-
     return float(generator.tokens) if traits_of(generator).asks_model else float("nan")
 
 

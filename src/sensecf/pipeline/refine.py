@@ -1,0 +1,82 @@
+"""One refinement for library, page and compare: verify, polish the cheapest, verify again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sensecf.core.candidates import Candidates
+from sensecf.core.distances import Scale
+from sensecf.core.polish import polish
+from sensecf.core.query import Query
+from sensecf.core.select import select
+from sensecf.core.task import Ints, Task
+from sensecf.core.verify import Verdicts, verify
+
+#: Candidates of a query that are polished, the cheapest ones: at least, and for each answer asked for.
+POLISHED = (8, 3)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Candidates, and the verdict on each."""
+
+    found: Candidates
+    verdict: Verdicts
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def take(self, at: np.ndarray) -> Judged:
+        """Those at the given positions (or under a mask)."""
+        return Judged(self.found.take(at), Verdicts(**{name: each[at] for name, each in vars(self.verdict).items()}))
+
+    @classmethod
+    def concat(cls, parts: Sequence[Judged]) -> Judged:
+        """All of the parts, in order."""
+        names = vars(parts[0].verdict)
+        verdict = {name: np.concatenate([getattr(part.verdict, name) for part in parts]) for name in names}
+        return cls(Candidates.concat([part.found for part in parts]), Verdicts(**verdict))
+
+
+def judge(task: Task, query: Query, found: Candidates, final: bool = True) -> Judged:
+    """Candidates with their verdicts; `final`: see `verify`."""
+    return Judged(found, verify(task, query, found, final))
+
+
+def standing(task: Task, query: Query) -> Judged:
+    """Factuals that are in the target class already, and break no rule: nothing need change."""
+    found = judge(task, query, Candidates.of(np.arange(len(query)), query.rows, "none"))
+    return found.take(found.verdict.good)
+
+
+def refine(task: Task, query: Query, judged: Judged, n: int, plausibility: float) -> Judged:
+    """What is good of the cheapest candidates of each query, polished for `n` answers; equal rows once.
+
+    Which candidate ends as the cheapest is not known before the polish, so more are polished than are asked for.
+    The classifier's own `predict` has the last word, on what the polish made or else on what was proposed.
+    """
+    good = judged.take(judged.verdict.good)
+    price = good.verdict.price(plausibility)
+    order = np.lexsort((price, good.found.query))
+    place = np.arange(len(order)) - np.searchsorted(good.found.query[order], good.found.query[order])
+    first = order[place < max(POLISHED[0], POLISHED[1] * n)]
+    best = good.found.take(first)
+    rows = polish(task, query, best.query, best.rows, plausibility, price=price[first])
+    polished = judge(task, query, replace(best, rows=rows))
+    still = polished.verdict.good
+    before = judge(task, query, best.take(~still))
+    done = Judged.concat([polished.take(still), before.take(before.verdict.good)])
+    key = np.column_stack([done.found.query, np.where(np.isnan(done.found.rows), -np.inf, done.found.rows)])
+    return done.take(np.unique(key, axis=0, return_index=True)[1])
+
+
+def ranked(task: Task, query: Query, good: Judged, n: int, plausibility: float) -> tuple[Judged, Ints]:
+    """The answers of each query, at most `n`, and their ranks from 1; see `select`."""
+    found = good.found
+    changed = task.codec.changed(query.rows[found.query], found.rows)
+    place = task.once(Scale).place(found.rows)
+    at, rank = select(found.query, good.verdict.price(plausibility), changed, place, n)
+    return good.take(at), rank
