@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import sensecf
-from sensecf.cli.main import cli
+from sensecf.cli.app import cli
 
 #: Functions by command, as (end of the file's name, function); none of them calls another of its command.
 PARTS = {

@@ -95,7 +95,7 @@ class Outcome(NamedTuple):
 
 
 def call(*arguments: Any) -> Outcome:
-    """Call `sensecf.cli.main.main` as the shell would; an exception that it lets through fails the test."""
+    """Call `sensecf.cli.app.main` as the shell would; an exception that it lets through fails the test."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         patch.setattr(sys, "argv", ["sensecf", *map(str, arguments)])

@@ -463,11 +463,11 @@ import sys
 
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
-        if name == "sensecf.cli.main":
+        if name == "sensecf.cli.app":
             {wrapped}
 
 sys.meta_path.insert(0, Interrupt())
-from sensecf.__main__ import main
+from sensecf.cli import main
 main()
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

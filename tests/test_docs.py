@@ -11,7 +11,7 @@ import click
 import pytest
 
 import sensecf
-from sensecf.cli.main import cli
+from sensecf.cli.app import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]

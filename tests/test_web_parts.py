@@ -384,7 +384,7 @@ def test_a_start_that_cannot_be_says_what_to_do(tmp_path: Path) -> None:
 
 def test_the_command_refuses_before_it_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    from sensecf.cli.main import COMMANDS
+    from sensecf.cli.app import COMMANDS
 
     if "serve" not in COMMANDS:
         pytest.skip("the command line does not know serve yet")

@@ -12,7 +12,7 @@ from aireadi_files import wear
 from click.testing import CliRunner, Result
 from export_files import clarity
 
-from sensecf.cli.main import cli
+from sensecf.cli.app import cli
 from sensecf.cli.sensors import sensors
 from sensecf.core.errors import InputError
 from sensecf.data.builtin import Card, find_card
