@@ -193,7 +193,7 @@ def test_the_filter_goes_on_to_the_next_proposal_and_says_what_it_refused() -> N
     frame = rows_of("filter", (0, WRONG), (0, GOOD), (1, BREAKS), (1, BREAKS), (2, None))
     assert frame["valid"].tolist() == [True, False, False]
     assert frame["rank"].isna().tolist() == [False, True, True]
-    assert "2 refused; the first sleep is outside its range" in frame["reason"][1]
+    assert "2 refused; the first sleep must stay as it is" in frame["reason"][1]
     assert frame["reason"][2] == "gave up"
 
 

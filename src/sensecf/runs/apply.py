@@ -103,11 +103,7 @@ def answer(
     }
     with claimed(folder, asked, call.overwrite):
         job = _Job(finished, request, goal, folder, layout.form, json.dumps(asked), rows, call)
-        counted, begin = [], 0
-        for number, frame in enumerate(read()):
-            counted.append(_part(job, number, frame, begin))
-            begin += len(frame)
-            call.progress("answers", begin / rows)
+        counted = _parts(job, read())
         call.progress("measuring", 0.0)
         remove(folder, FILES)
         _join([job.kept(number) for number in range(len(counted))], folder / f"counterfactuals.{layout.form}")
@@ -136,6 +132,16 @@ class _Job:
     def kept(self, number: int) -> Path:
         """The file of a part."""
         return self.folder / "unfinished" / f"part-{number:06d}.{self.form}"
+
+
+def _parts(job: _Job, frames: Iterator[pd.DataFrame]) -> list[dict[str, Any]]:
+    """What every part counts, answered one after the other."""
+    counted, begin = [], 0
+    for number, frame in enumerate(frames):
+        counted.append(_part(job, number, frame, begin))
+        begin += len(frame)
+        job.call.progress("answers", begin / job.rows)
+    return counted
 
 
 def _part(job: _Job, number: int, frame: pd.DataFrame, begin: int) -> dict[str, Any]:

@@ -108,8 +108,8 @@ def compare(
     Without `queries`, 30 % of the rows (of the people) are held out and those that the classifier does
     not put in the target class are asked about; with `each_class`, towards every class. Each method runs
     in a process of its own under the time limits; its failures are answers with a reason.
-    `card`: see `run.run`; what a language model answers is kept in the folder's ledger.
-    Raises `InputError` for what cannot be used, before anything is written.
+    `card`: see `run.run`. What a language model answers is kept in the folder's ledger. Raises `InputError`
+    for what cannot be used, before anything is written.
     """
     _check(request, schema)
     call = replace(call, notice=f"{call.notice} {request.limits.remark(schema)}".strip())
@@ -148,8 +148,7 @@ def compare(
             "methods": {m.label: found[m.label].cost for m in shown},
             **model,
         }
-        if call.notice:
-            facts["notice"] = call.notice
+        facts |= {"notice": call.notice} if call.notice else {}
         comparison = Comparison(made.task, asked.query, asked.table, shown, found, scores, facts)
         _write(folder, comparison)
         call.progress("measuring", 1.0)
