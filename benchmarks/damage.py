@@ -39,9 +39,8 @@ from fuzz import SIPS
 from sklearn.ensemble import IsolationForest
 
 from checker import problems
-from sensecf import InputError, Task, explain
+from sensecf import InputError, Task, cli, explain
 from sensecf.classifiers.fit import fit_classifier
-from sensecf.cli import main as cli
 from sensecf.core.limits import make_query
 from sensecf.core.schema import FeatureSchema
 from sensecf.data.infer.infer import infer_schema

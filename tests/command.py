@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from checker import differs, problems, value_of
-from sensecf.cli import main as cli
+from sensecf import cli
 from sensecf.core.schema import RESERVED, FeatureSchema
 from sensecf.runs.run import load_task
 
