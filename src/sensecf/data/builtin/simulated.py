@@ -26,6 +26,7 @@ The label
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from sensecf.core.errors import InputError
 from sensecf.core.rules import Condition, Floats, Implication, Linear, Order, Total
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.data.card import Card
+from sensecf.data.infer.catalogue import ERRORS
 
 STUDY_GROUPS = (
     "healthy",
@@ -182,7 +184,8 @@ def simulated_schema() -> FeatureSchema:
     """The schema of the simulated cohort, made by hand.
 
     A plan concerns days, so age, group, BMI and HbA1c stay. Directions are set only where the
-    opposite is never advice; the other features may move either way.
+    opposite is never advice; the other features may move either way. No
+    plan asks for less than a device tells apart.
     """
     sleep: dict[str, Any] = {"role": "actionable", "unit": "min", "step": 1, "missing": True}
     glucose: dict[str, Any] = {"role": "mutable", "missing": True}
@@ -212,6 +215,11 @@ def simulated_schema() -> FeatureSchema:
         Feature("hr_mean_bpm", "continuous", "mutable", "bpm", 42, 140, 0.1),
         Feature("resting_hr_bpm", "integer", "mutable", "bpm", 42, 100, 1),
     )  # fmt: skip
+    # What a device tells apart, as the catalogue has it; sitting is told apart as walking is.
+    least = {name: error for name, (error, _) in ERRORS.items()} | {"sedentary_min": 10}
+    features = tuple(
+        replace(f, least_change=least[f.name]) if least.get(f.name, 0) > (f.step or 0) else f for f in features
+    )
     rules = (
         Total(("sleep_deep_min", "sleep_light_min", "sleep_rem_min"), "sleep_total_min", tolerance=0.5),
         Order(("resting_hr_bpm", "hr_mean_bpm")),
