@@ -96,7 +96,7 @@ def test_plans_stand_side_by_side_and_are_ranked_anew_without_asking_again(
     assert page.locator("#plans .caution").inner_text().startswith("A plan changes the answer of a classifier.")
     asked, pools = desk.cohort.task.rows_judged, len(desk.pools)
     page.check("[name=order][value=lead]")
-    page.wait_for_selector("text=Most certain first")
+    page.wait_for_selector("text=Largest lead first")
     margins = [float(text.split()[0]) for text in page.locator(".facts > div:first-child dd").all_inner_texts()]
     assert margins[0] >= 0.5
     page.check("[name=order][value=changes]")
