@@ -192,10 +192,10 @@ def write_sealed(path: Path, content: bytes, mark: str = "") -> None:
 def read_sealed(path: Path, mark: str = "", limit: int = 2**31) -> bytes | None:
     """What `write_sealed` wrote; None where the file is absent, damaged or an answer to something else."""
     try:
-        head, _, content = read_bytes(path, limit).partition(b"\n")
+        head, end, content = read_bytes(path, limit).partition(b"\n")
     except InputError:
         return None
-    return content if head == _SEAL + _digest(path, content, mark) else None
+    return content if end and head == _SEAL + _digest(path, content, mark) else None
 
 
 def _digest(path: Path, content: bytes, mark: str) -> bytes:
