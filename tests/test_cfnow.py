@@ -116,9 +116,9 @@ def test_it_walks_back_towards_the_factual_until_the_class_is_lost() -> None:
 
 
 def test_a_plateau_is_left_with_a_longer_step() -> None:
-    # Nothing changes until a passes 120, beyond what training shows.
+    # Nothing changes until a passes 120, beyond what training shows and within the range that is asked for.
     task = small(lambda X: np.where(X["a"] > 120, 0.9, 0.1))
-    found = answer(task, make_query(task, factual()))
+    found = answer(task, make_query(task, factual(), ranges={"a": (-100, 200), "b": (-100, 200)}))
     assert found.reason.tolist() == [""]
     assert 120 < found.rows[0, 0] < 128
 
@@ -180,7 +180,7 @@ def test_the_budget_of_rows_is_kept_but_for_the_last_round(strategy: Any) -> Non
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_an_early_end_is_an_abstention_with_its_reason(strategy: Any) -> None:
     task = small(lambda X: np.full(len(X), 0.1))
-    query = make_query(task, factual())
+    query = make_query(task, factual(), ranges={"a": (-100, 200), "b": (-100, 200)})
     found = answer(task, query, strategy=strategy, max_rows=50)
     assert found.reason.tolist() == ["no valid row within 50 classifier rows"]
     assert answer(task, query, strategy=strategy, seconds=0).reason.tolist() == ["no valid row within 0 s"]

@@ -163,7 +163,7 @@ def test_answers_are_the_cheapest_of_all_rows(
 ) -> None:
     task = small_task(*kind, tuple(rules), seed, direction=direction)
     persons = people(task, 2, seed)
-    query = make_query(task, persons, **asked)
+    query = make_query(task, persons, **asked, edit="mutable")
     exact = Exact(task, seconds=120)
     found = exact.propose(query, np.random.default_rng(0))
     for i, person in enumerate(persons.to_dict("records")):
