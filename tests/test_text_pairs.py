@@ -237,7 +237,7 @@ def test_a_short_prompt_names_every_feature_once_and_what_departs_from_the_schem
 @given(st.sets(st.sampled_from(["deep", "rem", "light", "coffee", "device", "pill", "pulse_min"])), st.integers(0, 299))
 @cases(40)
 def test_exactly_the_locked_features_stay(mixed_task: Task, locked: set[str], position: int) -> None:
-    query = make_query(mixed_task, mixed_task.train.iloc[[position]], "low", lock=sorted(locked))
+    query = make_query(mixed_task, mixed_task.train.iloc[[position]], "low", lock=sorted(locked), edit="mutable")
     lines = person(mixed_task, query)
     assert {line.split('"')[1] for line in lines[:-1] if line.endswith(" stays")} == locked
 
