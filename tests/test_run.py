@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import io
 import json
 import os
 import re
@@ -336,7 +337,9 @@ def test_a_stopped_run_leaves_whole_files_and_goes_on(number: signal.Signals) ->
     done = batches()
     assert 1 <= len(done) < 7, "stopped in the middle"
     for batch in done:
-        assert np.load(batch)["rows"].shape[1] == 4
+        # Sealed by a hash over its name, what it answers and its content, and whole.
+        assert re.match(rb"sensecf-sealed 1 [0-9a-f]{64}\n", batch.read_bytes()[:100])
+        assert np.load(io.BytesIO(batch.read_bytes().partition(b"\n")[2]))["rows"].shape[1] == 4
 
     ended = call("explain", TABLE, "--schema", "schema.toml", "--out", "out", *LONG, "--seed", "1")
     refused(ended, "out holds an unfinished run of another request", "--overwrite", left=Path("whole"))
@@ -531,29 +534,26 @@ def without_answer(folder: Path) -> pd.Series[Any]:
     return table["reason"]
 
 
-def test_nothing_may_change_by_the_schema() -> None:
+@pytest.mark.parametrize("generator", ["nearest", "tiny"])
+def test_nothing_may_change_by_the_schema(generator: str) -> None:
+    """Nobody could be answered: refused before anything is fitted."""
     Path("schema.toml").write_text(SCHEMA.replace("actionable", "immutable"))
-    ended = explain(TABLE, Path("schema.toml"), Path("out"), "--edit", "mutable")
-    assert ended.status == 3, ended.err
-    assert without_answer(Path("out")).str.contains("fixed by the schema: steps, deep_sleep_min, age, device").all()
-    metrics = json.loads(Path("out/metrics.json").read_text())
-    assert (metrics["validity"]["value"], metrics["coverage"]["value"]) == (0.0, 0.0)
-    assert not metrics["n_changed"]["defined"]
-    assert metrics["n_changed"]["value"] is None
-
-
-def test_nothing_may_change_and_the_embedded_model_is_asked() -> None:
-    Path("schema.toml").write_text(SCHEMA.replace("actionable", "immutable"))
-    ended = explain(TABLE, Path("schema.toml"), Path("out"), "--edit", "mutable", "--generator", "tiny", "--limit", "2")
-    assert ended.status == 3, ended.err
-    assert without_answer(Path("out")).str.contains("fixed by the schema").all()
+    ended = explain(TABLE, Path("schema.toml"), Path("out"), "--edit", "mutable", "--generator", generator)
+    refused(ended, "nothing may change: every feature is immutable, protected or locked")
 
 
 def test_everything_is_locked() -> None:
     ended = explain(TABLE, Path("schema.toml"), Path("out"), "--lock", "steps,deep_sleep_min,age,device")
+    refused(ended, "nothing may change: every feature is immutable, protected or locked")
+
+
+def test_all_that_counts_is_locked() -> None:
+    Path("own_locked.py").write_text(CLASS)
+    own = ("--classifier", "own_locked:own", "--limit", "5")
+    ended = explain(TABLE, Path("schema.toml"), Path("out"), "--lock", "steps", *own)
     assert ended.status == 3, ended.err
     reasons = without_answer(Path("out"))
-    assert reasons.str.startswith("blocked by the lock on ").all()
+    assert reasons.str.startswith("blocked by the lock on steps").all()
     assert reasons.iloc[0] in ended.out
 
 
@@ -562,6 +562,10 @@ def test_a_classifier_that_never_says_the_target() -> None:
     ended = explain(TABLE, Path("schema.toml"), Path("out"), "--classifier", "never_low:own", "--limit", "5")
     assert ended.status == 3, ended.err
     assert without_answer(Path("out")).str.contains("no answer found even without locks and limits").all()
+    metrics = json.loads(Path("out/metrics.json").read_text())
+    assert (metrics["validity"]["value"], metrics["coverage"]["value"]) == (0.0, 0.0)
+    assert not metrics["n_changed"]["defined"]
+    assert metrics["n_changed"]["value"] is None
 
 
 def test_rows_outside_the_range_are_abstained_from_when_they_were_not_chosen() -> None:
@@ -580,7 +584,7 @@ def test_a_generator_that_lies_gets_no_answer_past_the_verdict() -> None:
     Path("liars.py").write_text(
         """
 import numpy as np
-from sensecf.candidates import Candidates
+from sensecf.core.candidates import Candidates
 
 class Liar:
     name = "liar"
