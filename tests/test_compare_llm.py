@@ -47,7 +47,7 @@ def run(table: Task, out: Path, llm: str, *names: str, model: str | None = None)
 def test_a_language_model_is_compared_and_its_tokens_are_counted_also_from_a_recorded_run(
     table: Task, tmp_path: Path
 ) -> None:
-    with scripted(after(0.0, answer(x0=3.0, x1=3.0))) as server:
+    with scripted(after(0.0, answer(x0=2.0, x1=2.0))) as server:
         asked = run(table, tmp_path / "asked", f"{server.url}#m", "prompted", "nearest+raw")
     assert server.received
     replayed = run(table, tmp_path / "again", f"replay:{tmp_path / 'asked' / LEDGER}", "prompted+raw")
