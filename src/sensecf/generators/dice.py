@@ -33,7 +33,7 @@ class Dice:
     Told: locks (`features_to_vary`), ranges and directions (`permitted_range`), the target. Not told,
     since it has no words for them: rules, budgets, margins, steps. Its rows are rounded to the steps of
     the schema and nothing else is mended, but for what DiCE did not mean: its rounding also moves
-    locked features, which are put back.
+    locked features, which are put back. A row that leaves a range all the same is left out.
 
     Blanks, which DiCE refuses, are shown to it as the training median (the first level) and kept
     locked; the classifier sees the blank. `total`: answers asked for per query. `seconds`: how long one
@@ -85,6 +85,7 @@ class Dice:
         for j in np.flatnonzero(movable):
             low, high = one.low[0, j], one.high[0, j]
             if codec.numeric[j]:
+                low, high = _steps(low, high, codec.step[j])
                 ranges[self._names[j]] = [int(low), int(high)] if self._whole[j] else [float(low), float(high)]
             else:
                 ranges[self._names[j]] = [str(level) for level in range(int(low), int(high) + 1)]
@@ -109,7 +110,11 @@ class Dice:
         if frame is None or frame.empty:
             return np.empty((0, len(row))), "none found"
         rows = frame[self._names].to_numpy(dtype=float)
-        return np.where(movable & codec.changed(row, rows), codec.snap(rows), row), ""
+        rows = np.where(movable & codec.changed(row, rows), codec.snap(rows), row)
+        with np.errstate(invalid="ignore"):
+            off = (rows < one.low[0] - 1e-9) | (rows > one.high[0] + 1e-9)
+        inside = ~(codec.changed(row, rows) & off).any(axis=1)
+        return rows[inside], "" if inside.any() else "DiCE left the ranges that it was told"
 
     def _frame(self, rows: Floats) -> pd.DataFrame:
         """Encoded rows without blanks as DiCE takes them: whole numbers, numbers, levels as text."""
@@ -120,6 +125,12 @@ class Dice:
             else:
                 columns[name] = rows[:, j].round().astype(int) if self._whole[j] else rows[:, j]
         return pd.DataFrame(columns)
+
+
+def _steps(low: float, high: float, step: float) -> tuple[float, float]:
+    """The first and the last multiple of a step within a range, so that rounding does not lead out of it."""
+    first, last = np.ceil(low / step - 1e-9) * step, np.floor(high / step + 1e-9) * step
+    return (max(low, first), min(high, last)) if first <= last else (low, high)
 
 
 class _Late(Exception):
