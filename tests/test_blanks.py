@@ -127,9 +127,9 @@ def numbers(columns: dict[str, Floats]) -> Task:
 @given(st.integers(0, 1000), st.floats(0.0, 0.95))
 def test_a_distance_counts_in_the_mad_of_what_was_measured(seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)
-    values = rng.normal(100, 40, 200).round(1)
+    values = rng.normal(400, 40, 200).round(1)
     values[rng.random(200) < share] = np.nan
-    values[:20] = rng.normal(100, 40, 20).round(1)
+    values[:20] = rng.normal(400, 40, 20).round(1)
     task = numbers({"a": values, "b": rng.normal(size=200).round(2)})
     measured = values[~np.isnan(values)]
     assert task.once(Scale).mad[0] == pytest.approx(np.median(np.abs(measured - np.median(measured))))
