@@ -331,10 +331,10 @@ BAD_CLASSIFIERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "no predict_proba": (CLASS.replace("predict_proba", "proba"), ":own", ("(Own) has no predict_proba", "wrap it")),
     "no classes": (CLASS.replace("classes_ =", "names ="), ":own", ("(Own) has no classes_",)),
     "other classes": (CLASS.replace('"high"', '"tense"'), ":own", ("'high' is no class of the classifier",)),
-    "an error when asked": (CLASS.replace(PROBA, "return rows['hope']"), ":own", ("fails in predict_proba on raw rows", "'hope'")),
+    "an error when asked": (CLASS.replace(PROBA, "return rows['hope']"), ":own", ("fails in predict_proba", "'hope'")),
     "no number": (CLASS.replace(PROBA, "return np.full((len(rows), 2), np.nan)"), ":own", ("nan as probabilities",)),
     "a score": (CLASS.replace("/ 16_000, 0, 1)", ", -9, 9)"), ":own", ("-8 to 9 as probabilities", "0 to 1")),
-    "one column": (CLASS.replace(PROBA, "return low"), ":own", ("gave probabilities of shape (36,)", "np.column_stack")),
+    "one column": (CLASS.replace(PROBA, "return low"), ":own", ("of shape (36,)", "np.column_stack")),
     "three columns": (
         CLASS.replace(PROBA, "return np.full((len(rows), 3), 1 / 3)").replace(PREDICT, "return ['low'] * len(rows)"),
         ":own", ("shape (36, 3) for 36 rows and 2 classes",),

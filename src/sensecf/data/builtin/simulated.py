@@ -189,7 +189,7 @@ def simulated_schema() -> FeatureSchema:
     """
     sleep: dict[str, Any] = {"role": "actionable", "unit": "min", "step": 1, "missing": True}
     glucose: dict[str, Any] = {"role": "mutable", "missing": True}
-    features = (
+    features: tuple[Feature, ...] = (
         Feature("age", "integer", "immutable", "years", 40, 89, 1, protected=True),
         Feature("bmi", "continuous", "immutable", "kg/m²", 17, 55, 0.1),
         Feature("study_group", "categorical", "immutable", levels=STUDY_GROUPS),
