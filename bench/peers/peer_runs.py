@@ -19,7 +19,8 @@ from peer_files import Trees
 import sensecf
 from sensecf.core.codec import Codec
 from sensecf.core.errors import InputError
-from sensecf.core.query import Query, make_query, out_of_range
+from sensecf.core.limits import make_query
+from sensecf.core.query import Query, out_of_range
 from sensecf.core.schema import FeatureSchema
 from sensecf.generators.nice import Autoencoder
 

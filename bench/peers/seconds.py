@@ -25,8 +25,9 @@ from peer_scores import markdown
 import sensecf
 from sensecf.core.distances import Scale
 from sensecf.core.files import write_json
+from sensecf.core.limits import make_query
 from sensecf.core.plausibility import Plausibility
-from sensecf.core.query import make_query, out_of_range
+from sensecf.core.query import out_of_range
 from sensecf.core.verify import breaches, known_values
 from sensecf.data.builtin.simulated import simulate_cohort
 from sensecf.generators import Search, Tiny
