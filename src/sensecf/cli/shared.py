@@ -32,7 +32,10 @@ CLASSES = click.option(
 TRUST = click.option(
     "--trust", is_flag=True, help="Whoever made RUN is trusted: take its classifier as it is, whatever it holds."
 )
-GENERATORS = "tiny, search, nearest, constant, prompted, tuned, nice, cfnow, dice, treecf-sparse, robx, betarce, exact or module:Class"
+GENERATORS = (
+    "tiny, search, nearest, constant, prompted, tuned, nice, cfnow, dice, treecf-sparse, robx, betarce, exact or "
+    "module:Class"
+)
 
 #: What stands wherever plans are read.
 CAUTION = (
