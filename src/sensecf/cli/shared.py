@@ -243,10 +243,10 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
             table.add_row(name, value, interval, f"{m['n']:,} {m['over']}", str(m["direction"]))
     for name, share in facts.get("model_alone", {}).items():
         if share["n"]:
-            table.add_row(
-                f"model alone: {name}", f"{share['value']:.3f}", f"{share['low']:.3f} to {share['high']:.3f}",
-                f"{share['n']:,} requests", "higher",
-            )  # fmt: skip
+            # Fewer than five people give no interval.
+            interval = "–" if share["low"] is None else f"{share['low']:.3f} to {share['high']:.3f}"
+            requests = f"{share['n']:,} requests"
+            table.add_row(f"model alone: {name}", f"{share['value']:.3f}", interval, requests, "higher")
     console.print(table)
     rows = facts["classifier_rows"]["answers"] / max(facts["queries_asked"], 1)
     console.print(f"The classifier was asked about {rows:,.0f} rows per answer.", highlight=False)
