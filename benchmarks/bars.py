@@ -29,7 +29,7 @@ from sensecf.data.builtin.simulated import simulate_cohort
 from sensecf.generators import Nearest, Search, Tiny
 from sensecf.generators.search import THOROUGH
 from sensecf.runs.experiment import Setup, experiment, prepared
-from sensecf.runs.run import Request, run, versions
+from sensecf.runs.run import RunSpec, run, versions
 
 HERE = Path(__file__).resolve().parent
 TABLES = ("simulated", "t1d_uom_daily_stress", "lifesnaps_daily", "heart_disease_cleveland")
@@ -152,7 +152,7 @@ def alone() -> dict[str, Any]:
     """The demo run's numbers of the model without verification."""
     data = sensecf.datasets.load("simulated")
     with tempfile.TemporaryDirectory() as folder:
-        _, _, facts = run(data.frame, data.schema, folder, Request())
+        _, _, facts = run(data.frame, data.schema, folder, RunSpec())
     return facts["model_alone"]
 
 

@@ -22,7 +22,7 @@ from sections import replace_section
 import sensecf
 from sensecf.core.files import cache_folder, write_json, write_text
 from sensecf.metrics import statistics
-from sensecf.runs.compare import Request, compare
+from sensecf.runs.compare import CompareSpec, compare
 from sensecf.runs.compare.figures import critical_difference
 from sensecf.runs.compare.scores import ALL, request_ranks
 from sensecf.runs.experiment import Call
@@ -52,7 +52,7 @@ def cell(table: str, classifier: str, folder: Path, options: argparse.Namespace)
     if (folder / "first.csv").exists():
         return
     data = sensecf.datasets.load(table)
-    request = Request(
+    request = CompareSpec(
         tuple(options.methods.split(",")), classifier=classifier, each_class=True, limit=options.limit,
         seconds_per_query=options.seconds_per_query, time_limit=options.time_limit,
     )  # fmt: skip

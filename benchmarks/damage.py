@@ -48,21 +48,21 @@ from sensecf.generators.search import Search
 from sensecf.generators.tiny.tiny import Tiny
 from sensecf.llm import Completion, Message
 from sensecf.llm.asking import Answer
-from sensecf.llm.asking import Request as Asked
+from sensecf.llm.asking import RunSpec as Asked
 from sensecf.llm.ledger import Ledger
 from sensecf.metrics import plausibility
 from sensecf.runs import run as running
 from sensecf.runs.apply import Layout, answer
 from sensecf.runs.experiment import Call, silent
 from sensecf.runs.finished import open_run
-from sensecf.runs.run import Request, run
+from sensecf.runs.run import RunSpec, run
 from sensecf.web.audit import Journal
 
 #: A try hangs after so many times what the slowest undamaged one took, in seconds at least the second.
 HANGS = 10.0, 30.0
 #: How a try may end, and the status of a child that found a wrong value.
 RIGHT, WRONG = ("done", "refused"), 44
-QUICK = Request(classifier="logistic", generator="search")
+QUICK = RunSpec(classifier="logistic", generator="search")
 
 
 class Kind(NamedTuple):

@@ -20,7 +20,7 @@ from typing import Any
 from sensecf.core.files import write_json
 from sensecf.core.parallel import LOCAL, Engine, connected
 from sensecf.runs.study import Study, run_study
-from sensecf.runs.study.cells import Table
+from sensecf.runs.study.cells import StudyTable
 
 HERE = Path(__file__).resolve().parent
 RAY = Engine("ray")
@@ -32,7 +32,7 @@ BAR = 1.6
 
 def study(seeds: int) -> Study:
     return Study(
-        tables=(Table("simulated"),), scenarios=("a", "c"), removed=(0.5,), seeds=seeds, method="smote@1",
+        tables=(StudyTable("simulated"),), scenarios=("a", "c"), removed=(0.5,), seeds=seeds, method="smote@1",
         methods=("smote@1", "oversampling@1", "nothing", "oracle"), classifiers=("xgboost", "mlp", "random-forest"),
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ from sensecf.web.cohort import Cohort
 from sensecf.web.controls import first_wish
 from sensecf.web.desk import Desk
 from sensecf.web.plans import answer, rank
-from sensecf.web.start import Source, Start, make_cohort
+from sensecf.web.start import PageSource, Start, make_cohort
 from sensecf.web.whatif import what_if
 
 #: Requests of each person when many are there at once.
@@ -72,12 +72,12 @@ class Person:
 @click.option("--generator", default="tiny", show_default=True)
 def main(people: int, pause: float, generator: str) -> None:
     """Measure the page and print one line per bar."""
-    cohort = make_cohort(Source(generator=generator))
+    cohort = make_cohort(PageSource(generator=generator))
     away = np.flatnonzero(cohort.predicted != cohort.position).tolist()
     with tempfile.TemporaryDirectory() as folder:
         listener = socket.socket(proto=socket.IPPROTO_TCP)  # else every answer waits 40 ms
         listener.bind(("127.0.0.1", 0))
-        app = make_app(Desk.open(Start(Source(), cohort=cohort), Path(folder)))
+        app = make_app(Desk.open(Start(PageSource(), cohort=cohort), Path(folder)))
         server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="error", ws="none", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

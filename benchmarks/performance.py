@@ -177,12 +177,12 @@ def stream(count: int, name: str) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
     from sensecf.data.infer.infer import infer_schema
-    from sensecf.runs.run import Request, run
+    from sensecf.runs.run import RunSpec, run
 
     with tempfile.TemporaryDirectory() as folder:
         home, train = Path(folder), table(WIDTHS[0], TRAIN, 1)
         schema = infer_schema(train, "label")
-        run(train, schema, home / "run", Request(generator=name, target="yes", limit=10))
+        run(train, schema, home / "run", RunSpec(generator=name, target="yes", limit=10))
         task = make(WIDTHS[0])
         written, writer = 0, None
         for seed in itertools.count(2):

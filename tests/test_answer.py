@@ -186,7 +186,7 @@ def test_a_classifier_of_the_users_own_is_named_by_the_user_and_not_by_the_folde
 
 def test_the_embedded_model_of_a_run_is_not_trained_again(mixed_task: Any, tmp_path: Path) -> None:
     from sensecf.generators.tiny.tiny import Tiny
-    from sensecf.runs.run import Request
+    from sensecf.runs.run import RunSpec
 
     rows = mixed_task.train
     rows.to_csv("mixed.csv", index=False)
@@ -200,7 +200,7 @@ def test_the_embedded_model_of_a_run_is_not_trained_again(mixed_task: Any, tmp_p
     assert isinstance(finished.generator, Tiny)
     assert set(phases) == {"opening"}
     rows.drop(columns=mixed_task.schema.label).head(5).to_csv("few.csv", index=False)
-    assert answer(finished, "few.csv", "out", Request(target=mixed_task.classes[0]))["rows"] == 5
+    assert answer(finished, "few.csv", "out", RunSpec(target=mixed_task.classes[0]))["rows"] == 5
 
 
 def test_an_unknown_format_is_an_input_error(run: Path) -> None:

@@ -29,12 +29,12 @@ from sensecf.augmentation import (
     munged,
 )
 from sensecf.augmentation.controls import Situation
-from sensecf.augmentation.curate import CONTRADICTED, Pool, contradicted, distinct
+from sensecf.augmentation.curate import CONTRADICTED, ProposedRows, contradicted, distinct
 from sensecf.augmentation.gate import NOTHING, Option, choose, standard_error, tempered_loss
 from sensecf.augmentation.judges import Panel, convene, folds, weigh
 from sensecf.augmentation.loop import loop
 from sensecf.augmentation.mixtures import between, mix, munge
-from sensecf.augmentation.run import Request, run
+from sensecf.augmentation.run import AugmentSpec, run
 from sensecf.augmentation.soft import estimate_shares, label_softly
 from sensecf.classifiers.fit import fit_classifier
 from sensecf.core.candidates import Candidates
@@ -322,11 +322,11 @@ def test_mixtures_lie_between_two_rows_of_a_fold_and_keep_the_rules(task: Task, 
 # --- curation -----------------------------------------------------------------------------
 
 
-def pool_of(task: Task, rows: np.ndarray, unseen: np.ndarray | None = None, target: int = 0) -> Pool:
+def pool_of(task: Task, rows: np.ndarray, unseen: np.ndarray | None = None, target: int = 0) -> ProposedRows:
     n = len(rows)
     proba = np.full((n, 2), 0.5) if unseen is None else unseen
     words = np.full(n, "hand", dtype=object)
-    return Pool(rows, np.full(n, target), np.zeros(n, int), np.arange(n), words, words, proba, np.ones(n))
+    return ProposedRows(rows, np.full(n, target), np.zeros(n, int), np.arange(n), words, words, proba, np.ones(n))
 
 
 def test_only_confident_contradiction_drops_a_row(task: Task) -> None:
@@ -533,7 +533,7 @@ def test_no_weight_of_the_embedded_model_depends_on_a_removed_row(
 
 def test_a_run_writes_rows_scores_and_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: convene(rows, schema, seed, families=FAMILIES))
-    request = Request("nearest", "a", 0.5, amount=1.0, classifiers=("logistic",))
+    request = AugmentSpec("nearest", "a", 0.5, amount=1.0, classifiers=("logistic",))
     added, scores, facts = run(table(), SCHEMA, tmp_path / "out", request)
     written = pd.read_csv(tmp_path / "out" / "augmented.csv")
     assert len(written) == len(added) > 0
@@ -554,7 +554,7 @@ def test_a_run_with_a_gate_says_what_it_chose_and_takes_no_amount(
 ) -> None:
     monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: convene(rows, schema, seed, families=FAMILIES))
     monkeypatch.setattr(methods, "choose", partial(choose, learners=("logistic",), options=(Option("augment", 1.0),)))
-    request = Request("nearest", "a", gate=True, classifiers=("logistic",))
+    request = AugmentSpec("nearest", "a", gate=True, classifiers=("logistic",))
     _, scores, facts = run(table(), SCHEMA, tmp_path / "out", request)
     assert scores["method"].iloc[-1] == "gated:nearest"
     assert facts["purpose"] in ("nothing", "augment")

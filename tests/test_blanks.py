@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sensecf
-from sensecf.core.distances import FLOOR, Nearest, Scale
+from sensecf.core.distances import FLOOR, NearestPoints, Scale
 from sensecf.core.neighbours import Neighbours
 from sensecf.core.plausibility import Plausibility
 from sensecf.core.rules import Bools, Floats
@@ -87,7 +87,7 @@ def test_the_nearest_are_those_of_a_slow_loop(seed: int, n: int, d: int, share: 
     points, asked = rng.normal(size=(n, d)), rng.normal(size=(7, d))
     points[rng.random(points.shape) < share] = np.nan
     asked[rng.random(asked.shape) < share] = np.nan
-    index, k = Nearest(points), min(3, n)
+    index, k = NearestPoints(points), min(3, n)
     known = np.where(np.isnan(points).all(axis=0), 0.0, points)
     filled, weight = np.where(np.isnan(points), np.nanmedian(known, axis=0), points), np.nanvar(known, axis=0) + 1e-9
     slow = np.empty((7, n))

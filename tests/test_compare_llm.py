@@ -16,7 +16,7 @@ from sensecf.core.task import Task
 from sensecf.generators.tuned import table_shape
 from sensecf.llm.language.brief import BRIEF_VERSION
 from sensecf.llm.language.prompting import Prompting
-from sensecf.runs.compare import Comparison, Request, compare
+from sensecf.runs.compare import CompareSpec, Comparison, compare
 from sensecf.runs.compare import run as module
 from sensecf.runs.run import LEDGER
 
@@ -38,7 +38,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(table: Task, out: Path, llm: str, *names: str, model: str | None = None) -> Comparison:
     people = table.train[table.train["x0"] + table.train["x1"] < -1.5].head(3)
-    request = Request(
+    request = CompareSpec(
         names, classifier="logistic", target="good", prompting=Prompting(llm) if llm else None, model=model
     )
     return compare(table.train, table.schema, out, request, queries=people)

@@ -18,13 +18,13 @@ from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits
 from sensecf.core.schema import RESERVED, FeatureSchema
 from sensecf.core.task import Task
-from sensecf.runs.compare import Comparison, Request, compare, isolate, report, tables
+from sensecf.runs.compare import CompareSpec, Comparison, compare, isolate, report, tables
 from sensecf.runs.compare import run as module
 from sensecf.runs.compare.isolate import TimeLimits, ask
 from sensecf.runs.compare.worker import Chunk, Job
 
 NAMES = ("search", "handmade_generators:Two", "handmade_generators:Moody", "handmade_generators:Unbuilt")
-REQUEST = Request(
+REQUEST = CompareSpec(
     NAMES, classifier="logistic", target="good", limit=6, n=2, seconds_per_query=1.0, time_limit=90.0, seed=0
 )
 
@@ -149,7 +149,7 @@ def test_figures_are_xml_with_a_size(ended: tuple[Comparison, Path]) -> None:
 def test_an_interrupted_comparison_goes_on_where_it_stopped(
     table: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = Request(("nearest+raw", "handmade_generators:Two"), classifier="logistic", target="good", limit=3)
+    quick = CompareSpec(("nearest+raw", "handmade_generators:Two"), classifier="logistic", target="good", limit=3)
     asked: list[str] = []
 
     def watched(job: Job, *rest: Any) -> Any:
@@ -206,7 +206,7 @@ def test_a_method_whose_time_is_up_leaves_the_rest_unanswered(tmp_path: Path) ->
 def test_wrong_input_is_said_before_anything_is_written(
     table: Task, tmp_path: Path, options: dict[str, Any], says: str
 ) -> None:
-    request = Request(**{"generators": ("search",), "classifier": "logistic", **options})
+    request = CompareSpec(**{"generators": ("search",), "classifier": "logistic", **options})
     with pytest.raises(InputError, match=says):
         compare(table.train, table.schema, tmp_path / "out", request)
     assert not (tmp_path / "out").exists()

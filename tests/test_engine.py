@@ -31,7 +31,7 @@ from sensecf.data.privacy_gate import permission
 from sensecf.generators import Search, find
 from sensecf.pipeline.explain import BATCH, explain
 from sensecf.runs.experiment import Call
-from sensecf.runs.run import Request, run
+from sensecf.runs.run import RunSpec, run
 from sensecf.runs.study.cells import read_study, run_study
 from sensecf.sensors.simulator import simulate
 from sensecf.sensors.table import build
@@ -310,7 +310,7 @@ def test_rows_go_to_no_cluster_that_their_card_forbids(tmp_path: Path) -> None:
     card = aireadi.CARD
     message = "keeps its rows away from cluster.example.org"
     with pytest.raises(InputError, match=message):
-        run(table(), SCHEMA, tmp_path / "run", Request(generator="search"), card=card, call=Call(engine=FAR))
+        run(table(), SCHEMA, tmp_path / "run", RunSpec(generator="search"), card=card, call=Call(engine=FAR))
     path = study(tmp_path)
     card.save_beside(tmp_path / "days.csv")
     with pytest.raises(InputError, match=message):

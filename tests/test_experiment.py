@@ -15,7 +15,7 @@ from sensecf.data.builtin.simulated import simulate_cohort, simulated_schema
 from sensecf.runs import compare
 from sensecf.runs.dryrun import dry_run
 from sensecf.runs.experiment import Setup, experiment, prepared
-from sensecf.runs.run import Request, run
+from sensecf.runs.run import RunSpec, run
 
 SETUP = Setup("logistic")
 
@@ -36,11 +36,11 @@ def test_run_dry_run_and_comparison_ask_about_the_same_people(
     made = experiment(prepared(frame, schema, SETUP))
     asked = made.table.held_out.index[made.asked()].tolist()
     assert len(asked) > 5
-    request = Request(classifier="logistic", generator="nearest")
+    request = RunSpec(classifier="logistic", generator="nearest")
     answers, _, _ = run(frame, schema, tmp_path / "run", request)
     assert answers.factuals.index.tolist() == asked
     assert dry_run(frame, schema, replace(request, generator="prompted")).queries == asked
-    inside = compare.compare(frame, schema, tmp_path / "cmp", compare.Request(("nearest",), classifier="logistic"))
+    inside = compare.compare(frame, schema, tmp_path / "cmp", compare.CompareSpec(("nearest",), classifier="logistic"))
     assert inside.requests["name"].tolist() == asked
 
 

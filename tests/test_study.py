@@ -16,7 +16,7 @@ from sensecf.augmentation.controls import Situation
 from sensecf.cli.study import report, study
 from sensecf.core.errors import InputError
 from sensecf.data.builtin import load
-from sensecf.runs.study.cells import Split, Table, cell_path, read_study, run_study, situation, splits
+from sensecf.runs.study.cells import Split, StudyTable, cell_path, read_study, run_study, situation, splits
 from sensecf.runs.study.report import FILES, write_study_report
 from sensecf.runs.study.scores import compare, gains, rank, read_cells, summarise
 from sensecf.runs.study.summary import by_classifier, by_table, other_measures, recovery
@@ -160,7 +160,7 @@ def test_two_processes_do_what_one_does(done: Path, tmp_path: Path) -> None:
 def test_all_methods_of_a_split_see_the_same_test_rows_and_no_training_row() -> None:
     tables = []
     for scenario in "abc":
-        known, test = situation(Split(Table("simulated"), scenario, 0.5, 1))
+        known, test = situation(Split(StudyTable("simulated"), scenario, 0.5, 1))
         train = pd.concat([known.rows, known.removed])
         assert not set(train.index) & set(test.index)
         assert not set(train["participant_id"]) & set(test["participant_id"])
@@ -172,7 +172,7 @@ def test_all_methods_of_a_split_see_the_same_test_rows_and_no_training_row() -> 
 def test_poison_in_removed_and_test_rows_changes_nothing_that_is_learned_from(tmp_path: Path) -> None:
     """End to end, from the file: features of removed and test rows are overwritten, labels stay."""
     write(tmp_path)
-    place = Table("made", str(tmp_path / "days.csv"), str(tmp_path / "schema.toml"))
+    place = StudyTable("made", str(tmp_path / "days.csv"), str(tmp_path / "schema.toml"))
     clean, test = situation(Split(place, "a", 0.5, 0))
     frame = pd.read_csv(tmp_path / "days.csv")
     assert clean.removed is not None
@@ -384,7 +384,7 @@ def test_the_commands(tmp_path: Path) -> None:
 
 def test_a_situation_knows_its_budget() -> None:
     data = load("simulated")
-    known, _ = situation(Split(Table("simulated"), "a", 0.5, 0))
+    known, _ = situation(Split(StudyTable("simulated"), "a", 0.5, 0))
     assert isinstance(known, Situation)
     assert known.removed is not None
     assert known.budget == len(known.removed)

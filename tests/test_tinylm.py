@@ -17,7 +17,7 @@ from checker import problems
 from sensecf.core.limits import make_query
 from sensecf.core.query import Query
 from sensecf.core.task import Ints, Task
-from sensecf.generators.tiny.sampling import Answers, _pick, replay, sample
+from sensecf.generators.tiny.sampling import Draws, _pick, replay, sample
 from sensecf.generators.tiny.tinylm import END, Shape, TinyLM, Vocabulary
 from strategies import cases, limits, seeds, worlds
 from worlds import World
@@ -29,7 +29,7 @@ ANY = 99
 
 def untrained(
     task: Task, query: Query, k: int = 6, seed: int = 0, budgets: Ints | None = None, **options: Any
-) -> tuple[TinyLM, Vocabulary, Answers]:
+) -> tuple[TinyLM, Vocabulary, Draws]:
     """What a model with random weights, sharpened so that it insists on nonsense, answers."""
     torch.manual_seed(seed)
     vocabulary = Vocabulary.of(task)

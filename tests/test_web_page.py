@@ -15,7 +15,7 @@ pytest.importorskip("starlette", reason="the page's packages are not installed")
 
 from sensecf.web.app import make_app
 from sensecf.web.desk import Desk
-from sensecf.web.start import Source, Start
+from sensecf.web.start import PageSource, Start
 from webpage import away, browsing, desk_of, serving, small_cohort, until
 
 #: The path the tests go begins with somebody who is a good step away from the answer wanted.
@@ -259,7 +259,7 @@ def test_without_scripts_a_plan_is_found_and_decided(browser: Any, address: str,
 
 
 def test_the_start_shows_its_progress_and_then_the_people(browser: Any, cohort: Any, tmp_path: Path) -> None:
-    start = Start(Source())
+    start = Start(PageSource())
     with serving(make_app(Desk.open(start, tmp_path))) as address:
         page = browser.new_page()
         page.goto(f"{address}/person/1")
@@ -273,7 +273,7 @@ def test_the_start_shows_its_progress_and_then_the_people(browser: Any, cohort: 
 
 
 def test_a_start_that_fails_says_why(browser: Any, tmp_path: Path) -> None:
-    start = Start(Source(tmp_path / "absent.csv", tmp_path / "schema.toml"))
+    start = Start(PageSource(tmp_path / "absent.csv", tmp_path / "schema.toml"))
     start.run()
     with serving(make_app(Desk.open(start, tmp_path))) as address:
         page = browser.new_page()

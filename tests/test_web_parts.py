@@ -31,14 +31,14 @@ from sensecf.web.audit import Journal
 from sensecf.web.cohort import Cohort, encode_people
 from sensecf.web.controls import Wish, first_wish, read_wish
 from sensecf.web.export import to_fhir
-from sensecf.web.people import Choice, chosen
+from sensecf.web.people import ListView, chosen
 from sensecf.web.plans import Ask, answer, rank, record, restore
 from sensecf.web.robust import robustness
-from sensecf.web.start import Source, make_cohort
+from sensecf.web.start import PageSource, make_cohort
 from sensecf.web.steps import weekly_steps
 from sensecf.web.survey import by_group, survey, ways_to_group
 from sensecf.web.whatif import what_if
-from sensecf.web.words import Block, blocks, labels, plan_sentence, rule_words
+from sensecf.web.words import Blocker, blocks, labels, plan_sentence, rule_words
 from webpage import away, csrf_of, desk_of, serving, small_cohort
 
 
@@ -167,7 +167,7 @@ def test_what_blocks_names_the_controls_that_lift_it(mixed_task: Task) -> None:
     found = blocks(Blame(tuple(parts)), limits, schema, labels(schema))
     assert [block.field for block in found] == ["lock-1", "limits-7", "budget", "", ""]
     [rule] = blocks(Blame((Blocked("rule", bound=schema.rules[1]),)), limits, schema, labels(schema))
-    assert rule == Block("A rule: Pulse min must not be more than pulse mean.", "")
+    assert rule == Blocker("A rule: Pulse min must not be more than pulse mean.", "")
     assert blocks(Blame((Blocked("blank", "deep"),)), limits, schema, labels(schema)) == []
     assert blocks(Blame(possible=True), limits, schema, labels(schema)) == []
 
@@ -263,13 +263,13 @@ def test_groups_add_up_to_everybody(cohort: Any) -> None:
 
 
 def test_the_list_finds_and_sorts(cohort: Any) -> None:
-    assert list(cohort.chance[chosen(cohort, Choice())]) == sorted(cohort.chance)
+    assert list(cohort.chance[chosen(cohort, ListView())]) == sorted(cohort.chance)
     name = cohort.names[7]
-    assert [cohort.names[k] for k in chosen(cohort, Choice(search=name.upper()))] == [name]
-    there = chosen(cohort, Choice(filter="there"))
+    assert [cohort.names[k] for k in chosen(cohort, ListView(search=name.upper()))] == [name]
+    there = chosen(cohort, ListView(filter="there"))
     assert set(there) == set(np.flatnonzero(cohort.predicted == cohort.position))
     deep = cohort.task.schema.columns["sleep_deep_min"]
-    values = cohort.rows[chosen(cohort, Choice(order=str(deep), down=False)), deep]
+    values = cohort.rows[chosen(cohort, ListView(order=str(deep), down=False)), deep]
     known = values[~np.isnan(values)]
     assert list(known) == sorted(known)
     assert np.isnan(values[len(known) :]).all(), "blanks come last"
@@ -365,21 +365,21 @@ def test_a_run_folder_opens_with_its_people_and_its_classifier(tmp_path: Path) -
     schema = make_schema(tmp_path / "t.csv", tmp_path / "s.toml")
     assert explain(tmp_path / "t.csv", schema, tmp_path / "run", "--limit", 5).status == 0
     said: list[str] = []
-    cohort = make_cohort(Source(tmp_path / "run"), lambda phase, share: said.append(phase))
+    cohort = make_cohort(PageSource(tmp_path / "run"), lambda phase, share: said.append(phase))
     assert len(cohort) == 5
     assert cohort.generator.name == "nearest"
     assert cohort.target == "low"
     assert list(dict.fromkeys(said)) == ["reading", "classifier", "warming"]
-    table = make_cohort(Source(tmp_path / "t.csv", schema, "logistic", "search"))
+    table = make_cohort(PageSource(tmp_path / "t.csv", schema, "logistic", "search"))
     assert len(table) == round(0.3 * 120)
 
 
 def test_a_start_that_cannot_be_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no finished run"):
-        make_cohort(Source(tmp_path))
+        make_cohort(PageSource(tmp_path))
     (tmp_path / "t.csv").write_text("a\n1\n")
     with pytest.raises(InputError, match="needs its schema"):
-        make_cohort(Source(tmp_path / "t.csv"))
+        make_cohort(PageSource(tmp_path / "t.csv"))
 
 
 def test_the_command_refuses_before_it_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

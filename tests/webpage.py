@@ -48,9 +48,9 @@ def small_cohort(classifier: str = "logistic") -> Any:
 def desk_of(cohort: Any, folder: Path) -> Any:
     """A desk over a cohort that is ready."""
     from sensecf.web.desk import Desk
-    from sensecf.web.start import Source, Start
+    from sensecf.web.start import PageSource, Start
 
-    return Desk.open(Start(Source(), cohort=cohort), folder)
+    return Desk.open(Start(PageSource(), cohort=cohort), folder)
 
 
 def away(cohort: Any) -> list[int]:

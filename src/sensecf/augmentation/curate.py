@@ -23,7 +23,7 @@ COPY = 0.1
 
 
 @dataclass(frozen=True)
-class Pool:
+class ProposedRows:
     """Proposed rows and what is known of them.
 
     `rows` (m, d) encoded; `target` (m,) the class asked for; `factual` (m,) position of the training
@@ -45,17 +45,17 @@ class Pool:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, index: np.ndarray) -> Pool:
+    def take(self, index: np.ndarray) -> ProposedRows:
         """The rows at the given positions (or under a mask)."""
-        return Pool(**{name: values[index] for name, values in vars(self).items()})
+        return ProposedRows(**{name: values[index] for name, values in vars(self).items()})
 
     @classmethod
-    def concat(cls, parts: list[Pool]) -> Pool:
+    def concat(cls, parts: list[ProposedRows]) -> ProposedRows:
         """All rows of the parts, in order."""
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})
 
     @classmethod
-    def empty(cls, width: int, classes: int) -> Pool:
+    def empty(cls, width: int, classes: int) -> ProposedRows:
         """No rows of `width` features."""
         none, words, blank = np.empty(0, np.intp), np.empty(0, object), np.empty((0, classes))
         return cls(np.empty((0, width)), none, none, none, words, words, blank, np.empty(0))
@@ -67,20 +67,20 @@ class Pool:
         return apart
 
 
-def curate(task: Task, pool: Pool, others: Floats | None = None) -> Pool:
+def curate(task: Task, pool: ProposedRows, others: Floats | None = None) -> ProposedRows:
     """The rows worth keeping, in order. `others` (k, d): rows beside the training rows that none may copy."""
     kept = pool.take(~contradicted(pool))
     kept = kept.take(_likely(task, kept))
     return kept.take(distinct(task, kept.rows, others))
 
 
-def contradicted(pool: Pool) -> Bools:
+def contradicted(pool: ProposedRows) -> Bools:
     """Whether judges that have not seen the factual confidently deny the class asked for, shape (m,)."""
     denied: Bools = lead(pool.unseen, pool.target) < -CONTRADICTED
     return denied
 
 
-def _likely(task: Task, pool: Pool) -> Bools:
+def _likely(task: Task, pool: ProposedRows) -> Bools:
     """Whether each row is an inlier of some class, shape (m,)."""
     critic, m = task.once(Plausibility), len(pool)
     likely = np.zeros(m, dtype=bool)

@@ -53,7 +53,7 @@ OURS: dict[str, Ours] = {
 }
 
 
-class Method(NamedTuple):
+class Arm(NamedTuple):
     """A name taken apart: `amount` is None where none is given."""
 
     name: str
@@ -74,7 +74,7 @@ class Shared:
         return self.made[name]
 
 
-def find(text: str) -> Method:
+def find(text: str) -> Arm:
     """The method of a name such as `smote@2` or `augment:tiny`. Raises `InputError` for what there is not."""
     rest, _, number = text.partition("@")
     name, _, generator = rest.partition(":")
@@ -95,7 +95,7 @@ def find(text: str) -> Method:
             raise InputError(f"method {text!r}: {number!r} is no number") from None
         if not 0 < amount <= 100:
             raise InputError(f"method {text!r}: the amount must lie between 0 and 100")
-    return Method(name, generator or GENERATOR, amount)
+    return Arm(name, generator or GENERATOR, amount)
 
 
 def sees(text: str) -> str:
@@ -118,7 +118,7 @@ def apply(text: str, situation: Situation, shared: Shared) -> Treatment:
     return _ours(method, shown, shared)
 
 
-def _ours(method: Method, situation: Situation, shared: Shared) -> Treatment:
+def _ours(method: Arm, situation: Situation, shared: Shared) -> Treatment:
     rows, schema, seed = situation.rows.reset_index(drop=True), situation.schema, situation.seed
     panel: Panel = shared.once("panel", lambda: convene(rows, schema, seed))
     if method.name == "committee":

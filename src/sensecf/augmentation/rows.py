@@ -17,7 +17,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.class_weight import compute_sample_weight
 
-from sensecf.augmentation.curate import Pool, curate
+from sensecf.augmentation.curate import ProposedRows, curate
 from sensecf.augmentation.judges import Panel, convene, in_order
 from sensecf.augmentation.mixtures import between, mix, munge
 from sensecf.classifiers.fit import fit_classifier, make_classifier
@@ -118,7 +118,9 @@ def augment(
     if not policy.around:
         return to_frame(task, draw(task, generator, wanted, policy, panel, seed), policy)
     on_the_way = draw(task, generator, wanted // 2, policy, panel, seed)
-    return _with_opinion(task, panel, Pool.concat([on_the_way, _around(task, panel, wanted - wanted // 2, seed)]))
+    return _with_opinion(
+        task, panel, ProposedRows.concat([on_the_way, _around(task, panel, wanted - wanted // 2, seed)])
+    )
 
 
 def munged(task: Task, rows: int, panel: Panel, seed: int = 0) -> pd.DataFrame:
@@ -126,7 +128,7 @@ def munged(task: Task, rows: int, panel: Panel, seed: int = 0) -> pd.DataFrame:
     return _with_opinion(task, panel, _around(task, panel, evenly(rows, len(task.classes)), seed))
 
 
-def _around(task: Task, panel: Panel, wanted: Ints, seed: int) -> Pool:
+def _around(task: Task, panel: Panel, wanted: Ints, seed: int) -> ProposedRows:
     """As many rows as wanted in all, made around training rows drawn at random (`mixtures.munge`), and judged."""
     rng = np.random.default_rng([seed, 402])
     first = rng.integers(0, len(task.rows), int(wanted.sum()))
@@ -135,7 +137,7 @@ def _around(task: Task, panel: Panel, wanted: Ints, seed: int) -> Pool:
     return _judge(task, panel, replace(made, source=np.full(len(first), "around", dtype=object), pair=number))
 
 
-def _with_opinion(task: Task, panel: Panel, pool: Pool) -> pd.DataFrame:
+def _with_opinion(task: Task, panel: Panel, pool: ProposedRows) -> pd.DataFrame:
     """The pool's rows after the training rows as those judge them who have not seen them; see `to_frame`."""
     at, policy = np.arange(len(task.rows)), PURPOSES["augment"]
     own = _judge(task, panel, _asked(task, np.clip(task.rows, task.codec.low, task.codec.high), at, "none"))
@@ -165,14 +167,14 @@ def draw(
     panel: Panel,
     seed: int,
     learner: Classifier | None = None,
-) -> Pool:
+) -> ProposedRows:
     """As many rows towards each class as wanted (classes,), or as are found: proposed, judged, curated, drawn.
 
     Which factuals are asked about, and which rows are taken, is drawn by how uncertain the judges
     are there; with a `learner` (on raw rows), by how far it is from what the judges say.
     """
     rng = np.random.default_rng([seed, 401])
-    empty = Pool.empty(len(task.schema), len(task.classes))
+    empty = ProposedRows.empty(len(task.schema), len(task.classes))
     parts = []
     for position, count in enumerate(wanted.tolist()):
         pool = empty
@@ -189,12 +191,14 @@ def draw(
                 sides["counterfactual"] = curate(task, found, pool.rows) if policy.curated else found
             if "between" in policy.sides:
                 sides["between"] = _judge(task, panel, _between(task, asked, sides["counterfactual"], rng))
-            pool = Pool.concat([pool, *(sides[side] for side in policy.sides)])
+            pool = ProposedRows.concat([pool, *(sides[side] for side in policy.sides)])
         parts.append(_weak(task, pool, count, rng, learner))
-    return Pool.concat([empty, *parts])
+    return ProposedRows.concat([empty, *parts])
 
 
-def _weak(task: Task, pool: Pool, count: int, rng: np.random.Generator, learner: Classifier | None) -> Pool:
+def _weak(
+    task: Task, pool: ProposedRows, count: int, rng: np.random.Generator, learner: Classifier | None
+) -> ProposedRows:
     """At most `count` rows, those where the judges, or the learner by their lights, are weak more often."""
     if len(pool) <= count:
         return pool
@@ -208,7 +212,7 @@ def _weak(task: Task, pool: Pool, count: int, rng: np.random.Generator, learner:
 
 def _factuals(
     task: Task, panel: Panel, policy: Policy, position: int, count: int, attempt: int, rng: np.random.Generator
-) -> Pool:
+) -> ProposedRows:
     """Rows to ask about that are to come to a class, at least `count` where there are so many.
 
     Training rows of other classes; with judges, those that they put in another class, and mixtures
@@ -225,21 +229,21 @@ def _factuals(
         pool = _judge(task, panel, _asked(task, mix(task, first, panel.fold, rng), first, "mixture"))
         pool = pool.take(pool.unseen.argmax(axis=1) != position)
         pools.append(curate(task, pool) if policy.curated else pool)
-    found = Pool.concat(pools)
+    found = ProposedRows.concat(pools)
     return replace(found, pair=np.arange(len(found)))
 
 
-def _asked(task: Task, rows: Floats, origin: Ints, maker: str) -> Pool:
+def _asked(task: Task, rows: Floats, origin: Ints, maker: str) -> ProposedRows:
     """Factuals that nobody has judged yet."""
     n = len(rows)
     blank = np.full((n, len(task.classes)), np.nan)
     source, words = np.full(n, "factual", dtype=object), np.full(n, maker, dtype=object)
-    return Pool(rows, np.full(n, -1), origin, np.arange(n), source, words, blank, np.full(n, np.nan))
+    return ProposedRows(rows, np.full(n, -1), origin, np.arange(n), source, words, blank, np.full(n, np.nan))
 
 
 def _propose(
-    task: Task, generator: Generator, asked: Pool, position: int, margin: float, rng: np.random.Generator
-) -> Pool:
+    task: Task, generator: Generator, asked: ProposedRows, position: int, margin: float, rng: np.random.Generator
+) -> ProposedRows:
     """One counterfactual per factual, drawn among the generator's that are valid with the margin and break nothing."""
     parts = [asked.take(np.empty(0, np.intp))]
     limits = Limits(margin=margin, edit="mutable")
@@ -259,17 +263,17 @@ def _propose(
         made = replace(part.take(found.query), rows=found.rows, generator=found.generator)
         source = np.full(n, "counterfactual", dtype=object)
         parts.append(replace(made, target=np.full(n, position), source=source))
-    return Pool.concat(parts)
+    return ProposedRows.concat(parts)
 
 
-def _between(task: Task, asked: Pool, found: Pool, rng: np.random.Generator) -> Pool:
+def _between(task: Task, asked: ProposedRows, found: ProposedRows, rng: np.random.Generator) -> ProposedRows:
     """A row at random on the way from each factual to its counterfactual, judged by nobody yet."""
     n, start = len(found), asked.rows[np.searchsorted(asked.pair, found.pair)]
     rows = between(task, start, found.rows, rng.random((n, 1)), rng)
     return replace(found, rows=rows, target=np.full(n, -1), source=np.full(n, "between", dtype=object))
 
 
-def _judge(task: Task, panel: Panel, pool: Pool) -> Pool:
+def _judge(task: Task, panel: Panel, pool: ProposedRows) -> ProposedRows:
     """The pool with what the judges say who have not seen the training rows that a row was made from.
 
     A row without a target (-1), a factual, gets the class that they put it in.
@@ -286,7 +290,7 @@ def _judge(task: Task, panel: Panel, pool: Pool) -> Pool:
     return replace(pool, unseen=unseen, agreement=agreement, target=target)
 
 
-def to_frame(task: Task, pool: Pool, policy: Policy) -> pd.DataFrame:
+def to_frame(task: Task, pool: ProposedRows, policy: Policy) -> pd.DataFrame:
     """The pool as labelled rows with their provenance; see `augment`."""
     n, k = len(pool), len(task.classes)
     if policy.judged:

@@ -33,7 +33,7 @@ Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class Request:
+class AugmentSpec:
     """What `sensecf augment` was asked; see its options."""
 
     generator: str = "search"
@@ -51,7 +51,7 @@ def run(
     frame: pd.DataFrame,
     schema: FeatureSchema,
     out: str | Path,
-    request: Request = Request(),
+    request: AugmentSpec = AugmentSpec(),
     *,
     overwrite: bool = False,
     progress: Progress | None = None,

@@ -53,11 +53,11 @@ def augment(
     from rich.table import Table
     from rich.text import Text
 
-    from sensecf.augmentation.run import Request, run
+    from sensecf.augmentation.run import AugmentSpec, run
     from sensecf.core.schema import FeatureSchema
     from sensecf.metrics import from_json, sentence
 
-    request = Request(generator, scenario, removed, amount, rows, gate, positive, split_names(classifiers), seed)
+    request = AugmentSpec(generator, scenario, removed, amount, rows, gate, positive, split_names(classifiers), seed)
     schema = FeatureSchema.from_toml(schema_path)
     with progress_bars() as progress:
         added, scores, facts = run(

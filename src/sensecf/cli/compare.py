@@ -85,11 +85,11 @@ def compare(
     from sensecf.core.schema import FeatureSchema
     from sensecf.data.builtin import find_card
     from sensecf.data.card import strictest
-    from sensecf.runs.compare import Request
+    from sensecf.runs.compare import CompareSpec
     from sensecf.runs.compare import compare as run
     from sensecf.runs.experiment import Call
 
-    request = Request(
+    request = CompareSpec(
         generators=split_names(names),
         classifier=classifier,
         classes=split_names(classes),

@@ -17,12 +17,12 @@ def demo(out: Path, overwrite: bool, seed: int) -> int:
     """The main job on a simulated cohort: a plan for every test person predicted stressed."""
     from sensecf.data.builtin import load
     from sensecf.runs.experiment import Call
-    from sensecf.runs.run import Request, run
+    from sensecf.runs.run import RunSpec, run
 
     data = load("simulated")
     notice = "The data are simulated, shaped like AI-READI's daily summaries. No row is a person's."
     click.echo(f"{len(data.frame):,} simulated days of {data.frame['participant_id'].nunique()} people.")
     with progress_bars() as progress:
         call = Call(overwrite, notice, progress=progress)
-        answers, summary, facts = run(data.frame, data.schema, out, Request(seed=seed), call=call)
+        answers, summary, facts = run(data.frame, data.schema, out, RunSpec(seed=seed), call=call)
     return show(answers, summary, facts, out)

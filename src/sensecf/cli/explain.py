@@ -82,10 +82,10 @@ def explain(
     from sensecf.data.builtin import find_card
     from sensecf.data.card import strictest
     from sensecf.runs.experiment import Call
-    from sensecf.runs.run import Request, run
+    from sensecf.runs.run import RunSpec, run
 
     where = engine_of(engine, ray_address, asking["allow_hosts"])
-    request = Request(
+    request = RunSpec(
         classifier=classifier,
         classes=split_names(classes),
         generator=generator,

@@ -66,9 +66,9 @@ def prompt(
     from sensecf.data.builtin import find_card
     from sensecf.data.card import strictest
     from sensecf.runs.dryrun import dry_run
-    from sensecf.runs.run import Request
+    from sensecf.runs.run import RunSpec
 
-    request = Request(
+    request = RunSpec(
         classifier=classifier,
         classes=split_names(classes),
         generator="prompted",

@@ -56,7 +56,7 @@ def serve(
         from sensecf.web.serving import listen
     except ImportError as error:
         raise MissingExtraError(f"the page needs {error.name}: pip install 'sensecf[web]'") from error
-    from sensecf.web.start import Source
+    from sensecf.web.start import PageSource
 
     if run_or_table is not None and not run_or_table.exists():
         raise InputError(f"{run_or_table} does not exist; name the folder of a run, or a table")
@@ -66,5 +66,5 @@ def serve(
         raise InputError("--schema needs its table: sensecf serve TABLE --schema schema.toml")
     folder = out or (run_or_table if run_or_table is not None and run_or_table.is_dir() else Path("decisions"))
     marks = stated_marks()
-    source = Source(run_or_table, schema, classifier, generator, target, seed, split_names(classes), trust, marks)
+    source = PageSource(run_or_table, schema, classifier, generator, target, seed, split_names(classes), trust, marks)
     listen(source, folder, host, port, token, click.echo)

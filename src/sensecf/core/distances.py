@@ -92,7 +92,7 @@ class Scale:
         return np.nan_to_num(self.measured(rows))
 
     def measured(self, rows: Floats) -> Floats:
-        """As `embed`, with NaN where nothing was measured, or perhaps not: what `Nearest` takes."""
+        """As `embed`, with NaN where nothing was measured, or perhaps not: what `NearestPoints` takes."""
         rows = self._known(rows)
         columns = [((rows - self._medians) / self._std)[:, self.numeric]]
         for j, kept in self._levels:
@@ -100,7 +100,7 @@ class Scale:
         return np.ascontiguousarray(np.hstack(columns))
 
 
-class Nearest:
+class NearestPoints:
     """The nearest of some points to any others, by what these others were measured on.
 
     Euclidean among complete points. A point with blanks (NaN) is compared on the coordinates it has,

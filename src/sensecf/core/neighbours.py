@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sensecf.core.distances import Nearest, Scale
+from sensecf.core.distances import NearestPoints, Scale
 from sensecf.core.errors import InputError
 from sensecf.core.rules import Floats
 from sensecf.core.task import Ints, Task, lead
@@ -22,7 +22,7 @@ class Peers(NamedTuple):
 
     rows: Floats
     lead: Floats
-    nearest: Nearest
+    nearest: NearestPoints
 
 
 class Influence:
@@ -50,7 +50,7 @@ class Influence:
 class Neighbours:
     """Nearest training rows by class; get it with `task.once(Neighbours)`.
 
-    Distances are those of `Nearest`: by what was measured.
+    Distances are those of `NearestPoints`: by what was measured.
     """
 
     def __init__(self, task: Task) -> None:
@@ -84,7 +84,7 @@ class Neighbours:
             if len(rows) > MAX_ROWS:
                 keep = np.sort(np.random.default_rng(0).choice(len(rows), MAX_ROWS, replace=False))
                 rows, ahead = rows[keep], ahead[keep]
-            index = Nearest(self._scale.measured(rows))
+            index = NearestPoints(self._scale.measured(rows))
             self._peers[target] = Peers(rows, ahead, index)
         return self._peers[target]
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.neighbors import LocalOutlierFactor
 
-from sensecf.core.distances import Nearest, Scale
+from sensecf.core.distances import NearestPoints, Scale
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task
 
@@ -27,7 +27,7 @@ class Plausibility:
 
     The threshold is the 5 % quantile of the scores of real rows of the class that were held out
     of the fit, in five folds of the training rows (whole groups where the schema names a group).
-    A row is compared on what was measured of it (`distances.Nearest`): blanks count neither way.
+    A row is compared on what was measured of it (`distances.NearestPoints`): blanks count neither way.
     Get it with `task.once(Plausibility)`: classes are fitted when first asked for.
     """
 
@@ -81,7 +81,7 @@ class Plausibility:
 
 class _Lof:
     """Local outlier factor in novelty mode, negative as in scikit-learn (-1: as dense as its neighbours, lower
-    is more of an outlier). Points with blanks (NaN) are compared by what they were measured on (`Nearest`)."""
+    is more of an outlier). Points with blanks (NaN) are compared by what they were measured on (`NearestPoints`)."""
 
     def __init__(self, points: Floats) -> None:
         self._points = points
@@ -93,9 +93,9 @@ class _Lof:
             self._whole = lof.fit(points)
 
     @cached_property
-    def _dense(self) -> tuple[Nearest, Floats, Floats]:
+    def _dense(self) -> tuple[NearestPoints, Floats, Floats]:
         """The index, and of each of its points the distance to the k-th neighbour and the density (both (n,))."""
-        index = Nearest(self._points)
+        index = NearestPoints(self._points)
         distance, at = index.kneighbors(self._points, self._k, others=True)
         return index, distance[:, -1], _density(distance, distance[:, -1][at])
 

@@ -19,7 +19,7 @@ from sensecf.core.rules import Floats
 from sensecf.finetune.preference import BAD, EXPLORING, prices
 from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import processes
-from sensecf.finetune.supervised import Progress, Record, Trained, common_arguments, cost_of, finish, logged
+from sensecf.finetune.supervised import Progress, StepTimes, Trained, common_arguments, cost_of, finish, logged
 from sensecf.finetune.text_pairs import Pairs
 from sensecf.llm.ask import ask
 from sensecf.llm.client import Client
@@ -75,7 +75,7 @@ def reinforce(
     for name, parameter in learner.network.named_parameters():
         parameter.requires_grad_("lora_" in name)
     questions, rows = sizes(preset, len(pairs) // processes().num_processes)
-    record = Record("grpo", progress)
+    record = StepTimes("grpo", progress)
     paid: list[Floats] = []
 
     def rollout(positions: list[str], trainer: GRPOTrainer) -> dict[str, Any]:

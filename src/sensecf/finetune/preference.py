@@ -17,7 +17,7 @@ from sensecf.core.rules import Floats
 from sensecf.core.verify import cost
 from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import from_main, processes
-from sensecf.finetune.supervised import Progress, Record, Trained, common_arguments, cost_of, finish, logged
+from sensecf.finetune.supervised import Progress, StepTimes, Trained, common_arguments, cost_of, finish, logged
 from sensecf.finetune.text_pairs import Pairs
 from sensecf.llm.ask import Answers, ask
 from sensecf.llm.client import Client
@@ -136,7 +136,7 @@ def prefer(
     ]
     for name, parameter in learner.network.named_parameters():
         parameter.requires_grad_("lora_" in name)
-    record = Record("preferences", progress)
+    record = StepTimes("preferences", progress)
     with renamed_names():
         trainer = Preferring(
             model=learner.network,

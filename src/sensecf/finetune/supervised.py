@@ -65,7 +65,7 @@ class Supervised(SFTTrainer):
         return found
 
 
-class Record(TrainerCallback):
+class StepTimes(TrainerCallback):
     """Says how far the training is, and measures the time of each step."""
 
     def __init__(self, phase: str, progress: Progress) -> None:
@@ -128,7 +128,7 @@ def supervise(
     )
     with processes().main_process_first():
         checkpoint = last_checkpoint(folder)
-    record = Record("tuning", progress)
+    record = StepTimes("tuning", progress)
     pad = learner.tokenizer.pad_token_id
     with renamed_names():
         trainer = Supervised(
@@ -205,7 +205,7 @@ def last_checkpoint(folder: Path) -> str | None:
     return max(whole)[1] if whole else None
 
 
-def cost_of(record: Record) -> dict[str, Any]:
+def cost_of(record: StepTimes) -> dict[str, Any]:
     """Seconds of the median step, and the peak of memory where a GPU counts it."""
     facts: dict[str, Any] = {}
     if record.seconds:

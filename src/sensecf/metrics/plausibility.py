@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 from sklearn.model_selection import GroupKFold, PredefinedSplit, cross_val_predict
 
-from sensecf.core.distances import Nearest, Scale
+from sensecf.core.distances import NearestPoints, Scale
 from sensecf.core.judge import Ints
 from sensecf.core.plausibility import MAX_ROWS, OUTLIERS
 from sensecf.core.rules import Bools, Floats
@@ -193,7 +193,7 @@ class _Critics:
         self._task = task
         self.points = task.once(Scale).measured
         self._forests: dict[int, tuple[IsolationForest, Callable[[Floats], Floats], float] | None] = {}
-        self._neighbours: dict[int, tuple[Nearest, float] | None] = {}
+        self._neighbours: dict[int, tuple[NearestPoints, float] | None] = {}
 
     def forest(self, target: int) -> tuple[IsolationForest, Callable[[Floats], Floats], float] | None:
         """The forest of a class, what fills blanks, and the score below which a row is an outlier."""
@@ -201,7 +201,7 @@ class _Critics:
             self._forests[target] = self._fit_forest(target)
         return self._forests[target]
 
-    def neighbours(self, target: int) -> tuple[Nearest, float] | None:
+    def neighbours(self, target: int) -> tuple[NearestPoints, float] | None:
         """The neighbour index of a class and the typical distance of its rows."""
         if target not in self._neighbours:
             self._neighbours[target] = self._fit_neighbours(target)
@@ -212,18 +212,18 @@ class _Critics:
         if len(members) < MIN_ROWS:
             return None
         points = self.points(self._task.rows[members])
-        filled = Nearest(points).filled  # a blank is at the median of the class: it tells nothing
+        filled = NearestPoints(points).filled  # a blank is at the median of the class: it tells nothing
         points = filled(points)
         fold = _folds(_groups(self._task, members))
         held = [_forest(points[fold != k]).score_samples(points[fold == k]) for k in range(FOLDS)]
         return _forest(points), filled, float(np.quantile(np.concatenate(held), OUTLIERS))
 
-    def _fit_neighbours(self, target: int) -> tuple[Nearest, float] | None:
+    def _fit_neighbours(self, target: int) -> tuple[NearestPoints, float] | None:
         members = _members(self._task, target)
         if len(members) < MIN_ROWS:
             return None
         points = self.points(self._task.rows[members])
-        index = Nearest(points)
+        index = NearestPoints(points)
         typical = float(np.median(index.kneighbors(points, NEAREST, others=True)[0].mean(axis=1)))
         return (index, typical) if typical > 0 else None
 

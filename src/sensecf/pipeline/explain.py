@@ -29,7 +29,7 @@ from sensecf.core.parallel import LOCAL, Engine, spread
 from sensecf.core.query import Query, out_of_range
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task
-from sensecf.generators import Generator, traits_of
+from sensecf.generators import Context, Generator, build, traits_of
 from sensecf.generators.search import Search
 from sensecf.pipeline.blocking import blame, sentence
 from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing
@@ -44,14 +44,14 @@ THERE = "already in the target class"
 
 def explain(
     task: Task,
-    generator: Generator,
+    generator: Generator | str,
     factuals: pd.DataFrame,
     target: Any = None,
     n: int = 1,
     *,
     limits: Limits | None = None,
     plausibility: float = 1.0,
-    fallback: Generator | None = None,
+    fallback: Generator | str | None = None,
     strict: bool = True,
     seed: int = 0,
     checkpoint: str | Path | None = None,
@@ -64,6 +64,8 @@ def explain(
     Every answer is valid by the classifier's own `predict` and breaks no rule, as saved. An
     abstention names the locks, ranges, rules or budget found to block an answer.
 
+    `generator`: one that is built, or a name (see `generators.NAMES`, and `module:Class`), which is then built on
+    `task` with this call's `seed` and `plausibility`; one that is built can be asked again at no further cost.
     `factuals`: raw rows with the schema's features; the index names the queries and must be unique.
     `target`: the class to reach (default: the schema's). `limits`: what else is asked of an answer, see
     `Limits`, whose fields may be given as keywords instead (`lock=["steps"]`). `plausibility`: price of being
@@ -76,6 +78,8 @@ def explain(
 
     Raises `InputError` for anything that cannot be asked.
     """
+    generator = _built(task, generator, seed, plausibility)
+    fallback = None if fallback is None else _built(task, fallback, seed, plausibility)
     if engine.name == "ray" and traits_of(generator).asks_model:
         raise InputError(
             f"generator {generator.name!r} asks its language model from one process, which keeps the record of what "
@@ -134,6 +138,12 @@ def explain(
         asked=generator.name,
         failures=_failures(batch.failures),
     )
+
+
+def _built(task: Task, generator: Generator | str, seed: int, plausibility: float) -> Generator:
+    if isinstance(generator, str):
+        return build(generator, task, Context(seed=seed, plausibility=plausibility))
+    return generator
 
 
 @dataclass(frozen=True)

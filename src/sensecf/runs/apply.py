@@ -29,7 +29,7 @@ from sensecf.data.tables import read_parts
 from sensecf.pipeline.explain import explain
 from sensecf.runs.experiment import QUIETLY, Call, Progress
 from sensecf.runs.finished import Finished
-from sensecf.runs.run import Request, check, versions
+from sensecf.runs.run import RunSpec, check, versions
 from sensecf.version import __version__
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def answer(
     finished: Finished,
     table: str | Path,
     out: str | Path,
-    request: Request | None = None,
+    request: RunSpec | None = None,
     *,
     layout: Layout = USUAL,
     card: Card | None = None,
@@ -121,7 +121,7 @@ class _Job:
     """What all parts of a table share. `mark`: what was asked; `rows`: how many the table has."""
 
     finished: Finished
-    request: Request
+    request: RunSpec
     goal: Value
     folder: Path
     form: str

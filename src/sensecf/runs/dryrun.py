@@ -24,7 +24,7 @@ from sensecf.llm.backends.presets import preset
 from sensecf.llm.language.prompting import Prompting
 from sensecf.llm.language.prompts import PROMPT_VERSION
 from sensecf.runs.experiment import experiment, prepared
-from sensecf.runs.run import Request, check
+from sensecf.runs.run import RunSpec, check
 
 
 class DryRun(NamedTuple):
@@ -45,7 +45,7 @@ class DryRun(NamedTuple):
 def dry_run(
     frame: pd.DataFrame,
     schema: FeatureSchema,
-    request: Request,
+    request: RunSpec,
     *,
     queries: pd.DataFrame | None = None,
     card: Card | None = None,

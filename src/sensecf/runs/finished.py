@@ -20,7 +20,7 @@ from sensecf.core.task import Task
 from sensecf.generators import Context, Generator, traits_of
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.runs.experiment import Progress
-from sensecf.runs.run import Request, load_task
+from sensecf.runs.run import RunSpec, load_task
 
 
 class TinyRecord(TypedDict):
@@ -38,7 +38,7 @@ class Finished(NamedTuple):
     task: Task
     generator: Generator
     fallback: Generator
-    request: Request
+    request: RunSpec
     identity: str
 
 
@@ -112,19 +112,19 @@ def quality_of(folder: Path, facts: dict[str, Any]) -> str:
     return metrics.sentence(summary, str(facts.get("classifier", "the classifier")), target)
 
 
-def request_of(facts: dict[str, Any]) -> Request:
+def request_of(facts: dict[str, Any]) -> RunSpec:
     """What the run was asked, as far as it holds for other people too.
 
     Raises `InputError` naming an entry of `run.json` that is not of its type.
     """
     left_out: dict[str, Any] = {"limit": None, "prompting": None, "model": None}
     left_out["limits"] = Limits.from_dict({"edit": "mutable"} | facts, "run.json")  # older: everything moved
-    kept = {f.name: facts[f.name] for f in fields(Request) if f.name in facts and f.name not in left_out}
-    types = get_type_hints(Request) | {"target": Value | None}
+    kept = {f.name: facts[f.name] for f in fields(RunSpec) if f.name in facts and f.name not in left_out}
+    types = get_type_hints(RunSpec) | {"target": Value | None}
     for name, value in kept.items():
         check_type(value, types[name], f"run.json: {name}")
     lists = {name: tuple(value) for name, value in kept.items() if isinstance(value, list)}
-    return Request(**(kept | lists | left_out))
+    return RunSpec(**(kept | lists | left_out))
 
 
 def take_model(folder: Path) -> None:

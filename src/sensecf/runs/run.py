@@ -51,7 +51,7 @@ LEDGER = "ledger.jsonl"
 
 
 @dataclass(frozen=True)
-class Request:
+class RunSpec:
     """What `sensecf explain` was asked; see its options."""
 
     classifier: str = "xgboost"
@@ -81,7 +81,7 @@ def run(
     frame: pd.DataFrame,
     schema: FeatureSchema,
     out: str | Path,
-    request: Request = Request(),
+    request: RunSpec = RunSpec(),
     *,
     queries: pd.DataFrame | None = None,
     card: Card | None = None,
@@ -142,7 +142,7 @@ class _Job:
     """What the steps of a run share. `at`: positions of the held-out rows that are asked about."""
 
     folder: Path
-    request: Request
+    request: RunSpec
     made: Experiment
     at: Ints
     generator: Any
@@ -155,7 +155,7 @@ class _Job:
         return self.made.table.held_out.iloc[self.at]
 
 
-def _ready(folder: Path, request: Request, made: Experiment, model: Client | None, call: Call) -> _Job:
+def _ready(folder: Path, request: RunSpec, made: Experiment, model: Client | None, call: Call) -> _Job:
     """The generator built, and the cost of its language model confirmed. Raises `InputError` where nobody is asked."""
     at = made.asked(request.limit)
     context = Context(
@@ -218,7 +218,7 @@ def _query(job: _Job) -> Query:
     return job.request.limits.query(made.task, made.table.held_out.iloc[job.at[made.inside[job.at]]], made.target)
 
 
-def check(request: Request, schema: FeatureSchema) -> None:
+def check(request: RunSpec, schema: FeatureSchema) -> None:
     """Raise `InputError` for an option that no run can have."""
     check_counts(n=request.n, limit=request.limit, seed=request.seed)
     if not 0 <= request.plausibility < math.inf:

@@ -29,7 +29,7 @@ ORDERS = ("risk", "name", "verdict")
 
 
 @dataclass(frozen=True)
-class Choice:
+class ListView:
     """What the list is asked to show. `order`: a name of `ORDERS`, or the position of a feature."""
 
     search: str = ""
@@ -39,7 +39,7 @@ class Choice:
     page: int = 0
 
 
-def read_choice(form: Mapping[str, Any]) -> Choice:
+def read_choice(form: Mapping[str, Any]) -> ListView:
     """The choice in a form; what is unknown is as if it were not there."""
     shown = str(form.get("filter", "all"))
     order, down = str(form.get("order", "risk")), str(form.get("down", "1")) == "1"
@@ -47,7 +47,7 @@ def read_choice(form: Mapping[str, Any]) -> Choice:
     if clicked:
         order, down = clicked, not down if clicked == order else clicked == "risk"
     page = str(form.get("page", "0"))
-    return Choice(
+    return ListView(
         str(form.get("search", ""))[:MAX_SEARCH],
         shown if shown in FILTERS else "all",
         order,
@@ -61,7 +61,7 @@ def shown_columns(cohort: Cohort) -> list[int]:
     return [int(j) for j in cohort.task.once(Influence).order[:SHOWN]]
 
 
-def chosen(cohort: Cohort, choice: Choice) -> Ints:
+def chosen(cohort: Cohort, choice: ListView) -> Ints:
     """Positions of the people that a choice leaves, in its order."""
     keep = np.ones(len(cohort), dtype=bool)
     if choice.filter != "all":

@@ -27,7 +27,7 @@ from sensecf.generators import Generator
 from sensecf.pipeline.blocking import blame, sentence
 from sensecf.pipeline.refine import Judged, judge, refine, standing
 from sensecf.web.cohort import Cohort
-from sensecf.web.words import Block, blocks, clean, inside
+from sensecf.web.words import Blocker, blocks, clean, inside
 
 Order = Literal["effort", "changes", "lead"]
 #: How hard a change of a feature is for this person: its weight in the effort.
@@ -81,7 +81,7 @@ class Pool:
     query: Query
     plans: list[Plan]
     reason: str = ""
-    blocks: Sequence[Block] = ()
+    blocks: Sequence[Blocker] = ()
     there: bool = False
 
 

@@ -12,10 +12,12 @@ from sensecf.core.errors import InputError
 from sensecf.web.app import make_app
 from sensecf.web.desk import Desk
 from sensecf.web.guard import check_address
-from sensecf.web.start import Source, Start
+from sensecf.web.start import PageSource, Start
 
 
-def listen(source: Source, folder: Path, host: str, port: int, token: str | None, say: Callable[[str], None]) -> None:
+def listen(
+    source: PageSource, folder: Path, host: str, port: int, token: str | None, say: Callable[[str], None]
+) -> None:
     """Open the page and serve it until interrupted.
 
     `folder` gets the log of decisions. Raises `InputError` for an address that needs a token, a port that is

@@ -37,7 +37,7 @@ SIMULATED = "The data are simulated, shaped like daily summaries of a study. No 
 
 
 @dataclass(frozen=True)
-class Source:
+class PageSource:
     """What the page is opened with: a run folder, a table and its schema, or neither."""
 
     path: Path | None = None
@@ -55,7 +55,7 @@ class Source:
 class Start:
     """How far the start is: `shares` by phase, and in the end `cohort` or `problem`."""
 
-    source: Source
+    source: PageSource
     shares: dict[str, float] = field(default_factory=dict)
     cohort: Cohort | None = None
     problem: str = ""
@@ -84,7 +84,7 @@ class Start:
         self.shares[phase] = share
 
 
-def make_cohort(source: Source, say: Progress = lambda phase, share: None) -> Cohort:
+def make_cohort(source: PageSource, say: Progress = lambda phase, share: None) -> Cohort:
     """The cohort behind a source. Raises `InputError` for what cannot be used."""
     say("reading", 0.0)
     if source.path is not None and source.path.is_dir():
@@ -107,7 +107,7 @@ def make_cohort(source: Source, say: Progress = lambda phase, share: None) -> Co
 
 
 def _from_table(
-    frame: pd.DataFrame, schema: FeatureSchema, source: Source, say: Progress, title: str, notice: str
+    frame: pd.DataFrame, schema: FeatureSchema, source: PageSource, say: Progress, title: str, notice: str
 ) -> Cohort:
     setup = Setup(source.classifier, source.classes, source.target, seed=source.seed)
     made = experiment(prepared(frame, schema, setup), say)

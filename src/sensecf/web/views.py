@@ -98,17 +98,17 @@ def problem_page(request: Request, text: str) -> str:
 # --- people -------------------------------------------------------------------------------
 
 
-def people_page(request: Request, desk: Desk, choice: people.Choice) -> str:
+def people_page(request: Request, desk: Desk, choice: people.ListView) -> str:
     """The list of people."""
     return _write(request, "people.html.j2", head=_head(desk.cohort), **_people(desk, choice))
 
 
-def people_part(request: Request, desk: Desk, choice: people.Choice) -> str:
+def people_part(request: Request, desk: Desk, choice: people.ListView) -> str:
     """The list alone."""
     return _write(request, "_people.html.j2", **_people(desk, choice))
 
 
-def _people(desk: Desk, choice: people.Choice) -> dict[str, Any]:
+def _people(desk: Desk, choice: people.ListView) -> dict[str, Any]:
     cohort = desk.cohort
     found = people.chosen(cohort, choice)
     pages = max(1, -(-len(found) // people.PAGE))

@@ -119,37 +119,37 @@ def plan_sentence(record: Mapping[str, Any]) -> list[Piece]:
     return pieces
 
 
-class Block(NamedTuple):
+class Blocker(NamedTuple):
     """What stands in the way of a plan: `field` is the control that would lift it, "" where none can."""
 
     text: str
     field: str
 
 
-def blocks(why: Blame, limits: Limits, schema: FeatureSchema, label: Sequence[str]) -> list[Block]:
+def blocks(why: Blame, limits: Limits, schema: FeatureSchema, label: Sequence[str]) -> list[Blocker]:
     """What stands in the way, in words, each with the control that lifts it; blanks are no limit."""
     return [_block(part, limits, schema, label) for part in why.blocked if part.kind != "blank"]
 
 
-def _block(part: Blocked, limits: Limits, schema: FeatureSchema, label: Sequence[str]) -> Block:
+def _block(part: Blocked, limits: Limits, schema: FeatureSchema, label: Sequence[str]) -> Blocker:
     j = schema.columns.get(part.feature, -1)
     match part.kind:
         case "budget":
-            return Block("The largest number of changes allowed", "budget")
+            return Blocker("The largest number of changes allowed", "budget")
         case "margin":
-            return Block("The certainty asked for", "margin")
+            return Blocker("The certainty asked for", "margin")
         case "rule":
-            return Block(f"A rule: {rule_words(cast(Rule, part.bound), schema, label)}", "")
+            return Blocker(f"A rule: {rule_words(cast(Rule, part.bound), schema, label)}", "")
         case "lock":
-            return Block(f"{label[j]} is kept as it is", f"lock-{j}")
+            return Blocker(f"{label[j]} is kept as it is", f"lock-{j}")
         case "range":
             own = part.feature in limits.ranges or part.feature in limits.directions
-            return Block(f"The limits on {inside(label[j])}", f"limits-{j}" if own else "")
+            return Blocker(f"The limits on {inside(label[j])}", f"limits-{j}" if own else "")
         case "result":
-            return Block(f"{label[j]} only moves as a result", "")
+            return Blocker(f"{label[j]} only moves as a result", "")
         case _:
             fixed = "its value was not measured" if schema.features[j].changeable else "the schema keeps it as it is"
-            return Block(f"{label[j]} cannot move: {fixed}", "")
+            return Blocker(f"{label[j]} cannot move: {fixed}", "")
 
 
 def reason_words(reason: str) -> str:

@@ -27,7 +27,7 @@ from sensecf.core.distances import Scale
 from sensecf.core.query import Query
 from sensecf.core.rules import EPS, Bools, Floats
 from sensecf.core.task import Ints, Task
-from sensecf.generators.exact.choices import Choice, applying, choices, nearest_of_each_cell
+from sensecf.generators.exact.choices import PricedValues, applying, choices, nearest_of_each_cell
 from sensecf.generators.exact.milp import Solution
 
 #: Leaves x boxes looked at in one go: about 30 MB of working memory.
@@ -60,7 +60,7 @@ class _Problem:
     """What one person may do, over the features that may move at all (f of them)."""
 
     free: Ints
-    choices: list[Choice]
+    choices: list[PricedValues]
     stay: Ints
     leaves: list[_Leaves]
     weights: tuple[float, float]
@@ -203,7 +203,7 @@ def _problem(
 Path = dict[int, tuple[int, int] | Bools]
 
 
-def _grow(tree: Tree, every: list[Choice], free: Ints) -> list[tuple[Floats, Path]]:
+def _grow(tree: Tree, every: list[PricedValues], free: Ints) -> list[tuple[Floats, Path]]:
     """The leaves of a tree that the choices reach: what each adds to the scores, and which choices lead to it.
 
     By column the stretch of choices from one position to another, or a mask over levels.
@@ -239,7 +239,12 @@ def _grow(tree: Tree, every: list[Choice], free: Ints) -> list[tuple[Floats, Pat
 
 
 def _leaves(
-    grown: list[list[tuple[Floats, Path]]], opened: Whitebox, every: list[Choice], free: Ints, target: int, other: int
+    grown: list[list[tuple[Floats, Path]]],
+    opened: Whitebox,
+    every: list[PricedValues],
+    free: Ints,
+    target: int,
+    other: int,
 ) -> _Leaves:
     """The leaves of all trees as arrays, by what they add to the lead of the target over another class."""
     base = float(opened.base[target] - opened.base[other])

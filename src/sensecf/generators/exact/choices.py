@@ -14,7 +14,7 @@ from sensecf.core.task import Task
 
 
 @dataclass(frozen=True)
-class Choice:
+class PricedValues:
     """The values that one feature may take, in ascending order (levels by code), and what each costs.
 
     `value`, `price` (m,); `stay`: the position of the factual's own value, whose price is 0. On either side of it
@@ -28,12 +28,12 @@ class Choice:
     def __len__(self) -> int:
         return len(self.value)
 
-    def take(self, kept: Bools) -> Choice:
+    def take(self, kept: Bools) -> PricedValues:
         """The choices under a mask (m,), which must hold for the factual's own value."""
-        return Choice(self.value[kept], self.price[kept], int(kept[: self.stay].sum()))
+        return PricedValues(self.value[kept], self.price[kept], int(kept[: self.stay].sum()))
 
 
-def choices(task: Task, query: Query, weights: tuple[float, float], cap: float) -> list[Choice]:
+def choices(task: Task, query: Query, weights: tuple[float, float], cap: float) -> list[PricedValues]:
     """For each column what the first person of the query may do there for a price of at most `cap`.
 
     All multiples of the step within the limits that are worthwhile; all levels but those that say "unknown".
@@ -60,15 +60,15 @@ def choices(task: Task, query: Query, weights: tuple[float, float], cap: float) 
             prices = np.full(len(values), weights[0] + weights[1])
         values = values[~codec.unmeasured_in(column, values)]
         if not len(values):
-            found.append(Choice(np.array([factual]), np.zeros(1), 0))
+            found.append(PricedValues(np.array([factual]), np.zeros(1), 0))
             continue
         values, prices = values[prices <= cap], prices[prices <= cap]
         at = int(np.searchsorted(values, factual))
-        found.append(Choice(np.insert(values, at, factual), np.insert(prices, at, 0.0), at))
+        found.append(PricedValues(np.insert(values, at, factual), np.insert(prices, at, 0.0), at))
     return found
 
 
-def nearest_of_each_cell(choice: Choice, cuts: Floats) -> Choice:
+def nearest_of_each_cell(choice: PricedValues, cuts: Floats) -> PricedValues:
     """Of the values between two cuts only the one nearest to the factual; see `find_cuts`."""
     cell = np.searchsorted(cuts, choice.value, side="left")
     kept = cell != cell[choice.stay]

@@ -19,7 +19,7 @@ from sensecf.core.distances import Scale
 from sensecf.core.query import Query
 from sensecf.core.rules import EPS, Floats
 from sensecf.core.task import Ints, Task
-from sensecf.generators.exact.choices import Choice, applying, choices
+from sensecf.generators.exact.choices import PricedValues, applying, choices
 
 #: Relative gap at which HiGHS calls an answer optimal.
 PROVEN = 1e-6
@@ -194,7 +194,7 @@ def _row(task: Task, query: Query, moves: list[list[_Move]], x: Floats) -> Float
 
 
 def _moves(
-    task: Task, program: _Program, column: int, choice: Choice, cuts: Floats, weights: tuple[float, float]
+    task: Task, program: _Program, column: int, choice: PricedValues, cuts: Floats, weights: tuple[float, float]
 ) -> list[_Move]:
     """The ways in which a feature may move: to each level, or up and down within each cell of an implication."""
     if not task.codec.numeric[column]:

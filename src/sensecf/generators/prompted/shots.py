@@ -28,7 +28,7 @@ POOL = 160
 Choice = Literal["nearest", "diverse", "fixed"]
 
 
-class Pool(NamedTuple):
+class ShotPool(NamedTuple):
     """Verified pairs towards one class: the questions, their encoded rows (m, d), and the answers (m, d)."""
 
     asked: list[Asked]
@@ -57,9 +57,9 @@ class Shots:
         self.count = count
         self.choice = choice
         self._seed, self._plausibility = seed, plausibility
-        self._pools: dict[tuple[int, float], Pool] = {}
+        self._pools: dict[tuple[int, float], ShotPool] = {}
 
-    def pool(self, target: int, margin: float = 0.0) -> Pool:
+    def pool(self, target: int, margin: float = 0.0) -> ShotPool:
         """The pairs towards a class position, for answers that lead by `margin`."""
         key = (target, margin)
         if key not in self._pools:
@@ -74,7 +74,7 @@ class Shots:
             chosen[i] = [(pool.asked[at], pool.answers[at]) for at in self._pick(query, i, pool)[::-1].tolist()]
         return chosen
 
-    def _make(self, target: int, margin: float) -> Pool:
+    def _make(self, target: int, margin: float) -> ShotPool:
         task = self._task
         rng = np.random.default_rng([self._seed, 11, target])
         judged = task.judge(task.rows)
@@ -88,9 +88,9 @@ class Shots:
             at, rows = teach(task, query, rng, self._plausibility)
             good = verify(task, query, Candidates.of(at, rows, "shots")).good
             query, rows = query.take(at[good]), rows[good]
-        return Pool(self._prompts.ask(query), query.rows, rows)
+        return ShotPool(self._prompts.ask(query), query.rows, rows)
 
-    def _pick(self, query: Query, i: int, pool: Pool) -> Ints:
+    def _pick(self, query: Query, i: int, pool: ShotPool) -> Ints:
         """Positions of the pairs for one person, the best first."""
         scale, person = self._task.once(Scale), query.rows[i]
         edits = self._task.codec.changed(pool.rows, pool.answers)

@@ -20,7 +20,7 @@ CACHED = 2**18
 BLOCK = 64
 
 
-class Answers(NamedTuple):
+class Draws(NamedTuple):
     """Sampled edit lists: `tokens` (q, k, t), 0 from the end on; `rows` (q, k, d); `ended` (q, k): a
     list that came to a feasible end; `masks`: what was allowed at each step (q, k, t, size)."""
 
@@ -43,7 +43,7 @@ def sample(
     *,
     temperature: float = 1.0,
     keep_masks: bool = False,
-) -> Answers:
+) -> Draws:
     """An edit list per query and entry of `budgets` (k,), the most changes it may make.
 
     `greedy` (k,): lists of the likeliest tokens; the others are drawn at `temperature`. Each step's mask
@@ -53,10 +53,10 @@ def sample(
     """
     (n, d), k = query.rows.shape, len(budgets)
     if not n:
-        return Answers(np.empty((0, k, 1), np.intp), np.empty((0, k, d)), np.empty((0, k), bool), None)
+        return Draws(np.empty((0, k, 1), np.intp), np.empty((0, k, d)), np.empty((0, k), bool), None)
     conditions, features = vocabulary.prompt(query, state)
     prompt = model.read(torch.from_numpy(conditions), torch.from_numpy(features), torch.from_numpy(query.movable))
-    guard = Guard(vocabulary, task, query)
+    guard = TokenMask(vocabulary, task, query)
     out, ended = np.empty((n * k, d)), np.zeros(n * k, dtype=bool)
     written: list[Ints] = []
     masks: list[Tensor] = []
@@ -102,7 +102,7 @@ def sample(
         owner, budget = owner[parent], budget[parent]
         rows, edited = guard.edit(owner, rows[parent], token), edited[parent]
         edited[np.arange(len(parent)), vocabulary.feature[token]] = True
-    return Answers(
+    return Draws(
         np.stack(written, axis=1).reshape(n, k, -1),
         out.reshape(n, k, d),
         ended.reshape(n, k),
@@ -172,7 +172,7 @@ def replay(
 ) -> tuple[Tensor, Floats, Bools]:
     """What was allowed at each step of given lists (n, t): masks (n, t, size), the rows they lead to,
     and whether every token of a list was allowed."""
-    guard = Guard(vocabulary, task, query)
+    guard = TokenMask(vocabulary, task, query)
     n, length = tokens.shape
     owner, rows = np.arange(n), query.rows.copy()
     edited = np.zeros((n, rows.shape[1]), dtype=bool)
@@ -189,7 +189,7 @@ def replay(
     return torch.from_numpy(masks), rows, fine
 
 
-class Guard:
+class TokenMask:
     """The mask: which tokens may come next, given the rows as edited so far."""
 
     def __init__(self, vocabulary: Vocabulary, task: Task, query: Query) -> None:

@@ -27,7 +27,7 @@ from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task, lead
 from sensecf.core.verify import cost
 from sensecf.generators.tiny.pairs import draw_queries, teach
-from sensecf.generators.tiny.sampling import Guard, replay, sample
+from sensecf.generators.tiny.sampling import TokenMask, replay, sample
 from sensecf.generators.tiny.tinylm import END, MARGINS, Shape, TinyLM, Vocabulary
 from sensecf.generators.traits import Traits
 from sensecf.version import __version__
@@ -234,7 +234,7 @@ class Tiny:
         size[~task.codec.changed(query.rows, rows)] = 0.0
         order = np.argsort(-size, axis=1, kind="stable")
         tokens = np.zeros((n, length + 1), dtype=np.intp)
-        guard = Guard(vocabulary, task, query)
+        guard = TokenMask(vocabulary, task, query)
         state, edited = query.rows.copy(), np.zeros(size.shape, dtype=bool)
         at = np.arange(n)
         for step in range(length):

@@ -16,7 +16,7 @@ from sensecf.llm.spend import Prices
 
 
 @dataclass(frozen=True)
-class Preset:
+class ModelPreset:
     """One model: where it is asked, what it costs, what its use is subject to; see presets.toml."""
 
     name: str
@@ -39,7 +39,7 @@ class Preset:
         return Prices(self.price_in, self.price_out, self.currency)
 
 
-def presets(path: str | Path | None = None) -> dict[str, Preset]:
+def presets(path: str | Path | None = None) -> dict[str, ModelPreset]:
     """The presets of a file, or those that come along. Raises `InputError` naming the entry that is wrong."""
     source = "presets.toml" if path is None else str(path)
     own = files("sensecf.llm.backends") / "presets.toml"
@@ -47,7 +47,7 @@ def presets(path: str | Path | None = None) -> dict[str, Preset]:
     return {name: _preset(source, name, table) for name, table in tables.items()}
 
 
-def preset(name: str, path: str | Path | None = None) -> Preset:
+def preset(name: str, path: str | Path | None = None) -> ModelPreset:
     """One preset. Raises `InputError` that lists the names there are."""
     known = presets(path)
     if name in known:
@@ -71,11 +71,11 @@ def key_in_environment(variable: str) -> str | None:
     return key or None
 
 
-def _preset(source: str, name: str, table: Any) -> Preset:
+def _preset(source: str, name: str, table: Any) -> ModelPreset:
     if not isinstance(table, dict):
         raise InputError(f"{name!r} in {source} is no table; write [{name}] and its fields below")
     kinds: dict[str, tuple[type, ...]] = {"price_in": (int, float), "price_out": (int, float), "weights_gb": (dict,)}
-    known = [entry.name for entry in fields(Preset) if entry.name != "name"]
+    known = [entry.name for entry in fields(ModelPreset) if entry.name != "name"]
     for key, value in table.items():
         if key not in known and isinstance(value, dict):
             raise InputError(f'a name with dots needs quotes in {source}: write ["{name}.{key}"]')
@@ -90,4 +90,4 @@ def _preset(source: str, name: str, table: Any) -> Preset:
     for key in ("model", "base_url"):
         if not table.get(key):
             raise InputError(f"[{name}] in {source} has no {key}; add it")
-    return Preset(name, **table)
+    return ModelPreset(name, **table)

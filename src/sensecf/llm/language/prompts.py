@@ -65,7 +65,7 @@ class Style:
 PLAIN = Style()
 
 
-class Choice(NamedTuple):
+class Allowed(NamedTuple):
     """What one feature may become for one person: multiples of the step from `low` to `high`, or `codes` of levels."""
 
     low: float
@@ -81,7 +81,7 @@ class Asked(NamedTuple):
 
     row: Floats
     target: int
-    choices: dict[int, Choice]
+    choices: dict[int, Allowed]
     max_changes: int
     margin: float
     predicted: int
@@ -117,13 +117,13 @@ class Prompts:
         usable = query.movable & (low <= high) & ~self.wording.withheld
         out = []
         for i in range(len(query)):
-            choices: dict[int, Choice] = {}
+            choices: dict[int, Allowed] = {}
             for j in np.flatnonzero(usable[i]).tolist():
                 ends = float(low[i, j]), float(high[i, j])
                 if codec.numeric[j]:
-                    choices[j] = Choice(*ends, ())
+                    choices[j] = Allowed(*ends, ())
                 elif codes := tuple(c for c in range(int(ends[0]), int(ends[1]) + 1) if c != query.rows[i, j]):
-                    choices[j] = Choice(*ends, codes)
+                    choices[j] = Allowed(*ends, codes)
             out.append(
                 Asked(
                     query.rows[i],

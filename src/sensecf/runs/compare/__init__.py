@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sensecf.runs.compare.run import Comparison, Request, compare
+from sensecf.runs.compare.run import CompareSpec, Comparison, compare
 
-__all__ = ["Comparison", "Request", "compare"]
+__all__ = ["CompareSpec", "Comparison", "compare"]

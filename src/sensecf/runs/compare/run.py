@@ -52,7 +52,7 @@ PEERS = ("dice-ml", "treecf")
 
 
 @dataclass(frozen=True)
-class Request:
+class CompareSpec:
     """What `sensecf compare` was asked; see its options."""
 
     generators: tuple[str, ...]
@@ -97,7 +97,7 @@ def compare(
     frame: pd.DataFrame,
     schema: FeatureSchema,
     out: str | Path,
-    request: Request,
+    request: CompareSpec,
     *,
     queries: pd.DataFrame | None = None,
     card: Card | None = None,
@@ -171,7 +171,7 @@ class _Setting:
     """What the steps of a comparison share."""
 
     folder: Path
-    request: Request
+    request: CompareSpec
     made: Experiment
     asked: _Asked
     shown: list[Method]
@@ -211,7 +211,7 @@ def _reference(shown: Sequence[Method]) -> Method | None:
     return Method(REFERENCE, named[0], "raw", "raw") if named else None
 
 
-def _check(request: Request, schema: FeatureSchema) -> None:
+def _check(request: CompareSpec, schema: FeatureSchema) -> None:
     """Raise `InputError` for an option that no comparison can have."""
     check_counts(n=request.n, limit=request.limit, seed=request.seed)
     for option, seconds in (("--seconds-per-query", request.seconds_per_query), ("--time-limit", request.time_limit)):
@@ -222,7 +222,7 @@ def _check(request: Request, schema: FeatureSchema) -> None:
     request.limits.check(schema)
 
 
-def _requests(made: Experiment, request: Request) -> _Asked:
+def _requests(made: Experiment, request: CompareSpec) -> _Asked:
     """Whom every method is asked about. Raises `InputError` when nobody is left."""
     task, held_out, judged = made.task, made.table.held_out, made.judged
     skipped = {"outside the schema's ranges": int((~made.inside).sum()), "already in the target class": 0}
@@ -311,7 +311,7 @@ def _chunks(query: Query, polish: bool) -> list[Ints]:
 
 
 def _judges(
-    request: Request, schema: FeatureSchema, held_out: pd.DataFrame, place: pd.Series[int]
+    request: CompareSpec, schema: FeatureSchema, held_out: pd.DataFrame, place: pd.Series[int]
 ) -> dict[str, metrics.CrossFitted]:
     """Classifiers of other families, fitted on the held-out rows, from which nobody else has learned; whose row is
     judged has no row among those learned from. `place`: the position of each request among the held-out rows."""

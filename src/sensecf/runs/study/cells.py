@@ -50,7 +50,7 @@ Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)
-class Table:
+class StudyTable:
     """A table of a study: a data set by name, or a file with its schema. `positive`: the class F1 is about."""
 
     name: str
@@ -69,7 +69,7 @@ class Study:
     and test rows of its own, the same for all else.
     """
 
-    tables: tuple[Table, ...]
+    tables: tuple[StudyTable, ...]
     scenarios: tuple[str, ...]
     removed: tuple[float, ...]
     methods: tuple[str, ...]
@@ -85,7 +85,7 @@ class Study:
 class Split:
     """The cells that share training rows: one table, scenario, share and seed."""
 
-    table: Table
+    table: StudyTable
     scenario: str
     removed: float
     seed: int
@@ -96,7 +96,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Job:
+class SplitJob:
     """One split and the methods that it still lacks."""
 
     split: Split
@@ -131,16 +131,16 @@ def read_study(path: str | Path) -> Study:
     return study
 
 
-def _table(entry: Any, path: Path) -> Table:
+def _table(entry: Any, path: Path) -> StudyTable:
     if isinstance(entry, str):
-        return Table(entry)
-    known = {f.name for f in fields(Table)}
+        return StudyTable(entry)
+    known = {f.name for f in fields(StudyTable)}
     if not isinstance(entry, Mapping) or not set(entry) <= known or "name" not in entry:
         raise InputError(f"{path}: table {entry!r} must be the name of a data set, or have {', '.join(sorted(known))}")
     if ("path" in entry) != ("schema" in entry):
         raise InputError(f"{path}: table {entry['name']!r} needs both path and schema, or neither")
     places = {key: str((path.parent / entry[key]).resolve()) for key in ("path", "schema") if key in entry}
-    return Table(**{**entry, **places})
+    return StudyTable(**{**entry, **places})
 
 
 def _check(study: Study, path: Path) -> None:
@@ -221,19 +221,19 @@ def run_study(
         say(done, total, (time.monotonic() - began) / (done - first) * (total - done))
 
 
-def _write(shared: _Shared, job: Job) -> list[Cell]:
+def _write(shared: _Shared, job: SplitJob) -> list[Cell]:
     for method, cell in cells(job, shared.data[job.split.table.name]):
         write_json(cell_path(job.split, method, shared.out), with_hash(cell))
     return []
 
 
-def _collect(shared: _Shared, job: Job) -> list[Cell]:
+def _collect(shared: _Shared, job: SplitJob) -> list[Cell]:
     return list(cells(job, shared.data[job.split.table.name]))
 
 
-def _job(part: Split, study: Study, out: Path, key: str) -> Job:
+def _job(part: Split, study: Study, out: Path, key: str) -> SplitJob:
     missing = tuple(m for m in study.methods if not _done(part, m, study.classifiers, out, key))
-    return Job(part, missing, study.classifiers, key)
+    return SplitJob(part, missing, study.classifiers, key)
 
 
 def _done(part: Split, method: str, classifiers: tuple[str, ...], out: Path, key: str) -> bool:
@@ -273,7 +273,7 @@ def cell_path(part: Split, method: str, out: Path) -> Path:
     return part.folder(out) / f"{method.replace(':', '+')}.json"
 
 
-def cells(job: Job, data: Data) -> Iterator[Cell]:
+def cells(job: SplitJob, data: Data) -> Iterator[Cell]:
     """The cells of one split: each method sees what it may, each classifier learns and is scored."""
     reduced, test = situation(job.split, data)
     shared = methods.Shared()
@@ -311,7 +311,7 @@ def situation(part: Split, data: Data | None = None) -> tuple[Situation, pd.Data
     return Situation(schema, rows, positive, len(removed), part.seed, unlabelled, removed), test
 
 
-def read(table: Table) -> Data:
+def read(table: StudyTable) -> Data:
     """The rows and the schema of a table of a study."""
     if table.path is None or table.schema is None:
         data = load(table.name)
@@ -322,11 +322,11 @@ def read(table: Table) -> Data:
     return prepare(frame, schema, None, 0)[0].reset_index(drop=True), schema
 
 
-def _card(table: Table) -> Card | None:
+def _card(table: StudyTable) -> Card | None:
     return load(table.name).card if table.path is None else find_card(table.path)
 
 
-def _key(table: Table, data: Data) -> str:
+def _key(table: StudyTable, data: Data) -> str:
     """A name for what a cell of a table depends on beside its place: the rows, the schema, the version."""
     frame, schema = data
     text = repr((__version__, storage.data_hash(frame), schema.to_toml(), table.positive))

@@ -19,7 +19,7 @@ from sensecf.core.errors import InputError
 from sensecf.core.files import write_json, write_text
 from sensecf.sensors.cards import SIMULATED_MARK
 from sensecf.sensors.formats.aireadi import CGM, WATCH, ZONES
-from sensecf.sensors.simulator.files import Style, path_of, person_files
+from sensecf.sensors.simulator.files import FileStyle, path_of, person_files
 from sensecf.sensors.simulator.graph import causal_graph
 from sensecf.sensors.simulator.person import Person, make_person
 from sensecf.sensors.simulator.traces import make_traces
@@ -40,7 +40,7 @@ class _Job:
     days: int
     seed: int
     start: str
-    style: Style
+    style: FileStyle
     nested: bool
 
 
@@ -68,7 +68,7 @@ def simulate(
     """
     root = Path(root).absolute()  # worker processes that are reused may stand in another folder
     _check(root, people, days, version, movement, start)
-    style = Style(version, movement, faults)
+    style = FileStyle(version, movement, faults)
     todo = [_Job(number, days, seed, start, style, nested) for number in range(people)]
     done: list[Person] = []
     workers = min(jobs or cpu_count(), people)

@@ -22,7 +22,7 @@ TYPES = (8, 6, 1)
 
 
 @dataclass(frozen=True)
-class Style:
+class FileStyle:
     """How the files are written: `version` 1 to 3, `movement` "byte" or "steps", with `faults` or without."""
 
     version: int = 3
@@ -30,7 +30,7 @@ class Style:
     faults: bool = True
 
 
-def person_files(person: Person, traces: Traces, style: Style, rng: np.random.Generator) -> dict[str, str]:
+def person_files(person: Person, traces: Traces, style: FileStyle, rng: np.random.Generator) -> dict[str, str]:
     """Text of each JSON file, by modality (keys of `aireadi.MODALITIES`); a missing key is a file that is absent."""
     worn = _worn(traces, rng) if style.faults else np.ones(len(traces.time), dtype=bool)
     frozen = _frozen(traces, rng) if style.faults else np.zeros(len(traces.time), dtype=bool)
@@ -95,7 +95,7 @@ def _damage(texts: dict[str, str], rng: np.random.Generator) -> dict[str, str]:
 # --- files ------------------------------------------------------------------------------------
 
 
-def _document(person: Person, style: Style, kind: str, schema: tuple[str, str, object], records: list[str]) -> str:
+def _document(person: Person, style: FileStyle, kind: str, schema: tuple[str, str, object], records: list[str]) -> str:
     glucose = kind == "glucose"
     header: dict[str, object] = {
         "uuid": f"AIREADI-{person.id}",
@@ -130,7 +130,9 @@ def _point(key: str, value: object, unit: str, stamp: str) -> str:
     return f'{{"{key}": {{"value": {value}, "unit": "{unit}"}}, "effective_time_frame": {{"date_time": "{stamp}Z"}}}}'
 
 
-def _heart(person: Person, traces: Traces, worn: Bools, frozen: Bools, style: Style, rng: np.random.Generator) -> str:
+def _heart(
+    person: Person, traces: Traces, worn: Bools, frozen: Bools, style: FileStyle, rng: np.random.Generator
+) -> str:
     """Every one to three minutes; 0 while the watch is off."""
     k = np.cumsum(rng.integers(1, 4, len(traces.time) // 2))
     k = k[k < len(traces.time)]
@@ -145,7 +147,7 @@ def _heart(person: Person, traces: Traces, worn: Bools, frozen: Bools, style: St
     return _document(person, style, "heart_rate", ("omh", "heart-rate", 2.0), records)
 
 
-def _stress(person: Person, traces: Traces, worn: Bools, style: Style) -> str:
+def _stress(person: Person, traces: Traces, worn: Bools, style: FileStyle) -> str:
     """Every minute; -2 while moving, -1 while off: it is missing for a reason."""
     value = np.round(traces.stress).astype(int)
     value[traces.move > 0] = -2
@@ -156,7 +158,7 @@ def _stress(person: Person, traces: Traces, worn: Bools, style: Style) -> str:
     return _document(person, style, "stress", ("", "", ""), records)
 
 
-def _respiration(person: Person, traces: Traces, worn: Bools, style: Style) -> str:
+def _respiration(person: Person, traces: Traces, worn: Bools, style: FileStyle) -> str:
     value = np.round(traces.respiration, 2)
     value[traces.move > 0] = -2
     value[~worn] = -1
@@ -167,7 +169,7 @@ def _respiration(person: Person, traces: Traces, worn: Bools, style: Style) -> s
     return _document(person, style, "respiration", ("omh", "respiratory-rate", 2.0), records)
 
 
-def _spo2(person: Person, traces: Traces, worn: Bools, style: Style, rng: np.random.Generator) -> str:
+def _spo2(person: Person, traces: Traces, worn: Bools, style: FileStyle, rng: np.random.Generator) -> str:
     """Every minute of the first four hours asleep; sometimes 0, rarely NaN."""
     asleep = traces.stage >= 0
     since = np.zeros(len(asleep), dtype=np.int64)
@@ -188,7 +190,7 @@ def _spo2(person: Person, traces: Traces, worn: Bools, style: Style, rng: np.ran
     return _document(person, style, "spo2", ("omh", "oxygen-saturation", 2.0), records)
 
 
-def _sleep(person: Person, traces: Traces, style: Style, rng: np.random.Generator) -> str:
+def _sleep(person: Person, traces: Traces, style: FileStyle, rng: np.random.Generator) -> str:
     key = "effective_time_frame" if style.version >= 3 else "sleep_stage_time_frame"
     stages = list(traces.sleep)
     if style.faults and stages:
@@ -204,7 +206,7 @@ def _sleep(person: Person, traces: Traces, style: Style, rng: np.random.Generato
     return _document(person, style, "sleep", ("omh", "sleep-stages", 2.0), records)
 
 
-def _activity(person: Person, traces: Traces, style: Style, rng: np.random.Generator) -> str:
+def _activity(person: Person, traces: Traces, style: FileStyle, rng: np.random.Generator) -> str:
     """One record per change of movement and per hour; an interval begins where the record before ended."""
     changes = np.flatnonzero(np.diff(traces.move)) + 1
     edges = np.unique(np.concatenate((np.arange(0, len(traces.move), 60), changes, [len(traces.move) - 1])))
@@ -227,7 +229,7 @@ def _activity(person: Person, traces: Traces, style: Style, rng: np.random.Gener
     return _document(person, style, "activity", ("", "", ""), records)
 
 
-def _energy(person: Person, traces: Traces, style: Style) -> str:
+def _energy(person: Person, traces: Traces, style: FileStyle) -> str:
     """The running total at every quarter of an hour in which it grew, and at midnight."""
     key = "calories_value" if style.version >= 2 else "duration"
     k = np.arange(14, len(traces.time), 15)
@@ -242,7 +244,7 @@ def _energy(person: Person, traces: Traces, style: Style) -> str:
     return _document(person, style, "energy", ("ieee", "physical-activity", 1.0), records)
 
 
-def _glucose(person: Person, traces: Traces, style: Style, rng: np.random.Generator) -> str:
+def _glucose(person: Person, traces: Traces, style: FileStyle, rng: np.random.Generator) -> str:
     """Every five minutes; "Low" and "High" beyond the sensor's range; a few hours lost now and then."""
     k = np.arange(int(rng.integers(5)), len(traces.time), 5)
     if style.faults:
