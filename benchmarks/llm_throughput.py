@@ -21,7 +21,7 @@ from typing import Any
 
 from sensecf.core.files import write_json
 from sensecf.llm import Message
-from sensecf.llm.connect import connect
+from sensecf.llm.named import connect
 
 HERE = Path(__file__).resolve().parent
 REQUESTS, LATENCY, CONCURRENCY, REPEATS = 500, 0.05, 32, 9

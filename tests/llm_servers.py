@@ -286,7 +286,7 @@ def nursery(url: str, ledger: str) -> None:
     A question is asked beforehand, so that everything is loaded: a process is at work at once, to be killed there.
     """
     from sensecf.llm import Message
-    from sensecf.llm.connect import connect
+    from sensecf.llm.named import connect
 
     connect(url).complete([(Message("user", "loaded?"),)])
     print("ready", flush=True)

@@ -20,8 +20,8 @@ from sensecf.llm import LLM, Completion, Message, Prompt
 from sensecf.llm.asking import Answer, Request, estimate_tokens
 from sensecf.llm.backends.presets import presets
 from sensecf.llm.client import Client
-from sensecf.llm.connect import connect
 from sensecf.llm.ledger import Ledger
+from sensecf.llm.named import connect
 from sensecf.llm.spend import Budget, Prices
 from strategies import cases
 
@@ -540,7 +540,7 @@ def test_an_unknown_setting_is_named() -> None:
 
 def test_the_protocol_and_its_names_load_nothing_heavy() -> None:
     script = (
-        "import sensecf.llm.connect, sys; print([m for m in ('torch', 'openai', 'transformers') if m in sys.modules])"
+        "import sensecf.llm.named, sys; print([m for m in ('torch', 'openai', 'transformers') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=dict(os.environ)

@@ -18,7 +18,7 @@ from sensecf.core.limits import make_query
 from sensecf.core.task import Task
 from sensecf.llm import Completion, Message, Prompt
 from sensecf.llm.asking import Answer, Request
-from sensecf.llm.connect import connect
+from sensecf.llm.named import connect
 
 torch = pytest.importorskip("torch", reason="needs torch")
 transformers = pytest.importorskip("transformers", reason="needs transformers")

@@ -27,8 +27,8 @@ from llm_servers import Received, Script, ScriptedServer, after, completion, err
 from sensecf.core.errors import InputError
 from sensecf.llm import Completion, Message, Prompt
 from sensecf.llm.client import Client
-from sensecf.llm.connect import connect
 from sensecf.llm.ledger import Ledger
+from sensecf.llm.named import connect
 
 pytest.importorskip("openai", reason="needs the openai package")
 

@@ -267,7 +267,7 @@ def test_a_random_model_under_constrained_decoding_never_fails_to_parse(mixed_ta
     """A small Llama with random weights, run for real: what it writes is an answer, if a poor one."""
     pytest.importorskip("transformers")
     pytest.importorskip("llguidance")
-    from sensecf.llm.connect import connect
+    from sensecf.llm.named import connect
 
     tiny_model(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())

@@ -5,7 +5,7 @@
 >>> train, test = sensecf.datasets.split(data.frame, data.schema)
 >>> classifier = sensecf.fit_classifier("logistic", data.schema, train)
 >>> task = sensecf.Task(data.schema, train, classifier)
->>> answers = sensecf.explain(task, sensecf.generators.Search(task), test.head(2), target="low")
+>>> answers = sensecf.explain(task, "search", test.head(2), target="low")
 >>> bool(answers.answers["valid"].all())
 True
 """
@@ -24,9 +24,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 if TYPE_CHECKING:
-    from sensecf import generators, metrics, testing
+    from sensecf import augmentation, finetune, generators, llm, metrics, sensors, testing
     from sensecf.augmentation import augment
     from sensecf.classifiers.fit import fit_classifier
+    from sensecf.classifiers.storage import save_task
     from sensecf.core.candidates import Candidates
     from sensecf.core.counterfactuals import Counterfactuals
     from sensecf.core.errors import InputError, SenseCFError
@@ -35,16 +36,17 @@ if TYPE_CHECKING:
     from sensecf.core.schema import Feature, FeatureSchema
     from sensecf.core.task import Task
     from sensecf.data import builtin as datasets
-    from sensecf.data.infer.infer import infer_schema
+    from sensecf.data.infer.infer import infer_schema, infer_schema_with_notes
     from sensecf.data.tables import read_table
     from sensecf.generators import Generator
     from sensecf.pipeline.explain import explain
-    from sensecf.runs.compare.run import compare
+    from sensecf.runs.compare.run import CompareSpec, compare
     from sensecf.runs.finished import load_run
-    from sensecf.runs.run import load_task, run
+    from sensecf.runs.run import RunSpec, load_task, run
 
 __all__ = [
     "Candidates",
+    "CompareSpec",
     "Counterfactuals",
     "Feature",
     "FeatureSchema",
@@ -52,53 +54,68 @@ __all__ = [
     "InputError",
     "Limits",
     "Query",
+    "RunSpec",
     "SenseCFError",
     "Task",
     "__version__",
     "augment",
+    "augmentation",
     "compare",
     "datasets",
     "explain",
+    "finetune",
     "fit_classifier",
     "generators",
     "infer_schema",
+    "infer_schema_with_notes",
+    "llm",
     "load_run",
     "load_task",
     "metrics",
     "read_table",
     "run",
+    "save_task",
+    "sensors",
     "testing",
 ]
 
 #: Where each public name lives; it is imported when it is first used, so that `import sensecf` is fast.
 _HOME = {
     "Candidates": "core.candidates",
+    "CompareSpec": "runs.compare.run",
     "Counterfactuals": "core.counterfactuals",
     "Feature": "core.schema",
     "FeatureSchema": "core.schema",
     "Generator": "generators",
     "InputError": "core.errors",
-    "Query": "core.query",
     "Limits": "core.limits",
+    "Query": "core.query",
+    "RunSpec": "runs.run",
     "SenseCFError": "core.errors",
     "Task": "core.task",
     "augment": "augmentation",
+    "augmentation": "",
     "compare": "runs.compare.run",
     "datasets": "data.builtin",
     "explain": "pipeline.explain",
+    "finetune": "",
     "fit_classifier": "classifiers.fit",
     "generators": "",
     "infer_schema": "data.infer.infer",
+    "infer_schema_with_notes": "data.infer.infer",
+    "llm": "",
     "load_run": "runs.finished",
     "load_task": "runs.run",
     "metrics": "",
     "read_table": "data.tables",
     "run": "runs.run",
+    "save_task": "classifiers.storage",
+    "sensors": "",
     "testing": "",
 }
 
 #: Public names that are modules themselves.
-_ROOMS = {"datasets", "generators", "metrics", "testing"}
+_ROOMS = {"augmentation", "datasets", "finetune", "generators", "llm", "metrics", "sensors", "testing"}
 
 
 def __getattr__(name: str) -> Any:

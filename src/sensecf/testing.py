@@ -84,8 +84,14 @@ def check_metric(function: Callable[..., Any], answers: Counterfactuals, task: T
     Raises `AssertionError` that says what is wrong, and for which answer.
     """
     name = getattr(function, "__name__", "")
-    declared = next((m for m in metrics.METRICS.values() if m.function is not None and name in
-                     (m.name, getattr(m.function, "__name__", ""))), None)  # fmt: skip
+    declared = next(
+        (
+            m
+            for m in metrics.METRICS.values()
+            if m.function is not None and name in (m.name, getattr(m.function, "__name__", ""))
+        ),
+        None,
+    )
     if declared is None:
         raise AssertionError(f"{name or function!r} is not declared; write it under @sensecf.metrics.metric(...)")
     _demand(bool(declared.title), "it has no title for the tables")

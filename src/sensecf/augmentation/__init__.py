@@ -7,6 +7,7 @@ kept, `gate` whether any are added; `loop` repeats it. `scarcity` removes labels
 
 from __future__ import annotations
 
+from sensecf.augmentation.judges import convene
 from sensecf.augmentation.rows import PROVENANCE, PURPOSES, augment, combine, draw, evenly, learn, munged, to_frame
 
-__all__ = ["PROVENANCE", "PURPOSES", "augment", "combine", "draw", "evenly", "learn", "munged", "to_frame"]
+__all__ = ["PROVENANCE", "PURPOSES", "augment", "combine", "convene", "draw", "evenly", "learn", "munged", "to_frame"]

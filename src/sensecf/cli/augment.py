@@ -18,9 +18,10 @@ from sensecf.cli.shared import GENERATORS, OutPath, open_table, progress_bars, s
 @click.option("--out", type=OutPath(), required=True, help="Folder to write.")
 @click.option("--generator", default="search", show_default=True, help=GENERATORS)
 @click.option(
-    "--scenario", type=click.Choice(["a", "b", "c"]),
+    "--scenario",
+    type=click.Choice(["a", "b", "c"]),
     help="Remove labels first: of the positive class (a), the negative (b) or both (c). Default: none are removed.",
-)  # fmt: skip
+)
 @click.option("--removed", type=float, default=0.5, show_default=True, help="Share of the labels removed.")
 @click.option("--rows", type=int, help="Rows to add (default: as many as labels were removed, or as there are).")
 @click.option("--amount", type=float, help="Multiple of that to add (default: 4; 1 with --rows).")

@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
 )
 @click.option(
-    "--generators", "names", required=True,
+    "--generators",
+    "names",
+    required=True,
     help="Who is compared: a,b,c. NAME+raw, NAME+filter or NAME+polish says how a generator is shown.",
-)  # fmt: skip
+)
 @click.option("--out", type=OutPath(), required=True, help="Folder to write.")
 @click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
 @CLASSES

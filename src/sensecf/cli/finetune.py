@@ -18,10 +18,11 @@ from sensecf.core.errors import InputError, MissingExtraError
     "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
 )
 @click.option(
-    "--model", required=True,
+    "--model",
+    required=True,
     help="Folder of a language model (safetensors, tokenizer.json), or its name in the cache of Hugging Face; "
     "small:FOLDER makes a small one there first, on simulated tables.",
-)  # fmt: skip
+)
 @click.option("--out", type=OutPath(), required=True, help="Folder to write, or to go on in.")
 @click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
 @CLASSES
@@ -32,9 +33,12 @@ from sensecf.core.errors import InputError, MissingExtraError
 @click.option("--teacher", default="search", show_default=True, help="Generator that answers the pairs.")
 @click.option("--from-run", type=click.Path(path_type=Path), help="Take the pairs from a run folder of `explain`.")
 @click.option(
-    "--reward", type=click.Choice(["dpo", "grpo", "none"]), default="dpo", show_default=True,
+    "--reward",
+    type=click.Choice(["dpo", "grpo", "none"]),
+    default="dpo",
+    show_default=True,
     help="Verdicts as reward after the pairs: dpo draws answers once per round, grpo anew at every step.",
-)  # fmt: skip
+)
 @click.option("--full-prompts", is_flag=True, help="Tune on the prompts of `prompted` instead of short ones.")
 @click.option("--merge", is_flag=True, help="Write the merged weights too, for servers without adapters.")
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
@@ -98,9 +102,16 @@ def finetune(
         context = generators.Context(seed, progress=progress)
         answering = None if teacher == "search" else generators.build(teacher, task, context)
         facts = tuning.finetune(
-            task, model, out, asked, generator=answering, pairs=given, card=find_card(table), classifier=classifier,
+            task,
+            model,
+            out,
+            asked,
+            generator=answering,
+            pairs=given,
+            card=find_card(table),
+            classifier=classifier,
             progress=progress,
-        )  # fmt: skip
+        )
     if everyone.is_main_process:
         _show(facts, out)
 

@@ -22,7 +22,10 @@ _OPTIONS = (
     click.option("--llm", help=LLM),
     click.option("--shots", type=int, default=0, show_default=True, help="Examples in each prompt."),
     click.option(
-        "--shot-choice", type=click.Choice(["nearest", "diverse", "fixed"]), default="nearest", show_default=True,
+        "--shot-choice",
+        type=click.Choice(["nearest", "diverse", "fixed"]),
+        default="nearest",
+        show_default=True,
         help="Which training rows are the examples.",
     ),
     click.option("--rounds", type=int, default=2, show_default=True, help="How often a failed answer goes back."),
@@ -33,7 +36,10 @@ _OPTIONS = (
     click.option("--unconstrained", is_flag=True, help="Do not hand the model the JSON Schema of its answer."),
     click.option("--max-tokens", type=int, default=512, show_default=True, help="Longest answer of the model."),
     click.option(
-        "--allow-host", "allow_hosts", multiple=True, metavar="HOST[=DATA]",
+        "--allow-host",
+        "allow_hosts",
+        multiple=True,
+        metavar="HOST[=DATA]",
         help="Rows may be sent to this host; with =DATA against the card of that data set.",
     ),
     click.option("--spend-cap", "cap_money", type=float, help="Stop at so much money, in the preset's currency."),
@@ -42,7 +48,7 @@ _OPTIONS = (
     click.option(
         "--concurrency", type=int, help="Requests at a server at once, at most (default: 32); fewer while it is slow."
     ),
-)  # fmt: skip
+)
 
 
 def prompt_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,22 +24,26 @@ def sensors() -> None:
 @sensors.command(name="build")
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option(
-    "--format", "form", required=True,
+    "--format",
+    "form",
+    required=True,
     help="What the files are: aireadi, apple, carelink, dexcom, fitbit, garmin, libre, lifesnaps, oura or t1d_uom.",
-)  # fmt: skip
+)
 @click.option("--out", type=OutPath(), required=True, help="The table: .csv or .parquet.")
 @click.option(
-    "--stress-threshold", type=float,
+    "--stress-threshold",
+    type=float,
     help="A day is 'high' when its mean valid stress score reaches this; Garmin's bands begin at 26 (default), 51 "
     "and 76.",
-)  # fmt: skip
+)
 @click.option("--keep-stress-mean", is_flag=True, help="Keep the score that the label is computed from.")
 @click.option("--without-heart-rate", is_flag=True, help="Leave out heart rate: the stress score is computed from it.")
 @click.option("--timezone", help="IANA zone of files in UTC that name none, e.g. Europe/Berlin.")
 @click.option(
-    "--dates", type=click.Choice(["day-first", "month-first"]),
+    "--dates",
+    type=click.Choice(["day-first", "month-first"]),
     help="How dates such as 03/04/2024 are read where nothing in their file settles it.",
-)  # fmt: skip
+)
 @click.option("--folders-are-people", is_flag=True, help="Each folder in ROOT is the export of one person.")
 @click.option("--jobs", type=click.IntRange(min=1), help="People at a time (default: one per processor).")
 @engine_options
@@ -71,11 +75,18 @@ def build_command(
     threshold = STRESS_BANDS["low"] if stress_threshold is None else stress_threshold
     with _bar("people") as progress:
         built = build(
-            root, form, stress_threshold=threshold, keep_stress_mean=keep_stress_mean,
-            heart_rate=not without_heart_rate, timezone=timezone,
-            day_first=None if dates is None else dates == "day-first", folders_are_people=folders_are_people,
-            jobs=jobs, progress=progress, engine=where,
-        )  # fmt: skip
+            root,
+            form,
+            stress_threshold=threshold,
+            keep_stress_mean=keep_stress_mean,
+            heart_rate=not without_heart_rate,
+            timezone=timezone,
+            day_first=None if dates is None else dates == "day-first",
+            folders_are_people=folders_are_people,
+            jobs=jobs,
+            progress=progress,
+            engine=where,
+        )
     with replacing(out) as temporary:
         if out.suffix == ".parquet":
             built.table.to_parquet(temporary, index=False)
@@ -96,9 +107,12 @@ def build_command(
 @click.option("--version", type=click.IntRange(1, 3), default=3, show_default=True, help="Layout of which release.")
 @click.option("--nested", is_flag=True, help="Nest each datatype folder twice, as some copies do.")
 @click.option(
-    "--movement", type=click.Choice(["byte", "steps"]), default="byte", show_default=True,
+    "--movement",
+    type=click.Choice(["byte", "steps"]),
+    default="byte",
+    show_default=True,
     help="What the field called steps holds: the watch's activity byte, or steps.",
-)  # fmt: skip
+)
 @click.option("--no-faults", is_flag=True, help="No gaps, absent files or damaged files.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one per processor).")
 def simulate_command(
@@ -117,9 +131,17 @@ def simulate_command(
 
     with _bar("people") as progress:
         simulate(
-            out, people, days, seed, version=version, nested=nested, movement=movement, faults=not no_faults,
-            jobs=jobs, progress=progress,
-        )  # fmt: skip
+            out,
+            people,
+            days,
+            seed,
+            version=version,
+            nested=nested,
+            movement=movement,
+            faults=not no_faults,
+            jobs=jobs,
+            progress=progress,
+        )
     click.echo(f"{out}: {people} people × {days} days")
 
 

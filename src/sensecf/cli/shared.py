@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 CLASSIFIERS = "xgboost, random-forest, svm, mlp, logistic or module:object"
 #: For commands with --classifier: what a classifier of the user's own calls 0, 1, ....
 CLASSES = click.option(
-    "--classes", default="", metavar="A,B",
+    "--classes",
+    default="",
+    metavar="A,B",
     help="Names of the classes that a module:object calls 0, 1, ... (XGBoost does), in that order.",
-)  # fmt: skip
+)
 #: For commands that open a run.
 TRUST = click.option(
     "--trust", is_flag=True, help="Whoever made RUN is trusted: take its classifier as it is, whatever it holds."
@@ -73,9 +75,13 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ("decimal", [".", ","], "The mark before decimals"),
     ):
         command = click.option(
-            f"--{name}", type=click.Choice(marks), metavar="MARK", expose_value=False, callback=_keep("marks"),
+            f"--{name}",
+            type=click.Choice(marks),
+            metavar="MARK",
+            expose_value=False,
+            callback=_keep("marks"),
             help=f"{what} in the table, where the file does not settle it.",
-        )(command)  # fmt: skip
+        )(command)
     return command
 
 
@@ -94,21 +100,33 @@ def open_table(path: Path, schema: FeatureSchema | None = None, merge_spellings:
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what may be asked of an answer to a command, which reads it with `stated_limits`."""
     for names, settings in (
-        (("--edit",), {
-            "type": click.Choice(["actionable", "mutable"]),
-            "help": "What plans may change: what a person does, or also what only moves as a result "
-            "(default: actionable, where the schema names something actionable).",
-        }),
+        (
+            ("--edit",),
+            {
+                "type": click.Choice(["actionable", "mutable"]),
+                "help": "What plans may change: what a person does, or also what only moves as a result "
+                "(default: actionable, where the schema names something actionable).",
+            },
+        ),
         (("--max-changes",), {"type": int, "help": "At most so many features change."}),
-        (("--direction", "directions"), {
-            "multiple": True, "metavar": "A=up|down", "help": "A feature may only rise, or only fall; repeatable.",
-        }),
-        (("--range", "ranges"), {
-            "multiple": True, "metavar": "A=LO:HI", "help": "A feature stays within a range, one end may be open: "
-            "sleep=6:8 or sleep=6:; repeatable.",
-        }),
+        (
+            ("--direction", "directions"),
+            {
+                "multiple": True,
+                "metavar": "A=up|down",
+                "help": "A feature may only rise, or only fall; repeatable.",
+            },
+        ),
+        (
+            ("--range", "ranges"),
+            {
+                "multiple": True,
+                "metavar": "A=LO:HI",
+                "help": "A feature stays within a range, one end may be open: sleep=6:8 or sleep=6:; repeatable.",
+            },
+        ),
         (("--lock",), {"metavar": "A,B", "help": 'Features that must stay: a,b,"c, d".'}),
-    ):  # fmt: skip
+    ):
         command = click.option(*names, expose_value=False, callback=_keep("limits"), **settings)(command)
     return command
 
@@ -136,21 +154,28 @@ class OutPath(click.Path):
 
 #: Rows leave this machine: for commands that ask no language model.
 ALLOW_HOST = click.option(
-    "--allow-host", "allow_hosts", multiple=True, metavar="HOST=DATA",
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="HOST=DATA",
     help="Rows may go to this host against the card of that data set.",
-)  # fmt: skip
+)
 
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --engine and --ray-address to a command, which hands them to `engine_of`."""
     command = click.option(
-        "--ray-address", metavar="HOST:PORT",
+        "--ray-address",
+        metavar="HOST:PORT",
         help="A Ray cluster that is running, for --engine ray; default: start Ray on this machine.",
-    )(command)  # fmt: skip
+    )(command)
     return click.option(
-        "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
         help="Where to work; the results are the same.",
-    )(command)  # fmt: skip
+    )(command)
 
 
 def engine_of(name: str, address: str | None, allow_hosts: tuple[str, ...]) -> Engine:
@@ -199,9 +224,18 @@ def show_card(card: Card | None) -> None:
 
 #: Measures of the terminal's summary.
 SHOWN = (
-    "own_share", "fallback_share", "unanswered_share", "not_needed_share", "validity", "coverage", "feasible",
-    "plausible", "n_changed", "mad_l1", "margin",
-)  # fmt: skip
+    "own_share",
+    "fallback_share",
+    "unanswered_share",
+    "not_needed_share",
+    "validity",
+    "coverage",
+    "feasible",
+    "plausible",
+    "n_changed",
+    "mad_l1",
+    "margin",
+)
 
 
 def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any], out: Path) -> int:

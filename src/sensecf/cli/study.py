@@ -68,9 +68,13 @@ def _say(folder: Path, page: Path) -> None:
         shown.add_column(column)
     for row in tests.to_dict("records"):
         shown.add_row(
-            str(row["against"]), plain(row["mean"]), plain(row["mean_against"]), signed(row["difference"]),
-            between(signed(row["low"]), signed(row["high"])), chance(row["p_holm"]),
-        )  # fmt: skip
+            str(row["against"]),
+            plain(row["mean"]),
+            plain(row["mean_against"]),
+            signed(row["difference"]),
+            between(signed(row["low"]), signed(row["high"])),
+            chance(row["p_holm"]),
+        )
     console = Console()
     console.print(shown)
     console.print(f"Report: {page}", highlight=False, soft_wrap=True)

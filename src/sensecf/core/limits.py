@@ -173,9 +173,13 @@ class Limits:
 
 #: The types of the fields as `to_dict` writes them.
 _TYPES: dict[str, Any] = {
-    "lock": list[str], "ranges": dict[str, list[float | None]], "directions": dict[str, str],
-    "max_changes": int | None, "margin": float, "edit": Edit | None,
-}  # fmt: skip
+    "lock": list[str],
+    "ranges": dict[str, list[float | None]],
+    "directions": dict[str, str],
+    "max_changes": int | None,
+    "margin": float,
+    "edit": Edit | None,
+}
 
 
 def make_query(task: Task, people: pd.DataFrame, target: Any = None, **limits: Unpack[Shorthand]) -> Query:

@@ -83,9 +83,13 @@ def reinforce(
         at = np.array(positions[:: preset.samples + 1], dtype=int)
         learner.network.eval()
         answers = ask(
-            prompts, Client(learner.local), pairs.query.take(at), preset.samples, temperature=EXPLORING,
+            prompts,
+            Client(learner.local),
+            pairs.query.take(at),
+            preset.samples,
+            temperature=EXPLORING,
             seed=seed + trainer.state.global_step,
-        )  # fmt: skip
+        )
         learner.network.train()
         price = prices(prompts, pairs.query.take(at), answers, plausibility)
         paid.append(price.ravel())

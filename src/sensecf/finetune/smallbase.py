@@ -31,10 +31,40 @@ from sensecf.llm.tokens import Example, Learner, collate, encode, load
 
 #: Words that the names of simulated features are made of: the field in general, no table in particular.
 _THINGS = (
-    "sleep", "steps", "heart", "glucose", "pulse", "energy", "distance", "walking", "rest", "stress", "weight",
-    "screen", "meal", "carb", "insulin", "oxygen", "breathing", "temperature", "exercise", "calories", "pressure",
-    "deep", "light", "rem", "awake", "active", "sedentary", "recovery", "caffeine", "alcohol", "bmi", "age", "hr",
-)  # fmt: skip
+    "sleep",
+    "steps",
+    "heart",
+    "glucose",
+    "pulse",
+    "energy",
+    "distance",
+    "walking",
+    "rest",
+    "stress",
+    "weight",
+    "screen",
+    "meal",
+    "carb",
+    "insulin",
+    "oxygen",
+    "breathing",
+    "temperature",
+    "exercise",
+    "calories",
+    "pressure",
+    "deep",
+    "light",
+    "rem",
+    "awake",
+    "active",
+    "sedentary",
+    "recovery",
+    "caffeine",
+    "alcohol",
+    "bmi",
+    "age",
+    "hr",
+)
 _SORTS = (
     "total",
     "mean",
@@ -68,8 +98,14 @@ _LEVELS = (
     "often",
 )
 _CLASSES: tuple[tuple[Value, Value], ...] = (
-    ("high", "low"), (0, 1), ("yes", "no"), ("stressed", "calm"), ("bad", "good"), ("risk", "safe"), (False, True),
-)  # fmt: skip
+    ("high", "low"),
+    (0, 1),
+    ("yes", "no"),
+    ("stressed", "calm"),
+    ("bad", "good"),
+    ("risk", "safe"),
+    (False, True),
+)
 #: Rows of a simulated table.
 ROWS = 240
 #: Weight in the loss of the prompt's tokens, beside 1 of the answer's.

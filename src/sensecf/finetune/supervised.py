@@ -47,9 +47,12 @@ class Supervised(SFTTrainer):
         """Negative log-likelihood of the answer's tokens, times their weights, per token."""
         labels, weights = inputs["labels"], inputs["weights"]
         found = model(
-            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], labels=labels, use_cache=False,
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
+            labels=labels,
+            use_cache=False,
             fused_lm_head=True,
-        )  # fmt: skip
+        )
         count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
         loss = -(found.log_probs * weights[:, 1:]).sum() / count
         if num_items_in_batch is not None:  # counted over all processes, whose gradients will be averaged
@@ -178,9 +181,13 @@ def lora(preset: Preset, network: Any) -> LoraConfig:
         words = network.get_input_embeddings()
         saved = [next(name for name, module in network.named_modules() if module is words).rpartition(".")[2]]
     return LoraConfig(
-        r=preset.rank, lora_alpha=2 * preset.rank, lora_dropout=0.0, target_modules="all-linear",
-        modules_to_save=saved, task_type="CAUSAL_LM",
-    )  # fmt: skip
+        r=preset.rank,
+        lora_alpha=2 * preset.rank,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        modules_to_save=saved,
+        task_type="CAUSAL_LM",
+    )
 
 
 class _State(TypedDict):

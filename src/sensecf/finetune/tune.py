@@ -115,9 +115,14 @@ def finetune(
     prompts = wording(task, tuning.full)
     if pairs is None:
         pairs = draw(
-            prompts, preset.pairs, tuning.seed, slack=preset.slack, plausibility=tuning.plausibility,
-            generator=generator, progress=lambda share: progress("search", share),
-        )  # fmt: skip
+            prompts,
+            preset.pairs,
+            tuning.seed,
+            slack=preset.slack,
+            plausibility=tuning.plausibility,
+            generator=generator,
+            progress=lambda share: progress("search", share),
+        )
     if everyone.is_main_process:
         pairs.save(out)
     learned, validation = pairs.split(VALIDATION)
@@ -134,9 +139,16 @@ def finetune(
         found += encode(learner, secrets, [answers[0] for answers in texts])
         checked = encode(learner, validation.prompts, validation.completions)
         return supervise(
-            learner, found, checked, judge_with(learner), folder, preset, seed=tuning.seed, progress=progress,
+            learner,
+            found,
+            checked,
+            judge_with(learner),
+            folder,
+            preset,
+            seed=tuning.seed,
+            progress=progress,
             callbacks=callbacks,
-        )  # fmt: skip
+        )
 
     stages: dict[str, Callable[[Learner, Path], Trained]] = {"lora": first}
     for turn in range(preset.rounds if tuning.reward in ROUNDS else 0):
@@ -214,9 +226,16 @@ def _round(
         at = np.sort(rng.choice(len(pairs), min(tuning.preset.preference_queries, len(pairs)), replace=False))
         asked = pairs.take(at).firmer(prompts, np.where(rng.integers(0, 2, len(at)) == 1, ALONE, 0.0))
         return learn(
-            prompts, learner, asked, folder, tuning.preset, seed=tuning.seed + 1000 * (turn + 1),
-            plausibility=tuning.plausibility, progress=progress, callbacks=callbacks,
-        )  # fmt: skip
+            prompts,
+            learner,
+            asked,
+            folder,
+            tuning.preset,
+            seed=tuning.seed + 1000 * (turn + 1),
+            plausibility=tuning.plausibility,
+            progress=progress,
+            callbacks=callbacks,
+        )
 
     return run
 

@@ -23,12 +23,25 @@ from sensecf.generators.traits import Context, Traits, traits_of
 
 if TYPE_CHECKING:
     from sensecf.generators.nearest import Nearest
+    from sensecf.generators.prompted.prompted import Prompted
     from sensecf.generators.search import Search
-    from sensecf.generators.tiny.tiny import Tiny
+    from sensecf.generators.tiny.tiny import Recipe, Tiny
 
 __all__ = [
-    "NAMES", "Context", "Generator", "Nearest", "Search", "Tiny", "Traits", "build", "check", "find", "traits_of",
-]  # fmt: skip
+    "NAMES",
+    "Context",
+    "Generator",
+    "Nearest",
+    "Prompted",
+    "Recipe",
+    "Search",
+    "Tiny",
+    "Traits",
+    "build",
+    "check",
+    "find",
+    "traits_of",
+]
 
 #: The generators by the name that the command line knows: the class, and the options that the name stands for.
 NAMES: dict[str, tuple[str, dict[str, str]]] = {
@@ -58,6 +71,8 @@ NAMES: dict[str, tuple[str, dict[str, str]]] = {
     "exact": ("sensecf.generators.exact.exact:Exact", {}),
 }
 
+#: How the embedded model is trained: the one setting of a generator that is a class.
+RECIPE = "sensecf.generators.tiny.tiny:Recipe"
 #: The extra of the package that brings what a generator needs beyond the core.
 EXTRAS = {"tiny": "tiny", "dice": "dice", "treecf": "treecf", "prompted": "llm", "tuned": "local-llm"}
 #: What a generator is built with where nothing is said.
@@ -129,7 +144,7 @@ def build(name: str, task: Task, context: Context = USUAL) -> Generator:
 
 
 def __getattr__(name: str) -> Any:
-    homes = {target.partition(":")[2]: target.partition(":")[0] for target, _ in NAMES.values()}
+    homes = dict(reversed(target.split(":")) for target in (*(found for found, _ in NAMES.values()), RECIPE))
     if name not in homes:
         raise AttributeError(f"module 'sensecf.generators' has no attribute {name!r}")
     return getattr(importlib.import_module(homes[name]), name)

@@ -7,9 +7,28 @@ only a wrong configuration raises. `connect` turns one string into a backend.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from sensecf.llm.asking import Answer
+    from sensecf.llm.client import Client
+    from sensecf.llm.language.brief import Brief
+    from sensecf.llm.language.prompts import Prompts
+    from sensecf.llm.named import connect
+
+__all__ = ["LLM", "Answer", "Brief", "Client", "Completion", "Message", "Prompt", "Prompts", "connect"]
+
+#: Where the public names of other files live; these files import this one.
+_HOME = {
+    "Answer": "asking",
+    "Brief": "language.brief",
+    "Client": "client",
+    "Prompts": "language.prompts",
+    "connect": "named",
+}
 
 
 @dataclass(frozen=True)
@@ -83,3 +102,9 @@ class LLM(Protocol):
             InputError: the configuration cannot work (unknown or retired model, no key, refused host, spend cap 0).
         """
         ...
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

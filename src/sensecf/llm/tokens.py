@@ -46,8 +46,14 @@ def renamed_names() -> Iterator[None]:
         yield
 
 
-def load(folder: str | Path, *, adapter: str | Path | None = None, four_bit: bool = False, device: str | None = None,
-         batch_size: int = 64) -> Learner:  # fmt: skip
+def load(
+    folder: str | Path,
+    *,
+    adapter: str | Path | None = None,
+    four_bit: bool = False,
+    device: str | None = None,
+    batch_size: int = 64,
+) -> Learner:
     """The model of a folder, as `Local` reads it: safetensors only, no code of the folder, no network."""
     with renamed_names():
         local = Local(folder, adapter=adapter, four_bit=four_bit, device=device, batch_size=batch_size)

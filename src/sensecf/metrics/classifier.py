@@ -28,9 +28,12 @@ AVERAGED = [
     Metric("Calibration error", SECTION, OVER, "lower", style="number", name="classifier_ece"),
 ]
 ALARMS = Metric(
-    "In the target class by their own label, of those it calls otherwise", SECTION,
-    "held-out rows outside the target class", "lower", name="false_alarms",
-)  # fmt: skip
+    "In the target class by their own label, of those it calls otherwise",
+    SECTION,
+    "held-out rows outside the target class",
+    "lower",
+    name="false_alarms",
+)
 for _measure in (*AVERAGED, ALARMS):
     _measure.declare()
 

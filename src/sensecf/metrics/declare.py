@@ -17,12 +17,20 @@ from sensecf.metrics.scored import Scored, of_answers
 
 #: What a metric is averaged over: every request, every answer, the answers that are valid, or the
 #: requests with at least two of these; measures of the classifier over what `quality` says.
-Over = Literal["requests", "answers", "valid answers", "menus", "held-out rows",
-               "held-out rows outside the target class"]  # fmt: skip
+Over = Literal[
+    "requests", "answers", "valid answers", "menus", "held-out rows", "held-out rows outside the target class"
+]
 #: Where tables show it; their order is this one.
 Section = Literal[
-    "The classifier", "Answers", "Rules", "Effort", "Like the data", "Confidence", "A choice of plans", "Cost",
-]  # fmt: skip
+    "The classifier",
+    "Answers",
+    "Rules",
+    "Effort",
+    "Like the data",
+    "Confidence",
+    "A choice of plans",
+    "Cost",
+]
 Direction = Literal["higher", "lower", "none"]
 Function = Callable[[Scored], "pd.Series[float] | pd.DataFrame"]
 

@@ -121,9 +121,14 @@ def knn_ratio(scored: Scored) -> pd.Series[float]:
 
 
 @metric(
-    title="Told from real rows (AUC), 0.5 = not at all", section="Like the data", over="valid answers",
-    better="lower", style="number", short="Told from real rows (AUC)", of_all=True,
-)  # fmt: skip
+    title="Told from real rows (AUC), 0.5 = not at all",
+    section="Like the data",
+    over="valid answers",
+    better="lower",
+    style="number",
+    short="Told from real rows (AUC)",
+    of_all=True,
+)
 def critic_auc(scored: Scored) -> pd.Series[float]:
     """How surely a classifier tells the answer from real training rows of its target class; the mean is
     the critic's AUC: 0.5 when it cannot tell them apart, 1 when it always can. Lower is better.
@@ -138,9 +143,14 @@ def critic_auc(scored: Scored) -> pd.Series[float]:
 
 
 @metric(
-    title="The same of the unchanged rows of these people", section="Like the data", over="valid answers",
-    better="none", style="number", short="Unchanged rows told from real rows (AUC)", of_all=True,
-)  # fmt: skip
+    title="The same of the unchanged rows of these people",
+    section="Like the data",
+    over="valid answers",
+    better="none",
+    style="number",
+    short="Unchanged rows told from real rows (AUC)",
+    of_all=True,
+)
 def critic_auc_before(scored: Scored) -> pd.Series[float]:
     """The control of `critic_auc`: the same with the factuals in place of the answers, the unchanged rows of the same
     people. They are real: an answer is only as odd as its `critic_auc` exceeds this. No better or worse. Source: ours.

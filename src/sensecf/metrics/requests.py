@@ -89,18 +89,24 @@ def success(scored: Scored, m: int = 3) -> pd.Series[float]:
 
 
 @metric(
-    title="Good in every respect, at most 3 changes", section="Answers", over="requests", better="higher",
-    short="success@3", needs="reference",
-)  # fmt: skip
+    title="Good in every respect, at most 3 changes",
+    section="Answers",
+    over="requests",
+    better="higher",
+    short="success@3",
+    needs="reference",
+)
 def success_at_3(scored: Scored) -> pd.Series[float]:
     """`success` with at most 3 changes, no farther than the reference. Source: ours."""
     return success(scored)
 
 
 @metric(
-    title="Good in every respect, at most 3 changes (no distance limit)", section="Answers", over="requests",
+    title="Good in every respect, at most 3 changes (no distance limit)",
+    section="Answers",
+    over="requests",
     better="higher",
-)  # fmt: skip
+)
 def success_at_3_without_reference(scored: Scored) -> pd.Series[float]:
     """`success` with at most 3 changes, however far: it asks for less, and so it has another name. Source: ours."""
     return _success(scored, 3, np.ones(len(scored), dtype=bool))

@@ -67,9 +67,12 @@ def cross_fitted(
 
 
 @metric(
-    title="Valid if the person lands a little off", section="Confidence", over="valid answers", better="higher",
+    title="Valid if the person lands a little off",
+    section="Confidence",
+    over="valid answers",
+    better="higher",
     of_all=True,
-)  # fmt: skip
+)
 def noise_validity(scored: Scored) -> pd.Series[float]:
     """How often the answer is still valid when the person lands a little off the plan, [0, 1], higher is better.
 
@@ -99,8 +102,11 @@ def agreement(scored: Scored, judges: Mapping[str, Classifier | CrossFitted], be
     task, rows = scored.task, scored.before if before else scored.after
     votes = {}
     for name, judge in judges.items():
-        models, fold = ([judge], np.zeros(len(rows))) if not isinstance(judge, CrossFitted) else (
-            judge.models, judge.fold.loc[scored.queries].to_numpy())  # fmt: skip
+        models, fold = (
+            ([judge], np.zeros(len(rows)))
+            if not isinstance(judge, CrossFitted)
+            else (judge.models, judge.fold.loc[scored.queries].to_numpy())
+        )
         votes[name] = np.full(len(rows), np.nan)
         for number, model in enumerate(models):
             other, mine = Task(task.schema, task.train, model), fold == number
@@ -110,9 +116,12 @@ def agreement(scored: Scored, judges: Mapping[str, Classifier | CrossFitted], be
 
 
 @metric(
-    title="Valid for independent classifiers", section="Confidence", over="valid answers", better="higher",
+    title="Valid for independent classifiers",
+    section="Confidence",
+    over="valid answers",
+    better="higher",
     needs="judges",
-)  # fmt: skip
+)
 def judge_validity(scored: Scored) -> pd.Series[float]:
     """The share of independent judges that put the answer in the target class, [0, 1], higher is better.
 
@@ -125,9 +134,13 @@ def judge_validity(scored: Scored) -> pd.Series[float]:
 
 
 @metric(
-    title="The same before the change", section="Confidence", over="valid answers", better="none", needs="judges",
+    title="The same before the change",
+    section="Confidence",
+    over="valid answers",
+    better="none",
+    needs="judges",
     short="Independent classifiers before the change",
-)  # fmt: skip
+)
 def judge_validity_before(scored: Scored) -> pd.Series[float]:
     """What `judge_validity` is before the change: the same judges on the factual of each answer. [0, 1], no better
     or worse: what the answer adds is the difference. Source: ours.
@@ -151,7 +164,7 @@ def retrain_validity(scored: Scored) -> pd.Series[float]:
 
 @metric(
     title="Valid after every retraining", section="Confidence", over="valid answers", better="higher", needs="models"
-)  # fmt: skip
+)
 def retrain_validity_worst(scored: Scored) -> pd.Series[float]:
     """As `retrain_validity`, but 1 only if the answer is valid for every one of the models. Source: the same."""
     return scored.once(_retrained_agree).min(axis=1)

@@ -110,8 +110,11 @@ def _resampled(found: Values, groups: pd.Series[Any] | None, seed: int) -> dict[
     # Answers, requests and tables under one another, blank where a metric has no value: its mean is the metric.
     series = {name: v for name, v in found.values.items() if isinstance(v, pd.Series) and v.notna().any()}
     tables = {name: v for name, v in found.values.items() if isinstance(v, pd.DataFrame) and len(v)}
-    parts = [pd.DataFrame(one) for levels in (1, 2)
-             if (one := {name: v for name, v in series.items() if v.index.nlevels == levels})]  # fmt: skip
+    parts = [
+        pd.DataFrame(one)
+        for levels in (1, 2)
+        if (one := {name: v for name, v in series.items() if v.index.nlevels == levels})
+    ]
     parts += [v.set_axis([f"{name}/{j}" for j in range(v.shape[1])], axis=1) for name, v in tables.items()]
     if not parts:
         return {}

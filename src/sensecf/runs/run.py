@@ -159,9 +159,15 @@ def _ready(folder: Path, request: RunSpec, made: Experiment, model: Client | Non
     """The generator built, and the cost of its language model confirmed. Raises `InputError` where nobody is asked."""
     at = made.asked(request.limit)
     context = Context(
-        request.seed, request.plausibility, cache_folder(), call.progress, request.model, llm=model,
-        prompting=request.prompting, card=made.table.card,
-    )  # fmt: skip
+        request.seed,
+        request.plausibility,
+        cache_folder(),
+        call.progress,
+        request.model,
+        llm=model,
+        prompting=request.prompting,
+        card=made.table.card,
+    )
     generator: Any = generators.build(request.generator, made.task, context)
     job = _Job(folder, request, made, at, generator, model, call)
     if model is not None and request.prompting is not None:

@@ -56,9 +56,12 @@ def make_app(desk: Desk, host: str = "127.0.0.1", token: str | None = None) -> G
         Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),
     ]
     handlers: Mapping[Any, Any] = {
-        HTTPException: _http_error, InputError: _input_error, PermissionError: _old_form, NotReadyError: _not_ready,
+        HTTPException: _http_error,
+        InputError: _input_error,
+        PermissionError: _old_form,
+        NotReadyError: _not_ready,
         Exception: _our_error,
-    }  # fmt: skip
+    }
     body_limit = Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)
     app = Starlette(routes=routes, exception_handlers=handlers, middleware=[body_limit])
     app.state.desk = desk

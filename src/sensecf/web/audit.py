@@ -122,9 +122,13 @@ class Journal:
             raise InputError(f"A name has at most {MAX_NAME} characters, a note {MAX_NOTE:,}.")
         with self._lock:
             entry = {
-                "time": datetime.now(UTC).isoformat(timespec="seconds"), "who": who, "action": action, "note": note,
-                "plan": plan, "previous": self._last,
-            }  # fmt: skip
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "who": who,
+                "action": action,
+                "note": note,
+                "plan": plan,
+                "previous": self._last,
+            }
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._add(entry)

@@ -146,15 +146,30 @@ class Cohort:
             weekly = entry.weekly if entry is not None and entry.weekly else None
             step = float(task.codec.step[j])
             return Column(
-                feature, label, float(low), float(high), _shares(np.clip(values, low, high), bins),
-                _shares(np.clip(wanted, low, high), bins), np.sort(values), normal,
-                weekly or max(spread / 2, step), weekly is not None,
-            )  # fmt: skip
+                feature,
+                label,
+                float(low),
+                float(high),
+                _shares(np.clip(values, low, high), bins),
+                _shares(np.clip(wanted, low, high), bins),
+                np.sort(values),
+                normal,
+                weekly or max(spread / 2, step),
+                weekly is not None,
+            )
         edges = np.arange(len(feature.levels) + 1) - 0.5
         return Column(
-            feature, label, 0, len(feature.levels) - 1, _shares(values, edges), _shares(wanted, edges),
-            np.sort(values), None, 1, False,
-        )  # fmt: skip
+            feature,
+            label,
+            0,
+            len(feature.levels) - 1,
+            _shares(values, edges),
+            _shares(wanted, edges),
+            np.sort(values),
+            None,
+            1,
+            False,
+        )
 
     def least(self, j: int) -> float:
         """The smallest value that a feature may be changed to."""

@@ -45,10 +45,13 @@ class Wish:
         names = cohort.task.schema.names
         ranges = {names[j]: (self.low.get(j), self.high.get(j)) for j in {*self.low, *self.high}}
         limits = Limits(
-            tuple(names[j] for j in sorted(self.lock)), ranges,
-            {names[j]: way for j, way in self.direction.items()}, self.budget, self.margin,
+            tuple(names[j] for j in sorted(self.lock)),
+            ranges,
+            {names[j]: way for j, way in self.direction.items()},
+            self.budget,
+            self.margin,
             edit="mutable",  # the controls say what is kept, feature by feature
-        )  # fmt: skip
+        )
         return Ask(person, limits, self.weights())
 
     def lift(self, control: str) -> Wish:

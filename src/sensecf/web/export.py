@@ -14,10 +14,26 @@ from sensecf.web.words import CAUTION, plan_sentence
 #: Characters with which a spreadsheet begins a formula; the wide forms are read alike by some of them.
 _FORMULA = tuple("=+-@\t\r\n|%＝＋－＠")
 _UCUM = {
-    "%": "%", "min": "min", "h": "h", "s": "s", "ms": "ms", "bpm": "/min", "beats/min": "/min", "breaths/min": "/min",
-    "mg/dL": "mg/dL", "mmol/L": "mmol/L", "mmHg": "mm[Hg]", "kg": "kg", "cm": "cm", "m": "m", "kg/m²": "kg/m2",
-    "kcal": "kcal", "steps": "{steps}", "ml/kg/min": "mL/kg/min", "years": "a",
-}  # fmt: skip
+    "%": "%",
+    "min": "min",
+    "h": "h",
+    "s": "s",
+    "ms": "ms",
+    "bpm": "/min",
+    "beats/min": "/min",
+    "breaths/min": "/min",
+    "mg/dL": "mg/dL",
+    "mmol/L": "mmol/L",
+    "mmHg": "mm[Hg]",
+    "kg": "kg",
+    "cm": "cm",
+    "m": "m",
+    "kg/m²": "kg/m2",
+    "kcal": "kcal",
+    "steps": "{steps}",
+    "ml/kg/min": "mL/kg/min",
+    "years": "a",
+}
 _UNITS_OF_MEASURE = "http://unitsofmeasure.org"
 
 
@@ -41,9 +57,16 @@ def to_csv(record: Mapping[str, Any]) -> str:
     )
     for change in record["changes"]:
         cells = [
-            record["person"], record["target"], change["feature"], change["unit"], change["before"], change["after"],
-            change["delta"], record["probability_before"], record["probability"],
-        ]  # fmt: skip
+            record["person"],
+            record["target"],
+            change["feature"],
+            change["unit"],
+            change["before"],
+            change["after"],
+            change["delta"],
+            record["probability_before"],
+            record["probability"],
+        ]
         writer.writerow([safe_cell(cell) for cell in cells])
     return text.getvalue()
 

@@ -56,9 +56,14 @@ def survey(cohort: Cohort, say: Callable[[float], None]) -> Survey:
         part = asked[start : start + PART]
         frame = codec.decode(cohort.rows[part])
         found = explain(
-            cohort.task, cohort.generator, frame, cohort.target, fallback=cohort.fallback,
-            plausibility=cohort.plausibility, seed=cohort.seed,
-        ).answers  # fmt: skip
+            cohort.task,
+            cohort.generator,
+            frame,
+            cohort.target,
+            fallback=cohort.fallback,
+            plausibility=cohort.plausibility,
+            seed=cohort.seed,
+        ).answers
         rows[start + found["query"].to_numpy(dtype=np.intp)] = codec.encode(found)
     say(1.0)
     answered = ~np.isnan(rows).all(axis=1)

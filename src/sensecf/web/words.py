@@ -93,9 +93,11 @@ def plan_sentence(record: Mapping[str, Any]) -> list[Piece]:
             pieces.append(Piece(" and " if k == len(record["changes"]) - 1 else ", "))
         if change["delta"] is None:
             pieces += [
-                Piece(change["label_inside"] + " "), Piece(change["after_text"], f"{where}.after"),
-                Piece(" instead of "), Piece(change["before_text"], f"{where}.before"),
-            ]  # fmt: skip
+                Piece(change["label_inside"] + " "),
+                Piece(change["after_text"], f"{where}.after"),
+                Piece(" instead of "),
+                Piece(change["before_text"], f"{where}.before"),
+            ]
             continue
         name, unit = change["label_inside"], f" {change['unit']}" if change["unit"] else ""
         if change["unit"] in _AMOUNTS:
@@ -106,16 +108,24 @@ def plan_sentence(record: Mapping[str, Any]) -> list[Piece]:
             how = f" {'higher' if change['delta'] > 0 else 'lower'} ("
             pieces += [Piece(f"{name} "), Piece(change["delta_text"] + unit, f"{where}.delta"), Piece(how)]
         pieces += [
-            Piece(change["after_text"], f"{where}.after"), Piece(" instead of "),
-            Piece(change["before_text"], f"{where}.before"), Piece(")"),
-        ]  # fmt: skip
+            Piece(change["after_text"], f"{where}.after"),
+            Piece(" instead of "),
+            Piece(change["before_text"], f"{where}.before"),
+            Piece(")"),
+        ]
     pieces += [
-        Piece(", the classifier would say "), Piece(record["target_text"], "target_text"), Piece(" instead of "),
-        Piece(record["predicted_before_text"], "predicted_before_text"), Piece(": its probability of "),
-        Piece(record["target_text"], "target_text"), Piece(" goes from "),
-        Piece(f"{record['probability_before']:.2f}", "probability_before"), Piece(" to "),
-        Piece(f"{record['probability']:.2f}", "probability"), Piece("."),
-    ]  # fmt: skip
+        Piece(", the classifier would say "),
+        Piece(record["target_text"], "target_text"),
+        Piece(" instead of "),
+        Piece(record["predicted_before_text"], "predicted_before_text"),
+        Piece(": its probability of "),
+        Piece(record["target_text"], "target_text"),
+        Piece(" goes from "),
+        Piece(f"{record['probability_before']:.2f}", "probability_before"),
+        Piece(" to "),
+        Piece(f"{record['probability']:.2f}", "probability"),
+        Piece("."),
+    ]
     return pieces
 
 

@@ -24,9 +24,14 @@ EPS = 1e-6
 
 #: Comparisons that a rule demands, in words.
 DEMANDS = {
-    "<": "must be under", "<=": "must be at most", ">": "must be over", ">=": "must be at least",
-    "==": "must be", "!=": "must not be", "in": "must be one of",
-}  # fmt: skip
+    "<": "must be under",
+    "<=": "must be at most",
+    ">": "must be over",
+    ">=": "must be at least",
+    "==": "must be",
+    "!=": "must not be",
+    "in": "must be one of",
+}
 
 #: How a rule is said: the words for a feature, and those for a value of it.
 Named = Callable[[str], str]

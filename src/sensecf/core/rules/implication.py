@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from sensecf.core.schema import FeatureSchema
 
 _HOLDS = {
-    "<": "is under", "<=": "is at most", ">": "is over", ">=": "is at least", "==": "is", "!=": "is not",
+    "<": "is under",
+    "<=": "is at most",
+    ">": "is over",
+    ">=": "is at least",
+    "==": "is",
+    "!=": "is not",
     "in": "is one of",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ import pandas as pd
 from sensecf.core.errors import InputError
 from sensecf.core.schema import FeatureSchema
 from sensecf.data.builtin import aireadi, heart, lifesnaps, simulated, t1d_uom
+from sensecf.data.builtin.simulated import simulate_cohort
 from sensecf.data.card import Card, card_beside
 from sensecf.data.splits import split
 
-__all__ = ["NAMES", "Card", "Dataset", "find_card", "load", "split"]
+__all__ = ["NAMES", "Card", "Dataset", "find_card", "load", "simulate_cohort", "split"]
 
 _MODULES: dict[str, ModuleType] = {
     module.CARD.name: module for module in (simulated, heart, lifesnaps, t1d_uom, aireadi)

@@ -30,9 +30,18 @@ SAMPLING = 0.7
 MAX_RETURNED = 2_000
 #: What is kept of every answer; see `Prompted.answers`.
 COLUMNS = (
-    "query", "round", "sample", "verdict", "problem", "reason", "probability", "tokens_in", "tokens_out", "seconds",
+    "query",
+    "round",
+    "sample",
+    "verdict",
+    "problem",
+    "reason",
+    "probability",
+    "tokens_in",
+    "tokens_out",
+    "seconds",
     "cached",
-)  # fmt: skip
+)
 
 
 class Question(NamedTuple):
@@ -61,11 +70,19 @@ class Prompted:
     traits = Traits(
         asks_model=True,
         takes=(
-            "shots", "shot_choice", "rounds", "samples", "style", "constrained", "max_tokens", "plausibility", "card",
+            "shots",
+            "shot_choice",
+            "rounds",
+            "samples",
+            "style",
+            "constrained",
+            "max_tokens",
+            "plausibility",
+            "card",
             "allow_hosts",
         ),
         needs=("llm",),
-    )  # fmt: skip
+    )
 
     def __init__(
         self,

@@ -175,9 +175,16 @@ class Tiny:
             for begin in range(0, n, SAMPLED):
                 at = np.arange(begin, min(begin + SAMPLED, n))
                 answers = sample(
-                    self.model, self.vocabulary, self.task, query.take(at), state[at], budgets, greedy, rng,
+                    self.model,
+                    self.vocabulary,
+                    self.task,
+                    query.take(at),
+                    state[at],
+                    budgets,
+                    greedy,
+                    rng,
                     temperature=recipe.temperature,
-                )  # fmt: skip
+                )
                 who, which = np.nonzero(answers.ended)
                 owners.append(at[who])
                 proposals.append(answers.rows[who, which])
@@ -198,9 +205,15 @@ class Tiny:
         asked = replace(query, margin=np.maximum(query.margin, ALONE))
         with single_thread():
             answers = sample(
-                self.model, self.vocabulary, self.task, asked, self._state(query), BUDGETS[-1:], np.array([True]),
+                self.model,
+                self.vocabulary,
+                self.task,
+                asked,
+                self._state(query),
+                BUDGETS[-1:],
+                np.array([True]),
                 np.random.default_rng(0),
-            )  # fmt: skip
+            )
         reason = np.where(answers.ended[:, 0], "", "the list came to no feasible end")
         rows = np.where(answers.ended, answers.rows[:, 0], np.nan)
         return Candidates.of(np.arange(len(query)), rows, self.name, reason.tolist())
@@ -287,9 +300,16 @@ class Tiny:
             at = rng.choice(len(pool), min(recipe.round_queries, len(pool)), replace=False)
             query, k = pool.take(at), recipe.round_samples
             answers = sample(
-                self.model, self.vocabulary, task, query, state[at], np.full(k, BUDGETS[-1]), np.zeros(k, bool), rng,
+                self.model,
+                self.vocabulary,
+                task,
+                query,
+                state[at],
+                np.full(k, BUDGETS[-1]),
+                np.zeros(k, bool),
+                rng,
                 keep_masks=True,
-            )  # fmt: skip
+            )
             gain = self._judge(query, answers.rows, answers.ended)
             rewards.append(round(float(gain.mean()), 4))
             valid.append(round(float((gain > -INVALID).mean()), 4))

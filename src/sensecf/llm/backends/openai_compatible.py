@@ -88,8 +88,15 @@ class OpenAICompatible:
 
     #: The keywords that `sensecf.llm.connect` passes on.
     settings: ClassVar[tuple[str, ...]] = (
-        "name", "key", "concurrency", "requests_per_minute", "tokens_per_minute", "tries", "timeout", "note",
-    )  # fmt: skip
+        "name",
+        "key",
+        "concurrency",
+        "requests_per_minute",
+        "tokens_per_minute",
+        "tries",
+        "timeout",
+        "note",
+    )
     host: str | None
 
     def __init__(

@@ -60,9 +60,7 @@ def prefill(model: Any, prompts: Sequence[Sequence[int]], pad: int) -> dict[str,
         model(input_ids=ids[:1, :start], **silent)
         cache.batch_repeat_interleave(len(places))
     if longest - 1 > start:
-        model(
-            input_ids=ids[:, start:-1], attention_mask=mask[:, :-1], position_ids=positions[:, start:-1], **silent
-        )  # fmt: skip
+        model(input_ids=ids[:, start:-1], attention_mask=mask[:, :-1], position_ids=positions[:, start:-1], **silent)
     rows = torch.tensor(owner, device=model.device)
     cache.batch_select_indices(rows)
     return {"input_ids": ids[rows], "attention_mask": mask[rows], "past_key_values": cache}

@@ -56,13 +56,17 @@ class Prompting:
 
         Raises `InputError` as `sensecf.llm.connect` does, and where rows under `card` may not go to it.
         """
-        from sensecf.llm.connect import connect
+        from sensecf.llm.named import connect
 
         server: dict[str, Any] = {"timeout": self.timeout, "concurrency": self.concurrency}
         client = connect(
-            self.llm, ledger=ledger, cap_money=self.cap_money, cap_tokens=self.cap_tokens, progress=progress,
+            self.llm,
+            ledger=ledger,
+            cap_money=self.cap_money,
+            cap_tokens=self.cap_tokens,
+            progress=progress,
             **{name: value for name, value in server.items() if value is not None},
-        )  # fmt: skip
+        )
         try:
             permission(client.host, card, self.allow_hosts)
             yield client

@@ -63,9 +63,15 @@ def _interval(axes: Axes, place: int, row: pd.Series[Any], colour: str, filled: 
         axes.plot([low, high], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
     axes.scatter([value], [place], s=26, facecolors=colour if filled else "white", edgecolors=colour, zorder=3)
     axes.annotate(
-        f"{int(row['n']):,}", (value, place), (0, -9), textcoords="offset points", ha="center", va="center",
-        fontsize=6.5, color=SOFT,
-    )  # fmt: skip
+        f"{int(row['n']):,}",
+        (value, place),
+        (0, -9),
+        textcoords="offset points",
+        ha="center",
+        va="center",
+        fontsize=6.5,
+        color=SOFT,
+    )
 
 
 def trade_offs(points: pd.DataFrame, ours: Sequence[str]) -> str:
@@ -91,8 +97,16 @@ def trade_offs(points: pd.DataFrame, ours: Sequence[str]) -> str:
                 mine = name in ours
                 if ring:
                     axes.scatter([a], [b], s=130, facecolors="none", edgecolors=DOWN, linewidths=1.2, zorder=2)
-                axes.scatter([a], [b], s=34, facecolors=OURS if mine else "white", edgecolors=OURS if mine else OTHERS,
-                             marker="o" if mine else "s", linewidths=1.2, zorder=3)  # fmt: skip
+                axes.scatter(
+                    [a],
+                    [b],
+                    s=34,
+                    facecolors=OURS if mine else "white",
+                    edgecolors=OURS if mine else OTHERS,
+                    marker="o" if mine else "s",
+                    linewidths=1.2,
+                    zorder=3,
+                )
             _labels(axes, x, y, list(known.index), (left, right), (low, high))
             axes.set_xlim(left, right)
             axes.set_ylim(low, high)
@@ -153,9 +167,14 @@ def _labels(
         height = next((h for h in inside if all(abs(h - at) >= line for at in beside)), float(y[k]))
         placed.append((left, left + width, height))
         axes.annotate(
-            name, (x[k], y[k]), (left, height), va="center", fontsize=8, color=INK,
+            name,
+            (x[k], y[k]),
+            (left, height),
+            va="center",
+            fontsize=8,
+            color=INK,
             arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3},
-        ).set_in_layout(False)  # fmt: skip
+        ).set_in_layout(False)
 
 
 def critical_difference(names: Sequence[str], ranks: Sequence[float], critical: float, title: str) -> str:
@@ -194,9 +213,13 @@ def critical_difference(names: Sequence[str], ranks: Sequence[float], critical: 
             edge = low - 0.04 * (high - low) if left else high + 0.04 * (high - low)
             axes.plot([rank, rank, edge], [0, y, y], color=SOFT, linewidth=0.8)
             axes.text(
-                edge + (-0.05 if left else 0.05), y, f"{_cut(name)}  {rank:.2f}", va="center",
-                ha="right" if left else "left", fontsize=8.5,
-            )  # fmt: skip
+                edge + (-0.05 if left else 0.05),
+                y,
+                f"{_cut(name)}  {rank:.2f}",
+                va="center",
+                ha="right" if left else "left",
+                fontsize=8.5,
+            )
 
     return _svg(draw, 2.0, "critical")
 

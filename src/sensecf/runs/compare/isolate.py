@@ -104,8 +104,12 @@ def _work(job: Job, chunks: list[Ints], limits: TimeLimits, left: float, progres
     with tempfile.TemporaryFile("w+") as words:
         worker = subprocess.Popen(
             [sys.executable, "-c", "from sensecf.runs.compare.worker import main; main()"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words, text=True, start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=words,
+            text=True,
+            start_new_session=True,
+        )
         assert worker.stdin is not None
         assert worker.stdout is not None
         lines: queue.Queue[str] = queue.Queue()

@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 
 #: The panels of the first figure.
 PANELS = {
-    "success_at_3": "success@3", "validity": "valid", "feasible": "breaks no rule", "lof_inlier": "inlier (LOF)",
-    "n_changed": "changes", "mad_l1": "distance",
-}  # fmt: skip
+    "success_at_3": "success@3",
+    "validity": "valid",
+    "feasible": "breaks no rule",
+    "lof_inlier": "inlier (LOF)",
+    "n_changed": "changes",
+    "mad_l1": "distance",
+}
 TESTS = (
     "All pairs are in comparisons.csv. “Both”: the requests that both solved. “All”: every request; “served better” is "
     "the share that the first serves better minus the share that the other does, where a request that only one of them "
@@ -81,7 +85,7 @@ GLOSSARY = (
         "Each method runs in a process of its own. What it does not answer in time, or dies of, is a request "
         "without an answer.",
     ),
-)  # fmt: skip
+)
 
 
 def write_report(folder: Path, made: Comparison) -> None:
@@ -122,11 +126,16 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
         "glossary": GLOSSARY,
         "record": report_tables.record_table({k: v for k, v in facts.items() if k not in tables.APART}),
         "closing": f"Made by SenseCF {__version__}. The page holds all it shows; it loads and sends nothing.",
-    }  # fmt: skip
+    }
     environment = Environment(
-        loader=PackageLoader("sensecf.runs.report"), autoescape=True, undefined=StrictUndefined, finalize=_clean,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+        loader=PackageLoader("sensecf.runs.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_clean,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     return environment.get_template("compare.html.j2").render(context)
 
 
@@ -186,9 +195,13 @@ def _plan(made: Comparison, label: str, answers: metrics.Scored, request: Any) -
     columns = np.flatnonzero(answers.changed[at])
     edits = [_edit(schema.features[j], answers.before[at, j], answers.after[at, j]) for j in columns[:EDITS]]
     return {
-        "method": label, "reason": "", "edits": edits, "hidden": max(len(columns) - EDITS, 0),
-        "distance": written(row["proximity"], "number"), "verdicts": [row["valid"], row["feasible"], row["plausible"]],
-    }  # fmt: skip
+        "method": label,
+        "reason": "",
+        "edits": edits,
+        "hidden": max(len(columns) - EDITS, 0),
+        "distance": written(row["proximity"], "number"),
+        "verdicts": [row["valid"], row["feasible"], row["plausible"]],
+    }
 
 
 def _figures(made: Comparison) -> list[tuple[str, dict[str, Any]]]:
@@ -202,24 +215,28 @@ def _figures(made: Comparison) -> list[tuple[str, dict[str, Any]]]:
     ]
     drawn: list[tuple[str, str, str, str, bool]] = [
         (
-            "intervals", "Methods at a glance",
+            "intervals",
+            "Methods at a glance",
             "Means with 95 % intervals; below each what it is a mean of. Filled: ours.",
-            drawings.intervals(everyone, panels, ours), False,
+            drawings.intervals(everyone, panels, ours),
+            False,
         )
-    ]  # fmt: skip
+    ]
     criteria = ("n_changed", "mad_l1", "lof_inlier")
     points = pd.DataFrame({name: made.scores.first[name].loc[made.scores.common].mean() for name in criteria})
     points = points.drop(index=list(made.scores.left_out))
     if len(made.scores.common):
         drawn.append(
             (
-                "trade-offs", "Distance, changes, likeness",
+                "trade-offs",
+                "Distance, changes, likeness",
                 f"Means over the {len(made.scores.common):,} requests that all solved; the lower and the more to the "
                 "left the better. Dashed: the Pareto front of the panel; ringed: no method is better in all three. "
                 "Filled: ours.",
-                drawings.trade_offs(points, ours), False,
+                drawings.trade_offs(points, ours),
+                False,
             )
-        )  # fmt: skip
+        )
     answered = [label for label in _main(made) if len(made.answers[label].answers)]
     for number, start in enumerate(range(0, len(answered), RADAR)):
         part = {label: made.scores.scored[label] for label in answered[start : start + RADAR]}
@@ -229,11 +246,17 @@ def _figures(made: Comparison) -> list[tuple[str, dict[str, Any]]]:
     return [
         (
             name,
-            {"id": f"figure-{name}", "title": title, "caption": caption, "narrow": narrow, "raw": svg,
-             "svg": _inline(svg.replace("radar-", f"{name}-") if name != "radar" else svg, f"figure-{name}")},
+            {
+                "id": f"figure-{name}",
+                "title": title,
+                "caption": caption,
+                "narrow": narrow,
+                "raw": svg,
+                "svg": _inline(svg.replace("radar-", f"{name}-") if name != "radar" else svg, f"figure-{name}"),
+            },
         )
         for name, title, caption, svg, narrow in drawn
-    ]  # fmt: skip
+    ]
 
 
 def _alone(svg: str) -> str:

@@ -199,9 +199,16 @@ def _measured(
     table = made.table
     judges = None if table.named else _judges(request, table.schema, table.held_out, asked.table["place"])
     scores = score(
-        found, task, asked.query, asked.table["direction"], asked.table["group"] if table.schema.group else None,
-        reference=nearest, judges=judges, models=models, seed=request.seed,
-    )  # fmt: skip
+        found,
+        task,
+        asked.query,
+        asked.table["direction"],
+        asked.table["group"] if table.schema.group else None,
+        reference=nearest,
+        judges=judges,
+        models=models,
+        seed=request.seed,
+    )
     return found, scores, remark or len(models or {})
 
 
@@ -287,11 +294,22 @@ def _ask(setting: _Setting, generator: str, way: Way) -> list[Chunk]:
     with replacing(stored) as temporary:
         np.savez(temporary, **{f.name: getattr(query, f.name) for f in fields(Query)})
     job = Job(
-        generator, task=str(folder / "task"), trusted=(request.classifier,), query=str(stored), out=str(place),
-        polish=way == "polish", n=request.n, seed=request.seed, limits=request.limits,
-        options={"filter_rules": True} if way == "filter" else {}, cache=str(cache_folder()), model=request.model,
-        ledger=str(folder / LEDGER), card=setting.made.table.card, prompting=request.prompting,
-    )  # fmt: skip
+        generator,
+        task=str(folder / "task"),
+        trusted=(request.classifier,),
+        query=str(stored),
+        out=str(place),
+        polish=way == "polish",
+        n=request.n,
+        seed=request.seed,
+        limits=request.limits,
+        options={"filter_rules": True} if way == "filter" else {},
+        cache=str(cache_folder()),
+        model=request.model,
+        ledger=str(folder / LEDGER),
+        card=setting.made.table.card,
+        prompting=request.prompting,
+    )
     limits = TimeLimits(request.seconds_per_query, request.time_limit)
     title = generator + (" with the rules in front" if way == "filter" else "")
     say = partial(setting.call.progress, title)

@@ -31,8 +31,21 @@ PREFERRED = ("n_changed", "mad_l1")
 #: Columns of the summary and of the comparisons, in order.
 SUMMARY = ("method", "direction", "metric", "value", "low", "high", "n", "over", "better", "people")
 COMPARISONS = (
-    "metric", "on", "a", "b", "mean_a", "mean_b", "difference", "low", "high", "p", "p_holm", "winner", "n", "people",
-)  # fmt: skip
+    "metric",
+    "on",
+    "a",
+    "b",
+    "mean_a",
+    "mean_b",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+    "winner",
+    "n",
+    "people",
+)
 
 
 class Scores(NamedTuple):
@@ -138,9 +151,16 @@ def _paired(a: pd.Series[float], b: pd.Series[float], people: Any, higher: bool,
     found = statistics.paired(a, b, people, seed=seed)
     winner = "" if not abs(found.difference) > 0 else "a" if (found.difference > 0) == higher else "b"
     return {
-        "mean_a": found.mean_a, "mean_b": found.mean_b, "difference": found.difference, "low": found.low,
-        "high": found.high, "p": found.p, "winner": winner, "n": found.n, "people": found.clusters,
-    }  # fmt: skip
+        "mean_a": found.mean_a,
+        "mean_b": found.mean_b,
+        "difference": found.difference,
+        "low": found.low,
+        "high": found.high,
+        "p": found.p,
+        "winner": winner,
+        "n": found.n,
+        "people": found.clusters,
+    }
 
 
 def _preferred(a: pd.Series[float], b: pd.Series[float], people: Any, higher: bool, seed: int) -> dict[str, Any]:
@@ -169,8 +189,11 @@ def pareto(values: Floats) -> Bools:
 
 def _firsts(scored: Mapping[str, metrics.Scored], found: Mapping[str, metrics.Values]) -> dict[str, pd.DataFrame]:
     tables = {name: first_values(read) for name, read in scored.items()}
-    out = {name: pd.DataFrame({m: values.values[name] for m, values in found.items()})
-           for name in ON_ALL if all(len(values.values[name]) for values in found.values())}  # fmt: skip
+    out = {
+        name: pd.DataFrame({m: values.values[name] for m, values in found.items()})
+        for name in ON_ALL
+        if all(len(values.values[name]) for values in found.values())
+    }
     return out | {name: pd.DataFrame({m: table[name] for m, table in tables.items()}) for name in ON_SOLVED}
 
 

@@ -191,14 +191,22 @@ def costs(made: Comparison) -> Table:
         fallback = cost.get("by_fallback")
         rows.append(
             (
-                method.label, *each, written(cost["fit_seconds"], "number"), f"{cost['fit_rows']:,.0f}",
+                method.label,
+                *each,
+                written(cost["fit_seconds"], "number"),
+                f"{cost['fit_rows']:,.0f}",
                 "–" if fallback is None else str(fallback),
             )
-        )  # fmt: skip
+        )
     heads = (
-        "Method", "Seconds per request", "Classifier rows per request", "Tokens per request", "Seconds to build",
-        "Rows to build", "Answers by fallback",
-    )  # fmt: skip
+        "Method",
+        "Seconds per request",
+        "Classifier rows per request",
+        "Tokens per request",
+        "Seconds to build",
+        "Rows to build",
+        "Answers by fallback",
+    )
     caption = "What it took; seconds on a machine that other jobs may have shared"
     return Table(caption, heads, rows, (False, True, True, True, True, True, True))
 

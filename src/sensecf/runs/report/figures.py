@@ -113,9 +113,16 @@ def distance_and_changes(scored: Scored) -> str:
             chosen = kept[mask[kept]]
             if len(chosen):
                 axes.scatter(
-                    (count + sideways)[chosen], distance[chosen], s=20, marker=marker, facecolors=face,
-                    edgecolors=edge, linewidths=1.0, alpha=0.75, label=label,
-                )  # fmt: skip
+                    (count + sideways)[chosen],
+                    distance[chosen],
+                    s=20,
+                    marker=marker,
+                    facecolors=face,
+                    edgecolors=edge,
+                    linewidths=1.0,
+                    alpha=0.75,
+                    label=label,
+                )
         most = int(count.max(initial=1))
         axes.set_xticks(range(0, most + 1, max(1, most // 12)))
         axes.set_xlim(min(0.4, count.min(initial=1) - 0.6), most + 0.6)

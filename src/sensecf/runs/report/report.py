@@ -30,9 +30,16 @@ EXAMPLES = 5
 
 #: The measures of the tiles.
 TILES = (
-    "classifier_auc", "own_share", "fallback_share", "unanswered_share", "validity", "plausible", "n_changed", "mad_l1",
+    "classifier_auc",
+    "own_share",
+    "fallback_share",
+    "unanswered_share",
+    "validity",
+    "plausible",
+    "n_changed",
+    "mad_l1",
     "margin",
-)  # fmt: skip
+)
 
 GLOSSARY = (
     ("Counterfactual", "A changed copy of a person’s row, to which the classifier gives another answer."),
@@ -51,9 +58,15 @@ GLOSSARY = (
 
 #: Colours of the figures, as they follow the page's light and dark.
 _COLOURS = {
-    figures.UP: "--up", figures.DOWN: "--down", figures.OTHER: "--other", figures.INK: "--ink",
-    figures.SOFT: "--soft", figures.RULE: "--rule", figures.FILL: "--fill", "#ffffff": "--surface",
-}  # fmt: skip
+    figures.UP: "--up",
+    figures.DOWN: "--down",
+    figures.OTHER: "--other",
+    figures.INK: "--ink",
+    figures.SOFT: "--soft",
+    figures.RULE: "--rule",
+    figures.FILL: "--fill",
+    "#ffffff": "--surface",
+}
 
 
 def write_report(
@@ -127,9 +140,14 @@ def render(
         "closing": f"Made by SenseCF {__version__}. The page holds all it shows; it loads and sends nothing.",
     }
     environment = Environment(
-        loader=PackageLoader("sensecf.runs.report"), autoescape=True, undefined=StrictUndefined, finalize=_clean,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+        loader=PackageLoader("sensecf.runs.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_clean,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     return environment.get_template("report.html.j2").render(context)
 
 

@@ -104,9 +104,13 @@ def ranks(names: Sequence[str], found: Ranks, ours: str) -> str:
             axes.plot([1, found.ranks[at]], [place, place], color=RULE, linewidth=1.0)
             axes.plot(found.ranks[at], place, "o", color=colour, ms=5)
             axes.annotate(
-                f"{found.ranks[at]:.2f}", (found.ranks[at], place), (6, 0), textcoords="offset points",
-                va="center", color=SOFT,
-            )  # fmt: skip
+                f"{found.ranks[at]:.2f}",
+                (found.ranks[at], place),
+                (6, 0),
+                textcoords="offset points",
+                va="center",
+                color=SOFT,
+            )
         best = found.ranks[order[0]]
         axes.plot([best, best + found.critical], [len(names) - 0.4] * 2, color=DOWN, linewidth=2.0)
         axes.set_yticks(range(len(names)), [_cut(names[at]) for at in order[::-1]])

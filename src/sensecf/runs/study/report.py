@@ -74,9 +74,13 @@ def _render(
 ) -> str:
     method, names = asked["method"], [m for m in asked["methods"] if m in set(found["method"])]
     wanted = (
-        len(asked["tables"]) * len(asked["scenarios"]) * len(asked["removed"]) * asked["seeds"]
-        * len(asked["methods"]) * len(asked["classifiers"])
-    )  # fmt: skip
+        len(asked["tables"])
+        * len(asked["scenarios"])
+        * len(asked["removed"])
+        * asked["seeds"]
+        * len(asked["methods"])
+        * len(asked["classifiers"])
+    )
     context = {
         "title": asked["name"] or "Scarce labels",
         "about": asked["about"],
@@ -100,9 +104,14 @@ def _render(
         "closing": f"Made by SenseCF {__version__}. The page holds all it shows; it loads and sends nothing.",
     }
     environment = Environment(
-        loader=PackageLoader("sensecf.runs.report"), autoescape=True, undefined=StrictUndefined, finalize=_clean,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+        loader=PackageLoader("sensecf.runs.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_clean,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     return environment.get_template("study.html.j2").render(context)
 
 

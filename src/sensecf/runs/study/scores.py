@@ -154,12 +154,19 @@ def compare(found: pd.DataFrame, method: str, seed: int = 0) -> pd.DataFrame:
         result = paired(wide[method], wide[other], group_of, seed=seed)
         rows.append(
             {
-                "method": method, "against": other, "mean": result.mean_a, "mean_against": result.mean_b,
-                "difference": result.difference, "low": result.low, "high": result.high, "p": result.p,
-                "cells": result.n, "splits": result.clusters,
+                "method": method,
+                "against": other,
+                "mean": result.mean_a,
+                "mean_against": result.mean_b,
+                "difference": result.difference,
+                "low": result.low,
+                "high": result.high,
+                "p": result.p,
+                "cells": result.n,
+                "splits": result.clusters,
                 "better": float((wide[method] > wide[other])[wide[other].notna()].mean()),
             }
-        )  # fmt: skip
+        )
     table = pd.DataFrame(rows)
     bound = table["against"].isin(("oracle", "oracle-weights"))
     table["p_holm"] = holm(table["p"].where(~bound))

@@ -21,8 +21,14 @@ WORTH_RECOVERING = 0.05
 #: Measures that are told beside F1.
 OTHERS = ("macro_f1", "balanced_accuracy", "auc", "brier")
 #: Methods that are compared with each other beside the study's own with all others: where both are there.
-PAIRS = (("munge", "class-weights"), ("committee", "class-weights"), ("threshold", "class-weights"),
-         ("gated", "augment"), ("loop@1", "pairs@1"), ("boundary@1", "shuffled@1"))  # fmt: skip
+PAIRS = (
+    ("munge", "class-weights"),
+    ("committee", "class-weights"),
+    ("threshold", "class-weights"),
+    ("gated", "augment"),
+    ("loop@1", "pairs@1"),
+    ("boundary@1", "shuffled@1"),
+)
 
 Row = Sequence[str]
 
@@ -31,9 +37,13 @@ def as_markdown(found: pd.DataFrame, results: pd.DataFrame, asked: dict[str, Any
     """The page. `found`: what `scores.gains` gave of `results`, the cells of the study that was `asked` for."""
     method = asked["method"]
     wanted = (
-        len(asked["tables"]) * len(asked["scenarios"]) * len(asked["removed"]) * asked["seeds"]
-        * len(asked["methods"]) * len(asked["classifiers"])
-    )  # fmt: skip
+        len(asked["tables"])
+        * len(asked["scenarios"])
+        * len(asked["removed"])
+        * asked["seeds"]
+        * len(asked["methods"])
+        * len(asked["classifiers"])
+    )
     seeds = sorted(results["seed"].unique().tolist())
     parts = [
         f"Cells: {len(results):,} of {wanted:,}; seeds {seeds[0]} to {seeds[-1]}; classifiers "
@@ -58,10 +68,18 @@ def as_markdown(found: pd.DataFrame, results: pd.DataFrame, asked: dict[str, Any
 def tests(found: pd.DataFrame, method: str) -> str:
     """The method against every other: paired difference, interval, permutation p, Holm's correction."""
     rows = [
-        (f"`{r['against']}`", plain(r["mean"]), plain(r["mean_against"]), signed(r["difference"]),
-         _interval(r["low"], r["high"]), chance(r["p"]), chance(r["p_holm"]), f"{r['cells']} in {r['splits']}")
+        (
+            f"`{r['against']}`",
+            plain(r["mean"]),
+            plain(r["mean_against"]),
+            signed(r["difference"]),
+            _interval(r["low"], r["high"]),
+            chance(r["p"]),
+            chance(r["p_holm"]),
+            f"{r['cells']} in {r['splits']}",
+        )
         for r in compare(found, method).to_dict("records")
-    ]  # fmt: skip
+    ]
     heads = ("against", "F1", "F1 of the other", "difference", "95 %", "p", "p, Holm", "cells in splits")
     return table(heads, rows)
 
@@ -95,9 +113,15 @@ def setting(found: pd.DataFrame) -> str:
         harm = (percent(r["harm"]), percent(r["harm_weights"]), percent(r["recovered"]))
         rows.append((f"`{name}`", *cells, *harm, plain(ranks.get(str(name), np.nan), 2)))
     heads = (
-        "method", "F1 (95 %)", "− class weights (95 %)", "− SMOTE (95 %)", "harm against nothing",
-        "harm against class weights", "recovered", "mean rank",
-    )  # fmt: skip
+        "method",
+        "F1 (95 %)",
+        "− class weights (95 %)",
+        "− SMOTE (95 %)",
+        "harm against nothing",
+        "harm against class weights",
+        "recovered",
+        "mean rank",
+    )
     return table(heads, rows)
 
 
@@ -132,8 +156,9 @@ def by_classifier(found: pd.DataFrame) -> str:
     parts = {str(name): part for name, part in apart.groupby(level="classifier")}
     rows = [
         (f"`{m}`", *(_difference(part[m], clusters(part.reset_index())) for part in parts.values()))
-        for m in found["method"].unique() if m != BESIDE[0]
-    ]  # fmt: skip
+        for m in found["method"].unique()
+        if m != BESIDE[0]
+    ]
     return table(("method", *parts), rows)
 
 
@@ -162,11 +187,12 @@ def recovery(found: pd.DataFrame) -> str:
         (r["removed"], r["method"]): f"{percent(r['relative'])} "
         f"({between(percent(r['relative_low']), percent(r['relative_high']))})"
         for r in summarise(found, ["removed"]).to_dict("records")
-    }  # fmt: skip
+    }
     rows = [
         (f"`{m}`", *(gained[share, m] for share in shares), percent(back.get(m, np.nan)))
-        for m in found["method"].unique() if m != "nothing"
-    ]  # fmt: skip
+        for m in found["method"].unique()
+        if m != "nothing"
+    ]
     heads = (
         "method",
         *(f"relative gain, {share:.0%} removed" for share in shares),

@@ -27,9 +27,15 @@ from sensecf.sensors.times import DAY, iso_day, parse_day
 
 #: What a plan may say and this module can live. Other features of a plan are listed in `ExampleDay.left`.
 SLEEP = (
-    "sleep_total_min", "sleep_deep_min", "sleep_rem_min", "sleep_light_min", "sleep_deep_pct", "sleep_rem_pct",
-    "sleep_light_pct", "sleep_efficiency_pct",
-)  # fmt: skip
+    "sleep_total_min",
+    "sleep_deep_min",
+    "sleep_rem_min",
+    "sleep_light_min",
+    "sleep_deep_pct",
+    "sleep_rem_pct",
+    "sleep_light_pct",
+    "sleep_efficiency_pct",
+)
 MOVEMENT = ("active_min", "steps", "active_kcal")
 #: Efficiency of a night whose plan does not say it.
 USUAL_EFFICIENCY = 90.0

@@ -17,9 +17,17 @@ from sensecf.sensors.source import MGDL_PER_MMOL
 
 #: What of a plan a trace can realise (the longest list; mean and one of the others suffice).
 FEATURES = (
-    "glucose_mean_mgdl", "glucose_sd_mgdl", "glucose_mean_mmol", "glucose_sd_mmol", "glucose_cv_pct", "gmi_pct",
-    "glucose_tir_pct", "glucose_tbr_pct", "glucose_tar_pct", "hyperglycaemia_events",
-)  # fmt: skip
+    "glucose_mean_mgdl",
+    "glucose_sd_mgdl",
+    "glucose_mean_mmol",
+    "glucose_sd_mmol",
+    "glucose_cv_pct",
+    "gmi_pct",
+    "glucose_tir_pct",
+    "glucose_tbr_pct",
+    "glucose_tar_pct",
+    "hyperglycaemia_events",
+)
 #: Readings of the trace: one a minute, because one of 288 is already a third of a percent of the day.
 MINUTES = 1440
 #: What sensors can read, and the steepest change in mg/dL a minute (ours; the steepest arrow of sensors begins at 3).

@@ -30,8 +30,12 @@ def stage_sequence(amounts: Mapping[str, int], cycle: int = CYCLE) -> list[tuple
     for i in range(cycles):
         first = light[i] // 2
         for stage, count in (
-            ("light", first), ("deep", deep[i]), ("light", light[i] - first), ("rem", rem[i]), ("awake", awake[i]),
-        ):  # fmt: skip
+            ("light", first),
+            ("deep", deep[i]),
+            ("light", light[i] - first),
+            ("rem", rem[i]),
+            ("awake", awake[i]),
+        ):
             if count and out and out[-1][0] == stage:
                 out[-1] = (stage, out[-1][1] + count)
             elif count:

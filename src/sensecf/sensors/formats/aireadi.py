@@ -55,20 +55,21 @@ class Modality:
 MODALITIES = {
     "heart_rate": Modality(WATCH, ("heart_rate",), "_heartrate.json", ("heart_rate",), ("heart_rate",)),
     "stress": Modality(WATCH, ("stress",), "_stress.json", ("stress",), ("stress",)),
-    "spo2": Modality(
-        WATCH, ("oxygen_saturation",), "_oxygensaturation.json", ("breathing",), ("oxygen_saturation",)
-    ),
+    "spo2": Modality(WATCH, ("oxygen_saturation",), "_oxygensaturation.json", ("breathing",), ("oxygen_saturation",)),
     "respiration": Modality(
         WATCH, ("respiratory_rate",), "_respiratoryrate.json", ("breathing",), ("respiratory_rate",)
     ),
     "energy": Modality(
-        WATCH, ("physical_activity_calorie", "physical_activity_cal"), "_calorie.json", ("activity",),
+        WATCH,
+        ("physical_activity_calorie", "physical_activity_cal"),
+        "_calorie.json",
+        ("activity",),
         ("calories_value", "duration"),
     ),
     "glucose": Modality(CGM, ("continuous_glucose_monitoring",), "_DEX.json", ("cgm",), ("blood_glucose",)),
     "sleep": Modality(WATCH, ("sleep",), "_sleep.json", ("sleep",), ("sleep_stage_state",)),
     "activity": Modality(WATCH, ("physical_activity",), "_activity.json", ("activity",), ("base_movement_quantity",)),
-}  # fmt: skip
+}
 
 
 def find(root: Path, timezone: str | None, folders_are_people: bool, report: Report) -> list[Source]:

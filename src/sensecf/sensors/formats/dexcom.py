@@ -50,5 +50,18 @@ def _rows(sheet: Sheet, report: Report, where: str) -> list[tuple[Bools, int]]:
 
 
 #: Events that carry a glucose value of another kind: the limit of an alert, the meter's value of a calibration.
-_OTHER = ("Alert", "Calibration", "Device", "Warnung", "Alarm", "Kalibrierung", "Alerte", "Alerta", "Calibración",
-          "Étalonnage", "Calibrage", "Avviso", "Calibrazione")  # fmt: skip
+_OTHER = (
+    "Alert",
+    "Calibration",
+    "Device",
+    "Warnung",
+    "Alarm",
+    "Kalibrierung",
+    "Alerte",
+    "Alerta",
+    "Calibración",
+    "Étalonnage",
+    "Calibrage",
+    "Avviso",
+    "Calibrazione",
+)

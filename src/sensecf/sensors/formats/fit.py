@@ -64,8 +64,17 @@ def read_fit(path: Path, report: Report) -> FitData:
         ) as frames:
             _messages(frames, data, report, path.name)
     # The decoder lets errors of its parsing through beside its own (seen with damaged files).
-    except (fitdecode.FitError, OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError,
-            struct.error, ArithmeticError) as error:  # fmt: skip
+    except (
+        fitdecode.FitError,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        struct.error,
+        ArithmeticError,
+    ) as error:
         report.reject("file", f"FIT damaged: {type(error).__name__}", path.name)
     return data
 

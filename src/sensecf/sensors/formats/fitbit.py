@@ -40,9 +40,14 @@ PATTERNS = {
 }
 #: Names of stages in sleep logs of both kinds; restless sleep counts as awake, as Fitbit counts it.
 STAGE = {
-    "wake": "awake", "awake": "awake", "restless": "awake", "light": "light", "deep": "deep", "rem": "rem",
+    "wake": "awake",
+    "awake": "awake",
+    "restless": "awake",
+    "light": "light",
+    "deep": "deep",
+    "rem": "rem",
     "asleep": UNSTAGED,
-}  # fmt: skip
+}
 #: Sleep logs are drawn on a grid of half minutes, the precision of the device.
 GRID = 30
 LONGEST_NIGHT = 24 * 3600

@@ -21,15 +21,25 @@ from sensecf.sensors.times import parse_day, parse_iso
 
 #: Seconds per stage in a record of a night.
 STAGE_KEYS = {
-    "deep": "deep_sleep_duration", "rem": "rem_sleep_duration", "light": "light_sleep_duration", "awake": "awake_time",
-}  # fmt: skip
+    "deep": "deep_sleep_duration",
+    "rem": "rem_sleep_duration",
+    "light": "light_sleep_duration",
+    "awake": "awake_time",
+}
 #: Columns of the CSV of trends by the keys of the JSON; durations are in seconds in both.
 TRENDS = {
-    "date": "day", "bedtime start": "bedtime_start", "deep sleep duration": "deep_sleep_duration",
-    "rem sleep duration": "rem_sleep_duration", "light sleep duration": "light_sleep_duration",
-    "awake time": "awake_time", "lowest resting heart rate": "lowest_heart_rate", "average hrv": "average_hrv",
-    "respiratory rate": "average_breath", "steps": "steps", "activity burn": "active_calories",
-}  # fmt: skip
+    "date": "day",
+    "bedtime start": "bedtime_start",
+    "deep sleep duration": "deep_sleep_duration",
+    "rem sleep duration": "rem_sleep_duration",
+    "light sleep duration": "light_sleep_duration",
+    "awake time": "awake_time",
+    "lowest resting heart rate": "lowest_heart_rate",
+    "average hrv": "average_hrv",
+    "respiratory rate": "average_breath",
+    "steps": "steps",
+    "activity burn": "active_calories",
+}
 #: How deep lists are looked for in a file.
 DEPTH = 4
 

@@ -29,9 +29,16 @@ from sensecf.sensors.times import DAY, EARLIEST, LATEST, zone
 MOST_PEOPLE = 2997
 
 DATATYPES = (
-    "cardiac_ecg", "clinical_data", "environment", "retinal_flio", "retinal_oct", "retinal_octa",
-    "retinal_photography", WATCH, CGM,
-)  # fmt: skip
+    "cardiac_ecg",
+    "clinical_data",
+    "environment",
+    "retinal_flio",
+    "retinal_oct",
+    "retinal_octa",
+    "retinal_photography",
+    WATCH,
+    CGM,
+)
 
 
 @dataclass(frozen=True)

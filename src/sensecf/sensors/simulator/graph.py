@@ -85,9 +85,18 @@ EDGES: tuple[Edge, ...] = (
 
 #: Standard deviation of what no edge explains.
 NOISE = {
-    "load": 0.85, "activity": 0.7, "sleep": 0.8, "deep": 0.7, "rem": 0.8, "diet": 0.8, "insulin_sensitivity": 0.4,
-    "glucose": 0.4, "stress": 1.3, "heart": 0.5, "respiration": 0.6,
-}  # fmt: skip
+    "load": 0.85,
+    "activity": 0.7,
+    "sleep": 0.8,
+    "deep": 0.7,
+    "rem": 0.8,
+    "diet": 0.8,
+    "insulin_sensitivity": 0.4,
+    "glucose": 0.4,
+    "stress": 1.3,
+    "heart": 0.5,
+    "respiration": 0.6,
+}
 
 
 def causal_graph() -> dict[str, Any]:

@@ -63,12 +63,18 @@ def make_traces(person: Person, first_midnight: int, zone: str, rng: np.random.G
     respiration = 14 + 0.8 * node["respiration"] + np.where(asleep, 0, 2) + 5 * effort + rng.normal(0, 0.7, len(time))
     spo2 = 96 - 0.5 * person.traits["age"] / 2 - 0.4 * person.severity / 3 + rng.normal(0, 1, len(time))
     return Traces(
-        time=time, local=local, stage=stage, move=move,
-        heart=np.clip(heart, 36, 200), stress=np.clip(stress, 1, 99),
-        respiration=np.clip(respiration, 7, 40), spo2=np.clip(spo2, 80, 100),
+        time=time,
+        local=local,
+        stage=stage,
+        move=move,
+        heart=np.clip(heart, 36, 200),
+        stress=np.clip(stress, 1, 99),
+        respiration=np.clip(respiration, 7, 40),
+        spo2=np.clip(spo2, 80, 100),
         glucose=glucose_trace(person, day, days, local, node["glucose"], effort, rng),
-        energy=_energy(local, move), sleep=sleep,
-    )  # fmt: skip
+        energy=_energy(local, move),
+        sleep=sleep,
+    )
 
 
 def _sleep(
