@@ -55,6 +55,8 @@ def test_one_mark_before_three_digits_is_doubted_with_both_readings_and_the_way_
         (["1 234,5"], ","),
         (["1,234", "1,234,567"], "."),
         (["1'234.5"], "."),
+        (["12,34,567", "9,876"], "."),
+        (["1,998e+03"], ","),
         (["12345.678"], "."),
         (["1234,567"], ","),
     ],
@@ -112,6 +114,19 @@ def test_words_dates_and_ranges_are_no_numbers(text):
         ("$1,200", Cell("1,200", "$")),
         ("−5", Cell("-5")),
         ("36,6 °C", Cell("36,6", "°C")),
+        ("EUR 12.5", Cell("12.5", "EUR")),
+        ("(12.5)", Cell("-12.5")),
+        ("12.5-", Cell("-12.5")),
+        ("1,2 × 10^3", Cell("1,2e3")),
+        ("4·10⁻²", None),
+        ("1.4×10⁻²", Cell("1.4e-2")),
+        ('="0012"', Cell("0012")),
+        ("'12", Cell("12")),
+        ("１２．５", Cell("12.5")),
+        ("٣٫٥", Cell("3.5")),
+        ("3·5", Cell("3.5")),
+        ("12,34,567", Cell("12,34,567")),
+        ("PAT 12", None),
     ],
 )
 def test_a_cell_is_taken_apart(text, cell):
@@ -133,13 +148,17 @@ def test_numbers_leave_words_and_detection_limits_blank():
         (["7h 32m", "8h", "45m"], "duration", "min", [452, 480, 45]),
         (["8 h", "7.5 h"], "duration", "min", [480, 450]),
         (["1d 2h", "PT7H32M"], "duration", "min", [1560, 452]),
+        (["8 heures et 7 minutes", "7 horas y 5 minutos", "6 Stunden 4 Minuten"], "duration", "min", [487, 425, 364]),
+        (["0 days 08:07:00", "1 day, 0:30:00"], "duration", "min", [487, 1470]),
+        (["7h 32'", "8h07"], "duration", "min", [452, 487]),
+        (["6,73,000", "12,34,567"], "number", "", [673000, 1234567]),
         (["7:32", "10:05"], "clock", "min", [452, 605]),
         (["120/80", "111 / 70 mmHg"], "pressure", "mmHg", [[120, 80], [111, 70]]),
         (["5 m", "7 m"], "number", "m", [5, 7]),
     ],
 )
 def test_a_column_is_read_as_what_it_holds(texts, kind, unit, values):
-    found = read(texts)
+    found = read(texts, marks_of({"x": texts}, "t")["x"])
     assert (found.kind, found.unit, found.values.tolist()) == (kind, unit, values)
     assert not found.stray.any()
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sensecf.core.errors import InputError, MissingExtraError, TableWarning
 from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.data.infer.infer import infer_schema
 from sensecf.data.tables import check_label, check_names, check_values, read_table
 
 
@@ -56,6 +57,7 @@ def test_numbers_booleans_and_text_get_their_dtypes(csv):
         "a;b\n1.5;x\n",
         "a\tb\n1.5\tx\n",
         "a\tb\n1,5\tx\n",
+        "a|b\n1.5|x\n",
         "\ufeffa,b\n1.5,x\n",
         "\n a , b \n\n 1.5 , x \n   \n",
         "a,b\r\n1.5,x\r\n",
@@ -226,6 +228,28 @@ def test_a_stray_word_in_a_measured_column_is_refused_with_its_row():
 def test_codes_and_text_beside_numbers_are_no_stray_words_and_are_named(values):
     with pytest.warns(TableWarning, match="column 'x' has numbers such as .* beside .* and is taken as text"):
         check_values(pd.DataFrame({"x": values}), ["x"])
+
+
+@pytest.mark.parametrize("value", ["~ 6.5", "6.5 ± 0.2", "1-5", "120 over 80", "5'11\"", "1_000"])
+def test_what_begins_as_a_number_and_stays_text_is_named(value):
+    with pytest.warns(TableWarning, match="column 'x' has values such as .* and is taken as text, not as numbers"):
+        check_values(
+            pd.DataFrame(
+                {
+                    "x": [
+                        *(value.replace("5", str(i)).replace("0", str(i)).replace("11", str(i)) for i in range(12)),
+                        "none",
+                    ]
+                }
+            ),
+            ["x"],
+        )
+
+
+def test_a_time_of_day_that_may_be_a_length_of_time_is_said_to_be_left_out():
+    frame = pd.DataFrame({"x": ["7:32", "8:01"] * 20, "steps": [1, 5, 3, 2] * 10, "y": ["a", "b"] * 20})
+    with pytest.warns(TableWarning, match="column 'x' .* left out as a time of day"):
+        assert infer_schema(frame, label="y").ignored["x"] == "a date or time"
 
 
 @pytest.mark.parametrize("values", [["a", "b", "c"] * 10, [True, None, False], ["A/5 1", "7", "B", "C", "D"]])

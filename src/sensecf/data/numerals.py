@@ -8,6 +8,7 @@ what is left must agree. Where it does not, the column gets a `Doubt` with both 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,20 +33,35 @@ CONVENTIONS = tuple(Marks(decimal, mark) for decimal, other in (".,", ",.") for 
 #: What a user may say: the decimal mark, and the thousands mark.
 DECIMALS, THOUSANDS = (".", ","), (",", ".", " ", "'")
 
-# Other characters for minus, blank and apostrophe.
-_SAME = str.maketrans({"−": "-", "–": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'", "＇": "'", "μ": "µ"})
+# Other characters for minus, blank, apostrophe and the marks.
+_SAME = str.maketrans(
+    {"−": "-", "–": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'", "＇": "'", "μ": "µ", "＋": "+"}
+    | {"－": "-", "．": ".", "，": ",", "％": "%", "·": ".", "٫": ".", "٬": ",", "٪": "%"}
+)
+# Ways to write a number around its digits: ="12" and '12 of spreadsheets, (12) and 1.20- of accounts, 1.2×10^3.
+_KEPT_AS_TEXT = re.compile(r"""="(?P<formula>[^"]*)"|'(?P<quoted>[^']*)""")
+_BELOW_ZERO = re.compile(r"\((?P<braced>[€$£¥]? ?[0-9][0-9.,' ]*)\)|(?P<trailing>[0-9]+[.,' ][0-9.,' ]*)-")
+_POWER = re.compile(r"(?P<number>[+-]?[0-9]+(?:[.,][0-9]+)?) ?[×xX*] ?10(?:\^|\*\*)?(?P<power>[+-]?[0-9]{1,2})")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+# What begins like a quantity, and is no date.
+_BEGINS = re.compile(r"(?:[^\w\s]|ca?\.|approx\.?|about)?[^\w\s]? ?[0-9]|(?:[A-Z]{3}|Rs\.?) ?[0-9]")
+_DATE = re.compile(r"[0-9]{1,4}([-/.])[0-9]{1,2}\1[0-9]{1,4}(?:[T ].*)?")
 _CELL = re.compile(
-    r"(?P<bound>[<>≤≥]=?)? ?(?P<money>[€$£¥]?) ?"
+    r"(?P<bound>[<>≤≥]=?)? ?(?P<money>[€$£¥]|(?:EUR|USD|GBP|CHF|SEK|NOK|DKK|CAD|AUD|INR|Rs\.?)(?= ?[0-9+-]))? ?"
     r"(?P<number>[+-]?(?:[0-9]+(?:[.,' ][0-9]+)*\.?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?)"
     r" ?(?P<unit>%|‰|[€$£¥]|[^\W\d_°%][^\s<>=,;:]*|°[CFcf]?)?"
 )
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
-_HOURS = r"h|hr|hrs|hour|hours|std"
-_MINUTES = r"m|min|mins|minute|minutes"
-_SECONDS = r"s|sec|secs|second|seconds"
+_HOURS = r"h|hr|hrs|hours?|std|stunden?|heures?|horas?|or[ae]|uur|uren"
+_MINUTES = r"m|mins?|minutes?|minuten|minut[oi]s?|minuut|'|′"
+_SECONDS = r"s|secs?|seconds?|sek|sekunden?|secondes?|segundos?|second[oi]|seconden"
+_DAYS = r"d|days?|tage?|jours?|j|d[ií]as?|giorn[oi]|dag(?:en)?"
 _DURATION = re.compile(
-    rf"(?:(?P<d>[0-9]+) ?(?:d|day|days)\.?,? ?)?(?:(?P<h>[0-9]+(?:[.,][0-9]+)?) ?(?:{_HOURS})\.?,? ?)?"
+    rf"(?:(?P<d>[0-9]+) ?(?:{_DAYS})\.?,? ?)?(?:(?P<h>[0-9]+(?:[.,][0-9]+)?) ?(?:{_HOURS})\.?,? ?)?"
     rf"(?:(?P<m>[0-9]+(?:[.,][0-9]+)?) ?(?:{_MINUTES})?\.?,? ?)?(?:(?P<s>[0-9]+(?:[.,][0-9]+)?) ?(?:{_SECONDS})\.?)?"
+)
+_DAYS_AND_CLOCK = re.compile(
+    rf"(?P<d>[0-9]+) ?(?:{_DAYS}),? (?P<clock>[0-9]{{1,2}}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?)"
 )
 _CLOCK = re.compile(r"(?P<h>[0-9]{1,3}):(?P<m>[0-5][0-9])(?::(?P<s>[0-5][0-9](?:\.[0-9]+)?))?")
 _PRESSURE = re.compile(r"(?P<high>[0-9]{2,3}) ?/ ?(?P<low>[0-9]{2,3})(?: ?mm ?[Hh][Gg])?")
@@ -72,6 +88,16 @@ def split(text: str) -> Cell | None:
     if found is None or not any(_pattern(marks).fullmatch(found["number"]) for marks in CONVENTIONS):
         return None
     return Cell(found["number"], found["unit"] or found["money"] or "", (found["bound"] or "")[:1])
+
+
+def begins_as_number(text: str) -> bool:
+    """Whether a text begins as a quantity does ("~ 6.5", "6.5 ± 0.2", "7:32", "18-25"), and is no date.
+
+    >>> begins_as_number("ca. 6,5"), begins_as_number("EUR 12"), begins_as_number("2024-05-01"), begins_as_number("A1")
+    (True, True, False, False)
+    """
+    text = _same(text)
+    return _BEGINS.match(text) is not None and _DATE.fullmatch(text) is None
 
 
 def number(text: str, marks: Marks = CONVENTIONS[0]) -> float:
@@ -174,7 +200,20 @@ def _plain_unit(unit: str) -> str:
 
 def _same(text: str) -> str:
     """A text without blanks around it and with one character for minus, blank and apostrophe."""
-    return text.strip() if text.isascii() else text.translate(_SAME).strip()
+    if not text.isascii():
+        text = text.translate(_SAME)
+        if any(c in "⁰¹²³⁴⁵⁶⁷⁸⁹" for c in text) and "10" in text:
+            text = text.translate(_SUPERSCRIPTS)
+        # The digits of any script; what else there is stays.
+        text = "".join(str(unicodedata.decimal(c)) if c > "\x7f" and c.isdecimal() else c for c in text)
+    text = text.strip()
+    if text[:1] in ("=", "'") and (kept := _KEPT_AS_TEXT.fullmatch(text)):
+        text = (kept["formula"] if kept["quoted"] is None else kept["quoted"]).strip()
+    if text[-1:] in (")", "-") and (below := _BELOW_ZERO.fullmatch(text)):
+        return "-" + (below["braced"] or below["trailing"]).strip()
+    if "10" in text and (power := _POWER.fullmatch(text)):
+        return f"{power['number']}e{power['power']}"
+    return text
 
 
 def _values(texts: Sequence[str], marks: Marks) -> Floats:
@@ -195,8 +234,11 @@ def _values(texts: Sequence[str], marks: Marks) -> Floats:
 @cache
 def _pattern(marks: Marks) -> re.Pattern[str]:
     mark, decimals = re.escape(marks.thousands), r"\.[0-9]*" if marks.decimal == "." else ",[0-9]+"
-    body = rf"(?:[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{3}})+|[0-9]+)(?:{decimals})?|{re.escape(marks.decimal)}[0-9]+"
-    return re.compile(rf"[+-]?(?:{body})(?:[eE][+-]?[0-9]+)?")
+    # Lakh and crore: 12,34,567. Nobody groups the digits before an exponent.
+    groups = r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}" if marks == Marks(".", ",") else ""
+    grouped = rf"(?:[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{3}})+{groups})(?:{decimals})?"
+    plain = rf"(?:[0-9]+(?:{decimals})?|{re.escape(marks.decimal)}[0-9]+)(?:[eE][+-]?[0-9]+)?"
+    return re.compile(rf"[+-]?(?:{grouped}|{plain})")
 
 
 def _matching(said: Marks) -> list[Marks]:
@@ -261,8 +303,11 @@ def _pressure(text: str) -> tuple[float, float]:
 
 def _duration(text: str) -> float:
     """Minutes of "7h 32m", "1 d 2 h", "45 min", "90 s"; NaN where the text is none or names no unit."""
-    found = _DURATION.fullmatch(text.lower().removeprefix("pt"))
-    if not found or not (found["h"] or found["s"] or (found["m"] and "m" in text.lower())):
+    text = text.lower()
+    if days := _DAYS_AND_CLOCK.fullmatch(text):
+        return 1440 * float(days["d"]) + _clock(days["clock"])
+    found = _DURATION.fullmatch(re.sub(r" (?:und|and|et|y|e|en) ", " ", text.removeprefix("pt")))
+    if not found or not (found["h"] or found["s"] or (found["m"] and re.search("[m′]", text))):
         return np.nan
     part = {key: float(value.replace(",", ".")) if value else 0.0 for key, value in found.groupdict().items()}
     return 1440 * part["d"] + 60 * part["h"] + part["m"] + part["s"] / 60

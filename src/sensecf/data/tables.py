@@ -26,9 +26,18 @@ from sensecf.core.errors import InputError, MissingExtraError, TableWarning
 from sensecf.core.files import refuse_pipe
 from sensecf.core.rules import Floats
 from sensecf.core.schema import FeatureSchema
-from sensecf.data.columns import BLANKS, BLANKS_AMONG_NUMBERS, Columns, Wanted, like_identifier, refuse_words, spellings
-from sensecf.data.infer.names import parse_names
-from sensecf.data.numerals import DECIMALS, THOUSANDS, Marks, split
+from sensecf.data.columns import (
+    BLANKS,
+    BLANKS_AMONG_NUMBERS,
+    FEW_WORDS,
+    Columns,
+    Wanted,
+    like_identifier,
+    refuse_words,
+    spellings,
+)
+from sensecf.data.infer.names import is_identifier, parse_names, words_of
+from sensecf.data.numerals import DECIMALS, THOUSANDS, Marks, begins_as_number, split
 
 __all__ = ["BLANKS", "BLANKS_AMONG_NUMBERS", "EXACT"]
 #: A label with more distinct numbers than this is a measurement, not a class.
@@ -209,11 +218,22 @@ def _say_text(column: pd.Series[Any]) -> None:
     texts = [value for value in column.dropna().unique() if isinstance(value, str)]
     numbers = [text for text in texts if (cell := split(text)) is not None and not cell.bound]
     counted = column.isin(numbers).sum()
+    identifies = is_identifier(words_of(str(column.name))) or like_identifier(texts) is not None
+    like = [] if identifies else [text for text in texts if begins_as_number(text)]
     if 4 * counted >= column.notna().sum():
         other = next((text for text in texts if text not in set(numbers)), None)
         beside = "" if other is None else f" beside {other!r}"
         warnings.warn(
             f"column {column.name!r} has numbers such as {numbers[0]!r}{beside} and is taken as text, not as numbers",
+            TableWarning,
+            stacklevel=3,
+        )
+    elif (
+        len(like) > FEW_WORDS and 2 * column.isin(like).sum() >= column.notna().sum()
+    ):  # fewer are levels, such as ages
+        warnings.warn(
+            f"column {column.name!r} has values such as {like[0]!r} and is taken as text, not as numbers; "
+            "if they are numbers, write them plainly",
             TableWarning,
             stacklevel=3,
         )
@@ -387,14 +407,14 @@ def _decode(path: Path, content: bytes) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """Comma, semicolon or tab: the one that cuts the first lines into most columns, all alike."""
+    """Comma, semicolon, tab or bar: the one that cuts the first lines into most columns, all alike."""
     lines = [line for line in io.StringIO(text[:100_000]) if line.strip()][:50]
 
     def score(delimiter: str) -> tuple[bool, bool, int]:
         widths = [len(row) for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)]
         return widths[0] > 1, len(set(widths)) == 1, widths[0]
 
-    return max((",", ";", "\t"), key=score)
+    return max((",", ";", "\t", "|"), key=score)
 
 
 def _check_shape(path: Path, text: str, delimiter: str) -> tuple[list[str], int]:

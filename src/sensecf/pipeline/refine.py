@@ -15,8 +15,8 @@ from sensecf.core.select import select
 from sensecf.core.task import Ints, Task
 from sensecf.core.verify import Verdicts, verify
 
-#: Candidates of a query that are polished, the cheapest ones: at least, and for each answer asked for.
-POLISHED = (8, 3)
+#: Candidates of a query that are polished for each answer asked for, the cheapest ones.
+POLISHED = 3
 
 
 @dataclass(frozen=True)
@@ -55,28 +55,42 @@ def standing(task: Task, query: Query) -> Judged:
 def refine(task: Task, query: Query, judged: Judged, n: int, plausibility: float) -> Judged:
     """What is good of the cheapest candidates of each query, polished for `n` answers; equal rows once.
 
-    Which candidate ends as the cheapest is not known before the polish, so more are polished than are asked for.
-    The classifier's own `predict` has the last word, on what the polish made or else on what was proposed.
+    The first answer is chosen among the cheapest few, whatever `n` is: whoever asks for one, for three, or for a
+    menu is told the same first. Further answers come from the candidates after them, polished by themselves.
+    Each query's first answer stands before its other rows. The classifier's own `predict` has the last word, on what
+    the polish made or else on what was proposed.
     """
     good = judged.take(judged.verdict.good)
-    price = good.verdict.price(plausibility)
-    order = np.lexsort((price, good.found.query))
+    order = np.lexsort((good.verdict.price(plausibility), good.found.query))
     place = np.arange(len(order)) - np.searchsorted(good.found.query[order], good.found.query[order])
-    first = order[place < max(POLISHED[0], POLISHED[1] * n)]
-    best = good.found.take(first)
-    rows = polish(task, query, best.query, best.rows, plausibility, price=price[first])
-    polished = judge(task, query, replace(best, rows=rows))
-    still = polished.verdict.good
-    before = judge(task, query, best.take(~still))
-    done = Judged.concat([polished.take(still), before.take(before.verdict.good)])
+    first = _polished(task, query, good.take(order[place < POLISHED]), plausibility)
+    further = good.take(order[(place >= POLISHED) & (place < POLISHED * n)])
+    done = Judged.concat([first, _polished(task, query, further, plausibility)]) if len(further) else first
+    stage = np.arange(len(done)) >= len(first)
+    done = done.take(np.lexsort((done.verdict.price(plausibility), stage, done.found.query)))
     key = np.column_stack([done.found.query, np.where(np.isnan(done.found.rows), -np.inf, done.found.rows)])
-    return done.take(np.unique(key, axis=0, return_index=True)[1])
+    return done.take(np.sort(np.unique(key, axis=0, return_index=True)[1]))
+
+
+def _polished(task: Task, query: Query, best: Judged, plausibility: float) -> Judged:
+    """Rows polished together, where that leaves them good; the others as they were, where they are still good."""
+    rows = polish(task, query, best.found.query, best.found.rows, plausibility, price=best.verdict.price(plausibility))
+    polished = judge(task, query, replace(best.found, rows=rows))
+    still = polished.verdict.good
+    before = judge(task, query, best.found.take(~still))
+    return Judged.concat([polished.take(still), before.take(before.verdict.good)])
 
 
 def ranked(task: Task, query: Query, good: Judged, n: int, plausibility: float) -> tuple[Judged, Ints]:
-    """The answers of each query, at most `n`, and their ranks from 1; see `select`."""
+    """The answers of each query, at most `n`, and their ranks from 1; see `select`.
+
+    The row of a query that stands before its others (see `refine`) is its first answer.
+    """
     found = good.found
     changed = task.codec.changed(query.rows[found.query], found.rows)
     place = task.once(Scale).place(found.rows)
-    at, rank = select(found.query, good.verdict.price(plausibility), changed, place, n)
+    _, first, same = np.unique(found.query, return_index=True, return_inverse=True)
+    price = good.verdict.price(plausibility)
+    # A further one may have become cheaper: at the price of the first it comes after it.
+    at, rank = select(found.query, np.maximum(price, price[first][same]), changed, place, n)
     return good.take(at), rank

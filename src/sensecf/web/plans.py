@@ -152,19 +152,20 @@ def _propose(source: Generator, query: Query, at: Ints, rngs: Sequence[np.random
 
 
 def _refined(cohort: Cohort, query: Query, proposed: Candidates) -> Judged:
-    """What is good of the proposals, as `explain` refines them."""
+    """What is good of the proposals, as `explain` refines them where a menu is asked for."""
     task = cohort.task
     judged = judge(task, query, proposed, final=not task.takes_codes)
-    return refine(task, query, judged, 1, cohort.plausibility)
+    return refine(task, query, judged, SHOWN, cohort.plausibility)
 
 
 def _plans(cohort: Cohort, ask: Ask, good: Judged) -> list[Plan]:
-    """Distinct rows as plans, those found without a surer margin first."""
+    """Distinct rows as plans: the first answer of `explain`, others under the same limits, those with surer margins."""
     rows, verdict, source = good.found.rows, good.verdict, good.found.query
     if not len(rows):
         return []
-    _, first = np.unique(np.where(np.isnan(rows), -np.inf, rows), axis=0, return_index=True)
-    first = first[np.argsort(source[first], kind="stable")]
+    order = np.argsort(source, kind="stable")
+    _, first = np.unique(np.where(np.isnan(rows[order]), -np.inf, rows[order]), axis=0, return_index=True)
+    first = order[np.sort(first)]
     similar, nearest = cohort.similar(rows[first])
     in_range = cohort.task.once(Plausibility).in_range(rows[first])
     return [
@@ -194,8 +195,9 @@ def effort(cohort: Cohort, pool: Pool, weights: Mapping[int, float]) -> Floats:
 def rank(cohort: Cohort, pool: Pool, order: Order, weights: Mapping[int, float], count: int = SHOWN) -> list[Plan]:
     """The plans to show, best first, unlike each other; nobody is asked again.
 
-    `effort`: least effort by the person's own weights; `changes`: fewest features, then effort;
-    `lead`: the largest lead in tenths, then effort. Rows unlike real people cost in each of them.
+    `effort`: least effort by the person's own weights, and the first answer of `explain` before all others where
+    none are given; `changes`: fewest features, then effort; `lead`: the largest lead in tenths, then effort. Rows
+    unlike real people cost in each of them.
     """
     if not pool.plans:
         return []
@@ -210,6 +212,8 @@ def rank(cohort: Cohort, pool: Pool, order: Order, weights: Mapping[int, float],
         "changes": 3.0 * count_changed + 0.3 * ask + odd,
         "lead": -12.0 * np.minimum(margin, 0.95) + 0.3 * ask + odd,
     }[order]
+    if order == "effort" and all(weight == 1.0 for weight in weights.values()):
+        price = np.maximum(price, price[0])
     changed = codec.changed(cohort.rows[[pool.ask.person]], rows)
     place = cohort.task.once(Scale).place(rows)
     chosen, _ = select(np.zeros(len(rows), dtype=np.intp), price, changed, place, min(count, len(rows)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
 
+from sensecf.core.errors import TableWarning
 from sensecf.core.schema import FeatureSchema
 from sensecf.data.card import Card
 from sensecf.data.infer.infer import infer_schema
@@ -35,7 +37,10 @@ def load(folder: Path) -> tuple[pd.DataFrame, FeatureSchema, Card]:
     """The table without label sources, its schema and card."""
     frame = read_table(folder / FILE).drop(columns=["stress_score", "tense_anxious_ema"])
     ratio = {"role": "mutable", "description": "apparently minutes over the person's own 30-day average"}
-    schema = infer_schema(frame, "high_stress", group="participant_id", name=CARD.name).edit(
+    with warnings.catch_warnings():  # bmi comes binned, from "<19" to ">=30", and is meant as levels
+        warnings.filterwarnings("ignore", "column 'bmi' has numbers", TableWarning)
+        guessed = infer_schema(frame, "high_stress", group="participant_id", name=CARD.name)
+    schema = guessed.edit(
         day_of_week={"description": "0 is Monday"},
         bmi={"role": "immutable", "unit": "kg/m²", "description": "binned"},
         temp_variation_c={"description": "nightly temperature less the person's baseline"},

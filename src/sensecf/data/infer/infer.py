@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from sensecf.core.codec import as_frame
-from sensecf.core.errors import InputError
+from sensecf.core.errors import InputError, TableWarning
 from sensecf.core.rules import Floats, Rule, RuleSet
 from sensecf.core.schema import Feature, FeatureSchema, Kind, Value
 from sensecf.data.infer.disguise import Disguised, is_clock, mixed_units, uncover
@@ -39,6 +40,9 @@ from sensecf.data.infer.recognise import recognise
 from sensecf.data.infer.targets import default_target, named_target
 from sensecf.data.tables import EXACT, check_label, check_names, check_values, numbers_in
 
+#: Why a column is left out whose values are days or times of day.
+A_DATE = "a date or time"
+_CLOCK_TEXT = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?")
 #: Text columns with more levels than this are free text.
 MAX_LEVELS = 200
 #: Whole numbers with more values than this are numbers even where the name says code.
@@ -155,6 +159,7 @@ def _read(frame: pd.DataFrame, columns: Sequence[str], names: Mapping[str, Colum
             reason = _free_text(plain[column]) if plain[column].notna().any() else "no value in any row but codes"
         if reason:
             out.ignored[column] = reason
+            _say_clock(frame[column], reason)
             continue
         feature, out.notes[column] = _feature(plain[column], column, names[column])
         out.features.append(out.coded[column].told(feature))
@@ -288,7 +293,7 @@ def _unusable(column: pd.Series[Any], name: ColumnName) -> str:
     if is_identifier(name.words) and not (is_code(name.words) and different <= MAX_CODES):
         return "an identifier by its name"
     if _is_date(known, name):
-        return "a date or time"
+        return A_DATE
     if pd.api.types.is_numeric_dtype(column.dtype):
         if is_row_number(name.words) and unique:
             return "a row number by its name"
@@ -334,6 +339,18 @@ def _is_date(known: pd.Series[Any], name: ColumnName) -> bool:
         return False
     sample = known.head(1000)
     return bool(sample.map(lambda text: _DATE_TEXT.fullmatch(str(text).strip()) is not None).mean() >= 0.95)
+
+
+def _say_clock(column: pd.Series[Any], reason: str) -> None:
+    """Warn where "7:32" is left out as a time of day: it may be a length of time."""
+    first = next(iter(column.dropna()), None)
+    if reason == A_DATE and isinstance(first, str) and _CLOCK_TEXT.fullmatch(first.strip()):
+        warnings.warn(
+            f"column {column.name!r} has values such as {first!r} and is left out as a time of day; if it is a length "
+            f"of time, say so in its name (for instance {column.name}_duration)",
+            TableWarning,
+            stacklevel=4,
+        )
 
 
 def _numbers(column: pd.Series[Any]) -> Floats:
