@@ -15,7 +15,7 @@ from sensecf.core.codec import Codec
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
 from sensecf.core.limits import make_query
-from sensecf.core.missing import find_codes, means_missing
+from sensecf.core.missing import find_codes, may_mean_missing, means_missing
 from sensecf.core.plausibility import Plausibility
 from sensecf.core.rules import Order, Ratio, Total
 from sensecf.core.schema import Feature, FeatureSchema
@@ -39,15 +39,37 @@ def table(seed: int = 0, **columns) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    "text", ["unknown", "Not recorded", "N.A.", "refused", "keine Angabe", "non renseigné", "NS/NC"]
+    "text",
+    [
+        *("unknown|Not recorded|N.A.|refused|keine Angabe|non renseigné|NS/NC|not_obtained|(blank)|#DIV/0!".split("|")),
+        *("data not available|Unknown / not reported|Sin respuesta|não informado|niet bekend|okänd".split("|")),
+        *("brak danych|неизвестно|不明".split("|")),
+    ],
 )
 def test_words_that_say_that_there_is_no_answer(text):
     assert means_missing(text)
 
 
-@pytest.mark.parametrize("text", ["none", "never", "no", "other", "missionary", "low", ""])
+@pytest.mark.parametrize(
+    "text", ["none", "never", "no", "other", "missionary", "low", "", "other/unknown", "not daily"]
+)
 def test_words_that_are_an_answer(text):
     assert not means_missing(text)
+
+
+@pytest.mark.parametrize("text", ["DK", "k.A.", "-", "..", "not applicable", "unclear", "DK/REF"])
+def test_abbreviations_and_marks_may_say_that_there_is_no_answer(text):
+    assert may_mean_missing(text)
+    assert not means_missing(text)
+
+
+def test_a_minus_beside_a_plus_is_a_result_and_a_number_among_words_is_a_code():
+    culture = table(culture=["+", "-"] * (N // 2), alcohol=["daily", "weekly", "none", "999"] * (N // 4))
+    schema = infer_schema(culture, label="y")
+    assert schema["culture"].suspect_codes == ()
+    assert set(schema["culture"].levels) == {"+", "-"}
+    assert schema["alcohol"].missing_codes == ("999",)
+    assert schema["alcohol"].levels == ("daily", "none", "weekly")
 
 
 def spread(*codes: float, count: int = 12, low: float = 15, high: float = 99) -> np.ndarray:
@@ -57,6 +79,17 @@ def spread(*codes: float, count: int = 12, low: float = 15, high: float = 99) ->
 @pytest.mark.parametrize("codes", [(-999,), (-99,), (-9,), (-1,), (-9, -8), (999,), (9999,), (-999, 999)])
 def test_codes_outside_the_bulk_are_certain(codes):
     assert find_codes(spread(*codes)).certain == tuple(sorted(codes))
+
+
+@pytest.mark.parametrize("code", [65535, -32768, 2**31 - 1, 255])
+def test_the_ends_of_what_a_machine_holds_are_certain(code):
+    assert find_codes(spread(code)).certain == (code,)
+
+
+@pytest.mark.parametrize("code", [1000, -1000, 511, 12345])
+def test_any_number_that_stands_several_times_far_from_all_others_is_doubtful(code):
+    assert find_codes(spread(code)) == ((), (code,))
+    assert find_codes(spread(code, count=2)) == ((), ())
 
 
 @pytest.mark.parametrize(

@@ -17,19 +17,75 @@ def _listed(text: str) -> frozenset[str]:
     return frozenset(text.split("|"))
 
 
-#: Texts that say that there is no answer, in the form that `_plain` gives them; the short ones may be something else.
-_WORDS = _listed(
-    "unknown|not known|not recorded|not reported|not available|not measured|not assessed|not asked|"
-    "not answered|not stated|not specified|not determined|not done|not tested|no answer|no data|no reading|"
-    "no response|no value|n a|missing|missing value|refused|refused to answer|declined|declined to answer|"
-    "prefer not to say|prefer not to answer|dont know|do not know|undetermined|unspecified|unavailable|"
-    "unbekannt|keine angabe|keine angaben|fehlt|fehlend|nicht bekannt|nicht erfasst|nicht erhoben|"
-    "nicht gemessen|nicht verfugbar|weiss nicht|verweigert|inconnu|inconnue|non renseigne|non renseignee|"
-    "non connu|non mesure|non disponible|pas de reponse|manquant|ne sait pas|desconocido|desconocida|no sabe|"
-    "ns nc|no contesta|no informado|no registrado|no disponible|sin dato|sin datos|sin informacion|no consta|"
-    "se desconoce|sconosciuto|non noto|non disponibile|ignoto|onbekend"
+def _plain(text: str) -> str:
+    """Lower case words without accents or marks between them."""
+    letters = unicodedata.normalize(
+        "NFKD", text.casefold().replace("'", "").replace("\N{RIGHT SINGLE QUOTATION MARK}", "")
+    )
+    return " ".join(re.findall(r"\w+", "".join(c for c in letters if not unicodedata.combining(c)))).replace("_", " ")
+
+
+def _phrases(text: str) -> frozenset[str]:
+    return frozenset(map(_plain, text.split("|")))
+
+
+#: Texts that say that there is no answer; English ones are put together below, too.
+_WORDS = _phrases(
+    "unknown|missing|missing value|missing data|value missing|data missing|refused|refused to answer|patient refused|"
+    "declined|declined to answer|prefer not to say|prefer not to answer|rather not say|don't know|do not know|"
+    "did not answer|didn't answer|did not say|unanswered|undetermined|unspecified|unavailable|unrecorded|unreported|"
+    "unmeasured|undocumented|undefined|skipped|n a|blank|left blank|unable to assess|unable to obtain|"
+    "could not be measured|"
+    "unbekannt|keine angabe|keine angaben|ohne angabe|ohne angaben|fehlt|fehlend|fehlender wert|nicht bekannt|"
+    "nicht erfasst|nicht erhoben|nicht gemessen|nicht verfügbar|nicht beantwortet|nicht angegeben|nicht dokumentiert|"
+    "nicht bestimmt|nicht durchgeführt|keine antwort|keine daten|kein wert|keine messung|weiß nicht|weiss nicht|"
+    "verweigert|antwort verweigert|nicht ermittelt|"
+    "inconnu|inconnue|non renseigné|non renseignée|non connu|non connue|non mesuré|non mesurée|"
+    "non disponible|non précisé|"
+    "non précisée|non répondu|non fait|non déterminé|non spécifié|indéterminé|indéterminée|pas de réponse|sans réponse|"
+    "pas de données|pas de valeur|donnée manquante|données manquantes|manquant|manquante|ne sait pas|je ne sais pas|"
+    "ne se prononce pas|refus de répondre|"
+    "desconocido|desconocida|no sabe|no sé|ns nc|no contesta|no sabe no contesta|no responde|"
+    "no informado|no registrado|"
+    "no disponible|no medido|no especificado|no realizado|no determinado|sin dato|sin datos|sin información|"
+    "sin respuesta|sin especificar|sin registro|no consta|se desconoce|perdido|prefiere no contestar|"
+    "sconosciuto|sconosciuta|non noto|non nota|ignoto|non specificato|non rilevato|non misurato|non eseguito|"
+    "non riportato|non pervenuto|non risponde|nessuna risposta|nessun dato|dato mancante|mancante|non so|non sa|"
+    "desconhecido|desconhecida|não informado|não informada|não sabe|não respondeu|não disponível|não medido|"
+    "não registado|não registrado|não especificado|não realizado|sem informação|sem dados|sem resposta|ignorado|"
+    "onbekend|niet bekend|niet gemeten|niet ingevuld|niet beschikbaar|niet bepaald|niet opgegeven|geen antwoord|"
+    "geen gegevens|geen opgave|weet niet|weet ik niet|ontbreekt|ontbrekend|"
+    "okänd|okänt|ej känt|vet ej|vet inte|uppgift saknas|saknas|ej mätt|ej angivet|ej besvarad|"
+    "ukjent|ikke kjent|ikke målt|ikke oppgitt|ikke besvart|vet ikke|mangler|ukendt|ved ikke|ikke oplyst|uoplyst|"
+    "ikke besvaret|tuntematon|ei tiedossa|ei tietoa|ei mitattu|puuttuu|en osaa sanoa|ei vastausta|"
+    "nieznany|nieznana|nieznane|nie wiem|brak danych|brak odpowiedzi|brak informacji|nie dotyczy|nie zmierzono|"
+    "neznámý|neznámá|neznámé|nevím|neuvedeno|chybí|nezjištěno|neměřeno|bez odpovědi|ismeretlen|nincs adat|nem tudja|"
+    "неизвестно|не известно|не указано|не указан|нет данных|нет ответа|не измерено|не знаю|пропущено|отказ|"
+    "bilinmiyor|cevap yok|veri yok|belirtilmemiş|άγνωστο|δεν απαντώ|"
+    "不明|未知|不詳|不详|缺失|未测|未測|未填|拒答|無回答|无回答|未回答|未記入|欠測|データなし|わからない|回答なし|모름|무응답|결측|미상"
 )
-_SHORT = _listed("na|nan|null|unk|dk|nd|nr|ka|k a|nsp|nsnc|refus")
+#: "not recorded", "no answer", "data not available": what is denied, and what may stand before.
+_DENIED = re.compile(
+    r"(?:(?:data|value|values|result|results|information|info|answer|response|status|test|reading|"
+    r"patient) (?:was |is |were |are )?)?"
+    r"not (?:yet )?(?:known|recorded|reported|available|measured|assessed|asked|answered|stated|specified|"
+    r"determined|done|"
+    r"tested|provided|obtained|collected|given|documented|evaluated|examined|performed|registered|taken|entered|filled|"
+    r"filled in|disclosed|ascertained|completed|supplied|indicated|captured|observed|charted|found|identified)"
+    r"|no (?:answer|data|reading|readings|response|value|information|info|entry|record|records|"
+    r"measurement|result|results)"
+    r"(?: (?:given|available|recorded|provided|entered))?"
+)
+#: Texts that may be something else: abbreviations, and answers that are none.
+_SHORT = _phrases(
+    "na|nan|null|nil|unk|unkn|unkw|dk|nd|nr|ns|nk|ni|ka|k a|oa|o a|nsp|nsnc|refus|ref|rf|n d|s d|n r|n k|k d|n b|b d|"
+    "not applicable|non applicable|non applicabile|nicht zutreffend|entfällt|no aplica|no procede|não se aplica|"
+    "niet van toepassing|nvt|unclear|uncertain|not sure|unsure|unklar|indefinido|tbd|pending|invalid|error|empty|"
+    "none given|leer|vide|vacío|vuoto|vazio|leeg"
+)
+_SPREADSHEET = _listed("#VALUE!|#DIV/0!|#REF!|#NAME?|#NUM!|#NULL!|#SPILL!|#CALC!")
+# Between two ways of saying it: "unknown / not reported", "DK or refused".
+_OR = re.compile(r"\s*[/|;,]\s*|\s+(?:or|and|oder|und|ou|et|o|e|of)\s+", re.IGNORECASE)
 #: Numbers that survey, clinic and sensor tables write for "not measured", apart from zero.
 _CODES = np.array(
     [
@@ -40,6 +96,12 @@ _CODES = np.array(
         )
     ]
 )
+#: The ends of what a machine's number holds.
+_MACHINE = np.array(
+    [float(sign * n) for n in (127, 255, 1023, 4095, 32767, 65535, 2**31 - 1, 2**32 - 1) for sign in (1, -1)]
+    + [-128.0, -32768.0, -(2.0**31), 65534.0, 6553.5, 3276.7, -3276.8, 1e9, -1e9,
+       999999.0, -999999.0, 9999999.0, 1e20, -1e20]
+)  # fmt: skip
 #: Rows that a code is found in at least, unless it lies very far outside.
 _REPEATS = 3
 
@@ -51,25 +113,55 @@ class Codes(NamedTuple):
     doubtful: tuple[float, ...]
 
 
-def _plain(text: str) -> str:
-    letters = unicodedata.normalize(
-        "NFKD", text.casefold().replace("'", "").replace("\N{RIGHT SINGLE QUOTATION MARK}", "")
-    )
-    return " ".join(re.findall(r"\w+", "".join(c for c in letters if not unicodedata.combining(c)))).replace("_", " ")
-
-
 def means_missing(value: Any) -> bool:
     """Whether a text says that there is no answer ("unknown", "not recorded", "keine Angabe").
 
     >>> means_missing("Not recorded"), means_missing("N.A."), means_missing("none")
     (True, True, False)
+    >>> means_missing("Unknown / not reported"), means_missing("other/unknown"), means_missing("#DIV/0!")
+    (True, False, True)
     """
-    return isinstance(value, str) and _plain(value) in _WORDS
+    if not isinstance(value, str):
+        return False
+    return value.strip().upper() in _SPREADSHEET or _says(value, _WORDS)
 
 
 def may_mean_missing(value: Any) -> bool:
-    """Whether a text is an abbreviation that may say that there is no answer ("DK", "k.A.", "unk")."""
-    return isinstance(value, str) and _plain(value) in _SHORT
+    """Whether a text is an abbreviation or a mark that may say that there is no answer ("DK", "k.A.", "-")."""
+    if not isinstance(value, str):
+        return False
+    text = value.strip()
+    mark = bool(text) and not any(c.isalnum() for c in text) and set(text) <= set("-–—_.*?/\\…#~ ")
+    return mark or _says(value, _WORDS | _SHORT)
+
+
+def _says(text: str, words: frozenset[str]) -> bool:
+    """Whether a text, or every part of it, is one of the words or denies that there is an answer."""
+    plain = _plain(text)
+    if plain in words or _DENIED.fullmatch(plain):
+        return True
+    parts = [_plain(part) for part in _OR.split(text)]
+    return len(parts) > 1 and all(part in words or _DENIED.fullmatch(part) for part in parts)
+
+
+def codes_among_words(levels: Collection[Any]) -> Codes:
+    """The numbers among levels that are words otherwise ("daily", "weekly", "999"), as texts are no values.
+
+    >>> codes_among_words(["daily", "weekly", "none", "999"]).certain, codes_among_words(["I", "II", "9"]).doubtful
+    ((999.0,), (9.0,))
+    """
+    numbers: list[float] = []
+    words = 0
+    for level in levels:
+        try:
+            numbers.append(float(level))
+        except (TypeError, ValueError):
+            words += 1
+    known = [number for number in numbers if number in _CODES]
+    if words < 2 or len(known) < len(numbers):
+        return Codes((), ())
+    certain = tuple(number for number in known if number < 0 or number >= 66)
+    return Codes(certain, tuple(number for number in known if number not in certain))
 
 
 def find_codes(values: Floats, zero_is_missing: bool = False) -> Codes:
@@ -77,11 +169,14 @@ def find_codes(values: Floats, zero_is_missing: bool = False) -> Codes:
 
     A code is a listed number beyond the other values and apart from them. Negative ones where nothing else
     is negative and ones farther outside than the others are wide are certain; what is merely apart is
-    doubtful, and so are 8 and 9 above a scale. `zero_is_missing`: a living person has no zero here.
+    doubtful, and so are 8 and 9 above a scale and any other number that stands several times where nothing else is
+    near. `zero_is_missing`: a living person has no zero here.
     """
     values = values[~np.isnan(values)]
     different, counts = np.unique(values, return_counts=True)
-    listed = np.isin(different, np.append(_CODES, 0.0))
+    listed = np.isin(different, np.concatenate([_CODES, _MACHINE, [0.0]]))
+    alone = _alone(different, counts, listed)
+    listed |= alone
     middle = different[~listed | _inside(different, listed)]
     if len(middle) < 2:
         return Codes((), ())
@@ -92,6 +187,9 @@ def find_codes(values: Floats, zero_is_missing: bool = False) -> Codes:
     for value, count in zip(different[listed].tolist(), counts[listed].tolist(), strict=True):
         gap = max(low - value, value - high)
         if gap <= 0 or (value == 0 and low <= 0):
+            continue
+        if value in different[alone]:
+            doubtful.append(value)
             continue
         far = gap >= 3 * width and abs(value) >= 99
         if value == 0:
@@ -108,9 +206,24 @@ def find_codes(values: Floats, zero_is_missing: bool = False) -> Codes:
             (certain if far or (count >= _REPEATS and scale) else doubtful).append(value)
         elif far or (abs(value) >= 66 and gap >= width and count >= _REPEATS):
             certain.append(value)
-        elif gap >= width / 2 and count >= _REPEATS and value in (8.0, 9.0, 66.0, 77.0, 88.0, 99.0) and width > 1:
+        elif gap >= width / 2 and count >= _REPEATS and value in (8.0, 9.0, 66.0, 77.0, 88.0, 99.0):
             doubtful.append(value)
     return Codes(tuple(certain), tuple(doubtful))
+
+
+def _alone(different: Floats, counts: NDArray[np.int_], listed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which values at either end stand several times, farther from all others than these are from each other."""
+    alone = np.zeros(len(different), dtype=bool)
+    while True:
+        rest = np.flatnonzero(~listed & ~alone)
+        if len(rest) <= 10:
+            return alone
+        first, second, last_but_one, last = (float(different[rest[k]]) for k in (0, 1, -2, -1))
+        ends = [(rest[-1], last - last_but_one, last_but_one - first), (rest[0], second - first, last - second)]
+        found = [at for at, gap, width in ends if counts[at] >= _REPEATS and gap >= width]
+        if not found:
+            return alone
+        alone[found] = True
 
 
 def _inside(different: Floats, listed: NDArray[np.bool_]) -> NDArray[np.bool_]:

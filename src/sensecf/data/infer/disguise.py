@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sensecf.core.missing import find_codes, is_code, may_mean_missing, means_missing
+from sensecf.core.missing import codes_among_words, find_codes, is_code, may_mean_missing, means_missing
 from sensecf.core.rules import Floats
 from sensecf.core.schema import Feature, Value
 from sensecf.data.infer.names import ColumnName, is_date, is_day, lives
@@ -82,14 +82,18 @@ def uncover(column: pd.Series[Any], name: ColumnName) -> Disguised:
         return Disguised(column, {}, {}, blanks)
     different = column.dropna().unique().tolist()
     certain: list[Any] = [value for value in different if means_missing(value)]
-    doubtful: list[Any] = [value for value in different if may_mean_missing(value)]
+    # Beside "+", "-" is the result of a test.
+    doubtful: list[Any] = [v for v in different if may_mean_missing(v) and v not in certain and "+" not in different]
+    among = codes_among_words([v for v in different if v not in certain and v not in doubtful])
+    for codes, found in ((certain, among.certain), (doubtful, among.doubtful)):
+        codes += [v for v in different if isinstance(v, str) and _number(v) in found]
     plain = _blanked(column, [*certain, *doubtful])
     numbers = numbers_in(plain)
     if numbers is not None and not (np.isnan(numbers) & plain.notna().to_numpy()).any() and len(different) > 2:
         # A word among numbers is no level.
-        codes = find_codes(numbers, zero_is_missing=lives(name))
-        certain = [*certain, *doubtful, *map(_plain_number, codes.certain)]
-        doubtful = [*map(_plain_number, codes.doubtful)]
+        hidden = find_codes(numbers, zero_is_missing=lives(name))
+        certain = [*certain, *doubtful, *map(_plain_number, hidden.certain)]
+        doubtful = [*map(_plain_number, hidden.doubtful)]
         if certain and not pd.api.types.is_numeric_dtype(plain.dtype):
             plain = pd.Series(numbers, column.index, name=column.name)
         plain = _blanked(plain, [*certain, *doubtful])
@@ -111,6 +115,13 @@ def _blanked(column: pd.Series[Any], codes: list[Any]) -> pd.Series[Any]:
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.astype(float).mask(coded)
     return column.mask(coded, np.nan)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
 
 
 def _plain_number(value: float) -> Value:
