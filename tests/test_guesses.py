@@ -41,9 +41,29 @@ def table(seed: int = 0, **columns) -> pd.DataFrame:
 @pytest.mark.parametrize(
     "text",
     [
-        *("unknown|Not recorded|N.A.|refused|keine Angabe|non renseigné|NS/NC|not_obtained|(blank)|#DIV/0!".split("|")),
-        *("data not available|Unknown / not reported|Sin respuesta|não informado|niet bekend|okänd".split("|")),
-        *("brak danych|неизвестно|不明".split("|")),
+        *(
+            [
+                "unknown",
+                "Not recorded",
+                "N.A.",
+                "refused",
+                "keine Angabe",
+                "non renseigné",
+                "NS/NC",
+                "not_obtained",
+                "(blank)",
+                "#DIV/0!",
+            ]
+        ),
+        "data not available",
+        "Unknown / not reported",
+        "Sin respuesta",
+        "não informado",
+        "niet bekend",
+        "okänd",
+        "brak danych",
+        "неизвестно",
+        "不明",
     ],
 )
 def test_words_that_say_that_there_is_no_answer(text):
