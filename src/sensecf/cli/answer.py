@@ -12,11 +12,12 @@ from sensecf.cli.shared import (
     CAUTION,
     TRUST,
     OutPath,
-    engine_of,
     engine_options,
     limit_options,
     progress_bars,
+    robust_option,
     show_card,
+    stated_engine,
     stated_limits,
     stated_marks,
     table_options,
@@ -29,9 +30,9 @@ from sensecf.core.errors import InputError
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--out", type=OutPath(), required=True, help="Folder to write.")
 @click.option("--target", help="Class to reach (default: that of RUN, as for all that follow).")
-@click.option("-n", "count", type=int, help="Answers per person.")
+@click.option("-n", type=int, help="Answers per person.")
 @limit_options
-@click.option("--robust/--no-robust", default=None, help="Demand a margin: p >= 0.6 with two classes.")
+@robust_option("--robust/--no-robust", None)
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), help="Default: as TABLE.")
 @click.option("--classifier", help="module:object, where the classifier of RUN is code of yours.")
 @TRUST
@@ -43,16 +44,11 @@ def answer(
     run: Path,
     table: Path,
     out: Path,
-    target: str | None,
-    count: int | None,
-    robust: bool | None,
     form: str | None,
     classifier: str | None,
     trust: bool,
     overwrite: bool,
-    engine: str,
-    ray_address: str | None,
-    allow_hosts: tuple[str, ...],
+    **given: Any,
 ) -> None:
     """Answers for the rows of TABLE from RUN, the folder of a finished `sensecf explain`.
 
@@ -70,7 +66,7 @@ def answer(
     from sensecf.runs.experiment import Call
     from sensecf.runs.finished import facts_of, open_run, quality_of
 
-    where = engine_of(engine, ray_address, allow_hosts)
+    where = stated_engine()
     if belongs(table, out):
         raise InputError(f"{table} is a file that the run writes itself; move it out of {out}")
     if out.resolve() == run.resolve():
@@ -79,12 +75,8 @@ def answer(
     show_card(card)
     with progress_bars() as progress:
         finished = open_run(run, classifier, progress, trust)
-        given: dict[str, Any] = {
-            "target": target,
-            "n": count,
-            "limits": stated_limits(robust, finished.request.limits),
-        }
-        request = replace(finished.request, **{name: value for name, value in given.items() if value is not None})
+        given = {name: value for name, value in given.items() if value is not None}
+        request = replace(finished.request, limits=stated_limits(finished.request.limits), **given)
         form = form or ("parquet" if table.suffix.lower() in (".parquet", ".pq") else "csv")
         call = Call(overwrite, progress=progress, engine=where)
         layout = Layout(form, marks=stated_marks())

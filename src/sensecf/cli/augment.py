@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from sensecf.cli.shared import GENERATORS, OutPath, open_table, progress_bars, split_names, table_options
+from sensecf.cli.shared import GENERATORS, SCHEMA, OutPath, open_table, progress_bars, split_names, table_options
 
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path))
-@click.option(
-    "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
-)
+@SCHEMA
 @click.option("--out", type=OutPath(), required=True, help="Folder to write.")
 @click.option("--generator", default="search", show_default=True, help=GENERATORS)
 @click.option(
@@ -35,16 +34,9 @@ def augment(
     table: Path,
     schema_path: Path,
     out: Path,
-    generator: str,
-    scenario: str | None,
-    removed: float,
-    rows: int | None,
-    amount: float | None,
-    gate: bool,
-    positive: str | None,
-    classifiers: str,
-    seed: int,
     overwrite: bool,
+    classifiers: str,
+    **request: Any,
 ) -> None:
     """Rows to learn from beside those of TABLE, and what they are worth on held-out rows.
 
@@ -58,12 +50,10 @@ def augment(
     from sensecf.core.schema import FeatureSchema
     from sensecf.metrics import from_json, sentence
 
-    request = AugmentSpec(generator, scenario, removed, amount, rows, gate, positive, split_names(classifiers), seed)
+    spec = AugmentSpec(classifiers=split_names(classifiers), **request)
     schema = FeatureSchema.from_toml(schema_path)
     with progress_bars() as progress:
-        added, scores, facts = run(
-            open_table(table, schema), schema, out, request, overwrite=overwrite, progress=progress
-        )
+        added, scores, facts = run(open_table(table, schema), schema, out, spec, overwrite=overwrite, progress=progress)
     console = Console(width=None if sys.stdout.isatty() else 120)
     for name, quality in facts["quality"].items():
         console.print(Text(sentence(from_json(quality), name, facts["positive"])), soft_wrap=True)

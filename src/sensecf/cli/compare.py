@@ -11,29 +11,24 @@ import click
 from sensecf.cli.prompt_options import confirmed, model_options, prompting
 from sensecf.cli.shared import (
     CAUTION,
-    CLASSES,
-    CLASSIFIERS,
     OutPath,
+    Source,
     arguments,
     limit_options,
-    open_table,
     progress_bars,
     show_card,
+    source_options,
     split_names,
     stated_limits,
     table_options,
 )
-from sensecf.core.errors import InputError
 
 if TYPE_CHECKING:
     from sensecf.runs.compare import Comparison
 
 
 @click.command()
-@click.argument("table", type=click.Path(path_type=Path))
-@click.option(
-    "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
-)
+@source_options("Ask about N rows per target, drawn at random.")
 @click.option(
     "--generators",
     "names",
@@ -41,40 +36,24 @@ if TYPE_CHECKING:
     help="Who is compared: a,b,c. NAME+raw, NAME+filter or NAME+polish says how a generator is shown.",
 )
 @click.option("--out", type=OutPath(), required=True, help="Folder to write.")
-@click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
-@CLASSES
-@click.option("--target", help="Class to reach (default: the schema's).")
 @click.option("--each-class", is_flag=True, help="Ask towards every class, not one.")
-@click.option(
-    "--queries", type=click.Path(path_type=Path), help="Table of rows to ask about; then all of TABLE trains."
-)
-@click.option("--limit", type=int, help="Ask about N rows per target, drawn at random.")
 @click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
 @limit_options
 @click.option("--seconds-per-query", type=float, default=10.0, show_default=True, help="Limit for one request.")
 @click.option("--time-limit", type=float, default=600.0, show_default=True, help="Limit for each method, in seconds.")
-@click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
 @table_options
 @model_options
 def compare(
-    table: Path,
-    schema_path: Path,
+    source: Source,
     names: str,
     out: Path,
-    classifier: str,
-    classes: str,
-    target: str | None,
     each_class: bool,
-    queries: Path | None,
-    limit: int | None,
     count: int,
     seconds_per_query: float,
     time_limit: float,
-    seed: int,
     overwrite: bool,
     model: str | None,
-    yes: bool,
     **asking: Any,
 ) -> None:
     """Generators side by side on the same rows of TABLE: one table with intervals, figures, a report.
@@ -83,40 +62,30 @@ def compare(
     filter in front. Each runs in a process of its own; one that hangs, crashes or is late stays in the
     table with its reason. An interrupted comparison goes on when called again.
     """
-    from sensecf.core.folder import belongs
-    from sensecf.core.schema import FeatureSchema
-    from sensecf.data.builtin import find_card
-    from sensecf.data.card import strictest
     from sensecf.runs.compare import CompareSpec
     from sensecf.runs.compare import compare as run
     from sensecf.runs.experiment import Call
 
     request = CompareSpec(
         generators=split_names(names),
-        classifier=classifier,
-        classes=split_names(classes),
-        target=target,
+        classifier=source.classifier,
+        classes=split_names(source.classes),
+        target=source.target,
         each_class=each_class,
-        limit=limit,
+        limit=source.limit,
         n=count,
         limits=stated_limits(),
         seconds_per_query=seconds_per_query,
         time_limit=time_limit,
-        seed=seed,
+        seed=source.seed,
         prompting=prompting(asking, [name.partition("+")[0] for name in split_names(names)]),
         model=model,
     )
-    for path in (table, schema_path, queries):
-        if path is not None and belongs(path, out):
-            raise InputError(f"{path} is a file that the run writes itself; move it out of {out}")
-    found = FeatureSchema.from_toml(schema_path)
-    frame = open_table(table, found)
-    asked = None if queries is None else open_table(queries, found)
-    card = strictest(find_card(path) for path in (table, queries) if path is not None)
-    show_card(card)
+    opened = source.open(out)
+    show_card(opened.card)
     with progress_bars() as progress:
-        call = Call(overwrite, "", arguments(), progress, confirmed(yes))
-        made = run(frame, found, out, request, queries=asked, card=card, call=call)
+        call = Call(overwrite, "", arguments(), progress, confirmed())
+        made = run(opened.frame, opened.schema, out, request, queries=opened.queries, card=opened.card, call=call)
     _show(made, out)
 
 

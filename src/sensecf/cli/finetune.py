@@ -8,15 +8,12 @@ from typing import Any
 
 import click
 
-from sensecf.cli.shared import CLASSES, CLASSIFIERS, OutPath, open_table, progress_bars, split_names, table_options
+from sensecf.cli.shared import OutPath, Source, progress_bars, source_options, split_names, table_options
 from sensecf.core.errors import InputError, MissingExtraError
 
 
 @click.command()
-@click.argument("table", type=click.Path(path_type=Path))
-@click.option(
-    "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
-)
+@source_options()
 @click.option(
     "--model",
     required=True,
@@ -24,8 +21,6 @@ from sensecf.core.errors import InputError, MissingExtraError
     "small:FOLDER makes a small one there first, on simulated tables.",
 )
 @click.option("--out", type=OutPath(), required=True, help="Folder to write, or to go on in.")
-@click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS)
-@CLASSES
 @click.option(
     "--preset", "preset_name", default="cpu-small", show_default=True, help="cpu-small, gpu-24, gpu-40, gpu-80."
 )
@@ -39,27 +34,19 @@ from sensecf.core.errors import InputError, MissingExtraError
     show_default=True,
     help="Verdicts as reward after the pairs: dpo draws answers once per round, grpo anew at every step.",
 )
-@click.option("--full-prompts", is_flag=True, help="Tune on the prompts of `prompted` instead of short ones.")
+@click.option("--full-prompts", "full", is_flag=True, help="Tune on the prompts of `prompted` instead of short ones.")
 @click.option("--merge", is_flag=True, help="Write the merged weights too, for servers without adapters.")
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
-@click.option("--seed", type=int, default=0, show_default=True)
 @table_options
 def finetune(
-    table: Path,
-    schema_path: Path,
+    source: Source,
     model: str,
     out: Path,
-    classifier: str,
-    classes: str,
     preset_name: str,
     pairs: int | None,
     teacher: str,
     from_run: Path | None,
-    reward: str,
-    full_prompts: bool,
-    merge: bool,
-    plausibility: float,
-    seed: int,
+    **settings: Any,
 ) -> None:
     """Tune a language model on verified counterfactuals of TABLE, then on its classifier's verdicts.
 
@@ -69,8 +56,6 @@ def finetune(
     from dataclasses import replace
 
     from sensecf import generators
-    from sensecf.core.schema import FeatureSchema
-    from sensecf.data.builtin import find_card
     from sensecf.finetune.presets import preset
     from sensecf.runs.experiment import Setup, prepared
 
@@ -86,10 +71,11 @@ def finetune(
         chosen = replace(chosen, pairs=pairs)
     if not chosen.ran:
         click.echo(f"preset {preset_name} has not been run to the end yet: its sizes are estimates", err=True)
-    schema = FeatureSchema.from_toml(schema_path)
-    made = prepared(open_table(table, schema), schema, Setup(classifier, split_names(classes), seed=seed))
+    opened, seed = source.open(), source.seed
+    setup = Setup(source.classifier, split_names(source.classes), seed=seed)
+    made = prepared(opened.frame, opened.schema, setup)
     quiet()
-    asked = tuning.Tuning(preset_name, chosen, full_prompts, reward, merge, plausibility=plausibility, seed=seed)
+    asked = tuning.Tuning(preset_name, chosen, seed=seed, **settings)
     everyone = processes()
     with progress_bars() if everyone.is_main_process else nullcontext(lambda phase, share: None) as progress:
         if model.startswith("small:"):
@@ -98,7 +84,7 @@ def finetune(
         task = made.fit(progress)
         given = None
         if from_run is not None:
-            given = _pairs_of(from_run, tuning.wording(task, full_prompts), chosen.pairs, seed)
+            given = _pairs_of(from_run, tuning.wording(task, asked.full), chosen.pairs, seed)
         context = generators.Context(seed, progress=progress)
         answering = None if teacher == "search" else generators.build(teacher, task, context)
         facts = tuning.finetune(
@@ -108,8 +94,8 @@ def finetune(
             asked,
             generator=answering,
             pairs=given,
-            card=find_card(table),
-            classifier=classifier,
+            card=opened.card,
+            classifier=source.classifier,
             progress=progress,
         )
     if everyone.is_main_process:

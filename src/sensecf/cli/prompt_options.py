@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sensecf.cli.shared import keep_as, stated
 from sensecf.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,17 +61,23 @@ def prompt_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add those of `prompt_options`, and --model and --yes, to a command that builds generators."""
-    yes = click.option("--yes", is_flag=True, help="Ask a language model without a question about its cost.")
+    yes = click.option(
+        "--yes",
+        is_flag=True,
+        expose_value=False,
+        callback=keep_as("consent"),
+        help="Ask a language model without a question about its cost.",
+    )
     model = click.option("--model", help="Folder that `sensecf finetune` made, for the generator tuned.")
     return model(prompt_options(yes(command)))
 
 
-def confirmed(yes: bool) -> Callable[[str], None]:
+def confirmed() -> Callable[[str], None]:
     """What shows an estimate of the cost before a model is asked, and waits for a y where a person sits there."""
 
     def confirm(estimate: str) -> None:
         click.echo(estimate, err=True)
-        if sys.stdin.isatty() and not yes:
+        if sys.stdin.isatty() and not stated("consent")["yes"]:
             # A whole line: beside a progress bar, a prompt without an end is not shown.
             click.echo("Type y to ask.", err=True)
             if sys.stdin.readline().strip().lower() not in ("y", "yes"):

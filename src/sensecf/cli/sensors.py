@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sensecf.cli.shared import ALLOW_HOST, OutPath, engine_of, engine_options
+from sensecf.cli.shared import ALLOW_HOST, OutPath, engine_options, stated_engine
 
 if TYPE_CHECKING:
     from sensecf.sensors.days.day import ExampleDay
@@ -53,15 +53,9 @@ def build_command(
     form: str,
     out: Path,
     stress_threshold: float | None,
-    keep_stress_mean: bool,
     without_heart_rate: bool,
-    timezone: str | None,
     dates: str | None,
-    folders_are_people: bool,
-    jobs: int | None,
-    engine: str,
-    ray_address: str | None,
-    allow_hosts: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Turn the device files below ROOT into one row per person and day.
 
@@ -71,21 +65,18 @@ def build_command(
     from sensecf.core.files import replacing, write_json
     from sensecf.sensors.table import STRESS_BANDS, build
 
-    where = engine_of(engine, ray_address, allow_hosts)
+    where = stated_engine()
     threshold = STRESS_BANDS["low"] if stress_threshold is None else stress_threshold
     with _bar("people") as progress:
         built = build(
             root,
             form,
             stress_threshold=threshold,
-            keep_stress_mean=keep_stress_mean,
             heart_rate=not without_heart_rate,
-            timezone=timezone,
             day_first=None if dates is None else dates == "day-first",
-            folders_are_people=folders_are_people,
-            jobs=jobs,
             progress=progress,
             engine=where,
+            **options,
         )
     with replacing(out) as temporary:
         if out.suffix == ".parquet":
@@ -119,12 +110,8 @@ def simulate_command(
     people: int,
     out: Path,
     days: int,
-    seed: int,
-    version: int,
-    nested: bool,
-    movement: str,
     no_faults: bool,
-    jobs: int | None,
+    **options: Any,
 ) -> None:
     """Write an AI-READI-shaped tree of simulated people, with the causal graph they follow."""
     from sensecf.sensors.simulator import simulate
@@ -134,13 +121,9 @@ def simulate_command(
             out,
             people,
             days,
-            seed,
-            version=version,
-            nested=nested,
-            movement=movement,
             faults=not no_faults,
-            jobs=jobs,
             progress=progress,
+            **options,
         )
     click.echo(f"{out}: {people} people × {days} days")
 

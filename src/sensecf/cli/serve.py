@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -36,16 +37,12 @@ from sensecf.core.errors import InputError, MissingExtraError
 def serve(
     run_or_table: Path | None,
     schema: Path | None,
-    classifier: str,
     classes: str,
-    generator: str,
-    trust: bool,
-    target: str | None,
-    seed: int,
     out: Path | None,
     host: str,
     port: int,
     token: str | None,
+    **asked: Any,
 ) -> None:
     """Open a page on which one person at a time is looked at, asked about and planned for.
 
@@ -65,6 +62,5 @@ def serve(
     if run_or_table is None and schema is not None:
         raise InputError("--schema needs its table: sensecf serve TABLE --schema schema.toml")
     folder = out or (run_or_table if run_or_table is not None and run_or_table.is_dir() else Path("decisions"))
-    marks = stated_marks()
-    source = PageSource(run_or_table, schema, classifier, generator, target, seed, split_names(classes), trust, marks)
+    source = PageSource(run_or_table, schema, classes=split_names(classes), marks=stated_marks(), **asked)
     listen(source, folder, host, port, token, click.echo)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from sensecf.core.errors import InputError
 from sensecf.core.names import split_names as split_names
 
 if TYPE_CHECKING:
@@ -49,12 +52,14 @@ CAUTION = (
 def arguments() -> dict[str, Any]:
     """The options as given, for `run.json`."""
     context = click.get_current_context()
-    given = context.params | stated_marks() | _stated("limits")
+    given = context.params | stated_marks()
+    for group in ("limits", "engine", "consent"):
+        given |= stated(group)
     return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
 
 
-def _keep(group: str) -> Callable[[click.Context, click.Parameter, Any], None]:
-    """A callback that keeps the value of an option which was given, for `_stated`."""
+def keep_as(group: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """A callback that keeps the value of an option which was given, for `stated`."""
 
     def keep(context: click.Context, option: click.Parameter, value: Any) -> None:
         if value not in (None, ()):
@@ -63,9 +68,89 @@ def _keep(group: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     return keep
 
 
-def _stated(group: str) -> dict[str, Any]:
+def stated(group: str) -> dict[str, Any]:
     """The options of a group that were given, by their names."""
     return dict(click.get_current_context().meta.get(f"sensecf.{group}", {}))
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is asked about: the options of `source_options`, under the names that click gives them."""
+
+    table: Path
+    schema_path: Path
+    classifier: str
+    classes: str
+    seed: int
+    target: str | None = None
+    queries: Path | None = None
+    limit: int | None = None
+
+    def open(self, out: Path | None = None) -> Opened:
+        """Read what is named; says what the card says. Raises `InputError`, also for a file that the run writes."""
+        from sensecf.core.folder import belongs
+        from sensecf.core.schema import FeatureSchema
+        from sensecf.data.builtin import find_card
+        from sensecf.data.card import strictest
+
+        for path in (self.table, self.schema_path, self.queries):
+            if path is not None and out is not None and belongs(path, out):
+                raise InputError(f"{path} is a file that the run writes itself; move it out of {out}")
+        schema = FeatureSchema.from_toml(self.schema_path)
+        frame = open_table(self.table, schema)
+        asked = None if self.queries is None else open_table(self.queries, schema)
+        card = strictest(find_card(path) for path in (self.table, self.queries) if path is not None)
+        return Opened(frame, schema, asked, card)
+
+
+class Opened(NamedTuple):
+    """The table of a `Source`, its schema, the rows asked about (None: held-out ones), and the stricter card."""
+
+    frame: pd.DataFrame
+    schema: FeatureSchema
+    queries: pd.DataFrame | None
+    card: Card | None
+
+
+SCHEMA = click.option(
+    "--schema", "schema_path", type=click.Path(path_type=Path), required=True, help="Made by `sensecf schema`."
+)
+
+
+def source_options(limit: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add TABLE and the options of a `Source` to a command, which takes them as `source`.
+
+    `limit`: what --limit does; None for a command that asks about no rows: without --target, --queries and --limit.
+    """
+    options = [
+        click.argument("table", type=click.Path(path_type=Path)),
+        SCHEMA,
+        click.option("--classifier", default="xgboost", show_default=True, help=CLASSIFIERS),
+        CLASSES,
+        click.option("--seed", type=int, default=0, show_default=True),
+    ]
+    if limit is not None:
+        options += [
+            click.option("--target", help="Class to reach (default: the schema's)."),
+            click.option(
+                "--queries",
+                type=click.Path(path_type=Path),
+                help="Table of rows to ask about; then all of TABLE trains.",
+            ),
+            click.option("--limit", type=int, help=limit),
+        ]
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def call(**given: Any) -> Any:
+            source = Source(**{f.name: given.pop(f.name) for f in fields(Source) if f.name in given})
+            return command(source=source, **given)
+
+        for option in reversed(options):
+            call = option(call)
+        return call
+
+    return add
 
 
 def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,7 +164,7 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(marks),
             metavar="MARK",
             expose_value=False,
-            callback=_keep("marks"),
+            callback=keep_as("marks"),
             help=f"{what} in the table, where the file does not settle it.",
         )(command)
     return command
@@ -87,7 +172,7 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def stated_marks() -> dict[str, str]:
     """The marks of `table_options` that were given, by the name of their option."""
-    return _stated("marks")
+    return stated("marks")
 
 
 def open_table(path: Path, schema: FeatureSchema | None = None, merge_spellings: bool = False) -> pd.DataFrame:
@@ -127,17 +212,32 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         (("--lock",), {"metavar": "A,B", "help": 'Features that must stay: a,b,"c, d".'}),
     ):
-        command = click.option(*names, expose_value=False, callback=_keep("limits"), **settings)(command)
+        command = click.option(*names, expose_value=False, callback=keep_as("limits"), **settings)(command)
     return command
 
 
-def stated_limits(robust: bool | None = None, base: Limits | None = None) -> Limits:
-    """The limits of `limit_options` and --robust; what was not given is as in `base`. Raises `InputError`."""
+def robust_option(flag: str = "--robust", default: bool | None = False) -> Callable[..., Any]:
+    """--robust for a command that reads it with `stated_limits`."""
+    return click.option(
+        flag,
+        "robust",
+        is_flag=True,
+        default=default,
+        expose_value=False,
+        callback=keep_as("limits"),
+        help="Demand a margin: p >= 0.6 with two classes.",
+    )
+
+
+def stated_limits(base: Limits | None = None) -> Limits:
+    """The limits of `limit_options` and `robust_option`; what was not given is as in `base`. Raises `InputError`."""
     from dataclasses import replace
 
     from sensecf.core.limits import ROBUST_MARGIN, Limits
 
-    given = _stated("limits") | ({} if robust is None else {"margin": ROBUST_MARGIN * robust})
+    given = stated("limits")
+    if "robust" in given:
+        given["margin"] = ROBUST_MARGIN * given.pop("robust")
     read = Limits.parse(**given)
     return replace(base or Limits(), **{name: getattr(read, name) for name in given})
 
@@ -158,15 +258,19 @@ ALLOW_HOST = click.option(
     "allow_hosts",
     multiple=True,
     metavar="HOST=DATA",
+    expose_value=False,
+    callback=keep_as("engine"),
     help="Rows may go to this host against the card of that data set.",
 )
 
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --engine and --ray-address to a command, which hands them to `engine_of`."""
+    """Add --engine and --ray-address to a command, which reads them with `stated_engine`."""
     command = click.option(
         "--ray-address",
         metavar="HOST:PORT",
+        expose_value=False,
+        callback=keep_as("engine"),
         help="A Ray cluster that is running, for --engine ray; default: start Ray on this machine.",
     )(command)
     return click.option(
@@ -174,15 +278,18 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
+        expose_value=False,
+        callback=keep_as("engine"),
         help="Where to work; the results are the same.",
     )(command)
 
 
-def engine_of(name: str, address: str | None, allow_hosts: tuple[str, ...]) -> Engine:
-    """The engine of the options. Raises `InputError` where they do not fit together."""
+def stated_engine(allow_hosts: tuple[str, ...] = ()) -> Engine:
+    """The engine of `engine_options` and `ALLOW_HOST`, which `allow_hosts` comes before. Raises `InputError`."""
     from sensecf.core.parallel import Engine
 
-    return Engine(name, address, allow_hosts)
+    given = stated("engine")
+    return Engine(given["engine"], given.get("ray_address"), allow_hosts or given.get("allow_hosts", ()))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sensecf.cli.shared import ALLOW_HOST, OutPath, engine_of, engine_options
+from sensecf.cli.shared import ALLOW_HOST, OutPath, engine_options, stated_engine
 
 
 @click.command()
@@ -15,9 +15,7 @@ from sensecf.cli.shared import ALLOW_HOST, OutPath, engine_of, engine_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Splits at a time (default: one per processor).")
 @engine_options
 @ALLOW_HOST
-def study(
-    study: Path, out: Path, jobs: int | None, engine: str, ray_address: str | None, allow_hosts: tuple[str, ...]
-) -> None:
+def study(study: Path, out: Path, jobs: int | None) -> None:
     """Do the cells of STUDY (a TOML file) that the folder lacks, then report.
 
     Every cell is a file of its own: interrupt it whenever you like, the same command goes on.
@@ -28,7 +26,7 @@ def study(
     from sensecf.runs.study import read_study, run_study
     from sensecf.runs.study.report import write_study_report
 
-    where = engine_of(engine, ray_address, allow_hosts)
+    where = stated_engine()
     asked = read_study(study)
     console = Console(stderr=True)
     columns = (TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
