@@ -110,6 +110,19 @@ class Dummies(Own):
         return PLAIN.predict_proba(X)
 
 
+class Crowded(Own):
+    """Another answer where many are asked about."""
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        p = PLAIN.predict_proba(X)
+        return p if len(X) <= 200 else p * 0.9 + 0.05
+
+
+class Quits(Own):
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        raise SystemExit(5)
+
+
 class Sigmoid(Own):
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
         return PLAIN.predict_proba(X)[:, 1]
@@ -134,6 +147,8 @@ BAD = [
     (Ranks(), "answers otherwise about a row when the rows are asked in another order"),
     (Noise(), "answers differently when asked twice .* fix its seed"),
     (Dummies(), r"fails in predict_proba on raw rows of shape \(1, 3\): ValueError: .*OneHotEncoder.*get_dummies"),
+    (Crowded(), "answers otherwise about a row when it is asked about 512 rows at once"),
+    (Quits(), "fails in predict_proba on raw rows of shape .*: SystemExit: 5"),
     (Sigmoid(), r"shape \(160,\) for 160 rows and 2 classes .*column_stack\(\[1 - p, p\]\)"),
     (Numbers(), "predicts 0, which is none of its classes_ .*--classes"),
     (Matrix(), r"gave 160 classes, of shape \(160, 2\).* one class per row"),
@@ -188,7 +203,12 @@ def test_an_error_of_a_later_call_is_one_line_that_names_the_call() -> None:
         task.judge(rows, final=True)
 
 
-@pytest.mark.parametrize("reshape", [lambda p: p.reshape(-1, 1, 2), lambda p: p.tolist(), pd.DataFrame])
+def by_class(p: Any) -> pd.DataFrame:
+    """Columns named by their classes, in another order than theirs."""
+    return pd.DataFrame(p, columns=["high", "low"])[["low", "high"]]
+
+
+@pytest.mark.parametrize("reshape", [lambda p: p.reshape(-1, 1, 2), lambda p: p.tolist(), pd.DataFrame, by_class])
 def test_answers_of_any_form_are_read(reshape: Any) -> None:
     class Column(Own):  # CatBoost: classes of three or more as a column
         def predict_proba(self, X: pd.DataFrame) -> Any:

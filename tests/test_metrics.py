@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 
 from handmade import BASE, SCHEMA, TRAIN, Stub, answers, calm, hand, hand_task, random_answers, random_task
 from sensecf import metrics
@@ -387,6 +389,25 @@ def test_bootstrapped_models_differ_and_seeded_logistic_ones_do_not() -> None:
 def test_a_classifier_that_cannot_be_cloned_cannot_be_retrained() -> None:
     with pytest.raises(InputError, match="cannot be cloned"):
         metrics.retrained(hand_task(), "seed")
+
+
+def test_a_frozen_classifier_cannot_be_retrained_and_an_error_of_a_fit_is_one_line() -> None:
+    task = random_task()
+    with pytest.raises(InputError, match="stays fitted when it is cloned"):
+        metrics.retrained(Task(task.schema, task.train, FrozenEstimator(task.classifier)), "seed")
+
+    class Once(LogisticRegression):
+        def fit(self, X: Any, y: Any) -> Any:
+            raise RuntimeError("a licence\nfor one fit")
+
+    once = Once().set_params()
+    once.classes_, once.predict_proba, once.predict = (
+        task.classes,
+        task.classifier.predict_proba,
+        task.classifier.predict,
+    )
+    with pytest.raises(InputError, match="cannot be fitted on the raw rows: RuntimeError: a licence for one fit"):
+        metrics.retrained(Task(task.schema, task.train, once), "bootstrap")
 
 
 def test_input_noise_harms_the_answer_on_the_edge_and_spares_the_deep_one_and_the_level() -> None:

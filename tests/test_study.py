@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from sensecf.augmentation.controls import Situation
 from sensecf.cli.study import report, study
 from sensecf.core.errors import InputError
 from sensecf.data.builtin import load
-from sensecf.runs.study.cells import Split, StudyTable, cell_path, read_study, run_study, situation, splits
+from sensecf.runs.study.cells import Split, StudyTable, cell_path, read, read_study, run_study, situation, splits
 from sensecf.runs.study.report import FILES, write_study_report
 from sensecf.runs.study.scores import compare, gains, rank, read_cells, summarise
 from sensecf.runs.study.summary import by_classifier, by_table, other_measures, recovery
@@ -155,6 +156,26 @@ def test_two_processes_do_what_one_does(done: Path, tmp_path: Path) -> None:
     assert len(ours) == 2 * len(METHODS)
     for path_, cell in ours.items():
         assert cell["scores"] == theirs[path_]["scores"]  # type: ignore[index]
+
+
+def test_a_table_whose_numbers_have_two_readings_is_read_as_the_study_or_the_command_says(tmp_path: Path) -> None:
+    path = write(tmp_path, scenarios=["a"], removed=[0.5], seeds=1)
+    frame = table()
+    frame["sleep"] = frame["sleep"].round().astype("Int64")
+    frame["noise"] = [f"{1 + i % 3},{100 + i % 800}" for i in range(len(frame))]
+    frame.to_csv(tmp_path / "days.csv", index=False, sep=";")
+    SCHEMA.edit(noise={"low": 0, "high": 5000, "step": 0.001}).to_toml(tmp_path / "schema.toml")
+    place = StudyTable("made", str(tmp_path / "days.csv"), str(tmp_path / "schema.toml"))
+    with pytest.raises(InputError, match="--decimal"):
+        read(place)
+    assert read(replace(place, decimal=","))[0]["noise"].between(1, 4).all()
+    assert read(replace(place, thousands=","))[0]["noise"].between(1000, 4000).all()
+    refused = CliRunner().invoke(study, [str(path), "--out", str(tmp_path / "out"), "--jobs", "1"])
+    assert isinstance(refused.exception, InputError)
+    done = CliRunner().invoke(study, [str(path), "--out", str(tmp_path / "out"), "--jobs", "1", "--decimal", ","])
+    assert done.exit_code == 0, done.output
+    path.write_text(path.read_text().replace('schema = "schema.toml"', 'schema = "schema.toml", thousands = ","'))
+    assert read_study(path).tables[0].thousands == ","
 
 
 def test_all_methods_of_a_split_see_the_same_test_rows_and_no_training_row() -> None:

@@ -19,6 +19,7 @@ pytest.importorskip("starlette", reason="the page's packages are not installed")
 
 import sensecf
 from command import call
+from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits
 from sensecf.core.rules import Ratio
@@ -39,7 +40,7 @@ from sensecf.web.steps import weekly_steps
 from sensecf.web.survey import by_group, survey, ways_to_group
 from sensecf.web.whatif import what_if
 from sensecf.web.words import Blocker, blocks, labels, plan_sentence, rule_words
-from webpage import away, csrf_of, desk_of, serving, small_cohort
+from webpage import away, client, csrf_of, desk_of, serving, small_cohort
 
 
 @pytest.fixture(scope="module")
@@ -370,6 +371,7 @@ def test_a_run_folder_opens_with_its_people_and_its_classifier(tmp_path: Path) -
     assert cohort.generator.name == "nearest"
     assert cohort.target == "low"
     assert list(dict.fromkeys(said)) == ["reading", "classifier", "warming"]
+    assert re.fullmatch(r"\d asked: \d answered by nearest, .* by nobody; \d more in the .*", cohort.run_shares)
     table = make_cohort(PageSource(tmp_path / "t.csv", schema, "logistic", "search"))
     assert len(table) == round(0.3 * 120)
 
@@ -448,6 +450,25 @@ def test_those_who_wait_are_answered_together(cohort: Any, tmp_path: Path, monke
     assert [pool.ask.person for pool in pools] == away(cohort)[:10]
     assert sum(sizes) == 10
     assert len(sizes) <= 3
+    assert desk.found.total() == 10
+    assert desk.found["nobody"] == sum(not pool.plans for pool in pools)
+    page = client(make_app(desk)).get("/", follow_redirects=True).text
+    assert f"{desk.found['own']} answered by search, {desk.found['fallback']} by a fallback" in page
+
+
+def test_who_found_the_plans_is_told_apart(cohort: Any) -> None:
+    class Nobody:
+        name = "search"
+
+        def propose(self, query: Any, rng: Any) -> Any:
+            return Candidates.of(np.empty(0, np.intp), np.empty((0, query.rows.shape[1])), self.name)
+
+    there = int(np.flatnonzero(cohort.predicted == cohort.position)[0])
+    asks = [Ask(person, Limits()) for person in (*away(cohort)[:3], there)]
+    assert [pool.found for pool in answer(cohort, asks)] == ["own"] * 3 + ["not needed"]
+    assert [pool.found for pool in answer(replace(cohort, generator=Nobody()), asks[:3])] == ["fallback"] * 3
+    locked = Ask(asks[0].person, Limits(lock=tuple(cohort.task.schema.names)))
+    assert [pool.found for pool in answer(cohort, [locked])] == ["nobody"]
 
 
 def test_what_if_and_ranking_are_quick(cohort: Any, pools: Any) -> None:

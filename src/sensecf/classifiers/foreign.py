@@ -120,7 +120,8 @@ def is_fitted(classifier: Any, row: pd.DataFrame | None) -> bool:
         return hasattr(classifier, "classes_")
     try:
         classifier.predict_proba(row)
-    except Exception as error:  # whatever it fails of, but for being unfitted, is told where it is asked in earnest
+    # Whatever it fails of, but for being unfitted, is told where it is asked in earnest.
+    except (Exception, SystemExit) as error:
         return not _UNFITTED.search(one_line(error))
     return True
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from sensecf.cli.shared import ALLOW_HOST, OutPath, engine_options, stated_engine
+from sensecf.cli.shared import ALLOW_HOST, OutPath, engine_options, stated_engine, stated_marks, table_options
 
 
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--out", type=OutPath(), required=True, help="Folder to write, or to go on in.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Splits at a time (default: one per processor).")
+@table_options
 @engine_options
 @ALLOW_HOST
 def study(study: Path, out: Path, jobs: int | None) -> None:
     """Do the cells of STUDY (a TOML file) that the folder lacks, then report.
 
-    Every cell is a file of its own: interrupt it whenever you like, the same command goes on.
+    Every cell is a file of its own: interrupt it whenever you like, the same command goes on. --decimal and
+    --thousands hold for tables of files that do not say their own in STUDY.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -28,6 +31,12 @@ def study(study: Path, out: Path, jobs: int | None) -> None:
 
     where = stated_engine()
     asked = read_study(study)
+    marks = stated_marks()
+    tables = (
+        table if table.path is None or table.decimal or table.thousands else replace(table, **marks)
+        for table in asked.tables
+    )
+    asked = replace(asked, tables=tuple(tables))
     console = Console(stderr=True)
     columns = (TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:

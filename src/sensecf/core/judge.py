@@ -22,6 +22,8 @@ Ints = NDArray[np.intp]
 TIE = 1e-6
 #: Probabilities of one row in different company may differ by so much: float32 sums in another order.
 SAME = 1e-5
+#: Rows that are asked about at once, for classifiers whose answer depends on how many there are.
+MANY = 512
 #: Rows that are asked one at a time when the contract is checked.
 ALONE = 8
 
@@ -143,7 +145,7 @@ class Judge:
             return getattr(classifier, method)(shown)
         except InputError:
             raise
-        except Exception as error:  # whatever code of the user's own does
+        except (Exception, SystemExit) as error:  # whatever code of the user's own does
             raise InputError(
                 f"{self.name} fails in {method} on raw rows of shape {np.shape(shown)}: {one_line(error)}; "
                 "it must take any rows of the schema's columns as they are, blanks and unseen levels included"
@@ -153,6 +155,9 @@ class Judge:
         """`predict_proba`, counted, shape (n, classes). Raises `InputError` for another shape."""
         self._count.rows += n
         told = self._ask("predict_proba", classifier, shown)
+        if isinstance(told, pd.DataFrame) and len(told.columns) == len(self.classes) == len(set(told.columns)):
+            # Columns that are named by their classes may stand in any order.
+            told = told[self.classes] if set(told.columns) == set(self.classes) else told
         try:
             proba = np.asarray(told, dtype=float)
         except (TypeError, ValueError) as error:
@@ -249,7 +254,7 @@ class Judge:
             self._count.rows += 1
             try:
                 self.classifier.predict_proba(row.astype(kinds).copy())
-            except Exception:  # said in words where it is asked in earnest
+            except (Exception, SystemExit):  # said in words where it is asked in earnest
                 continue
             return kinds
         return {}
@@ -281,8 +286,8 @@ class Judge:
     def check(self, rows: Floats, most: int = 1_000) -> None:
         """Hold the classifier to its contract on at most `most` of the encoded rows (n, d), those with blanks first.
 
-        A row is answered alike when asked twice, in another order and alone; probabilities lie in 0 to 1; `predict`
-        gives classes of `classes_`. Raises `InputError` that says which is not so, and what to do.
+        A row is answered alike when asked twice, in another order, alone and among many; probabilities lie in 0 to 1;
+        `predict` gives classes of `classes_`. Raises `InputError` that says which is not so, and what to do.
         """
         sample = rows[np.argsort(~np.isnan(rows).any(axis=1), kind="stable")[:most]]
         proba, labels = self._both(sample)
@@ -310,6 +315,10 @@ class Judge:
                 ) from error
             if at is not None:
                 raise InputError(self._by_company(f"when it is asked about it alone ({at})"))
+        if len(sample) < MANY:
+            many = np.resize(np.arange(len(sample)), MANY)
+            if (at := self._differs(sample[many], proba[many], labels[many])) is not None:
+                raise InputError(self._by_company(f"when it is asked about {MANY} rows at once ({at})"))
         self._by_argmax(self)
         self.checked = True
 

@@ -63,7 +63,7 @@ def read_table(
     thousands: str = "",
     merge_spellings: bool = False,
 ) -> pd.DataFrame:
-    """The table in a CSV (comma, semicolon or tab) or Parquet file.
+    """The table in a CSV (comma, semicolon, tab or bar) or Parquet file.
 
     Numbers are parsed exactly as written; whole numbers without blanks are integers, "true" and
     "false" are booleans, and everything else is text. Spaces around names and values are dropped.

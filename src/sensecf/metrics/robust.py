@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 
+from sensecf.classifiers.fit import fit_classifier
+from sensecf.classifiers.foreign import is_fitted
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
 from sensecf.core.judge import Classifier, Ints
@@ -176,8 +178,9 @@ def retrained(
     """The task's classifier fitted anew `count` times, by kind of change.
 
     `seed`: the same rows, another random state; `bootstrap`: rows drawn with replacement, whole
-    groups where the schema names one; `fewer`: a random nine tenths of them.
-    Raises `InputError` when scikit-learn cannot clone the classifier.
+    groups where the schema names one; `fewer`: a random nine tenths of them. Rows are given as they were to the
+    task's classifier (`fit_classifier`). Raises `InputError` when scikit-learn cannot clone the classifier, or a
+    clone is fitted as it is or cannot be fitted.
     """
     try:
         blank = clone(task.classifier)
@@ -187,7 +190,7 @@ def retrained(
             "give a scikit-learn estimator, or fit the models yourself"
         ) from error
     rng = np.random.default_rng(seed)
-    features, label = task.train[task.schema.names], task.train[task.schema.label]
+    label = task.train[task.schema.label]
     group = None if task.schema.group is None else task.train[task.schema.group]
     units = task.train.index.to_numpy() if group is None else pd.factorize(group)[0]
     models: dict[str, Classifier] = {}
@@ -197,7 +200,14 @@ def retrained(
         rows = _resample(units, kind, rng)
         while label.iloc[rows].nunique() < label.nunique():  # a class may be missed when groups are few
             rows = _resample(units, kind, rng)
-        models[f"{kind} {number + 1}"] = model.set_params(**states).fit(features.iloc[rows], label.iloc[rows])
+        drawn = task.train.iloc[rows].reset_index(drop=True)
+        model = model.set_params(**states)
+        if is_fitted(model, task.codec.decode(task.rows[:1])):
+            raise InputError(
+                f"the classifier ({type(task.classifier).__name__}) stays fitted when it is cloned, so it cannot be "
+                "fitted anew; give an estimator that is not frozen, or fit the models yourself"
+            )
+        models[f"{kind} {number + 1}"] = fit_classifier(model, task.schema, drawn)
     return models
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, get_type_hints
+
+import numpy as np
+import pandas as pd
 
 from sensecf import generators, metrics
 from sensecf.core.counterfactuals import Counterfactuals
@@ -104,12 +108,36 @@ def load_run(folder: str | Path) -> Counterfactuals:
 
 def quality_of(folder: Path, facts: dict[str, Any]) -> str:
     """How good the classifier of a run is, as its `metrics.json` says. Raises `InputError` where it cannot be read."""
-    try:
-        summary = metrics.from_json(read_record(folder / "metrics.json", dict[str, Any]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder / 'metrics.json'} is damaged; make the run anew") from error
+    summary = _summary_of(folder)
     target = FeatureSchema.from_toml(folder / "schema.toml").meaning(facts["target"])
     return metrics.sentence(summary, str(facts.get("classifier", "the classifier")), target)
+
+
+def shares_of(folder: Path, facts: dict[str, Any]) -> str:
+    """Who found how many of a run's answers, as its `metrics.json` says; "" where the run does not say.
+
+    Raises `InputError` where the file cannot be read.
+    """
+    summary = _summary_of(folder)
+    names = ("own_share", "fallback_share", "unanswered_share", "not_needed_share")
+    if any(name not in summary.index or np.isnan(summary.loc[name, "value"]) for name in names):
+        return ""
+    n = int(summary.loc[names[0], "n"])
+    return shares_in_words(str(facts.get("generator", "")), [round(n * float(summary.loc[k, "value"])) for k in names])
+
+
+def shares_in_words(asked: str, counts: Sequence[int]) -> str:
+    """How many requests the generator asked for answered, a fallback, nobody, and how many needed no change."""
+    own, fallback, nobody, unneeded = counts
+    words = f"{own + fallback + nobody:,} asked: {own:,} answered by {asked}, {fallback:,} by a fallback, "
+    return f"{words}{nobody:,} by nobody; {unneeded:,} more in the target class already"
+
+
+def _summary_of(folder: Path) -> pd.DataFrame:
+    try:
+        return metrics.from_json(read_record(folder / "metrics.json", dict[str, Any]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / 'metrics.json'} is damaged; make the run anew") from error
 
 
 def request_of(facts: dict[str, Any]) -> RunSpec:

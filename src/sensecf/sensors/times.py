@@ -59,8 +59,10 @@ def _parse_one(text: Any) -> int:
 #: A date of three numbers, with or without a time of day; 12-hour clocks in any spelling of a.m. and p.m.
 DATE = r"(\d{1,4})([-./])(\d{1,2})\2(\d{1,4})"
 CLOCK = r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(?:([ap])\.?\s*m\.?)?"
-STAMP = re.compile(rf"{DATE}[T,\s]+{CLOCK}\s*(?:UTC)?", re.IGNORECASE)
-_WALL = re.compile(rf"{DATE}(?:[T,\s]+{CLOCK})?", re.IGNORECASE)
+# An offset says where the wall is on which the clock before it hangs.
+_OFFSET = r"(?:\s*[+-]\d{2}:?\d{2})?"
+STAMP = re.compile(rf"{DATE}[T,\s]+{CLOCK}(?:\s*UTC)?{_OFFSET}", re.IGNORECASE)
+_WALL = re.compile(rf"{DATE}(?:[T,\s]+{CLOCK}{_OFFSET})?", re.IGNORECASE)
 
 
 class AmbiguousDates(ValueError):

@@ -70,7 +70,8 @@ class Cohort:
     `rows` (n, d): encoded people; `names` (n,): what the page calls them; `outside`: for people
     with a value outside the schema's range, a sentence that says which.
     `notice`: a sentence that must not be missed. `title`: what the page is about.
-    `quality`: how good the classifier is on held-out rows, as a sentence.
+    `quality`: how good the classifier is on held-out rows, as a sentence. `run_shares`: who found the answers of
+    the run that is open, "" without one.
     """
 
     task: Task
@@ -87,6 +88,7 @@ class Cohort:
     plausibility: float = 1.0
     added: int = 0
     quality: str = ""
+    run_shares: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)

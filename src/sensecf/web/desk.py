@@ -7,7 +7,7 @@ computed at a time; whoever asks during it is answered with the next.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,8 @@ class Desk:
     plans: dict[str, tuple[Plan, Pool]] = field(default_factory=dict)
     robust: dict[str, Robustness] = field(default_factory=dict)
     survey: Survey | None = None
+    #: How many questions were answered by whom since the page was opened, by name in `counterfactuals.FINDERS`.
+    found: Counter[str] = field(default_factory=Counter)
     _waiting: list[tuple[Ask, asyncio.Future[Pool], Say]] = field(default_factory=list)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _long: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -99,6 +101,7 @@ class Desk:
 
     def _remember(self, pool: Pool, wish: Wish) -> None:
         self.pools[pool.id] = (pool, wish)
+        self.found[pool.found] += 1
         for plan in pool.plans:
             self.plans[plan.id] = (plan, pool)
         while len(self.pools) > MAX_POOLS:

@@ -74,7 +74,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Pool:
-    """All plans of one ask; `reason` and `blocks` say why there is none. `there`: the person is in the target class."""
+    """All plans of one ask; `reason` and `blocks` say why there is none. `there`: the person is in the target class.
+
+    `found`: whose the plans are, one of `counterfactuals.FINDERS`.
+    """
 
     id: str
     ask: Ask
@@ -83,6 +86,7 @@ class Pool:
     reason: str = ""
     blocks: Sequence[Blocker] = ()
     there: bool = False
+    found: str = "own"
 
 
 def answer(cohort: Cohort, asks: Sequence[Ask], say: Say = lambda step, words: None) -> list[Pool]:
@@ -111,7 +115,8 @@ def answer(cohort: Cohort, asks: Sequence[Ask], say: Say = lambda step, words: N
         identity = secrets.token_urlsafe(9)
         if plans:
             there = bool((cohort.predicted[ask.person] == cohort.position) and plans[0].n_changed == 0)
-            pools.append(Pool(identity, ask, first, plans, there=there))
+            found_by = "not needed" if there else "fallback" if k in open_asks else "own"
+            pools.append(Pool(identity, ask, first, plans, there=there, found=found_by))
             continue
         if not told:
             say(3, STEPS[3])
@@ -119,7 +124,7 @@ def answer(cohort: Cohort, asks: Sequence[Ask], say: Say = lambda step, words: N
         rng = np.random.default_rng([cohort.seed, ask.person, 1])
         [why] = blame(cohort.task, first, ask.limits, cohort.plausibility, rng)
         found = blocks(why, ask.limits, cohort.task.schema, cohort.labels)
-        pools.append(Pool(identity, ask, first, [], sentence(why, cohort.task.schema), found))
+        pools.append(Pool(identity, ask, first, [], sentence(why, cohort.task.schema), found, found="nobody"))
     return pools
 
 

@@ -20,7 +20,7 @@ from sensecf.data.tables import read_table
 from sensecf.generators import Context
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.runs.experiment import Progress, Setup, experiment, prepared
-from sensecf.runs.finished import facts_of, quality_of, take_model
+from sensecf.runs.finished import facts_of, quality_of, shares_of, take_model
 from sensecf.runs.run import load_task
 from sensecf.web.cohort import Cohort, encode_people
 
@@ -155,6 +155,7 @@ def _from_run(folder: Path, say: Progress, trust: bool) -> Cohort:
         seed,
         dial,
         quality=quality_of(folder, facts),
+        run_shares=shares_of(folder, facts),
     )
 
 

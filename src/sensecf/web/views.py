@@ -13,6 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
 
+from sensecf.core.counterfactuals import FINDERS
+from sensecf.runs.finished import shares_in_words
 from sensecf.runs.report.figures import UNSEEN
 from sensecf.version import __version__
 from sensecf.web import charts, people
@@ -137,10 +139,20 @@ def _people(desk: Desk, choice: people.ListView) -> dict[str, Any]:
         "count": len(found),
         "everybody": len(cohort),
         "away": int((cohort.predicted != cohort.position).sum()),
+        "shares": _shares(desk),
         "filters": people.FILTERS,
         "columns": [(j, cohort.columns[j].label) for j in people.shown_columns(cohort)],
         "target": cohort.said(cohort.target),
     }
+
+
+def _shares(desk: Desk) -> list[str]:
+    """Who found the answers of the run that is open, and those of the questions asked on the page."""
+    lines = [f"In the run, {clean(desk.cohort.run_shares)}."] if desk.cohort.run_shares else []
+    if desk.found:
+        counts = [desk.found[name] for name in FINDERS]
+        lines.append(f"On this page, {clean(shares_in_words(desk.cohort.generator.name, counts))}.")
+    return lines
 
 
 def _last_decisions(desk: Desk) -> dict[str, str]:

@@ -51,12 +51,17 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class StudyTable:
-    """A table of a study: a data set by name, or a file with its schema. `positive`: the class F1 is about."""
+    """A table of a study: a data set by name, or a file with its schema. `positive`: the class F1 is about.
+
+    `decimal`, `thousands`: the marks of the file's numbers, where it does not settle them itself.
+    """
 
     name: str
     path: str | None = None
     schema: str | None = None
     positive: str | None = None
+    decimal: str = ""
+    thousands: str = ""
 
 
 @dataclass(frozen=True)
@@ -236,13 +241,20 @@ def _job(part: Split, study: Study, out: Path, key: str) -> SplitJob:
     return SplitJob(part, missing, study.classifiers, key)
 
 
+def _place(part: Split) -> dict[str, Any]:
+    """A split as its cells record it. How a file writes numbers is no part of it: the rows are in the cell's key."""
+    place = asdict(part)
+    place["table"] = {key: value for key, value in place["table"].items() if key not in ("decimal", "thousands")}
+    return place
+
+
 def _done(part: Split, method: str, classifiers: tuple[str, ...], out: Path, key: str) -> bool:
     try:
         cell = read_cell(cell_path(part, method, out))
     except InputError:  # absent or damaged: it is done again
         return False
     theirs = cell["key"], cell["method"], cell["split"]
-    return theirs == (key, method, asdict(part)) and set(classifiers) <= set(cell["scores"])
+    return theirs == (key, method, _place(part)) and set(classifiers) <= set(cell["scores"])
 
 
 class _Cell(TypedDict):
@@ -288,7 +300,7 @@ def cells(job: SplitJob, data: Data) -> Iterator[Cell]:
             {
                 "key": job.key,
                 "sensecf": __version__,
-                "split": asdict(job.split),
+                "split": _place(job.split),
                 "method": method,
                 "rows": len(reduced.rows),
                 "removed_rows": 0 if reduced.removed is None else len(reduced.removed),
@@ -318,7 +330,7 @@ def read(table: StudyTable) -> Data:
         frame, schema = data.frame, data.schema
     else:
         schema = FeatureSchema.from_toml(table.schema)
-        frame = read_table(table.path, schema)
+        frame = read_table(table.path, schema, decimal=table.decimal, thousands=table.thousands)
     return prepare(frame, schema, None, 0)[0].reset_index(drop=True), schema
 
 

@@ -60,11 +60,15 @@ LOW = {
     "en": ("low", "lo"), "de": ("niedrig", "tief", "nied"), "fr": ("bas", "basse", "faible"), "es": ("bajo", "baja"),
     "it": ("basso", "bassa"), "nl": ("laag",), "pt": ("baixo", "baixa"), "sv": ("låg", "lågt"), "da": ("lav", "lavt"),
     "fi": ("matala",), "pl": ("niski", "niskie"), "cs": ("nízká", "nízký"),
+    "no": ("lavt",), "hu": ("alacsony",), "tr": ("düşük",), "ru": ("низкий", "низкая", "низко"), "ja": ("低",),
+    "zh": ("低", "过低"), "ko": ("낮음",),
 }  # fmt: skip
 HIGH = {
     "en": ("high", "hi"), "de": ("hoch",), "fr": ("haut", "haute", "élevé", "élevée"), "es": ("alto", "alta"),
     "it": ("alto", "alta"), "nl": ("hoog",), "pt": ("alto", "alta"), "sv": ("hög", "högt"), "da": ("høj", "højt"),
     "fi": ("korkea",), "pl": ("wysoki", "wysokie"), "cs": ("vysoká", "vysoký"),
+    "no": ("høy", "høyt"), "hu": ("magas",), "tr": ("yüksek",), "ru": ("высокий", "высокая", "высоко"), "ja": ("高",),
+    "zh": ("高", "过高"), "ko": ("높음",),
 }  # fmt: skip
 #: Clarity's event of a glucose value, where known; elsewhere it is the event with most glucose values.
 READING = {"egv", "egw"}
