@@ -48,7 +48,7 @@ from sensecf.generators.search import Search
 from sensecf.generators.tiny.tiny import Tiny
 from sensecf.llm import Completion, Message
 from sensecf.llm.asking import Answer
-from sensecf.llm.asking import RunSpec as Asked
+from sensecf.llm.asking import Request as Asked
 from sensecf.llm.ledger import Ledger
 from sensecf.metrics import plausibility
 from sensecf.runs import run as running

@@ -193,7 +193,11 @@ def test_an_unknown_name_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("labels", "problem"),
-    [(["high"] * 300, "has 1 class"), ([None, *["high", "low"] * 149, "low"], "row 0: the value is missing")],
+    [
+        (["high"] * 300, "has 1 class"),
+        ([["high"], ["low"]] * 150, "'stress'"),
+        ([None, *["high", "low"] * 149, "low"], "row 0: the value is missing"),
+    ],
 )
 def test_labels_that_teach_nothing_are_refused(labels: list[object], problem: str) -> None:
     with pytest.raises(InputError, match=problem):

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, TypedDict
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -42,16 +43,17 @@ class Form(TypedDict):
     n: Count
     share: Amount | None
     lock: tuple[str, ...]
+    pair: tuple[Count, Count]
 
 
-RIGHT = {"name": "a", "n": 1, "share": 0.5, "lock": ["b"]}
+RIGHT = {"name": "a", "n": 1, "share": 0.5, "lock": ["b"], "pair": [1, 2]}
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [("name", 5), ("name", None), ("n", -1), ("n", True), ("n", 1.5), ("n", "1"), ("n", 10**400),
      ("lock", "b"), ("share", float("nan")), ("share", -0.1), ("share", float("inf")), ("share", []),
-     ("lock", [1]), ("lock", {"b": 1})],
+     ("lock", [1]), ("lock", {"b": 1}), ("pair", [1]), ("pair", [1, 2, 3]), ("pair", [1, "2"])],
 )  # fmt: skip
 def test_an_entry_of_the_wrong_type_is_named(key: str, value: Any) -> None:
     check_type(RIGHT, Form, "run.json")
@@ -136,6 +138,13 @@ def test_a_record_with_its_hash_shows_a_changed_entry() -> None:
     assert is_whole(json.loads(json.dumps(record)))
     assert not is_whole(record | {"rows": 4})
     assert not is_whole({"rows": 4})
+
+
+def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "batch.npz").mkdir()
+    with pytest.raises(InputError, match=r"batch\.npz is a folder where a file is to be written"):
+        write_arrays(tmp_path / "batch.npz", {"a": np.arange(3)}, "mark")
+    assert [path.name for path in tmp_path.iterdir()] == ["batch.npz"]
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

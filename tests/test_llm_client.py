@@ -237,6 +237,17 @@ def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert path.read_text() == '{"format": "something else"}\n{"a": 1}\n'
 
 
+@pytest.mark.parametrize("bound", [[], [5], [5, 5, 5], [5, -1]])
+def test_a_line_without_both_bounds_is_named(tmp_path: Path, bound: list[int]) -> None:
+    ledger = Ledger(path := tmp_path / "ledger.jsonl")
+    ledger.asked("m", Request(say("x")[0], max_tokens=77))
+    ledger.close()
+    header, line = path.read_text().splitlines()
+    path.write_text(f"{header}\n{json.dumps(json.loads(line) | {'bound': bound})}\n")
+    with pytest.raises(InputError, match=r"line 2 of .*bound"):
+        Ledger(path)
+
+
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     Ledger(path := tmp_path / "ledger.jsonl").close()
     with path.open("a") as file:

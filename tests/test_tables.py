@@ -166,6 +166,11 @@ def test_parquet_without_pyarrow_names_the_extra(csv, monkeypatch):
 # --- names, label, values ---
 
 
+def test_a_million_names_that_clash_are_refused_at_once():
+    with pytest.raises(InputError, match="'0' occurs more than once"):
+        check_names(["x", *["0"] * 1_000_000])
+
+
 def test_names_become_text_and_clash_as_text():
     assert check_names([0, " a "]) == ["0", "a"]
     with pytest.raises(InputError, match="'1' occurs more than once"):
@@ -338,7 +343,7 @@ def test_units_durations_and_pressures_become_numbers_and_it_is_said(csv):
 
 
 def test_words_among_numbers_are_refused_with_their_rows_however_many(csv):
-    words = ["Low", "HI", "error", "<3.9", "see note"] * 4
+    words = ["Low", "HI", "blurred", "<3.9", "see note"] * 4
     text = "".join(f'"{v}",a\n' for v in [*(f"{n / 10}".replace(".", ",") for n in range(35, 95)), *words])
     message = refusal(csv("glucose,x\n" + text))
     assert "row 60: 'Low'" in message

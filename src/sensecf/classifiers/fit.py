@@ -38,7 +38,7 @@ from sensecf.classifiers.foreign import (
     load_object,
     unfitted_copy,
 )
-from sensecf.core.codec import Codec, as_frame, similar_level
+from sensecf.core.codec import Codec, as_frame, check_single, similar_level
 from sensecf.core.errors import InputError, one_line
 from sensecf.core.plain import cores
 from sensecf.core.rules import Floats
@@ -341,6 +341,7 @@ def _labels(schema: FeatureSchema, train: pd.DataFrame) -> NDArray[Any]:
     if schema.label not in train.columns:
         raise InputError(f"the training rows have no label column {schema.label!r}")
     column = train[schema.label]
+    check_single(column)
     if column.isna().any():
         row = column.index[int(np.flatnonzero(column.isna().to_numpy())[0])]
         raise InputError(f"label {schema.label!r}, row {row}: the value is missing; fill it or drop the row")

@@ -18,8 +18,11 @@ def replacing(path: str | Path, mode: int = 0o644) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
 
     Content and name are on the disk then: after a power cut there is the old file or the new one, not an empty one.
+    Raises `InputError` where a folder stands at `path`.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder where a file is to be written; move it away")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)

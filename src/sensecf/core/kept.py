@@ -109,8 +109,8 @@ def check_type(value: Any, form: Any, where: str) -> None:
     """Raise `InputError` naming the entry that does not have its type.
 
     `form`: a type as in annotations (`str`, `int`, `float`, `bool`, `None`, `Any`, unions, `Literal`, `list[T]`,
-    `tuple[T, ...]`, `dict[str, T]`), `Count` or `Amount`, a `TypedDict` or a dataclass. Numbers must be finite and
-    whole numbers at most 2**53 in size; a tuple is a list in JSON; keys that these do not name may be there.
+    `tuple[T, ...]`, `tuple[T, T]`, `dict[str, T]`), `Count` or `Amount`, a `TypedDict` or a dataclass. Numbers must be
+    finite and whole numbers at most 2**53 in size; a tuple is a list in JSON; keys that these do not name may be there.
     """
     if _has_entries(form):
         if not isinstance(value, Mapping):
@@ -126,6 +126,8 @@ def check_type(value: Any, form: Any, where: str) -> None:
     if origin in (list, tuple, dict):
         if not isinstance(value, dict if origin is dict else list | tuple):
             raise InputError(f"{where} must be {'a table' if origin is dict else 'a list'}, not {_short(value)}")
+        if origin is tuple and inside[-1] is not Ellipsis and len(value) != len(inside):
+            raise InputError(f"{where} must have {len(inside)} entries, not {len(value)}")
         items: Any = value.items() if isinstance(value, dict) else enumerate(value)
         for place, item in items:
             check_type(item, inside[origin is dict], f"{where}, {place}")

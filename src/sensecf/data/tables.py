@@ -13,6 +13,7 @@ import difflib
 import io
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,9 +146,10 @@ def check_names(names: Iterable[Any], where: str = "the table") -> list[str]:
     for position, text in enumerate(texts, start=1):
         if not text:
             raise InputError(f"{where}: column {position} has no name; name it, or drop it if it only counts the rows")
-    twice = sorted({text for text in texts if texts.count(text) > 1}) if len(set(texts)) < len(texts) else []
+    twice = sorted(text for text, times in Counter(texts).items() if times > 1)
     if twice:
-        places = ", ".join(str(i) for i, text in enumerate(texts, start=1) if text == twice[0])
+        at = [str(i) for i, text in enumerate(texts, start=1) if text == twice[0]]
+        places = ", ".join(at[:5]) + (" ..." if len(at) > 5 else "")
         raise InputError(f"{where}: column {twice[0]!r} occurs more than once (columns {places}); rename or drop one")
     return texts
 

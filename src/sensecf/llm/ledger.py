@@ -39,7 +39,7 @@ class _Asked(TypedDict):
     event: Literal["asked"]
     model: str
     key: str
-    bound: tuple[Count, ...]
+    bound: tuple[Count, Count]
 
 
 class _Outcome(TypedDict):
@@ -54,7 +54,7 @@ class _Outcome(TypedDict):
     tokens_out: Count
     seconds: Amount
     tries: Count
-    lost: tuple[Count, ...]
+    lost: tuple[Count, Count]
 
 
 @dataclass
