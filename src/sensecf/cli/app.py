@@ -22,6 +22,7 @@ COMMANDS = {
     "compare": "sensecf.cli.compare:compare",
     "finetune": "sensecf.cli.finetune:finetune",
     "augment": "sensecf.cli.augment:augment",
+    "truth": "sensecf.cli.truth:truth",
     "study": "sensecf.cli.study:study",
     "report": "sensecf.cli.study:report",
     "serve": "sensecf.cli.serve:serve",

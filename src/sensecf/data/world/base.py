@@ -92,6 +92,10 @@ class World(Protocol):
         """
         ...
 
+    def well(self, noises: Noises, actions: Actions) -> Floats:
+        """The true probability of the wanted class where exactly these values are set, shape (n,): `do` in short."""
+        ...
+
 
 def carried(natural: Floats, wanted: Floats | None, share: Floats | float, low: float, high: float) -> Floats:
     """What comes of wanting a value, shape (n,): the natural one (and where nothing is wanted, NaN or None), moved by

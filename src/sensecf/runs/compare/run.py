@@ -124,10 +124,10 @@ def compare(
     with claimed(folder, known, call.overwrite):
         began = time.perf_counter()
         made = experiment(table, call.progress)
-        asked = _requests(made, request)
+        asked = requests_of(made, request)
         remove(folder, [*FILES, *OWN_FILES])
         storage.save_task(made.task, folder / "task", request.classifier if ":" in request.classifier else None)
-        setting = _Setting(folder, request, made, asked, shown, call)
+        setting = Setting(folder, request, made, asked, shown, call)
         model = _model_facts(setting)
         chunks = _chunks_of(setting)
         call.progress("measuring", 0.0)
@@ -156,7 +156,7 @@ def compare(
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """Whom every method is asked about: the requests (see `Comparison`), their factuals and query, with the position
     of each among the held-out rows in column `place`; and how many are left out, by reason."""
 
@@ -167,13 +167,13 @@ class _Asked:
 
 
 @dataclass(frozen=True)
-class _Setting:
+class Setting:
     """What the steps of a comparison share."""
 
     folder: Path
     request: CompareSpec
     made: Experiment
-    asked: _Asked
+    asked: Asked
     shown: list[Method]
     call: Call
 
@@ -184,7 +184,7 @@ class _Setting:
 
 
 def _measured(
-    setting: _Setting, chunks: dict[tuple[str, Way], list[Chunk]]
+    setting: Setting, chunks: dict[tuple[str, Way], list[Chunk]]
 ) -> tuple[dict[str, Counterfactuals], Scores, int | str]:
     """The answers of each method, their scores, and how many retrained classifiers judged (or why none did)."""
     request, made, asked, task = setting.request, setting.made, setting.asked, setting.made.task
@@ -229,7 +229,7 @@ def _check(request: CompareSpec, schema: FeatureSchema) -> None:
     request.limits.check(schema)
 
 
-def _requests(made: Experiment, request: CompareSpec) -> _Asked:
+def requests_of(made: Experiment, request: CompareSpec) -> Asked:
     """Whom every method is asked about. Raises `InputError` when nobody is left."""
     task, held_out, judged = made.task, made.table.held_out, made.judged
     skipped = {"outside the schema's ranges": int((~made.inside).sum()), "already in the target class": 0}
@@ -257,10 +257,10 @@ def _requests(made: Experiment, request: CompareSpec) -> _Asked:
     requests["direction"] = [f"{a} → {b}" for a, b in zip(source, target, strict=True)]
     factuals = task.codec.decode(query.rows, nullable=True).rename_axis("query")
     probability = judged.proba[place, query.target].round(6)
-    return _Asked(requests, factuals.assign(predicted=source, probability=probability), query, skipped)
+    return Asked(requests, factuals.assign(predicted=source, probability=probability), query, skipped)
 
 
-def _model_facts(setting: _Setting) -> dict[str, Any]:
+def _model_facts(setting: Setting) -> dict[str, Any]:
     """Which language model is asked, after `Call.confirm` has heard what that costs at most; {} where none is.
 
     Raises `InputError` where it cannot be asked, or not about these rows.
@@ -277,13 +277,13 @@ def _model_facts(setting: _Setting) -> dict[str, Any]:
         return {"model": {"name": model.name, "host": model.host or "this process"}}
 
 
-def _chunks_of(setting: _Setting) -> dict[tuple[str, Way], list[Chunk]]:
+def _chunks_of(setting: Setting) -> dict[tuple[str, Way], list[Chunk]]:
     """What every generator answers, in every way that is run, each in a process of its own."""
     wanted = [*setting.shown, *([setting.reference] if setting.reference else [])]
-    return {key: _ask(setting, *key) for key in dict.fromkeys((m.generator, m.run) for m in wanted)}
+    return {key: ask_method(setting, *key) for key in dict.fromkeys((m.generator, m.run) for m in wanted)}
 
 
-def _ask(setting: _Setting, generator: str, way: Way) -> list[Chunk]:
+def ask_method(setting: Setting, generator: str, way: Way) -> list[Chunk]:
     """What one generator answers, in a process of its own."""
     folder, request, task, query = setting.folder, setting.request, setting.made.task, setting.asked.query
     # Finished chunks are verdicts on one classifier: code of the user's own may have changed since.
