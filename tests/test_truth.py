@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -23,6 +25,7 @@ from sensecf.runs.truth.carry import MEASURES, Case, of_nobody, of_the_oracle, o
 from sensecf.runs.truth.oracle import efforts
 from sensecf.runs.truth.run import _compare, _prepared, summary
 
+ROOT = Path(__file__).resolve().parents[1]
 SMALL = TruthSpec(("constant+raw",), classifier="logistic", people=40, held_out=12, days=5, settings=("levers",))
 
 
@@ -222,3 +225,17 @@ def test_random_worlds_are_averaged_over_worlds(tmp_path: Path):
 )
 def test_what_cannot_be_asked_is_refused_in_one_line(tmp_path: Path, options: list[str], says: str):
     refused(call("truth", "--generators", "constant", *options, "--out", tmp_path / "x"), says, left=tmp_path / "x")
+
+
+@pytest.mark.parametrize("page", ["docs/truth.md"])
+def test_the_page_shows_what_is_stored(page: str):
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        bench = importlib.import_module("truth")
+    finally:
+        sys.path.pop(0)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for mark, table in bench.sections().items():
+        if f"<!-- {mark} -->" in text:
+            shown = text.split(f"<!-- {mark} -->")[1].split(f"<!-- /{mark} -->")[0]
+            assert shown.strip() == table, f"{page}: python benchmarks/truth.py --write"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sensecf.cli.prompt_options import model_options, prompting
+from sensecf.cli.prompt_options import confirmed, model_options, prompting
 from sensecf.cli.shared import CLASSIFIERS, OutPath, arguments, progress_bars, split_names
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ def truth(
     seed: int,
     overwrite: bool,
     model: str | None,
-    yes: bool,
     **asking: Any,
 ) -> None:
     """Carry out the plans of generators in a world whose laws are known: does following them do anything?
@@ -89,7 +88,7 @@ def truth(
         model=model,
     )
     with progress_bars() as progress:
-        call = Call(overwrite, "", arguments(), progress)
+        call = Call(overwrite, "", arguments(), progress, confirmed())
         made = many(request, worlds, out, call=call) if world == "random" else run(request, out, call=call)
     _show(made, out)
 
