@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -61,7 +61,7 @@ def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()  # looking for the libraries takes 2 ms
 
 
-def _one_blas_thread() -> Any:
+def one_blas_thread() -> Any:
     """A context in which BLAS keeps to one thread.
 
     The matrices here are small. On a machine with other work, waiting for a second thread made an
@@ -172,7 +172,7 @@ class Balanced(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     "merge or drop the class, or use another classifier"
                 )
             model.set_params(cv=int(min(model.cv, counts.min())))
-        with warnings.catch_warnings(), _one_blas_thread():
+        with warnings.catch_warnings(), one_blas_thread():
             # max_iter bounds the time on purpose: stopping there is no fault.
             warnings.simplefilter("ignore", ConvergenceWarning)
             weight = compute_sample_weight("balanced", codes) if sample_weight is None else sample_weight
@@ -181,7 +181,7 @@ class Balanced(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_proba(self, X: Floats) -> Floats:
         """Probability of each class, shape (n, classes)."""
-        with _one_blas_thread():
+        with one_blas_thread():
             return np.asarray(self.model_.predict_proba(X), dtype=float)
 
     def predict(self, X: Floats) -> NDArray[Any]:
@@ -194,14 +194,14 @@ class Kernel(Nystroem):  # type: ignore[misc]
 
     def fit(self, X: Floats, y: Any = None) -> Self:
         """Choose the landmarks among the rows (n, d): all of them where there are fewer than asked for."""
-        with warnings.catch_warnings(), _one_blas_thread():
+        with warnings.catch_warnings(), one_blas_thread():
             warnings.filterwarnings("ignore", message="n_components > n_samples")
             super().fit(X)
         return self
 
     def transform(self, X: Floats) -> Floats:
         """Rows (n, d) as kernel features (n, components)."""
-        with _one_blas_thread():
+        with one_blas_thread():
             return np.asarray(super().transform(X))
 
 
@@ -319,17 +319,26 @@ def fit_classifier(
         classifier = NamedClasses(classifier, check_names(classifier, schema, classes))
     if fitted:
         return classifier
-    labels = _labels(schema, train)
+    return fit_anew(classifier, schema, train, weight)
+
+
+def fit_anew(classifier: Any, schema: FeatureSchema, train: pd.DataFrame, weight: Floats | None = None) -> Classifier:
+    """A copy of a classifier object, fitted on the raw rows of `train` as `fit_classifier` does.
+
+    Raises `InputError` when the label has blanks or one class, or the user's own code fails.
+    """
+    codec = Codec(schema)
+    rows, labels = codec.decode(codec.encode(train)), _labels(schema, train)
     given = {} if weight is None else {"model__sample_weight": weight}
     try:
-        return fit(unfitted_copy(classifier), rows, labels, **given)
+        return cast(Classifier, fit(unfitted_copy(classifier), rows, labels, **given))
     except InputError:
         raise
     except Exception as error:
         words = {f.name: "category" for f in schema.features if not f.numeric}
         if words:
             with suppress(Exception):  # the error of the raw rows is the one to be told
-                return fit(unfitted_copy(classifier), as_categories(rows, train, words), labels)
+                return cast(Classifier, fit(unfitted_copy(classifier), as_categories(rows, train, words), labels))
         raise InputError(
             f"the classifier ({type(classifier).__name__}) cannot be fitted on the raw rows: {one_line(error)}; "
             "a scikit-learn Pipeline that owns its encoding and imputation can; where it wants the classes 0, 1, ..., "

@@ -87,10 +87,21 @@ def pack(classifier: Any, alike: Callable[[Any], bool]) -> tuple[bytes | None, s
     """
     if not isinstance(classifier, BaseEstimator):
         return None, set(), "it is no scikit-learn estimator"
+    return _pack(classifier, alike)
+
+
+def pack_all(classifiers: list[Any], alike: Callable[[list[Any]], bool]) -> tuple[bytes | None, set[str], str]:
+    """As `pack`, for several classifiers in one file."""
+    if not all(isinstance(one, BaseEstimator) for one in classifiers):
+        return None, set(), "one of them is no scikit-learn estimator"
+    return _pack(classifiers, alike)
+
+
+def _pack(whole: Any, alike: Callable[[Any], bool]) -> tuple[bytes | None, set[str], str]:
     import skops.io  # imports every scikit-learn estimator: about a second
 
     try:
-        data = skops.io.dumps(classifier)
+        data = skops.io.dumps(whole)
         types = skops.io.get_untrusted_types(data=data)
         same = alike(skops.io.loads(data, trusted=types))
     except Exception as error:  # whatever a foreign estimator does when it is taken apart: it is not saved

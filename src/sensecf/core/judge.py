@@ -105,6 +105,16 @@ class Judge:
         other._count = _Count()
         return other
 
+    def sibling(self, classifier: Classifier) -> Judge:
+        """The judge of another fit of this classifier, shown the same table; it counts for itself.
+
+        How `predict` goes with the probabilities is taken to be as it is here.
+        """
+        other = Judge(self.schema, classifier, self.known, self.dtypes)
+        if other.takes_codes and self.takes_codes:
+            other._argmax = self._by_argmax()
+        return other
+
     def __call__(self, rows: Floats, final: bool = False) -> Judgement:
         """Ask the classifier, once, about all rows; see `Task.judge`."""
         if len(rows) == 0:

@@ -111,6 +111,10 @@ class Task:
         other._judge = self._judge.uncounted()
         return other
 
+    def sibling(self, classifier: Classifier) -> Judge:
+        """The judge of another fit of the classifier; what it is asked is no cost of an answer."""
+        return self._judge.sibling(classifier)
+
     def check(self, rows: Floats | None = None) -> None:
         """Hold the classifier to its contract on rows; without rows, on a few training rows and only once.
 
