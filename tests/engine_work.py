@@ -28,6 +28,11 @@ def note(shared: Path, item: int) -> tuple[int, int]:
     return item, os.getpid()
 
 
+def rest(shared: None, item: int) -> int:
+    time.sleep(item)
+    return item
+
+
 def give_up(shared: None, item: int) -> int:
     if item == 1:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -103,6 +103,38 @@ def test_each_worker_has_one_thread_and_gets_what_is_shared_once(engine: Engine)
     assert len(found) <= 2  # one object per worker, not one per item
 
 
+INTERRUPTED = """
+import engine_work
+from sensecf.core.parallel import spread
+try:
+    print("begun", flush=True)
+    list(spread(engine_work.rest, [30] * 4, None, workers=2))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.4])
+def test_workers_that_are_interrupted_while_they_import_say_nothing(seconds: float) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=Path(__file__).parent,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)  # the first is lost where it comes while a process is made
+    said, wrong = process.communicate(timeout=20)
+    assert (said, wrong) == ("interrupted\n", "")
+
+
 def test_an_engine_is_local_or_ray_with_an_address_that_can_be_one() -> None:
     for name, address, message in [
         ("dask", None, "unknown; use local or ray"),

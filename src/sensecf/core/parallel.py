@@ -183,16 +183,43 @@ def _processes(function: Callable[[Any, Any], Any], shared: Any, workers: int) -
         finally:
             free.put(place)
 
+    def submit(position: int, item: Any) -> Future[Any]:
+        if position < workers:
+            with _interrupts_ignored():
+                pool(position).submit(_idle)
+        return callers.submit(attempt, position, item)
+
     with ThreadPoolExecutor(workers) as callers:
         done = False
         try:
-            yield _Workers(workers, lambda position, item: callers.submit(attempt, position, item))
+            yield _Workers(workers, submit)
             done = True
         finally:
             leaving.set()
             for each in pools:
                 if each is not None:
                     each.shutdown(kill_workers=not done)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """A process started in this block ignores interrupts from its first moment, its imports included.
+
+    An interrupt during the block, which is as long as starting a process takes, is lost. In another thread than the
+    main one nothing is done: handlers of signals cannot be set there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _idle() -> None:
+    """Nothing: what a worker is started with."""
 
 
 #: What a worker process works with: the function and what all items share.
