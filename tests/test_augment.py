@@ -361,18 +361,18 @@ def lies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("lies")
 def test_the_gate_adds_nothing_where_rows_are_lies(situation: Situation, panel: Panel) -> None:
-    rows = situation.rows.reset_index(drop=True)
     options = (Option("augment", 2.0),)
-    decision = choose(rows, SCHEMA, panel, build, len(rows), learners=("logistic",), options=options)
+    decision = choose(situation, panel, build, len(situation.rows), learners=("logistic",), options=options)
     assert decision.option == NOTHING
     assert decision.gain[options[0]] < -decision.error[options[0]]
 
 
 def test_the_gate_adds_rows_to_a_learner_that_overfits() -> None:
-    rows = scarce(300).rows.reset_index(drop=True)
+    few = scarce(300)
+    rows = few.rows.reset_index(drop=True)
     panel = convene(rows, SCHEMA, families=("logistic",))
     options = (Option("factuals", 2.0), Option("factuals", 0.1))
-    decision = choose(rows, SCHEMA, panel, build, len(rows), learners=("xgboost",), options=options)
+    decision = choose(few, panel, build, len(rows), learners=("xgboost",), options=options)
     assert decision.option == options[0]
     assert decision.gain[options[0]] > decision.gain[options[1]]
 
@@ -450,8 +450,8 @@ def test_an_svm_is_not_turned_around_by_rows_beside_their_opposites() -> None:
 
 def test_the_loop_learns_from_what_it_made(situation: Situation, panel: Panel) -> None:
     rows = situation.rows.reset_index(drop=True)
-    looped = loop(rows, SCHEMA, panel, build, "xgboost", 60, rounds=2)
-    again = loop(rows, SCHEMA, panel, build, "xgboost", 60, rounds=2)
+    looped = loop(situation, panel, build, "xgboost", 60, rounds=2)
+    again = loop(situation, panel, build, "xgboost", 60, rounds=2)
     plain = fit_classifier("xgboost", SCHEMA, rows)
     test = situation.codec.decode(situation.codec.encode(table(100, seed=5)))
     np.testing.assert_array_equal(looped.predict_proba(test), again.predict_proba(test))

@@ -32,7 +32,7 @@ from sensecf.finetune.memorisation import ALTERNATIVES, canaries, copies, exposu
 from sensecf.finetune.modelcard import measure  # noqa: E402
 from sensecf.finetune.preference import BAD, CLEAR, compare, prices  # noqa: E402
 from sensecf.finetune.presets import preset, presets  # noqa: E402
-from sensecf.finetune.supervised import Supervised, last_checkpoint, lora, supervise  # noqa: E402
+from sensecf.finetune.supervised import Supervised, Training, last_checkpoint, lora, supervise  # noqa: E402
 from sensecf.finetune.tune import Tuning, finetune  # noqa: E402
 from sensecf.llm.ask import ask  # noqa: E402
 from sensecf.llm.client import Client  # noqa: E402
@@ -294,15 +294,15 @@ class Evil:
 def test_a_pickle_in_a_checkpoint_does_not_run(base: Path, pairs: Pairs, tmp_path: Path) -> None:
     learner = load(base, device="cpu")
     examples = encode(learner, pairs.prompts, pairs.completions)
-    arguments = (examples, examples[:2], lambda: {"score": 0.0}, tmp_path / "s", SMALL)
+    arguments = (examples, examples[:2], lambda: {"score": 0.0}, tmp_path / "s")
     with pytest.raises(KeyboardInterrupt):
-        supervise(learner, *arguments, callbacks=[Kill(7, "s")])
+        supervise(learner, *arguments, Training(SMALL, callbacks=[Kill(7, "s")]))
     checkpoint = last_checkpoint(tmp_path / "s")
     assert checkpoint is not None
     for name in ("optimizer.pt", "scheduler.pt", "training_args.bin"):
         (Path(checkpoint) / name).write_bytes(pickle.dumps(Evil(tmp_path / "ran"), protocol=2))
     with pytest.raises((pickle.UnpicklingError, RuntimeError)):
-        supervise(load(base, device="cpu"), *arguments)
+        supervise(load(base, device="cpu"), *arguments, Training(SMALL))
     assert not (tmp_path / "ran").exists()
 
 
@@ -360,7 +360,7 @@ def test_a_secret_that_was_learned_stands_out_and_one_that_was_not_does_not(
     assert before["mean exposure, bits"] < most
     planted = encode(learner, prompts, [several[0] for several in answers])
     strong = replace(SMALL, rank=16, rate=3e-2, epochs=60, batch=2, evaluations=1, patience=1000)
-    supervise(learner, planted, planted, lambda: {"score": 0.0}, tmp_path / "s", strong)
+    supervise(learner, planted, planted, lambda: {"score": 0.0}, tmp_path / "s", Training(strong))
     after = exposure(load(base, adapter=tmp_path / "s" / "adapter", device="cpu"), prompts, answers)
     assert after["mean exposure, bits"] >= before["mean exposure, bits"]
 

@@ -23,6 +23,7 @@ pytest.importorskip("peft", reason="needs peft")
 import sensecf.finetune.grpo
 from sensecf.finetune.grpo import reinforce, rewards, sizes
 from sensecf.finetune.preference import BAD
+from sensecf.finetune.supervised import Training
 from sensecf.finetune.tune import finetune
 from sensecf.llm.ask import ask
 from sensecf.llm.client import Client
@@ -97,7 +98,7 @@ def test_what_is_cheap_within_its_group_becomes_likelier(
         return float(np.mean([len(text) for text in drawn]))
 
     before = length()
-    reinforce(prompts, learner, pairs, tmp_path / "grpo", preset, seed=5)
+    reinforce(prompts, learner, pairs, tmp_path / "grpo", Training(preset, 5))
     assert length() < before - 5
     assert [seed for _, seed, _, _ in asked] == list(range(5, 5 + len(pairs) // 2))
     assert {one[:1] + one[2:] for one in asked} == {(2, 1.0, False)}
@@ -121,7 +122,7 @@ def test_where_all_answers_cost_the_same_the_teacher_is_learned_from(
         return float(found.loss.detach())
 
     before = loss()
-    reinforce(Brief(numeric_task), learner, pairs, tmp_path / "grpo", SMALL)
+    reinforce(Brief(numeric_task), learner, pairs, tmp_path / "grpo", Training(SMALL))
     assert loss() < before - 0.01
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,11 @@ from scipy.special import log_softmax
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sensecf.augmentation import augment, learn
+from sensecf.augmentation.controls.situation import Situation
 from sensecf.augmentation.judges import EDGE, Committee, Panel, convene_without, in_order
 from sensecf.core.codec import Codec
 from sensecf.core.errors import InputError
 from sensecf.core.rules import Floats
-from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Ints, Task
 from sensecf.generators import Generator
 
@@ -54,15 +54,13 @@ class Decision:
 
 
 def choose(
-    rows: pd.DataFrame,
-    schema: FeatureSchema,
+    situation: Situation,
     panel: Panel,
     build: Build,
     wanted: int,
     *,
     learners: Sequence[str] = WITNESSES,
     options: Sequence[Option] = OPTIONS,
-    seed: int = 0,
 ) -> Decision:
     """The rows, in multiples of `wanted`, with which learners judge held-out rows best; one choice for all learners.
 
@@ -76,9 +74,10 @@ def choose(
     are compared: rows that merely make it less sure of itself, and leave its answers as they are or worse,
     would pass otherwise. Raises `InputError` when the panel has fewer than three folds.
     """
+    schema, seed = situation.schema, situation.seed
     if len(panel.folds) < 3:
         raise InputError(f"label {schema.label!r}: a gate needs at least 3 labelled rows of each class; give an amount")
-    frame = rows.reset_index(drop=True)
+    frame = situation.rows.reset_index(drop=True)
     truth = np.array([panel.classes.index(v) for v in frame[schema.label].tolist()])
     tried = [NOTHING, *options]
     said = np.zeros((len(tried), len(learners), len(frame), len(panel.classes)))
@@ -106,10 +105,15 @@ def choose(
             for k, name in enumerate(learners):
                 learner = learn(name, inside, made, schema, seed)
                 said[at, k, rest] = in_order(learner.predict_proba(shown), learner.classes_, panel.classes)
+    return _decide(said, truth, options, frame if schema.group is None else frame[schema.group])
+
+
+def _decide(said: Floats, truth: Ints, options: Sequence[Option], people: pd.DataFrame | pd.Series[Any]) -> Decision:
+    """The best option by what the learners say (options, learners, rows, classes); the first is nothing added."""
     share = compute_sample_weight("balanced", truth)
     loss = np.array([np.mean([tempered_loss(one, truth, share) for one in each], axis=0) for each in said])
     gains = (loss[0] - loss[1:]) * share
-    together = np.arange(len(frame)) if schema.group is None else pd.factorize(frame[schema.group])[0]
+    together = pd.factorize(people)[0] if isinstance(people, pd.Series) else np.arange(len(people))
     gain = {option: float(values.mean()) for option, values in zip(options, gains, strict=True)}
     error = {option: standard_error(values, together) for option, values in zip(options, gains, strict=True)}
     best = max(options, key=lambda option: gain[option])

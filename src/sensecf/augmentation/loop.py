@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pandas as pd
 
 from sensecf.augmentation import PURPOSES, draw, evenly, learn, to_frame
+from sensecf.augmentation.controls.situation import Situation
 from sensecf.augmentation.judges import Panel
-from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Classifier, Task
 from sensecf.generators import Generator
 
@@ -17,22 +17,21 @@ ROUNDS = 3
 
 
 def loop(
-    rows: pd.DataFrame,
-    schema: FeatureSchema,
+    situation: Situation,
     panel: Panel,
     build: Callable[[Task, int], Generator],
     learner: str,
     count: int,
     *,
     rounds: int = ROUNDS,
-    seed: int = 0,
 ) -> Classifier:
-    """A classifier that learned from `rows` and, in rounds, from `count` rows made for it.
+    """A classifier that learned from the labelled rows and, in rounds, from `count` rows made for it.
 
     Each round builds the generator on the classifier as it is, so that counterfactuals cross its own
     boundary, and takes rows where it is far from the judges (`panel`), who have not changed.
     `learner`: one of the five by name. Raises what `augmentation.learn` and `build` raise.
     """
+    rows, schema, seed = situation.rows.reset_index(drop=True), situation.schema, situation.seed
     added: list[pd.DataFrame] = []
     classifier = learn(learner, rows, pd.DataFrame(), schema, seed)
     for number in range(rounds):

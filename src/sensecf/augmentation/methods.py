@@ -53,7 +53,7 @@ OURS: dict[str, Ours] = {
 }
 
 
-class Arm(NamedTuple):
+class ArmName(NamedTuple):
     """A name taken apart: `amount` is None where none is given."""
 
     name: str
@@ -74,7 +74,7 @@ class Shared:
         return self.made[name]
 
 
-def find(text: str) -> Arm:
+def find(text: str) -> ArmName:
     """The method of a name such as `smote@2` or `augment:tiny`. Raises `InputError` for what there is not."""
     rest, _, number = text.partition("@")
     name, _, generator = rest.partition(":")
@@ -95,7 +95,7 @@ def find(text: str) -> Arm:
             raise InputError(f"method {text!r}: {number!r} is no number") from None
         if not 0 < amount <= 100:
             raise InputError(f"method {text!r}: the amount must lie between 0 and 100")
-    return Arm(name, generator or GENERATOR, amount)
+    return ArmName(name, generator or GENERATOR, amount)
 
 
 def sees(text: str) -> str:
@@ -118,7 +118,7 @@ def apply(text: str, situation: Situation, shared: Shared) -> Treatment:
     return _ours(method, shown, shared)
 
 
-def _ours(method: Arm, situation: Situation, shared: Shared) -> Treatment:
+def _ours(method: ArmName, situation: Situation, shared: Shared) -> Treatment:
     rows, schema, seed = situation.rows.reset_index(drop=True), situation.schema, situation.seed
     panel: Panel = shared.once("panel", lambda: convene(rows, schema, seed))
     if method.name == "committee":
@@ -132,7 +132,7 @@ def _ours(method: Arm, situation: Situation, shared: Shared) -> Treatment:
     amount = method.amount or (AMOUNT if method.name in ("augment", "munge") else 1.0)
     count = max(1, round(amount * situation.budget))
     if method.name == "loop":
-        return Treatment(fit=lambda name: loop(rows, schema, panel, build, name, count, seed=seed))
+        return Treatment(fit=lambda name: loop(situation, panel, build, name, count))
     generator = shared.once(f"generator {method.generator}", lambda: build(task, seed))
     if method.name in ("margin", "boundary", "shuffled"):
         return _plain(method.name, situation, task, generator, panel, amount)
@@ -148,8 +148,8 @@ def _gated(
     situation: Situation, task: Task, generator: Generator, panel: Panel, build: Callable[[Task, int], Generator]
 ) -> Treatment:
     """The rows that the gate lets pass, the same for every classifier; without any, class weights."""
-    schema, seed, budget = situation.schema, situation.seed, situation.budget
-    decision = choose(task.train, schema, panel, build, budget, seed=seed)
+    seed, budget = situation.seed, situation.budget
+    decision = choose(situation, panel, build, budget)
     purpose, amount = decision.option
     made = pd.DataFrame()
     if decision.option != NOTHING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,12 +65,7 @@ def run(
     were; or `request.rows`. With `request.gate` (`methods`' `gated`) none, where inner folds find them harmful.
     Raises `InputError` for what cannot be used, before anything is written.
     """
-    folder, say = named(out), progress or (lambda phase, share: None)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; name a folder with --out")
-    there = [name for name in FILES if (folder / name).exists()]
-    if there and not overwrite:
-        raise InputError(f"{folder} holds {there[0]}; choose another --out or add --overwrite")
+    folder, say = _free(out, overwrite), progress or (lambda phase, share: None)
     frame, train, test = prepare(frame, schema, None, request.seed)
     positive = positive_class(schema, request.positive)
     rows, removed = train, train.iloc[:0]
@@ -85,21 +80,8 @@ def run(
     name = f"{'gated' if request.gate else 'augment'}:{request.generator}{suffix}"
     methods.find(name)
 
-    began, shared = time.perf_counter(), methods.Shared()
-    arms = (*BESIDE, name)
-    treatments: dict[str, Treatment] = {}
-    scores, quality = [], {}
-    for number, arm in enumerate(arms):
-        say("making rows", number / len(arms))
-        treatments[arm] = methods.apply(arm, situation, shared)
-        for classifier in request.classifiers:
-            found = assess(classifier, situation, treatments[arm], test)
-            scores.append({"method": arm, "classifier": classifier, **found})
-            if arm == "nothing":
-                alone = Task(schema, rows, learn(classifier, situation, treatments[arm]))
-                quality[classifier] = metrics.to_json(metrics.quality(alone, test, positive, request.seed)[0])
-    say("making rows", 1.0)
-    made, table = treatments[name], pd.DataFrame(scores)
+    began = time.perf_counter()
+    made, table, quality = _scored(situation, (*BESIDE, name), request, test, say)
     facts: dict[str, Any] = {
         **asdict(request),
         "sensecf": __version__,
@@ -121,6 +103,38 @@ def run(
     schema.to_toml(folder / "schema.toml")
     write_json(folder / "run.json", facts)
     return added, table, facts
+
+
+def _free(out: str | Path, overwrite: bool) -> Path:
+    """The folder to write. Raises `InputError` for a file, and for a folder with results unless `overwrite`."""
+    folder = named(out)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder with --out")
+    there = [name for name in FILES if (folder / name).exists()]
+    if there and not overwrite:
+        raise InputError(f"{folder} holds {there[0]}; choose another --out or add --overwrite")
+    return folder
+
+
+def _scored(
+    situation: Situation, arms: Sequence[str], request: AugmentSpec, test: pd.DataFrame, say: Progress
+) -> tuple[Treatment, pd.DataFrame, dict[str, Any]]:
+    """What the last arm makes, the scores of all arms, and how good each classifier is without added rows."""
+    shared = methods.Shared()
+    treatments: dict[str, Treatment] = {}
+    scores, quality = [], {}
+    for number, arm in enumerate(arms):
+        say("making rows", number / len(arms))
+        treatments[arm] = methods.apply(arm, situation, shared)
+        for classifier in request.classifiers:
+            found = assess(classifier, situation, treatments[arm], test)
+            scores.append({"method": arm, "classifier": classifier, **found})
+            if arm == "nothing":
+                alone = Task(situation.schema, situation.rows, learn(classifier, situation, treatments[arm]))
+                measured = metrics.quality(alone, test, situation.positive, request.seed)[0]
+                quality[classifier] = metrics.to_json(measured)
+    say("making rows", 1.0)
+    return treatments[arms[-1]], pd.DataFrame(scores), quality
 
 
 def _nothing(schema: FeatureSchema) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import datasets  # type: ignore[import-untyped]
 import numpy as np
 from accelerate.utils import gather_object  # type: ignore[import-untyped]
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
@@ -19,7 +19,15 @@ from sensecf.core.rules import Floats
 from sensecf.finetune.preference import BAD, EXPLORING, prices
 from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import processes
-from sensecf.finetune.supervised import Progress, StepTimes, Trained, common_arguments, cost_of, finish, logged
+from sensecf.finetune.supervised import (
+    StepTimes,
+    Trained,
+    Training,
+    common_arguments,
+    cost_of,
+    finish,
+    logged,
+)
 from sensecf.finetune.text_pairs import Pairs
 from sensecf.llm.ask import ask
 from sensecf.llm.client import Client
@@ -55,12 +63,7 @@ def reinforce(
     learner: Learner,
     pairs: Pairs,
     folder: Path,
-    preset: Preset,
-    *,
-    seed: int = 0,
-    plausibility: float = 1.0,
-    progress: Progress = lambda phase, share: None,
-    callbacks: Sequence[TrainerCallback] = (),
+    training: Training,
 ) -> Trained:
     """One round of GRPO (Shao et al. 2024) over the questions of `pairs`.
 
@@ -72,10 +75,11 @@ def reinforce(
     Trains the model's adapter in place and writes it to `folder/adapter`. A round that was interrupted
     begins anew, with the same draws.
     """
+    preset = training.preset
     for name, parameter in learner.network.named_parameters():
         parameter.requires_grad_("lora_" in name)
     questions, rows = sizes(preset, len(pairs) // processes().num_processes)
-    record = StepTimes("grpo", progress)
+    record = StepTimes("grpo", training.progress)
     paid: list[Floats] = []
 
     def rollout(positions: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
@@ -88,10 +92,10 @@ def reinforce(
             pairs.query.take(at),
             preset.samples,
             temperature=EXPLORING,
-            seed=seed + trainer.state.global_step,
+            seed=training.seed + trainer.state.global_step,
         )
         learner.network.train()
-        price = prices(prompts, pairs.query.take(at), answers, plausibility)
+        price = prices(prompts, pairs.query.take(at), answers, training.plausibility)
         paid.append(price.ravel())
         drawn = np.array(answers.texts, dtype=object).reshape(price.shape)
         texts = np.column_stack([drawn, np.array([pairs.completions[i] for i in at], dtype=object)]).ravel()
@@ -106,27 +110,13 @@ def reinforce(
     with renamed_names(), _experimental_rollouts():
         trainer = Grouped(
             model=learner.network,
-            args=GRPOConfig(
-                output_dir=str(folder),
-                **common_arguments(learner, preset, seed)
-                | {"gradient_accumulation_steps": questions * (preset.samples + 1) // rows},
-                num_train_epochs=1,
-                per_device_train_batch_size=rows,
-                learning_rate=preset.preference_rate,
-                save_strategy="no",
-                num_generations=preset.samples + 1,
-                temperature=EXPLORING,
-                beta=0.0,
-                loss_type="luspo",
-                importance_sampling_level="sequence",
-                scale_rewards="none",
-            ),
+            args=_settings(learner, folder, training, questions, rows),
             reward_funcs=reward,
             rollout_func=rollout,
             # The trainer hands positions around: it would put the words of a question together in its own way.
             train_dataset=datasets.Dataset.from_list([{"prompt": str(i)} for i in range(len(pairs))]),
             processing_class=learner.tokenizer,
-            callbacks=[record, *callbacks],
+            callbacks=[record, *training.callbacks],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
@@ -139,6 +129,26 @@ def reinforce(
         "steps": trainer.state.global_step,
     }
     return Trained(logged("grpo", trainer.state), {**facts, **cost_of(record)})
+
+
+def _settings(learner: Learner, folder: Path, training: Training, questions: int, rows: int) -> GRPOConfig:
+    """The settings of the trainer; see `sizes` for `questions` and `rows`."""
+    preset = training.preset
+    common = common_arguments(learner, preset, training.seed)
+    return GRPOConfig(
+        output_dir=str(folder),
+        **common | {"gradient_accumulation_steps": questions * (preset.samples + 1) // rows},
+        num_train_epochs=1,
+        per_device_train_batch_size=rows,
+        learning_rate=preset.preference_rate,
+        save_strategy="no",
+        num_generations=preset.samples + 1,
+        temperature=EXPLORING,
+        beta=0.0,
+        loss_type="luspo",
+        importance_sampling_level="sequence",
+        scale_rewards="none",
+    )
 
 
 def rewards(price: Floats) -> Floats:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets  # type: ignore[import-untyped]
 import numpy as np
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
 from sensecf.core.query import Query
 from sensecf.core.rules import Floats
 from sensecf.core.verify import cost
-from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import from_main, processes
-from sensecf.finetune.supervised import Progress, StepTimes, Trained, common_arguments, cost_of, finish, logged
+from sensecf.finetune.supervised import (
+    StepTimes,
+    Trained,
+    Training,
+    common_arguments,
+    cost_of,
+    finish,
+    logged,
+)
 from sensecf.finetune.text_pairs import Pairs
 from sensecf.llm.ask import Answers, ask
 from sensecf.llm.client import Client
@@ -111,20 +117,18 @@ def prefer(
     learner: Learner,
     pairs: Pairs,
     folder: Path,
-    preset: Preset,
-    *,
-    seed: int = 0,
-    plausibility: float = 1.0,
-    progress: Progress = lambda phase, share: None,
-    callbacks: Sequence[TrainerCallback] = (),
+    training: Training,
 ) -> Trained:
     """One round: draw, judge, compare, and train the model's adapter in place; written to `folder/adapter`.
 
     A round that was interrupted begins anew, with the same draws.
     """
+    preset, seed = training.preset, training.seed
     nothing = Preferences([], [], [], {})
     asking = processes().is_main_process
-    found = from_main(compare(prompts, learner, pairs, preset.samples, seed, plausibility) if asking else nothing)
+    found = from_main(
+        compare(prompts, learner, pairs, preset.samples, seed, training.plausibility) if asking else nothing
+    )
     if not found.query:  # nothing to tell apart: the model is left as it is
         finish(learner.network, folder)
         return Trained([], found.facts)
@@ -136,7 +140,7 @@ def prefer(
     ]
     for name, parameter in learner.network.named_parameters():
         parameter.requires_grad_("lora_" in name)
-    record = StepTimes("preferences", progress)
+    record = StepTimes("preferences", training.progress)
     with renamed_names():
         trainer = Preferring(
             model=learner.network,
@@ -154,7 +158,7 @@ def prefer(
             ),
             train_dataset=datasets.Dataset.from_list(rows),
             processing_class=learner.tokenizer,
-            callbacks=[record, *callbacks],
+            callbacks=[record, *training.callbacks],
         )
         trainer.remove_callback(PrinterCallback)
         done = trainer.train()

@@ -84,6 +84,20 @@ class StepTimes(TrainerCallback):
 
 
 @dataclass(frozen=True)
+class Training:
+    """What all stages are trained with: sizes and rates, the seed, who is told, further callbacks of the trainer.
+
+    `plausibility`: price of being unlike the data, for stages that compare the prices of answers.
+    """
+
+    preset: Preset
+    seed: int = 0
+    plausibility: float = 1.0
+    progress: Progress = lambda phase, share: None
+    callbacks: Sequence[TrainerCallback] = ()
+
+
+@dataclass(frozen=True)
 class Trained:
     """What a stage did: what was logged on the way, and facts: steps, loss, seconds of the median step, memory."""
 
@@ -97,11 +111,7 @@ def supervise(
     validation: Sequence[Example],
     judge: Callable[[], dict[str, float]],
     folder: Path,
-    preset: Preset,
-    *,
-    seed: int = 0,
-    progress: Progress = lambda phase, share: None,
-    callbacks: Sequence[TrainerCallback] = (),
+    training: Training,
 ) -> Trained:
     """Train a LoRA adapter in place and write the best one to `folder/adapter`.
 
@@ -109,40 +119,22 @@ def supervise(
     the stage is complete; called again with the same arguments, it goes on after the last whole one
     and ends with the same weights.
     """
+    preset = training.preset
     steps = max(1, -(-len(examples) // (preset.batch * preset.accumulate * processes().num_processes)))
-    every = max(1, steps // preset.evaluations)
-    args = SFTConfig(
-        output_dir=str(folder),
-        num_train_epochs=preset.epochs,
-        **common_arguments(learner, preset, seed),
-        per_device_train_batch_size=preset.batch,
-        per_device_eval_batch_size=preset.batch,
-        learning_rate=preset.rate,
-        eval_strategy="steps",
-        save_strategy="steps",
-        eval_steps=every,
-        save_steps=every,
-        save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_score",
-        greater_is_better=True,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        max_length=None,
-    )
     with processes().main_process_first():
         checkpoint = last_checkpoint(folder)
-    record = StepTimes("tuning", progress)
+    record = StepTimes("tuning", training.progress)
     pad = learner.tokenizer.pad_token_id
     with renamed_names():
         trainer = Supervised(
             model=learner.network,
-            args=args,
+            args=_settings(learner, folder, training, max(1, steps // preset.evaluations)),
             data_collator=lambda rows: collate((Example(r["input_ids"], r["answer"], r["weight"]) for r in rows), pad),
             train_dataset=_dataset(examples),
             eval_dataset=_dataset(validation),
             processing_class=learner.tokenizer,
             peft_config=lora(preset, learner.network),
-            callbacks=[EarlyStoppingCallback(preset.patience), record, *callbacks],
+            callbacks=[EarlyStoppingCallback(preset.patience), record, *training.callbacks],
         )
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.judge = judge
@@ -187,6 +179,29 @@ def lora(preset: Preset, network: Any) -> LoraConfig:
         target_modules="all-linear",
         modules_to_save=saved,
         task_type="CAUSAL_LM",
+    )
+
+
+def _settings(learner: Learner, folder: Path, training: Training, every: int) -> SFTConfig:
+    """The settings of the trainer, which judges and saves every so many steps."""
+    preset = training.preset
+    return SFTConfig(
+        output_dir=str(folder),
+        num_train_epochs=preset.epochs,
+        **common_arguments(learner, preset, training.seed),
+        per_device_train_batch_size=preset.batch,
+        per_device_eval_batch_size=preset.batch,
+        learning_rate=preset.rate,
+        eval_strategy="steps",
+        save_strategy="steps",
+        eval_steps=every,
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_score",
+        greater_is_better=True,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
     )
 
 

@@ -11,12 +11,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
 
+from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError
 from sensecf.core.files import write_json
 from sensecf.core.folder import named
@@ -27,10 +28,11 @@ from sensecf.finetune.memorisation import canaries, copies, exposure
 from sensecf.finetune.modelcard import averages, measure, write_card
 from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import processes
-from sensecf.finetune.supervised import Progress, Trained, supervise
+from sensecf.finetune.supervised import Progress, Trained, Training, supervise
 from sensecf.finetune.text_pairs import Pairs, draw
 from sensecf.generators import Generator
 from sensecf.generators.tuned import table_shape
+from sensecf.llm import Prompt
 from sensecf.llm.ask import ALONE
 from sensecf.llm.client import Client
 from sensecf.llm.language.brief import Brief
@@ -112,132 +114,184 @@ def finetune(
     learner = opened(None)
     if everyone.is_main_process:
         write_json(work / NOTE, {"request": request})
+    training = Training(preset, tuning.seed, tuning.plausibility, progress, callbacks)
     prompts = wording(task, tuning.full)
     if pairs is None:
-        pairs = draw(
-            prompts,
-            preset.pairs,
-            tuning.seed,
-            slack=preset.slack,
-            plausibility=tuning.plausibility,
-            generator=generator,
-            progress=lambda share: progress("search", share),
-        )
+        pairs = _drawn(prompts, training, generator)
     if everyone.is_main_process:
         pairs.save(out)
-    learned, validation = pairs.split(VALIDATION)
-    if not len(learned) or not len(validation):
-        raise InputError(f"{len(pairs)} pairs are too few to learn from some and validate on others; ask for more")
-    validation = validation.take(np.arange(min(preset.validation, len(validation))))
-    secrets, texts = canaries(prompts, tuning.seed)
-
-    def judge_with(learner: Learner) -> Callable[[], dict[str, float]]:
-        return lambda: _judged(prompts, learner, validation, tuning)
-
-    def first(learner: Learner, folder: Path) -> Trained:
-        found = encode(learner, learned.prompts, learned.completions)
-        found += encode(learner, secrets, [answers[0] for answers in texts])
-        checked = encode(learner, validation.prompts, validation.completions)
-        return supervise(
-            learner,
-            found,
-            checked,
-            judge_with(learner),
-            folder,
-            preset,
-            seed=tuning.seed,
-            progress=progress,
-            callbacks=callbacks,
-        )
-
-    stages: dict[str, Callable[[Learner, Path], Trained]] = {"lora": first}
-    for turn in range(preset.rounds if tuning.reward in ROUNDS else 0):
-        stages[f"{ROUNDS[tuning.reward]} {turn + 1}"] = _round(prompts, learned, tuning, turn, progress, callbacks)
-
-    metrics: dict[str, dict[str, float | None]] = {}
-    history: list[dict[str, Any]] = []
-    costs: dict[str, dict[str, Any]] = {}
-    adapter: Path | None = None
-    # The stage with the most valid answers to validation questions; the next one begins with its adapter.
-    best, most = "", 0.0
-    metrics["pretrained"] = averages(measure(prompts, Client(learner.local), validation.query, 4, tuning.seed)[0])
-    for name, stage in stages.items():
-        folder = work / name.replace(" ", "-")
-        everyone.wait_for_everyone()
-        record = _finished(folder)
-        if record is None:
-            learner = opened(adapter)  # from the file also where it is in memory: a resumed run does the same
-            trained = stage(learner, folder)
-            learner.network.eval()
-            if everyone.is_main_process:
-                measured = averages(measure(prompts, Client(learner.local), validation.query, 4, tuning.seed)[0])
-                made = {"facts": trained.facts, "history": trained.history, "metrics": measured}
-                write_json(folder / "stage.json", with_hash({**made, "adapter": _adapter_hash(folder)}))
-            everyone.wait_for_everyone()
-            record = _finished(folder)
-            assert record is not None
-        costs[name], metrics[name] = record["facts"], record["metrics"]
-        history += record["history"]
-        valid = metrics[name]["greedy_valid"] or 0.0
-        if valid >= most:
-            adapter, best, most = folder / "adapter", name, valid
-    assert adapter is not None
-    learner = opened(adapter)
-    _, drawn = measure(prompts, Client(learner.local), validation.query, 4, tuning.seed)
+    lessons = _lessons(prompts, pairs, tuning)
+    done = _in_turn(_stages(lessons, tuning, training), lessons, learner, opened, work)
+    learner = opened(done.adapter)
     facts = {
         "sensecf": __version__,
         "base": str(Path(model).resolve()) if Path(model).is_dir() else str(model),
         "base_name": learner.local.model.partition(" with ")[0],
-        "full": tuning.full,
-        "wording": pairs.card["wording"],
-        "table": task.schema.name,
-        "schema": table_shape(task.schema),
         "classifier": classifier or type(task.classifier).__name__,
-        "preset": tuning.name,
-        "seed": tuning.seed,
-        "pairs": {name: value for name, value in pairs.card.items() if name != "rows_seen"},
-        "stages": costs,
-        "kept": best,
-        "metrics": metrics,
-        "memorisation": {
-            "answers": copies(task, validation.query.rows, drawn.candidates),
-            "canaries": exposure(learner, secrets, texts),
-        },
+        **_facts(lessons, tuning, done, learner),
     }
     if everyone.is_main_process:
-        for name in stages:
-            shutil.copytree(work / name.replace(" ", "-") / "adapter", out / "stages" / name, dirs_exist_ok=True)
-        _finish(out, work, adapter, learner, facts, history, card, tuning.merge)
+        _write(out, done, facts, card)
+        if tuning.merge:
+            _merge(learner, out / "merged")
+        # Last: with it the folder is complete.
+        write_json(out / "tuned.json", facts)
+        shutil.rmtree(work)
     everyone.wait_for_everyone()
     return facts
 
 
-def _round(
-    prompts: Prompts, pairs: Pairs, tuning: Tuning, turn: int, progress: Progress, callbacks: Sequence[Any]
-) -> Callable[[Learner, Path], Trained]:
+def _drawn(prompts: Prompts, training: Training, generator: Generator | None) -> Pairs:
+    """Pairs to learn from, answered by `generator` or the search."""
+    return draw(
+        prompts,
+        training.preset.pairs,
+        training.seed,
+        slack=training.preset.slack,
+        plausibility=training.plausibility,
+        generator=generator,
+        progress=lambda share: training.progress("search", share),
+    )
+
+
+class _Lessons(NamedTuple):
+    """Pairs to learn from and to validate on, and secrets with the answers that could have been planted (see
+    `memorisation.canaries`): how much a model knows by heart is measured by them."""
+
+    prompts: Prompts
+    pairs: Pairs
+    learned: Pairs
+    validation: Pairs
+    secrets: list[Prompt]
+    texts: list[list[str]]
+    seed: int
+
+    def measure(self, learner: Learner) -> tuple[dict[str, float | None], Candidates]:
+        """What the model does alone on the validation questions, and what it drew."""
+        found, drawn = measure(self.prompts, Client(learner.local), self.validation.query, 4, self.seed)
+        return averages(found), drawn.candidates
+
+
+def _lessons(prompts: Prompts, pairs: Pairs, tuning: Tuning) -> _Lessons:
+    learned, validation = pairs.split(VALIDATION)
+    if not len(learned) or not len(validation):
+        raise InputError(f"{len(pairs)} pairs are too few to learn from some and validate on others; ask for more")
+    validation = validation.take(np.arange(min(tuning.preset.validation, len(validation))))
+    return _Lessons(prompts, pairs, learned, validation, *canaries(prompts, tuning.seed), tuning.seed)
+
+
+Stage = Callable[[Learner, Path], Trained]
+
+
+def _stages(lessons: _Lessons, tuning: Tuning, training: Training) -> dict[str, Stage]:
+    """What is learned one after the other, by name: pairs, then rounds of verdicts as reward."""
+
+    def first(learner: Learner, folder: Path) -> Trained:
+        found = encode(learner, lessons.learned.prompts, lessons.learned.completions)
+        found += encode(learner, lessons.secrets, [answers[0] for answers in lessons.texts])
+        checked = encode(learner, lessons.validation.prompts, lessons.validation.completions)
+        return supervise(
+            learner,
+            found,
+            checked,
+            lambda: _judged(lessons.prompts, learner, lessons.validation, tuning),
+            folder,
+            training,
+        )
+
+    stages: dict[str, Stage] = {"lora": first}
+    for turn in range(tuning.preset.rounds if tuning.reward in ROUNDS else 0):
+        stages[f"{ROUNDS[tuning.reward]} {turn + 1}"] = _round(lessons, tuning.reward, turn, training)
+    return stages
+
+
+def _round(lessons: _Lessons, reward: str, turn: int, training: Training) -> Stage:
     """A round of verdicts as reward over questions drawn for it, half of them put as where nobody checks answers."""
     from sensecf.finetune.grpo import reinforce
     from sensecf.finetune.preference import prefer
 
-    learn = prefer if tuning.reward == "dpo" else reinforce
+    learn = prefer if reward == "dpo" else reinforce
 
     def run(learner: Learner, folder: Path) -> Trained:
-        rng = np.random.default_rng([tuning.seed, 61, turn])
-        at = np.sort(rng.choice(len(pairs), min(tuning.preset.preference_queries, len(pairs)), replace=False))
-        asked = pairs.take(at).firmer(prompts, np.where(rng.integers(0, 2, len(at)) == 1, ALONE, 0.0))
-        return learn(
-            prompts,
-            learner,
-            asked,
-            folder,
-            tuning.preset,
-            seed=tuning.seed + 1000 * (turn + 1),
-            plausibility=tuning.plausibility,
-            progress=progress,
-            callbacks=callbacks,
-        )
+        rng = np.random.default_rng([training.seed, 61, turn])
+        count = min(training.preset.preference_queries, len(lessons.learned))
+        at = np.sort(rng.choice(len(lessons.learned), count, replace=False))
+        lead = np.where(rng.integers(0, 2, len(at)) == 1, ALONE, 0.0)
+        asked = lessons.learned.take(at).firmer(lessons.prompts, lead)
+        return learn(lessons.prompts, learner, asked, folder, replace(training, seed=training.seed + 1000 * (turn + 1)))
 
     return run
+
+
+@dataclass
+class _Done:
+    """What the stages came to: figures by stage, and the one with the most valid answers, whose adapter is kept."""
+
+    folders: dict[str, Path]
+    metrics: dict[str, dict[str, float | None]]
+    costs: dict[str, dict[str, Any]]
+    history: list[dict[str, Any]]
+    best: str = ""
+
+    @property
+    def adapter(self) -> Path | None:
+        return self.folders[self.best] / "adapter" if self.best else None
+
+
+def _in_turn(
+    stages: dict[str, Stage],
+    lessons: _Lessons,
+    learner: Learner,
+    opened: Callable[[Path | None], Learner],
+    work: Path,
+) -> _Done:
+    """Each stage begins with the best adapter before it; those that are done already are not done again."""
+    everyone = processes()
+    folders = {name: work / name.replace(" ", "-") for name in stages}
+    done = _Done(folders, {"pretrained": lessons.measure(learner)[0]}, {}, [])
+    most = 0.0
+    for name, stage in stages.items():
+        folder = folders[name]
+        everyone.wait_for_everyone()
+        record = _finished(folder)
+        if record is None:
+            learner = opened(done.adapter)  # from the file also where it is in memory: a resumed run does the same
+            trained = stage(learner, folder)
+            learner.network.eval()
+            if everyone.is_main_process:
+                made = {"facts": trained.facts, "history": trained.history, "metrics": lessons.measure(learner)[0]}
+                write_json(folder / "stage.json", with_hash({**made, "adapter": _adapter_hash(folder)}))
+            everyone.wait_for_everyone()
+            record = _finished(folder)
+            assert record is not None
+        done.costs[name], done.metrics[name] = record["facts"], record["metrics"]
+        done.history += record["history"]
+        valid = done.metrics[name]["greedy_valid"] or 0.0
+        if valid >= most:
+            done.best, most = name, valid
+    return done
+
+
+def _facts(lessons: _Lessons, tuning: Tuning, done: _Done, learner: Learner) -> dict[str, Any]:
+    """What `tuned.json` says of pairs, stages and memory."""
+    task, card = lessons.prompts.task, lessons.pairs.card
+    _, drawn = lessons.measure(learner)
+    return {
+        "full": tuning.full,
+        "wording": card["wording"],
+        "table": task.schema.name,
+        "schema": table_shape(task.schema),
+        "preset": tuning.name,
+        "seed": tuning.seed,
+        "pairs": {name: value for name, value in card.items() if name != "rows_seen"},
+        "stages": done.costs,
+        "kept": done.best,
+        "metrics": done.metrics,
+        "memorisation": {
+            "answers": copies(task, lessons.validation.query.rows, drawn),
+            "canaries": exposure(learner, lessons.secrets, lessons.texts),
+        },
+    }
 
 
 def _judged(prompts: Prompts, learner: Learner, validation: Pairs, tuning: Tuning) -> dict[str, float]:
@@ -298,29 +352,22 @@ def _check_free(out: Path, work: Path, request: str) -> None:
         raise InputError(f"{out} is not empty; name a new folder with --out")
 
 
-def _finish(
-    out: Path,
-    work: Path,
-    adapter: Path,
-    learner: Learner,
-    facts: dict[str, Any],
-    history: list[dict[str, Any]],
-    card: Card | None,
-    merge: bool,
-) -> None:
-    """Write what belongs to the model, `tuned.json` last, and remove what was needed on the way."""
+def _write(out: Path, done: _Done, facts: dict[str, Any], card: Card | None) -> None:
+    """Write what belongs to the model but `tuned.json`."""
+    for name, folder in done.folders.items():
+        shutil.copytree(folder / "adapter", out / "stages" / name, dirs_exist_ok=True)
     for name in ("adapter_config.json", "adapter_model.safetensors"):
-        shutil.copyfile(adapter / name, out / name)
-    write_json(out / "history.json", history)
+        shutil.copyfile(out / "stages" / done.best / name, out / name)
+    write_json(out / "history.json", done.history)
     if card is not None:
         card.save(out)
     write_card(out, facts, card)
-    if merge:
-        merged = learner.network.merge_and_unload()
-        merged.save_pretrained(str(out / "merged"))
-        learner.tokenizer.save_pretrained(str(out / "merged"))
-    write_json(out / "tuned.json", facts)
-    shutil.rmtree(work)
+
+
+def _merge(learner: Learner, folder: Path) -> None:
+    """Write the weights with the adapter in them."""
+    learner.network.merge_and_unload().save_pretrained(str(folder))
+    learner.tokenizer.save_pretrained(str(folder))
 
 
 def _identity(task: Task) -> str:

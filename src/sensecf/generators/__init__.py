@@ -144,7 +144,8 @@ def build(name: str, task: Task, context: Context = USUAL) -> Generator:
 
 
 def __getattr__(name: str) -> Any:
-    homes = dict(reversed(target.split(":")) for target in (*(found for found, _ in NAMES.values()), RECIPE))
+    targets = [*(target for target, _ in NAMES.values()), RECIPE]
+    homes = {attribute: module for module, _, attribute in (target.partition(":") for target in targets)}
     if name not in homes:
         raise AttributeError(f"module 'sensecf.generators' has no attribute {name!r}")
     return getattr(importlib.import_module(homes[name]), name)

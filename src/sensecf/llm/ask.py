@@ -18,6 +18,9 @@ from sensecf.llm.language.replies import json_schema, read
 #: The lead that a model is asked for when nobody checks its answer, as the embedded model is (`tiny.ALONE`).
 ALONE = 0.2
 
+#: Tokens of an answer, at most: about ten changed features.
+LONGEST = 256
+
 
 class Answers(NamedTuple):
     """`candidates` (q × samples, in the order of the query), the verdict on each, the texts, and the tokens used."""
@@ -50,7 +53,6 @@ def ask(
     *,
     temperature: float = 0.0,
     seed: int = 0,
-    max_tokens: int = 256,
     name: str = "model",
 ) -> Answers:
     """Ask once about each query, `samples` times, under the JSON Schema of each answer; verified, not repaired.
@@ -69,7 +71,7 @@ def ask(
         json_schemas=[json_schema(prompts, asked[i]) for i in open_],
         temperature=temperature,
         seed=seed,
-        max_tokens=max_tokens,
+        max_tokens=LONGEST,
     )
     n = len(query)
     rows = np.full((n * samples, len(task.schema)), np.nan)

@@ -9,6 +9,7 @@ import numpy as np
 
 from sensecf.core.errors import InputError
 from sensecf.core.plausibility import Plausibility
+from sensecf.core.rules import Floats
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import inside, rule_words
 
@@ -23,23 +24,7 @@ def what_if(cohort: Cohort, person: int, values: Mapping[int, float]) -> dict[st
     """
     task, codec = cohort.task, cohort.task.codec
     base = cohort.rows[person]
-    row = base.copy()
-    for j, value in values.items():
-        label = cohort.labels[j]
-        if not codec.changeable[j]:
-            raise InputError(f"{label} stays as it is; try another value")
-        if np.isnan(base[j]):
-            raise InputError(f"{label} was not measured; try another value")
-        if not codec.low[j] - codec.step[j] <= value <= codec.high[j] + codec.step[j]:
-            raise InputError(f"{label}: {value:g} lies outside {codec.low[j]:g} to {codec.high[j]:g}")
-        row[j] = value
-    moved = np.array(sorted(values), dtype=np.intp)
-    row[moved] = codec.snap_column(row[moved], moved)
-    movable = codec.changeable & ~np.isnan(base)
-    movable[moved] = False
-    if len(moved):
-        follow = codec.rules.follow(movable, task.medians)
-        row = codec.rules.settle(row[None], row[None], follow, codec.step)[0]
+    row = _moved(cohort, base, values)
     judged = task.judge(np.array([row, base]), final=True)
     there = bool(judged.predicted[0] == cohort.position and not judged.tie[0])
     broken = [
@@ -56,7 +41,7 @@ def what_if(cohort: Cohort, person: int, values: Mapping[int, float]) -> dict[st
     score = float(task.once(Plausibility).score(row[None], np.array([cohort.position]))[0])
     against = [
         f"{cohort.labels[j]} is meant to {task.schema.features[j].direction}."
-        for j in moved.tolist()
+        for j in sorted(values)
         if (task.schema.features[j].direction == "increase" and row[j] < base[j])
         or (task.schema.features[j].direction == "decrease" and row[j] > base[j])
     ]
@@ -81,3 +66,26 @@ def what_if(cohort: Cohort, person: int, values: Mapping[int, float]) -> dict[st
             for j in changed
         ],
     }
+
+
+def _moved(cohort: Cohort, base: Floats, values: Mapping[int, float]) -> Floats:
+    """The person's row (d,) with these values, wholes after their parts. Raises `InputError` as `what_if` does."""
+    codec, row = cohort.task.codec, base.copy()
+    for j, value in values.items():
+        label = cohort.labels[j]
+        if not codec.changeable[j]:
+            raise InputError(f"{label} stays as it is; try another value")
+        if np.isnan(base[j]):
+            raise InputError(f"{label} was not measured; try another value")
+        if not codec.low[j] - codec.step[j] <= value <= codec.high[j] + codec.step[j]:
+            raise InputError(f"{label}: {value:g} lies outside {codec.low[j]:g} to {codec.high[j]:g}")
+        row[j] = value
+    if not values:
+        return row
+    moved = np.array(sorted(values), dtype=np.intp)
+    row[moved] = codec.snap_column(row[moved], moved)
+    movable = codec.changeable & ~np.isnan(base)
+    movable[moved] = False
+    follow = codec.rules.follow(movable, cohort.task.medians)
+    found: Floats = codec.rules.settle(row[None], row[None], follow, codec.step)[0]
+    return found

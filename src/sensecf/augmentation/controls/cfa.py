@@ -38,7 +38,7 @@ def cfa(situation: Situation, amount: float = 1.0) -> Treatment:
             notes.append(
                 f"{situation.classes[position]!r}: no native pair with {DIFFERENCES} differences, {allowed} allowed"
             )
-        rows.append(_transfer(filled, points, others, left, right, int(count), situation, space))
+        rows.append(_transfer(filled, points, others, (left, right), int(count), situation, space))
         y += [position] * int(count)
     made = situation.codec.snap(np.concatenate(rows))
     return Treatment(added=situation.table(made, np.array(y, dtype=np.intp)), note="; ".join(notes))
@@ -65,13 +65,13 @@ def _transfer(
     filled: Floats,
     points: Floats,
     others: Ints,
-    left: Ints,
-    right: Ints,
+    pairs: tuple[Ints, Ints],
     count: int,
     situation: Situation,
     space: Space,
 ) -> Floats:
     """`count` rows of other classes with the difference features of a near pair, the nearest matches first."""
+    left, right = pairs
     free = np.setdiff1d(others, left)
     free = free if len(free) else others
     distance = np.linalg.norm(points[free][:, None] - points[left][None], axis=2)

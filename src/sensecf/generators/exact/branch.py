@@ -27,7 +27,7 @@ from sensecf.core.distances import Scale
 from sensecf.core.query import Query
 from sensecf.core.rules import EPS, Bools, Floats
 from sensecf.core.task import Ints, Task
-from sensecf.generators.exact.choices import PricedValues, applying, choices, nearest_of_each_cell
+from sensecf.generators.exact.choices import Bounds, PricedValues, applying, choices, nearest_of_each_cell
 from sensecf.generators.exact.milp import Solution
 
 #: Leaves x boxes looked at in one go: about 30 MB of working memory.
@@ -100,18 +100,15 @@ def cheapest_of_trees(
     opened: Whitebox,
     cuts: list[Floats],
     accept: Callable[[Floats], bool],
-    *,
-    weights: tuple[float, float],
-    cap: float,
-    seconds: float,
+    bounds: Bounds,
 ) -> Solution:
     """The cheapest allowed row for a query of one person under an ensemble of trees.
 
-    `cuts`: see `find_cuts`; `accept(row)`: the last word on a row (d,) that should be an answer; `weights`: price
-    of a change and of a unit of MAD-L1; `cap`: only rows up to that price are looked for (infinite for all).
+    `cuts`: see `find_cuts`; `accept(row)`: the last word on a row (d,) that should be an answer.
     A bound of infinity: there is none.
     """
-    until = time.perf_counter() + seconds
+    weights, cap = bounds.weights, bounds.cap
+    until = time.perf_counter() + bounds.seconds
     # A hair less than a valid lead, so that no valid row is left out for an error of rounding.
     ahead = opened.ahead(float(query.margin[0])) - opened.noise
     problem = _problem(task, query, opened, cuts, weights, cap)

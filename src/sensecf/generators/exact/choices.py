@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,14 @@ from sensecf.core.distances import Scale
 from sensecf.core.query import Query
 from sensecf.core.rules import EPS, Bools, Floats
 from sensecf.core.task import Task
+
+
+class Bounds(NamedTuple):
+    """Prices of a change and of a unit of MAD-L1; the highest price that is looked for (infinite: any); seconds."""
+
+    weights: tuple[float, float]
+    cap: float
+    seconds: float
 
 
 @dataclass(frozen=True)

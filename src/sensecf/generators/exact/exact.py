@@ -18,7 +18,7 @@ from sensecf.core.rules import Floats
 from sensecf.core.task import Ints, Task
 from sensecf.core.verify import DISTANCE_WEIGHT, verify
 from sensecf.generators.exact.branch import cheapest_of_trees
-from sensecf.generators.exact.choices import find_cuts
+from sensecf.generators.exact.choices import Bounds, find_cuts
 from sensecf.generators.exact.milp import cheapest_of_linear
 from sensecf.generators.search import Search
 from sensecf.generators.traits import Traits
@@ -118,9 +118,7 @@ class Exact:
             self._opened,
             self._cuts,
             accept,
-            weights=self._weights(query),
-            cap=price - SAME,
-            seconds=self.seconds,
+            Bounds(self._weights(query), price - SAME, self.seconds),
         )
         if found.row is not None:
             return found.row, found.bound, ""

@@ -19,7 +19,7 @@ from sensecf.core.distances import Scale
 from sensecf.core.query import Query
 from sensecf.core.rules import EPS, Floats
 from sensecf.core.task import Ints, Task
-from sensecf.generators.exact.choices import PricedValues, applying, choices
+from sensecf.generators.exact.choices import Bounds, PricedValues, applying, choices
 
 #: Relative gap at which HiGHS calls an answer optimal.
 PROVEN = 1e-6
@@ -120,18 +120,15 @@ def cheapest_of_linear(
     opened: Whitebox,
     cuts: list[Floats],
     accept: Callable[[Floats], bool],
-    *,
-    weights: tuple[float, float],
-    cap: float,
-    seconds: float,
+    bounds: Bounds,
 ) -> Solution:
     """The cheapest allowed row for a query of one person under a linear model.
 
-    `cuts`: where implications turn (see `find_cuts`); `accept(row)`: the last word on a row (d,); `weights`: price
-    of a change and of a unit of MAD-L1; `cap`: only rows up to that price are looked for (infinite for all).
+    `cuts`: where implications turn (see `find_cuts`); `accept(row)`: the last word on a row (d,).
     A bound of infinity: there is none.
     """
-    until = time.perf_counter() + seconds
+    weights, cap = bounds.weights, bounds.cap
+    until = time.perf_counter() + bounds.seconds
     program = _Program()
     moves = [
         _moves(task, program, column, choice, cuts[column], weights)

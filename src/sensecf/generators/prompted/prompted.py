@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -52,6 +52,40 @@ class Question(NamedTuple):
     json_schema: dict[str, Any]
 
 
+class Options(TypedDict, total=False):
+    """The fields of `Asking` as keywords of `Prompted`."""
+
+    shots: int
+    shot_choice: Choice
+    rounds: int
+    samples: int
+    style: Style
+    constrained: bool
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How a model is asked; see `Prompted`."""
+
+    shots: int = 0
+    shot_choice: Choice = "nearest"
+    rounds: int = 2
+    samples: int = 1
+    style: Style = PLAIN
+    constrained: bool = True
+    max_tokens: int = 512
+
+    def __post_init__(self) -> None:
+        for option, value, least in (
+            ("rounds", self.rounds, 0),
+            ("samples", self.samples, 1),
+            ("max_tokens", self.max_tokens, 1),
+        ):
+            if value < least:
+                raise InputError(f"{option} must be at least {least}, not {value}")
+
+
 class Prompted:
     """Ask a language model for the smallest changes, verify, tell it what failed, ask again.
 
@@ -69,18 +103,7 @@ class Prompted:
     name = "prompted"
     traits = Traits(
         asks_model=True,
-        takes=(
-            "shots",
-            "shot_choice",
-            "rounds",
-            "samples",
-            "style",
-            "constrained",
-            "max_tokens",
-            "plausibility",
-            "card",
-            "allow_hosts",
-        ),
+        takes=(*Options.__annotations__, "plausibility", "card", "allow_hosts"),
         needs=("llm",),
     )
 
@@ -90,37 +113,28 @@ class Prompted:
         seed: int = 0,
         *,
         llm: LLM,
-        shots: int = 0,
-        shot_choice: Choice = "nearest",
-        rounds: int = 2,
-        samples: int = 1,
-        style: Style = PLAIN,
-        constrained: bool = True,
-        max_tokens: int = 512,
         plausibility: float = 1.0,
         card: Card | None = None,
         allow_hosts: Collection[str] = (),
+        **options: Unpack[Options],
     ) -> None:
-        for option, value, least in (("rounds", rounds, 0), ("samples", samples, 1), ("max_tokens", max_tokens, 1)):
-            if value < least:
-                raise InputError(f"{option} must be at least {least}, not {value}")
+        how = Asking(**options)
         if not hasattr(llm, "host"):
             raise InputError(f"{type(llm).__name__} has no attribute host; give it None where the model runs in here")
         self.permission = permission(llm.host, card, allow_hosts)
         self.task = task
         self.llm = llm
-        self.rounds, self.samples, self.seed = rounds, samples, seed
-        self.constrained, self.max_tokens = constrained, max_tokens
+        self.how, self.seed = how, seed
         self.withheld = withheld(task.schema)
-        self.prompts = Prompts(task, style, seed=seed, withheld=self.withheld)
-        self.shots = Shots(self.prompts, shots, shot_choice, seed=seed, plausibility=plausibility)
+        self.prompts = Prompts(task, how.style, seed=seed, withheld=self.withheld)
+        self.shots = Shots(self.prompts, how.shots, how.shot_choice, seed=seed, plausibility=plausibility)
         self._log: list[dict[str, Any]] = []
 
     @property
     def sampling(self) -> dict[str, Any]:
         """How the model is asked to write: `temperature`, `seed`, `max_tokens`."""
-        temperature = 0.0 if self.samples == 1 else SAMPLING
-        return {"temperature": temperature, "seed": self.seed, "max_tokens": self.max_tokens}
+        temperature = 0.0 if self.how.samples == 1 else SAMPLING
+        return {"temperature": temperature, "seed": self.seed, "max_tokens": self.how.max_tokens}
 
     @property
     def tokens(self) -> int:
@@ -144,16 +158,16 @@ class Prompted:
         nothing = np.full((len(mute), len(self.task.schema)), np.nan)
         parts = [Candidates.of(mute, nothing, self.name, ["nothing may change"] * len(mute))]
         waiting = np.setdiff1d(np.arange(len(query)), mute)
-        for turn in range(self.rounds + 1):
+        for turn in range(self.how.rounds + 1):
             if not len(waiting):
                 break
             completions = self.llm.complete(
                 [talks[i] for i in waiting],
-                self.samples,
-                json_schemas=[questions[i].json_schema for i in waiting] if self.constrained else None,
+                self.how.samples,
+                json_schemas=[questions[i].json_schema for i in waiting] if self.how.constrained else None,
                 **self.sampling,
             )
-            owner = np.repeat(waiting, self.samples)
+            owner = np.repeat(waiting, self.how.samples)
             answers = [answer for several in completions for answer in several]
             rows, problems = self._read([questions[i].asked for i in owner], answers)
             reasons = ["; ".join(problem.words for problem in found) for found in problems]
@@ -162,7 +176,7 @@ class Prompted:
             self._note(turn, query, found, verdicts, answers, problems)
             parts.append(found)
             waiting = np.setdiff1d(waiting, owner[verdicts.good])
-            if turn < self.rounds:
+            if turn < self.how.rounds:
                 waiting = self._send_back(waiting, talks, questions, found, verdicts, answers)
         return Candidates.concat(parts)
 
@@ -235,7 +249,7 @@ class Prompted:
                 {
                     "row": _key(query.rows[found.query[k]]),
                     "round": turn,
-                    "sample": k % self.samples + 1,
+                    "sample": k % self.how.samples + 1,
                     "verdict": str(names[k]),
                     "problem": problems[k][0].kind if problems[k] else "",
                     "reason": found.reason[k] or verdicts.reason[k],
@@ -286,8 +300,8 @@ class Prompted:
             "style": asdict(self.prompts.style),
             "shots": self.shots.count,
             "shot_choice": self.shots.choice,
-            "samples": self.samples,
-            "constrained": self.constrained,
+            "samples": self.how.samples,
+            "constrained": self.how.constrained,
             "withheld": self.withheld,
             "tokens_in": int(table["tokens_in"].sum()),
             "tokens_out": int(table["tokens_out"].sum()),
