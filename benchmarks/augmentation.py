@@ -1,7 +1,7 @@
 """Put the results of a scarcity study into its page below the marker.
 
-    python benchmarks/augmentation.py FOLDER                        studies/confirm.toml: docs/augmentation-results.md
-    python benchmarks/augmentation.py FOLDER --page shares          studies/scarcity.toml: docs/augmentation-shares.md
+    python benchmarks/augmentation.py FOLDER                        studies/confirm.toml: docs/results/augmentation-results.md
+    python benchmarks/augmentation.py FOLDER --page shares          studies/scarcity.toml: docs/results/augmentation-shares.md
 
 FOLDER is what `sensecf study STUDY --out FOLDER` wrote, finished or not.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from sensecf.core.files import write_text
 from sensecf.runs.study.report import write_study_report
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "results"
 MARKER = "<!-- results -->"
 
 

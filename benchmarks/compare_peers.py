@@ -4,7 +4,7 @@ A cell is one `sensecf compare` of all methods on held-out rows, towards every c
 kept (`--cells`, below the cache by default) and not computed again, and an unfinished one goes on where
 it stopped. Then the cells are pooled: paired tests of `tiny` and `search` against each other
 method, people kept whole; Friedman's test over the cells with critical differences. Figures go to
-benchmarks/compare_peers.csv (cells) and .json (tests); `--write` puts tables and pictures into docs/results.md.
+benchmarks/compare_peers.csv (cells) and .json (tests); `--write` puts tables and pictures into docs/results/methods.md.
 About three hours on two cores.
 """
 
@@ -29,7 +29,7 @@ from sensecf.runs.experiment import Call
 from sensecf.runs.run import versions
 
 HERE = Path(__file__).resolve().parent
-DOCS = HERE.parent / "docs"
+DOCS = HERE.parent / "docs" / "results"
 TABLES = ("t1d_uom_daily_stress", "lifesnaps_daily", "heart_disease_cleveland", "simulated")
 CLASSIFIERS = ("xgboost", "random-forest", "svm", "mlp")
 METHODS = (
@@ -119,7 +119,7 @@ def ranked(cells: dict[str, Any]) -> dict[str, Any]:
 
 
 def markdown(cells: dict[str, Any], tests: pd.DataFrame, ranks: dict[str, Any]) -> str:
-    """The section of docs/results.md."""
+    """The section of docs/results/methods.md."""
     lines = ["Means with their denominators; the intervals stand in `table.csv` of each comparison.", ""]
     heads = ["table", "classifier", "method", *COLUMNS]
     lines += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
@@ -155,7 +155,7 @@ def write(text: str, ranks: dict[str, Any]) -> None:
     for number, (title, found) in enumerate(ranks.items(), start=1):
         svg = critical_difference(found["methods"], found["ranks"], found["critical"], title)
         write_text(DOCS / f"peers-{number}.svg", svg.replace('width="100%"', 'width="860"', 1) + "\n")
-    replace_section(DOCS / "results.md", "peers", text)
+    replace_section(DOCS / "methods.md", "peers", text)
 
 
 def main() -> None:
@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--seconds-per-query", type=float, default=10.0)
     parser.add_argument("--time-limit", type=float, default=600.0)
     parser.add_argument("--cells", type=Path, default=cache_folder() / "compare_peers")
-    parser.add_argument("--write", action="store_true", help="update docs/results.md")
+    parser.add_argument("--write", action="store_true", help="update docs/results/methods.md")
     options = parser.parse_args()
     cells = {}
     for table, classifier in product(options.tables.split(","), options.classifiers.split(",")):

@@ -4,7 +4,7 @@ Held-out rows of two tables under a logistic regression and a random forest of 5
 the cheapest row by `verify.cost` without plausibility; the answers of `sensecf.explain` are held against it, asked
 without a price on plausibility (the same objective) and with it (the default; the gap then is what plausibility
 costs). The gap of an answer is (price - minimum) / minimum, over requests that have a proven minimum and an answer.
-Figures go to benchmarks/gap.json, a Markdown table to stdout and, with `--write`, to docs/results.md.
+Figures go to benchmarks/gap.json, a Markdown table to stdout and, with `--write`, to docs/results/methods.md.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ if __name__ == "__main__":
     parser.add_argument("--classifiers", default=",".join(CLASSIFIERS), help="logistic, random-forest, xgboost, ...")
     parser.add_argument("--limit", type=int, default=100, help="requests per table and classifier")
     parser.add_argument("--seconds", type=float, default=60.0, help="for the proof of one request")
-    parser.add_argument("--write", action="store_true", help="update docs/results.md")
+    parser.add_argument("--write", action="store_true", help="update docs/results/methods.md")
     options = parser.parse_args()
     done: list[dict[str, Any]] = []
     for row in measure(options.tables.split(","), options.classifiers.split(","), options.limit, options.seconds):
@@ -167,4 +167,4 @@ if __name__ == "__main__":
         write_json(STORE, {"records": done, "versions": versions()})
     print(markdown(done))
     if options.write:
-        replace_section(STORE.parent.parent / "docs" / "results.md", "gap", markdown(done))
+        replace_section(STORE.parent.parent / "docs" / "results" / "methods.md", "gap", markdown(done))

@@ -14,7 +14,11 @@ import sensecf
 from sensecf.cli.app import cli
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")),
+]
 
 
 def text(page: str) -> str:
@@ -106,7 +110,7 @@ def test_the_tree_of_the_readme_is_the_tree_of_the_source() -> None:
 
 
 def test_what_the_readme_measures_is_made_by_a_command() -> None:
-    for page in ("README.md", "docs/results.md"):
+    for page in ("README.md", "docs/results/methods.md"):
         assert text(page).count("<!-- results -->") == text(page).count("<!-- /results -->") == 1
         assert "python benchmarks/bars.py" in text(page)
     assert (ROOT / "benchmarks" / "bars.py").exists()
