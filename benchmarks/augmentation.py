@@ -1,7 +1,7 @@
 """Put the results of a scarcity study into its page below the marker.
 
-    python benchmarks/augmentation.py FOLDER                        studies/confirm.toml: docs/results/augmentation-results.md
-    python benchmarks/augmentation.py FOLDER --page shares          studies/scarcity.toml: docs/results/augmentation-shares.md
+    python benchmarks/augmentation.py FOLDER                studies/confirm.toml: docs/results/augmentation-results.md
+    python benchmarks/augmentation.py FOLDER --page shares  studies/scarcity.toml: docs/results/augmentation-shares.md
 
 FOLDER is what `sensecf study STUDY --out FOLDER` wrote, finished or not.
 """

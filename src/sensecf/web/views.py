@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 from starlette.requests import Request
 
 from sensecf.core.counterfactuals import FINDERS
 from sensecf.runs.finished import shares_in_words
-from sensecf.runs.report.figures import UNSEEN
+from sensecf.runs.report.page import environment
 from sensecf.version import __version__
 from sensecf.web import charts, people
 from sensecf.web.cohort import Cohort, Column
@@ -45,20 +45,9 @@ ROLES = {
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("sensecf.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_seen,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"CAUTION": CAUTION, "letters": LETTERS, "version": __version__}
-    return environment
-
-
-def _seen(value: Any) -> Any:
-    return value if isinstance(value, Markup) else UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    made = environment("sensecf.web")
+    made.globals |= {"CAUTION": CAUTION, "letters": LETTERS, "version": __version__}
+    return made
 
 
 def _write(request: Request, template: str, **context: Any) -> str:

@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sensecf import metrics
 from sensecf.core.files import write_text
@@ -19,7 +18,8 @@ from sensecf.runs.compare.methods import OWN
 from sensecf.runs.compare.scores import ALL
 from sensecf.runs.report import figures
 from sensecf.runs.report import tables as report_tables
-from sensecf.runs.report.report import _clean, _edit, _inline
+from sensecf.runs.report.page import from_template, inline
+from sensecf.runs.report.report import _edit
 from sensecf.runs.report.tables import written
 from sensecf.version import __version__
 
@@ -127,16 +127,7 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
         "record": report_tables.record_table({k: v for k, v in facts.items() if k not in tables.APART}),
         "closing": f"Made by SenseCF {__version__}. The page holds all it shows; it loads and sends nothing.",
     }
-    environment = Environment(
-        loader=PackageLoader("sensecf.runs.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_clean,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("compare.html.j2").render(context)
+    return from_template("compare.html.j2", context)
 
 
 def _amount(made: Comparison) -> str:
@@ -252,7 +243,7 @@ def _figures(made: Comparison) -> list[tuple[str, dict[str, Any]]]:
                 "caption": caption,
                 "narrow": narrow,
                 "raw": svg,
-                "svg": _inline(svg.replace("radar-", f"{name}-") if name != "radar" else svg, f"figure-{name}"),
+                "svg": inline(svg.replace("radar-", f"{name}-") if name != "radar" else svg, f"figure-{name}"),
             },
         )
         for name, title, caption, svg, narrow in drawn

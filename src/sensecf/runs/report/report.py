@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from sensecf import metrics
 from sensecf.core.counterfactuals import Counterfactuals
@@ -21,6 +18,7 @@ from sensecf.core.task import Task
 from sensecf.metrics import Scored
 from sensecf.runs.report import figures
 from sensecf.runs.report import tables as report_tables
+from sensecf.runs.report.page import from_template, inline
 from sensecf.version import __version__
 
 #: People whose plans are listed.
@@ -55,18 +53,6 @@ GLOSSARY = (
     ("Without an answer", "No row was found that is valid and breaks no rule; the reason says what blocked it."),
     ("Mutable", "A feature that moves as a result, such as mean glucose; a person cannot set it directly."),
 )
-
-#: Colours of the figures, as they follow the page's light and dark.
-_COLOURS = {
-    figures.UP: "--up",
-    figures.DOWN: "--down",
-    figures.OTHER: "--other",
-    figures.INK: "--ink",
-    figures.SOFT: "--soft",
-    figures.RULE: "--rule",
-    figures.FILL: "--fill",
-    "#ffffff": "--surface",
-}
 
 
 def write_report(
@@ -139,21 +125,7 @@ def render(
         "record": report_tables.record_table(run),
         "closing": f"Made by SenseCF {__version__}. The page holds all it shows; it loads and sends nothing.",
     }
-    environment = Environment(
-        loader=PackageLoader("sensecf.runs.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_clean,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("report.html.j2").render(context)
-
-
-def _clean(value: Any) -> Any:
-    """A value for the page: text without unseen characters; markup of our own as it is."""
-    return value if isinstance(value, Markup) else figures.UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    return from_template("report.html.j2", context)
 
 
 # --- what the page shows -----------------------------------------------------------------
@@ -247,16 +219,9 @@ def _figures(scored: Scored) -> list[dict[str, Any]]:
         ),
     )
     return [
-        {"id": f"figure-{number}", "title": title, "svg": _inline(draw(scored), f"figure-{number}"), "caption": text}
+        {"id": f"figure-{number}", "title": title, "svg": inline(draw(scored), f"figure-{number}"), "caption": text}
         for number, (draw, title, text) in enumerate(drawn, start=1)
     ]
-
-
-def _inline(svg: str, title: str) -> Markup:
-    """A figure of ours as part of the page: named by its heading, in the page's colours."""
-    for colour, variable in _COLOURS.items():
-        svg = re.sub(rf"(fill|stroke): {colour}\b", rf"\1: var({variable}, {colour})", svg)
-    return Markup(svg.replace("<svg ", f'<svg role="img" aria-labelledby="{title}" ', 1))
 
 
 def _reasons(cfs: Counterfactuals) -> list[dict[str, Any]]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from sensecf.augmentation import methods
 from sensecf.augmentation.controls import CONTROLS
@@ -17,8 +14,7 @@ from sensecf.augmentation.methods import OURS
 from sensecf.augmentation.scarcity import SCENARIOS
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_text
-from sensecf.runs.report.figures import UNSEEN
-from sensecf.runs.report.report import _COLOURS
+from sensecf.runs.report.page import from_template, inline
 from sensecf.runs.study import figures as study_figures
 from sensecf.runs.study.scores import CELL, compare, gains, rank, read_cells, summarise
 from sensecf.runs.study.summary import as_markdown
@@ -103,20 +99,7 @@ def _render(
         "paper": PAPER,
         "closing": f"Made by SenseCF {__version__}. The page holds all it shows; it loads and sends nothing.",
     }
-    environment = Environment(
-        loader=PackageLoader("sensecf.runs.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_clean,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("study.html.j2").render(context)
-
-
-def _clean(value: Any) -> Any:
-    return value if isinstance(value, Markup) else UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    return from_template("study.html.j2", context)
 
 
 def title(name: str) -> str:
@@ -229,7 +212,7 @@ def _figures(
             svg = study_figures.ranks(ranked, result, method)
             drawn.append(("Mean ranks", svg, f"Friedman's test over all blocks: p {chance(result.p)}."))
     return [
-        {"id": f"figure-{k}", "title": heading, "svg": _inline(svg, f"figure-{k}"), "caption": text}
+        {"id": f"figure-{k}", "title": heading, "svg": inline(svg, f"figure-{k}"), "caption": text}
         for k, (heading, svg, text) in enumerate(drawn, start=1)
     ]
 
@@ -246,10 +229,3 @@ def _amounts(found: pd.DataFrame) -> pd.DataFrame:
     nothing = found[found["method"] == "nothing"]
     zero = [nothing.assign(amount=0.0, method=f) for f in sorted(several)]
     return summarise(pd.concat([part, *zero]), ["scenario", "amount"])
-
-
-def _inline(svg: str, name: str) -> Markup:
-    """A figure of ours as part of the page: named by its heading, in the page's colours."""
-    for colour, variable in _COLOURS.items():
-        svg = re.sub(rf"(fill|stroke): {colour}\b", rf"\1: var({variable}, {colour})", svg)
-    return Markup(svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}" ', 1))
