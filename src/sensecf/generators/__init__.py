@@ -3,13 +3,16 @@
 A generator is built on a task (built is fitted) and has one method, `propose`. Whatever it
 proposes is checked elsewhere: a generator needs no verdict of its own, and gets no credit for one.
 
-Adding one is a file here and a line in `NAMES`; `module:Class` needs neither. What a class declares about itself
-is in its `traits`.
+Adding one is a file here, whose one class with `propose` is then known by the file's name; several names for a class,
+or names with options, are lines in `NAMES`. `module:Class` needs neither. What a class declares about itself is in its
+`traits`.
 """
 
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -71,6 +74,14 @@ NAMES: dict[str, tuple[str, dict[str, str]]] = {
     "exact": ("sensecf.generators.exact.exact:Exact", {}),
 }
 
+# Files that are not named above: the file's name is the generator's.
+_NAMED = {target.partition(":")[0] for target, _ in NAMES.values()}
+NAMES |= {
+    path.stem.replace("_", "-"): (f"{__name__}.{path.stem}:", {})
+    for path in sorted(Path(__file__).parent.glob("[!_]*.py"))
+    if f"{__name__}.{path.stem}" not in _NAMED and "def propose(" in path.read_text(encoding="utf-8")
+}
+
 #: How the embedded model is trained: the one setting of a generator that is a class.
 RECIPE = "sensecf.generators.tiny.tiny:Recipe"
 #: The extra of the package that brings what a generator needs beyond the core.
@@ -103,7 +114,8 @@ def find(name: str) -> Any:
         raise InputError(f"generator {name!r} is unknown; use {', '.join(NAMES)} or module:Class")
     module, _, attribute = NAMES[name][0].partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        home = importlib.import_module(module)
+        return getattr(home, attribute) if attribute else _only_generator(home)
     except ImportError as error:
         extra = EXTRAS.get(name.partition("-")[0])
         if extra is None:
@@ -111,6 +123,13 @@ def find(name: str) -> Any:
         raise MissingExtraError(
             f"generator {name!r} needs {error.name}: pip install 'sensecf[{extra}]', or choose --generator search"
         ) from error
+
+
+def _only_generator(module: ModuleType) -> Any:
+    """The class of a module that has `propose`."""
+    mine = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__]
+    (found,) = [one for one in mine if callable(getattr(one, "propose", None))]
+    return found
 
 
 def check(name: str, context: Context) -> Any:
@@ -145,7 +164,7 @@ def build(name: str, task: Task, context: Context = USUAL) -> Generator:
 
 def __getattr__(name: str) -> Any:
     targets = [*(target for target, _ in NAMES.values()), RECIPE]
-    homes = {attribute: module for module, _, attribute in (target.partition(":") for target in targets)}
+    homes = {attribute: module for module, _, attribute in (target.partition(":") for target in targets) if attribute}
     if name not in homes:
         raise AttributeError(f"module 'sensecf.generators' has no attribute {name!r}")
     return getattr(importlib.import_module(homes[name]), name)

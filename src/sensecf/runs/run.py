@@ -277,7 +277,6 @@ def _write(job: _Job, scored: metrics.Scored, summary: pd.DataFrame, facts: dict
     """Everything that a run leaves, `run.json` last."""
     folder, task, spec, answers = job.folder, job.made.task, job.request.classifier, scored.cfs
     answers.save(folder)
-    task.schema.to_toml(folder / "schema.toml")
     if job.made.table.card is not None:
         job.made.table.card.save(folder)
     write_json(folder / "metrics.json", metrics.to_json(summary))

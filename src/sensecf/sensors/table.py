@@ -25,8 +25,12 @@ from sensecf.sensors.source import Source
 from sensecf.sensors.times import iso_day, zone
 
 #: Modules of this package with `find(root, timezone, folders_are_people, report) -> sources` and
-#: `read(source, report) -> Recording`. A new format is one such file and its name here.
-FORMATS = ("aireadi", "apple", "carelink", "dexcom", "fitbit", "garmin", "libre", "lifesnaps", "oura", "t1d_uom")
+#: `read(source, report) -> Recording`. A new format is one such file.
+FORMATS = tuple(
+    path.stem
+    for path in sorted((Path(__file__).parent / "formats").glob("*.py"))
+    if "\ndef find(" in path.read_text(encoding="utf-8")
+)
 
 #: Lower edges of the bands of Garmin's stress score.
 STRESS_BANDS = {"low": 26.0, "medium": 51.0, "high": 76.0}

@@ -6,6 +6,8 @@ TOML. `RuleSet` is the compiled form over encoded rows. A rule with a missing me
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +39,10 @@ __all__ = [
 
 #: Every kind of rule by its name in a schema file.
 KINDS: dict[str, type[Rule]] = {kind.type: kind for kind in (Order, Total, Linear, Ratio, Implication)}
+# A kind of a file that is not named above is known once the file is read.
+for _file in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_file.name}")
+KINDS |= {kind.type: kind for kind in Rule.__subclasses__()}
 
 
 def rule_from_dict(data: Any) -> Rule:
