@@ -39,6 +39,9 @@ class Message:
     content: str
 
 
+JsonSchema = dict[str, Any]
+"""A JSON Schema, which an answer has to follow."""
+
 Prompt = tuple[Message, ...]
 """A conversation so far; its last message is what the model answers."""
 
@@ -80,7 +83,7 @@ class LLM(Protocol):
         prompts: Sequence[Prompt],
         n: int = 1,
         *,
-        json_schemas: Sequence[dict[str, Any]] | None = None,
+        json_schemas: Sequence[JsonSchema] | None = None,
         temperature: float = 0.0,
         seed: int = 0,
         max_tokens: int = 512,

@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
-from sensecf.llm import Completion, Prompt
+from sensecf.llm import Completion, JsonSchema, Prompt
 
 #: UTF-8 bytes per token where nobody has counted: English text has about four, tables of numbers fewer.
 BYTES_PER_TOKEN = 3
@@ -21,7 +21,7 @@ class Request:
 
     prompt: Prompt
     sample: int = 0
-    schema: dict[str, Any] | None = None
+    schema: JsonSchema | None = None
     temperature: float = 0.0
     seed: int = 0
     max_tokens: int = 512

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from sensecf.core.errors import InputError
-from sensecf.llm import Completion, Prompt
+from sensecf.llm import Completion, JsonSchema, Prompt
 from sensecf.llm.asking import Answer, Backend, Request
 from sensecf.llm.ledger import Ledger, Usage
 from sensecf.llm.spend import Budget, Estimate
@@ -87,7 +87,7 @@ class Client:
         prompts: Sequence[Prompt],
         n: int = 1,
         *,
-        json_schemas: Sequence[dict[str, Any]] | None = None,
+        json_schemas: Sequence[JsonSchema] | None = None,
         temperature: float = 0.0,
         seed: int = 0,
         max_tokens: int = 512,
@@ -148,7 +148,7 @@ class Client:
         prompts: Sequence[Prompt],
         n: int = 1,
         *,
-        json_schemas: Sequence[dict[str, Any]] | None = None,
+        json_schemas: Sequence[JsonSchema] | None = None,
         temperature: float = 0.0,
         seed: int = 0,
         max_tokens: int = 512,
@@ -190,7 +190,7 @@ class Client:
 def _requests(
     prompts: Sequence[Prompt],
     n: int,
-    schemas: Sequence[dict[str, Any]] | None,
+    schemas: Sequence[JsonSchema] | None,
     temperature: float,
     seed: int,
     max_tokens: int,

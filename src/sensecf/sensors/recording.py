@@ -34,6 +34,11 @@ ACTIVE = ("walking", "running")
 #: A sleep stage or a movement interval longer than this is a gap in the record, not an interval.
 LONGEST_SPAN = 12 * 3600
 
+#: What is known of a person beyond signals, by feature: age, weight, answers to questions.
+Facts = dict[str, Any]
+#: A row of the daily table: person, date, label, and values by feature.
+Day = dict[str, Any]
+
 
 @dataclass(frozen=True)
 class Signal:
@@ -83,7 +88,7 @@ class Recording:
     sleep: Spans | None = None
     activity: Spans | None = None
     daily: dict[str, dict[int, float]] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
 
     def add_daily(self, feature: str, day: int, value: float) -> None:
         """Note one value of the device's own summary of a day."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from sensecf.core.errors import InputError
 from sensecf.core.rules import Floats
+from sensecf.sensors.recording import Facts
 from sensecf.sensors.report import Report
 
 #: Glucose: 1 mmol/L in mg/dL.
@@ -34,7 +35,7 @@ class Source:
 
     person: str
     files: dict[str, tuple[Path, ...]]
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
     timezone: str = "UTC"
     daily: dict[str, dict[int, float]] = field(default_factory=dict)
     day_first: bool | None = None

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 from joblib import cpu_count
@@ -20,6 +20,7 @@ from sensecf.data.infer.catalogue import ENTRIES
 from sensecf.data.privacy_gate import permission
 from sensecf.sensors.cards import card_of
 from sensecf.sensors.days.features import Wear, daily_rows
+from sensecf.sensors.recording import Day
 from sensecf.sensors.report import NothingUsedError, Report
 from sensecf.sensors.source import Source
 from sensecf.sensors.times import iso_day, zone
@@ -37,7 +38,7 @@ STRESS_BANDS = {"low": 26.0, "medium": 51.0, "high": 76.0}
 
 
 #: One person's rows and what was left out of them.
-_Person = tuple[list[dict[str, Any]], Report]
+_Person = tuple[list[Day], Report]
 
 
 class Built(NamedTuple):
@@ -99,7 +100,7 @@ def build(
         people[position] = person
         if progress is not None:
             progress(len(people), len(sources))
-    rows: list[dict[str, Any]] = []
+    rows: list[Day] = []
     for position in range(len(sources)):
         mine, counted = people[position]
         rows += mine
@@ -122,7 +123,7 @@ def _one(shared: tuple[Path, str, Wear], source: Source) -> _Person:
     return daily_rows(recording, wear, report), report
 
 
-def _table(rows: list[dict[str, Any]], threshold: float, keep_mean: bool, heart_rate: bool) -> pd.DataFrame:
+def _table(rows: list[Day], threshold: float, keep_mean: bool, heart_rate: bool) -> pd.DataFrame:
     for row in rows:
         row["date"] = iso_day(row.pop("day"))
         mean = row.get("stress_mean", math.nan)

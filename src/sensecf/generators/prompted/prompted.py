@@ -19,7 +19,7 @@ from sensecf.data.card import Card
 from sensecf.data.privacy_gate import permission, withheld
 from sensecf.generators.prompted.shots import Choice, Shots
 from sensecf.generators.traits import Traits
-from sensecf.llm import LLM, Completion, Message, Prompt
+from sensecf.llm import LLM, Completion, JsonSchema, Message, Prompt
 from sensecf.llm.language.prompts import PLAIN, PROMPT_VERSION, Asked, Prompts, Style
 from sensecf.llm.language.replies import Problem, correction, infeasible_words, invalid_words, json_schema, read
 from sensecf.llm.language.wording import defused
@@ -49,7 +49,7 @@ class Question(NamedTuple):
 
     asked: Asked
     prompt: Prompt
-    json_schema: dict[str, Any]
+    json_schema: JsonSchema
 
 
 class Options(TypedDict, total=False):

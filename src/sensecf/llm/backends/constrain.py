@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import llguidance
 import llguidance.hf
@@ -13,6 +12,7 @@ import torch
 from transformers import LogitsProcessor, PreTrainedTokenizerFast
 
 from sensecf.core.errors import InputError
+from sensecf.llm import JsonSchema
 
 #: Share of the token limit from which on an answer is led to its end.
 _CLOSING = 0.75
@@ -81,7 +81,7 @@ class Once:
         self._names = {json.dumps(name, ensure_ascii=False)[1:-1].encode() for name in names}
 
     @classmethod
-    def of(cls, schema: dict[str, Any] | None) -> Once | None:
+    def of(cls, schema: JsonSchema | None) -> Once | None:
         """That of the first list in a schema whose items are told apart by such a name; None without one."""
         for items in _lists({} if schema is None else schema):
             kinds = [kind.get("properties", {}) for kind in items.get("anyOf", [])]
@@ -110,7 +110,7 @@ class Once:
         return left if bool(left.any()) else allowed
 
 
-def _lists(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _lists(schema: JsonSchema) -> Iterator[JsonSchema]:
     """The items of every list below an object's properties."""
     for part in schema.get("properties", {}).values():
         if isinstance(part, dict):
@@ -151,7 +151,7 @@ class Grammars:
                 self.closers[token] = True
         self._compiled: dict[str, llguidance.LLMatcher] = {}
 
-    def matcher(self, schema: dict[str, Any] | None) -> llguidance.LLMatcher | None:
+    def matcher(self, schema: JsonSchema | None) -> llguidance.LLMatcher | None:
         """A fresh matcher of a schema. Raises `InputError` for a schema with parts that cannot be enforced."""
         if schema is None:
             return None

@@ -19,7 +19,7 @@ import transformers
 from llguidance import LLMatcher
 
 from sensecf.core.errors import InputError, MissingExtraError
-from sensecf.llm import Completion
+from sensecf.llm import Completion, JsonSchema
 from sensecf.llm.asking import Answer, Request
 from sensecf.llm.backends.constrain import Constraint, Draw, Grammars, Once
 from sensecf.llm.backends.prefix import prefill, reusable
@@ -149,7 +149,7 @@ class Local:
             reason = "empty answer"
         return Completion(text, reason, tokens_in, len(ids) if end is None else end + 1)
 
-    def _matcher(self, schema: dict[str, Any] | None) -> LLMatcher | None:
+    def _matcher(self, schema: JsonSchema | None) -> LLMatcher | None:
         if schema is None:
             return None
         if self._grammars is None:

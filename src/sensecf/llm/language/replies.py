@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sensecf.core.rules import Floats
+from sensecf.llm import JsonSchema
 from sensecf.llm.language.prompts import Asked, Prompts
 from sensecf.llm.language.wording import number, quote
 
@@ -50,7 +51,7 @@ class Unreadable(ValueError):
 # --- the schema ---------------------------------------------------------------------------
 
 
-def json_schema(prompts: Prompts, asked: Asked) -> dict[str, Any]:
+def json_schema(prompts: Prompts, asked: Asked) -> JsonSchema:
     """The JSON Schema of an answer: the features that may change and what each may become, for one person.
 
     The root is an object, and only keywords are used that hosted and local engines for constrained
@@ -60,7 +61,7 @@ def json_schema(prompts: Prompts, asked: Asked) -> dict[str, Any]:
     words = prompts.wording
     kinds = []
     for column, choice in asked.choices.items():
-        value: dict[str, Any]
+        value: JsonSchema
         if choice.codes:
             value = {"enum": [words.shown(column, code) for code in choice.codes]}
         else:
@@ -74,7 +75,7 @@ def json_schema(prompts: Prompts, asked: Asked) -> dict[str, Any]:
     return _object({"changes": {"type": "array", "items": {"anyOf": kinds}, "minItems": 1, "maxItems": most}})
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def _object(properties: dict[str, JsonSchema]) -> JsonSchema:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 

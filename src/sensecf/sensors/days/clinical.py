@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from sensecf.data.infer.catalogue import GROUPS
+from sensecf.sensors.recording import Facts
 from sensecf.sensors.report import Report
 
 #: Rows of an OMOP table held in memory at a time (version 3 has 700,000 observations).
@@ -30,7 +30,7 @@ MEASUREMENTS = {
 OBSERVATIONS = {"cestl": ("cesd10", 0, 30), "paidscore": ("paid5", 0, 20)}
 
 
-def read_facts(base: Path, clinical: Path, report: Report) -> dict[str, dict[str, Any]]:
+def read_facts(base: Path, clinical: Path, report: Report) -> dict[str, Facts]:
     """Facts by person id (text): age, study_group, clinical_site, recommended_split, and clinical values (means).
 
     Tables that are absent or cannot be read are noted in the report and leave their columns blank.
@@ -45,7 +45,7 @@ def read_facts(base: Path, clinical: Path, report: Report) -> dict[str, dict[str
     return facts
 
 
-def _participants(path: Path, report: Report) -> dict[str, dict[str, Any]]:
+def _participants(path: Path, report: Report) -> dict[str, Facts]:
     table = _read(path, "\t", report)
     if table is None:
         return {}
@@ -53,13 +53,13 @@ def _participants(path: Path, report: Report) -> dict[str, dict[str, Any]]:
     if column is None:
         report.reject("file", "no column person_id or participant_id", path.name)
         return {}
-    facts: dict[str, dict[str, Any]] = {}
+    facts: dict[str, Facts] = {}
     for record in table.to_dict("records"):
         person = str(record[column]).strip()
         if person in ("", "nan"):
             report.reject("person", "no id in participants.tsv", path.name)
             continue
-        mine: dict[str, Any] = {}
+        mine: Facts = {}
         for name in ("study_group", "clinical_site", "recommended_split"):
             text = record.get(name)
             if isinstance(text, str) and text.strip():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from sensecf.core.rules import Floats
 from sensecf.data.infer.catalogue import in_range, known_feature
 from sensecf.sensors.days import glucose as cgm
 from sensecf.sensors.days.sleep import EVENING, Night, nights
-from sensecf.sensors.recording import ACTIVE, UNSTAGED, Recording, Signal, blank_inside, split_at_midnight
+from sensecf.sensors.recording import ACTIVE, UNSTAGED, Day, Facts, Recording, Signal, blank_inside, split_at_midnight
 from sensecf.sensors.report import Report
 from sensecf.sensors.times import DAY, Ints
 
@@ -40,14 +39,14 @@ class Wear:
     sleep_min: float = 180
 
 
-def daily_rows(recording: Recording, wear: Wear, report: Report) -> list[dict[str, Any]]:
+def daily_rows(recording: Recording, wear: Wear, report: Report) -> list[Day]:
     """The days of one person, oldest first: a dict of feature values each, with `day` (number) and `person_id`.
 
     A day is given when at least one measured feature has enough behind it; what is missing is left out.
     """
     signals = dict(recording.signals)
     _take_off(signals, report, recording.person)
-    days: dict[int, dict[str, Any]] = {}
+    days: dict[int, Day] = {}
     worn = _watch(signals, days, wear)
     _level(signals.get("stress"), "stress_mean", wear.stress_min, days)
     _level(signals.get("respiration"), "respiration_mean_brpm", wear.respiration_min, days)
@@ -125,9 +124,7 @@ def _means(signal: Signal, shift: int = 0) -> tuple[Ints, Floats, Floats]:
     return day, total / 60, np.divide(sums, total, out=np.full(len(day), np.nan), where=total > 0)
 
 
-def _level(
-    signal: Signal | None, feature: str, minutes: float, days: dict[int, dict[str, Any]], shift: int = 0
-) -> None:
+def _level(signal: Signal | None, feature: str, minutes: float, days: dict[int, Day], shift: int = 0) -> None:
     if signal is None:
         return
     for day, covered, mean in zip(*(a.tolist() for a in _means(signal, shift)), strict=True):
@@ -136,7 +133,7 @@ def _level(
             row[feature] = mean
 
 
-def _watch(signals: dict[str, Signal], days: dict[int, dict[str, Any]], wear: Wear) -> dict[int, float] | None:
+def _watch(signals: dict[str, Signal], days: dict[int, Day], wear: Wear) -> dict[int, float] | None:
     """Heart rate features; returns minutes of wear by day, None when there is no heart rate at all."""
     signal = signals.get("heart_rate")
     if signal is None:
@@ -174,7 +171,7 @@ def _resting(signal: Signal, number: Ints) -> dict[int, float]:
     return {int(d): float(v) for d, v in zip(present, low, strict=True) if np.isfinite(v)}
 
 
-def _glucose(signal: Signal | None, days: dict[int, dict[str, Any]], wear: Wear) -> None:
+def _glucose(signal: Signal | None, days: dict[int, Day], wear: Wear) -> None:
     if signal is None:
         return
     keep = ~np.isnan(signal.value)
@@ -206,7 +203,7 @@ def _movement(
     recording: Recording,
     energy: Signal | None,
     worn: dict[int, float] | None,
-    days: dict[int, dict[str, Any]],
+    days: dict[int, Day],
     wear: Wear,
 ) -> None:
     """Active minutes, steps and active kcal of the days on which the watch was worn."""
@@ -236,7 +233,7 @@ def _movement(
                 days.setdefault(one, {})["active_kcal"] = total
 
 
-def _sleep(recording: Recording, days: dict[int, dict[str, Any]], facts: dict[str, Any], wear: Wear) -> None:
+def _sleep(recording: Recording, days: dict[int, Day], facts: Facts, wear: Wear) -> None:
     if recording.sleep is None:
         return
     kept: list[Night] = []
@@ -284,7 +281,7 @@ def rounded(feature: str, value: float) -> float:
     return round(value) if entry.kind == "integer" else round(value, entry.decimals)
 
 
-def _round(row: dict[str, Any], report: Report, person: str) -> None:
+def _round(row: Day, report: Report, person: str) -> None:
     """Round a day's values in place; those outside their range in the catalogue are left out and counted."""
     for name, value in list(row.items()):
         if in_range(name, value):
