@@ -63,12 +63,28 @@ KNOWN_TYPES = frozenset(
 
 #: Where the types stand whose contents are looked into here, or are asked by NumPy alone, which checks its bounds.
 _LOOKED_INTO = (
-    "builtins.", "collections.", "numpy.", "sensecf.classifiers.", "sklearn.calibration.",
-    "sklearn.compose.", "sklearn.dummy.", "sklearn.ensemble._forest.", "sklearn.feature_selection.",
-    "sklearn.impute.", "sklearn.kernel_approximation.", "sklearn.linear_model.", "sklearn.metrics.",
-    "sklearn.naive_bayes.", "sklearn.neural_network.", "sklearn.pipeline.", "sklearn.preprocessing.",
-    "sklearn.svm._classes.LinearSVC", "sklearn.tree.", "sklearn.utils.", "xgboost.",
-)  # fmt: skip
+    "builtins.",
+    "collections.",
+    "numpy.",
+    "sensecf.classifiers.",
+    "sklearn.calibration.",
+    "sklearn.compose.",
+    "sklearn.dummy.",
+    "sklearn.ensemble._forest.",
+    "sklearn.feature_selection.",
+    "sklearn.impute.",
+    "sklearn.kernel_approximation.",
+    "sklearn.linear_model.",
+    "sklearn.metrics.",
+    "sklearn.naive_bayes.",
+    "sklearn.neural_network.",
+    "sklearn.pipeline.",
+    "sklearn.preprocessing.",
+    "sklearn.svm._classes.LinearSVC",
+    "sklearn.tree.",
+    "sklearn.utils.",
+    "xgboost.",
+)
 
 #: What the file of a classifier may be at most: parts, bytes of its description, and bytes unpacked beyond four
 #: times its own size (we write it unpacked).
@@ -202,9 +218,13 @@ def _look_apart(path: Path, data: bytes, types: set[str]) -> None:
     again = "it is damaged, or made to do harm: get the folder anew from who made it"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], input=job + b"\n" + data, capture_output=True, timeout=_WAIT, check=False,
+            [sys.executable, "-c", code],
+            input=job + b"\n" + data,
+            capture_output=True,
+            timeout=_WAIT,
+            check=False,
             env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )  # fmt: skip
+        )
     except subprocess.TimeoutExpired as error:
         raise InputError(f"{path} was not opened within {_WAIT} s; {again}") from error
     except OSError as error:

@@ -99,9 +99,23 @@ _CODES = np.array(
 #: The ends of what a machine's number holds.
 _MACHINE = np.array(
     [float(sign * n) for n in (127, 255, 1023, 4095, 32767, 65535, 2**31 - 1, 2**32 - 1) for sign in (1, -1)]
-    + [-128.0, -32768.0, -(2.0**31), 65534.0, 6553.5, 3276.7, -3276.8, 1e9, -1e9,
-       999999.0, -999999.0, 9999999.0, 1e20, -1e20]
-)  # fmt: skip
+    + [
+        -128.0,
+        -32768.0,
+        -(2.0**31),
+        65534.0,
+        6553.5,
+        3276.7,
+        -3276.8,
+        1e9,
+        -1e9,
+        999999.0,
+        -999999.0,
+        9999999.0,
+        1e20,
+        -1e20,
+    ]
+)
 #: Rows that a code is found in at least, unless it lies very far outside.
 _REPEATS = 3
 

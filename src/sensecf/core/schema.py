@@ -341,8 +341,18 @@ class FeatureSchema:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FeatureSchema:
         """A schema from the plain structure of its TOML file. Raises `InputError` on what is unknown or missing."""
-        known = {"name", "label", "classes", "target", "group", "max_changes", "ignored", "features", "rules",
-                 "meanings"}  # fmt: skip
+        known = {
+            "name",
+            "label",
+            "classes",
+            "target",
+            "group",
+            "max_changes",
+            "ignored",
+            "features",
+            "rules",
+            "meanings",
+        }
         unknown = sorted(set(data) - known)
         if unknown:
             raise InputError(f"unknown field {unknown[0]!r}; the fields of a schema are {', '.join(sorted(known))}")
@@ -380,14 +390,31 @@ class FeatureSchema:
 
 #: What each field of a schema file may hold; low, high and step are checked with their feature.
 _SCHEMA_TYPES: dict[str, Any] = {
-    "name": str, "label": str, "classes": list, "target": Value, "group": str, "max_changes": int,
-    "ignored": Mapping, "features": list, "meanings": Mapping,
-}  # fmt: skip
+    "name": str,
+    "label": str,
+    "classes": list,
+    "target": Value,
+    "group": str,
+    "max_changes": int,
+    "ignored": Mapping,
+    "features": list,
+    "meanings": Mapping,
+}
 _FEATURE_TYPES: dict[str, Any] = {
-    "name": str, "kind": str, "role": str, "unit": str, "levels": list, "direction": str, "max_change": int | float,
-    "protected": bool, "missing": bool, "description": str, "least_change": int | float, "missing_codes": list,
+    "name": str,
+    "kind": str,
+    "role": str,
+    "unit": str,
+    "levels": list,
+    "direction": str,
+    "max_change": int | float,
+    "protected": bool,
+    "missing": bool,
+    "description": str,
+    "least_change": int | float,
+    "missing_codes": list,
     "suspect_codes": list,
-}  # fmt: skip
+}
 _WORDS = {str: "text", list: "a list", int: "a whole number", bool: "true or false", Mapping: "a table"}
 
 

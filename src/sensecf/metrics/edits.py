@@ -103,9 +103,14 @@ def change_entropy(rates: Floats) -> Floats:
 
 
 @metric(
-    name="change_entropy", title="Evenness of edits over features", section="Effort", over="valid answers",
-    better="none", share=False, of_means=change_entropy,
-)  # fmt: skip
+    name="change_entropy",
+    title="Evenness of edits over features",
+    section="Effort",
+    over="valid answers",
+    better="none",
+    share=False,
+    of_means=change_entropy,
+)
 def changed_features(scored: Scored) -> pd.DataFrame:
     """Which features each answer changes, 1 or 0, a column per feature; the metric is the `change_entropy` of their
     means. Leaves out: which features these are. Source: ours, see `change_entropy`.

@@ -141,9 +141,13 @@ class Scored:
     def take(self, keep: Bools) -> Scored:
         """The same requests with some of the answers alone (m,); what is known of these is not computed again."""
         part = replace(
-            self, cfs=replace(self.cfs, frame=self.cfs.answers[keep].reset_index(drop=True)), index=self.index[keep],
-            before=self.before[keep], after=self.after[keep], target=self.target[keep],
-        )  # fmt: skip
+            self,
+            cfs=replace(self.cfs, frame=self.cfs.answers[keep].reset_index(drop=True)),
+            index=self.index[keep],
+            before=self.before[keep],
+            after=self.after[keep],
+            target=self.target[keep],
+        )
         for name in ("changed", "distance", "likeness"):
             part.__dict__[name] = getattr(self, name)[keep]
         predicted, proba, tie = self.judged
