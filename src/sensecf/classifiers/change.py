@@ -190,7 +190,12 @@ def family(classifier: Any) -> str:
         else classifier
     )
     kinds = {
-        "XGBClassifier": "xgboost", "Forest": "random-forest", "RandomForestClassifier": "random-forest",
-        "CalibratedClassifierCV": "svm", "SVC": "svm", "MLPClassifier": "mlp", "LogisticRegression": "logistic",
-    }  # fmt: skip
+        "XGBClassifier": "xgboost",
+        "Forest": "random-forest",
+        "RandomForestClassifier": "random-forest",
+        "CalibratedClassifierCV": "svm",
+        "SVC": "svm",
+        "MLPClassifier": "mlp",
+        "LogisticRegression": "logistic",
+    }
     return kinds.get(type(inner).__name__, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from sensecf.cli.shared import (
     OutPath,
     Source,
     arguments,
+    gathered,
     limit_options,
     progress_bars,
     show_card,
@@ -36,11 +38,14 @@ if TYPE_CHECKING:
     help="Who is compared: a,b,c. NAME+raw, NAME+filter or NAME+polish says how a generator is shown.",
 )
 @click.option("--out", type=OutPath(), required=True, help="Folder to write.")
-@click.option("--each-class", is_flag=True, help="Ask towards every class, not one.")
-@click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
+@gathered(
+    "bounds",
+    click.option("--each-class", is_flag=True, help="Ask towards every class, not one."),
+    click.option("-n", type=int, default=1, show_default=True, help="Answers per person."),
+    click.option("--seconds-per-query", type=float, default=10.0, show_default=True, help="Limit for one request."),
+    click.option("--time-limit", type=float, default=600.0, show_default=True, help="Limit for a method, in seconds."),
+)
 @limit_options
-@click.option("--seconds-per-query", type=float, default=10.0, show_default=True, help="Limit for one request.")
-@click.option("--time-limit", type=float, default=600.0, show_default=True, help="Limit for each method, in seconds.")
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
 @table_options
 @model_options
@@ -48,10 +53,7 @@ def compare(
     source: Source,
     names: str,
     out: Path,
-    each_class: bool,
-    count: int,
-    seconds_per_query: float,
-    time_limit: float,
+    bounds: Mapping[str, Any],
     overwrite: bool,
     model: str | None,
     **asking: Any,
@@ -71,15 +73,12 @@ def compare(
         classifier=source.classifier,
         classes=split_names(source.classes),
         target=source.target,
-        each_class=each_class,
         limit=source.limit,
-        n=count,
         limits=stated_limits(),
-        seconds_per_query=seconds_per_query,
-        time_limit=time_limit,
         seed=source.seed,
         prompting=prompting(asking, [name.partition("+")[0] for name in split_names(names)]),
         model=model,
+        **bounds,
     )
     opened = source.open(out)
     show_card(opened.card)

@@ -87,17 +87,13 @@ def finetune(
             given = _pairs_of(from_run, tuning.wording(task, asked.full), chosen.pairs, seed)
         context = generators.Context(seed, progress=progress)
         answering = None if teacher == "search" else generators.build(teacher, task, context)
-        facts = tuning.finetune(
-            task,
-            model,
-            out,
-            asked,
-            generator=answering,
-            pairs=given,
-            card=opened.card,
-            classifier=source.classifier,
-            progress=progress,
-        )
+        more: dict[str, Any] = {
+            "generator": answering,
+            "pairs": given,
+            "card": opened.card,
+            "classifier": source.classifier,
+        }
+        facts = tuning.finetune(task, model, out, asked, progress=progress, **more)
     if everyone.is_main_process:
         _show(facts, out)
 

@@ -153,6 +153,28 @@ def source_options(limit: str | None = None) -> Callable[[Callable[..., Any]], C
     return add
 
 
+def gathered(name: str, *options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add options to a command, which takes their values together, by their names, as the mapping `name`."""
+
+    def probe() -> None:
+        """Keeps the parameters, for their names."""
+
+    for option in reversed(options):
+        option(probe)
+    names = [parameter.name for parameter in getattr(probe, "__click_params__")]  # noqa: B009
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def call(**given: Any) -> Any:
+            return command(**{name: {one: given.pop(one) for one in names}}, **given)
+
+        for option in reversed(options):
+            call = option(call)
+        return call
+
+    return add
+
+
 def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --decimal and --thousands to a command that reads a table with `open_table`."""
     for name, marks, what in (

@@ -51,27 +51,49 @@ BLANK_SHARE = 0.02
 
 #: What a person can do, with the values that a day can have.
 LEVERS: dict[str, tuple[float, float]] = {
-    "steps": (200, 30000), "active_min": (0, 300), "sedentary_min": (240, 1260), "sleep_total_min": (180, 660),
-}  # fmt: skip
+    "steps": (200, 30000),
+    "active_min": (0, 300),
+    "sedentary_min": (240, 1260),
+    "sleep_total_min": (180, 660),
+}
 NIGHT = ["sleep_total_min", "sleep_deep_min", "sleep_light_min", "sleep_rem_min", "sleep_efficiency_pct"]
 GLUCOSE = ["glucose_mean_mgdl", "glucose_sd_mgdl", "hyperglycaemia_events", "glucose_tir_pct"]
 #: Who moves whom; the label is `stress`.
 EDGES: tuple[tuple[str, str], ...] = (
-    ("steps", "active_min"), ("steps", "sedentary_min"), ("steps", "glucose_mean_mgdl"), ("steps", "sleep_deep_min"),
-    ("active_min", "sedentary_min"), ("active_min", "hr_mean_bpm"),
-    ("sleep_total_min", "sleep_deep_min"), ("sleep_total_min", "sleep_light_min"),
-    ("sleep_total_min", "sleep_rem_min"), ("sleep_total_min", "sedentary_min"),
-    ("sleep_total_min", "glucose_mean_mgdl"), ("sleep_total_min", "resting_hr_bpm"),
-    ("glucose_mean_mgdl", "glucose_sd_mgdl"), ("glucose_mean_mgdl", "hyperglycaemia_events"),
-    ("glucose_mean_mgdl", "glucose_tir_pct"), ("glucose_sd_mgdl", "hyperglycaemia_events"),
-    ("glucose_sd_mgdl", "glucose_tir_pct"), ("hyperglycaemia_events", "glucose_tir_pct"),
+    ("steps", "active_min"),
+    ("steps", "sedentary_min"),
+    ("steps", "glucose_mean_mgdl"),
+    ("steps", "sleep_deep_min"),
+    ("active_min", "sedentary_min"),
+    ("active_min", "hr_mean_bpm"),
+    ("sleep_total_min", "sleep_deep_min"),
+    ("sleep_total_min", "sleep_light_min"),
+    ("sleep_total_min", "sleep_rem_min"),
+    ("sleep_total_min", "sedentary_min"),
+    ("sleep_total_min", "glucose_mean_mgdl"),
+    ("sleep_total_min", "resting_hr_bpm"),
+    ("glucose_mean_mgdl", "glucose_sd_mgdl"),
+    ("glucose_mean_mgdl", "hyperglycaemia_events"),
+    ("glucose_mean_mgdl", "glucose_tir_pct"),
+    ("glucose_sd_mgdl", "hyperglycaemia_events"),
+    ("glucose_sd_mgdl", "glucose_tir_pct"),
+    ("hyperglycaemia_events", "glucose_tir_pct"),
     ("resting_hr_bpm", "hr_mean_bpm"),
-    ("sleep_deep_min", "sleep_light_min"), ("sleep_rem_min", "sleep_light_min"),
-    ("age", "steps"), ("age", "sleep_deep_min"), ("age", "sleep_rem_min"), ("age", "sleep_efficiency_pct"),
-    ("bmi", "steps"), ("bmi", "resting_hr_bpm"), ("hba1c_pct", "glucose_mean_mgdl"), ("hba1c_pct", "resting_hr_bpm"),
-    ("study_group", "hba1c_pct"), ("study_group", "bmi"), ("study_group", "glucose_sd_mgdl"),
+    ("sleep_deep_min", "sleep_light_min"),
+    ("sleep_rem_min", "sleep_light_min"),
+    ("age", "steps"),
+    ("age", "sleep_deep_min"),
+    ("age", "sleep_rem_min"),
+    ("age", "sleep_efficiency_pct"),
+    ("bmi", "steps"),
+    ("bmi", "resting_hr_bpm"),
+    ("hba1c_pct", "glucose_mean_mgdl"),
+    ("hba1c_pct", "resting_hr_bpm"),
+    ("study_group", "hba1c_pct"),
+    ("study_group", "bmi"),
+    ("study_group", "glucose_sd_mgdl"),
     *((cause, "stress") for cause in MECHANISM),
-)  # fmt: skip
+)
 
 #: Day effects that echo from day to day, and those that do not, with the standard deviation of each draw.
 ECHOES = ("activity", "night", "deep", "rem", "glucose", "resting", "load_day")
@@ -150,9 +172,10 @@ class Cohort:
         acted = {name: np.where(np.isnan(actions[name]), np.nan, np.round(reached[name])) for name in actions}
         lived = self._day(noises, acted)
         return Outcome(
-            self._frame(noises, lived), 1 - self._stress(noises, lived),
+            self._frame(noises, lived),
+            1 - self._stress(noises, lived),
             self._labels(noises, natural, actions, future, (adherence, slip), rng),
-        )  # fmt: skip
+        )
 
     def well(self, noises: Noises, actions: Actions) -> Floats:
         """The true probability of low stress where exactly `actions` happen, shape (n,): `do` in short."""
@@ -203,9 +226,14 @@ class Cohort:
         return Noises({**noises.of, "day": noises["day"] + days})
 
     def _labels(
-        self, noises: Noises, natural: dict[str, Floats], actions: Actions, days: int,
-        execution: tuple[float, float], rng: np.random.Generator,
-    ) -> Bools:  # fmt: skip
+        self,
+        noises: Noises,
+        natural: dict[str, Floats],
+        actions: Actions,
+        days: int,
+        execution: tuple[float, float],
+        rng: np.random.Generator,
+    ) -> Bools:
         """Whether each of the days that follow is of low stress, shape (n, days)."""
         n, low = len(noises), np.empty((len(noises), days), dtype=bool)
         for day in range(days):
@@ -270,12 +298,21 @@ class Cohort:
         glucose_sd = np.clip(np.round(glucose_sd), 6, 120)
         above = share_above(glucose, glucose_sd, 180.0)
         return {
-            "steps": steps, "active_min": active, "sedentary_min": sedentary, "sleep_total_min": asleep,
-            "sleep_deep_min": deep, "sleep_light_min": asleep - deep - rem, "sleep_rem_min": rem,
-            "sleep_efficiency_pct": np.clip(np.round(efficiency), 60, 99), "glucose_mean_mgdl": glucose,
-            "glucose_sd_mgdl": glucose_sd, "poor_night": poor_night, "above": above, "load": load,
+            "steps": steps,
+            "active_min": active,
+            "sedentary_min": sedentary,
+            "sleep_total_min": asleep,
+            "sleep_deep_min": deep,
+            "sleep_light_min": asleep - deep - rem,
+            "sleep_rem_min": rem,
+            "sleep_efficiency_pct": np.clip(np.round(efficiency), 60, 99),
+            "glucose_mean_mgdl": glucose,
+            "glucose_sd_mgdl": glucose_sd,
+            "poor_night": poor_night,
+            "above": above,
+            "load": load,
             "rate": 6.0 * above * (1 - 0.45 * above),
-        }  # fmt: skip
+        }
 
     def _day(self, noise: Noises, act: Actions) -> dict[str, Floats]:
         """All values of a day, shape (n,) each, by column; with what only the equations know."""
@@ -295,9 +332,12 @@ class Cohort:
         resting = np.clip(np.round(resting + 1.0 * (noise["hba1c"] - 6)), 42, 100)
         mean_hr = np.clip(np.round(resting + 9 + day["active_min"] / 22 + noise["hr_mean"], 1), resting, 140)
         return day | {
-            "hyperglycaemia_events": events, "glucose_tir_pct": in_range, "hr_mean_bpm": mean_hr,
-            "resting_hr_bpm": resting, "age": noise["age"],
-        }  # fmt: skip
+            "hyperglycaemia_events": events,
+            "glucose_tir_pct": in_range,
+            "hr_mean_bpm": mean_hr,
+            "resting_hr_bpm": resting,
+            "age": noise["age"],
+        }
 
     def _stress(self, noise: Noises, day: dict[str, Floats]) -> Floats:
         """The true probability of high stress, shape (n,)."""

@@ -14,8 +14,15 @@ from sensecf.runs.truth.carry import MEASURES
 
 #: Columns of the table in Markdown, and the panels of the figure.
 SHOWN = (
-    "answered", "improvement", "success", "harm", "gaming", "undoable_edits", "better_days", "effort_to_oracle",
-)  # fmt: skip
+    "answered",
+    "improvement",
+    "success",
+    "harm",
+    "gaming",
+    "undoable_edits",
+    "better_days",
+    "effort_to_oracle",
+)
 PANELS = ("improvement", "success", "harm", "gaming", "effort_to_oracle")
 
 
