@@ -83,4 +83,5 @@ def _finished(place: Path, request: TruthSpec, overwrite: bool) -> bool:
 
 
 def _of(call: Call, number: int) -> Call:
+    """A call whose progress says which world it is about."""
     return replace(call, progress=lambda phase, share: call.progress(f"world {number}, {phase}", share))

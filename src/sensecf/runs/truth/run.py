@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,10 @@ import pandas as pd
 
 from sensecf import generators, metrics
 from sensecf.classifiers import storage
-from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_json
 from sensecf.core.folder import FILES, claimed, named, remove
 from sensecf.core.limits import Limits
-from sensecf.core.query import Query
 from sensecf.data.builtin import simulated
 from sensecf.data.world.presets import preset
 from sensecf.generators import Context
@@ -37,6 +36,7 @@ from sensecf.runs.run import versions
 from sensecf.runs.truth.carry import MEASURES, Case, of_answers, of_nobody, of_the_oracle
 from sensecf.runs.truth.oracle import cheapest
 from sensecf.runs.truth.settings import SETTINGS, chosen
+from sensecf.version import __version__
 
 if TYPE_CHECKING:
     from sensecf.data.world.base import World
@@ -139,8 +139,6 @@ def _known(request: TruthSpec, asked_of: dict[str, Limits]) -> dict[str, Any]:
     found = asdict(request)
     if found["prompting"] is None:
         del found["prompting"]
-    from sensecf.version import __version__
-
     return found | {"limits": {name: limits.to_dict() for name, limits in asked_of.items()}, "sensecf": __version__}
 
 
@@ -220,20 +218,12 @@ def _each(
         told = Setting(place, spec, made, asked, shown, _named_call(call, setting))
         for method in shown:
             chunks = ask_method(told, method.generator, method.run)
-            cfs: Counterfactuals = answers(made.task, asked.query, asked.factuals, method, chunks, 1)
-            yield pd.concat(
-                [groups.assign(setting=setting, method=method.label), _outcomes(case, cfs, asked.query)], axis=1
-            )
-
-
-def _outcomes(case: Case, cfs: Counterfactuals, query: Query) -> pd.DataFrame:
-    return of_answers(case, cfs, query)
+            rows = of_answers(case, answers(made.task, asked.query, asked.factuals, method, chunks, 1), asked.query)
+            yield pd.concat([groups.assign(setting=setting, method=method.label), rows], axis=1)
 
 
 def _named_call(call: Call, setting: str) -> Call:
     """A call whose progress says which setting is being answered."""
-    from dataclasses import replace
-
     return replace(call, progress=lambda phase, share: call.progress(f"{setting}: {phase}", share))
 
 
@@ -293,8 +283,6 @@ def _write(folder: Path, made: Truth) -> None:
     if made.facts["world"] in ("easy", "confounded", "drifting"):
         simulated.CARD.save(folder)
     write_json(folder / "run.json", made.facts)
-    import shutil
-
     shutil.rmtree(folder / "unfinished", ignore_errors=True)
 
 
