@@ -197,6 +197,11 @@ def test_a_run_that_was_interrupted_goes_on_and_says_the_same(
     same = table[table["setting"] != "boundary"].reset_index(drop=True)
     pd.testing.assert_frame_equal(same, before)
     assert set(table["setting"]) == {"–", "levers", "boundary"}
+    pairs = pd.read_csv(tmp_path / "a" / "comparisons.csv").set_index("metric")
+    rows = table.set_index(["setting", "method", "metric"])["value"]
+    for metric in ("improvement", "success", "harm"):
+        gap = rows["boundary", "constant", metric] - rows["levers", "constant", metric]
+        assert pairs.loc[metric, "difference"] == pytest.approx(gap)
 
 
 def test_random_worlds_are_averaged_over_worlds(tmp_path: Path):

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +43,16 @@ if TYPE_CHECKING:
     from sensecf.data.world.base import World
 
 #: Files beside those that it has in common with a run.
-OWN_FILES = ("table.csv", "table.md", "outcomes.csv", "truth.svg", "unfinished/*/*")
+OWN_FILES = ("table.csv", "table.md", "comparisons.csv", "outcomes.csv", "truth.svg", "unfinished/*/*")
 #: Days that follow, on which the plan is done too.
 FUTURE = 30
 #: The rows that are no generator's.
 ORACLE, NOBODY = "oracle", "unchanged"
+#: Measures in which settings are compared, and the columns of `comparisons.csv`.
+COMPARED = ("improvement", "success", "harm", "success_of_plans")
+DIFFERENCES = (
+    "method", "metric", "first", "second", "mean_first", "mean_second", "difference", "low", "high", "p", "n", "people",
+)  # fmt: skip
 #: Columns of `table.csv`.
 COLUMNS = ("setting", "method", "metric", "value", "low", "high", "n", "people", "direction", "over")
 
@@ -244,6 +250,27 @@ def summary(outcomes: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def differences(outcomes: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """What each setting is worth over the one before it, by method, on the same requests: columns of `DIFFERENCES`.
+
+    `difference` is that of the means, second less first, with its 95 % interval over whole people and the p value of
+    sign flips over people; a request that one of them has no value for is left out.
+    """
+    settings = [name for name in outcomes["setting"].unique() if name != "–"]
+    rows = []
+    for first, second in pairwise(settings):
+        for method in outcomes.loc[outcomes["setting"] == first, "method"].unique():
+            a, b = (
+                outcomes[(outcomes["setting"] == name) & (outcomes["method"] == method)].set_index("query")
+                for name in (second, first)
+            )
+            for metric in COMPARED:
+                found = statistics.paired(a[metric], b[metric], a["person"], seed=seed)
+                mean = (found.mean_b, found.mean_a, found.difference, found.low, found.high, found.p)
+                rows.append((method, metric, first, second, *mean, found.n, found.clusters))
+    return pd.DataFrame(rows, columns=list(DIFFERENCES))
+
+
 def _ratio(part: pd.DataFrame, seed: int) -> tuple[float, float, float, int, int]:
     """Effort in all over the oracle's for the same requests, and its interval over whole people."""
     known = part[part["effort"].notna() & part["effort_to_oracle"].notna()]
@@ -273,6 +300,8 @@ def _write(folder: Path, made: Truth) -> None:
 
     with replacing(folder / "table.csv") as path:
         made.table.to_csv(path, index=False)
+    with replacing(folder / "comparisons.csv") as path:
+        differences(made.outcomes, made.facts["seed"]).to_csv(path, index=False)
     with replacing(folder / "outcomes.csv") as path:
         made.outcomes.to_csv(path, index=False)
     write_json(folder / "metrics.json", nested(made.table))
