@@ -17,7 +17,7 @@ from sensecf.core.files import cache_folder, write_json
 from sensecf.runs.experiment import Call
 from sensecf.runs.truth import TruthSpec, many, truth
 from sensecf.runs.truth.carry import MEASURES
-from sensecf.runs.truth.report import cell, figure, markdown
+from sensecf.runs.truth.report import cells, figure, markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 STORED = ROOT / "benchmarks" / "truth"
@@ -64,9 +64,7 @@ def small() -> str:
         table, _ = stored(name)
         for (setting, method), part in table.groupby(["setting", "method"], sort=False):
             if method in SMALL_METHODS and (setting in ("–", "boundary") or method == "search"):
-                rows = part.set_index("metric")
-                cells = [cell(rows.loc[m], MEASURES[m][3]) for m in SMALL]
-                lines.append(f"| {name} | {setting} | {method} | " + " | ".join(cells) + " |")
+                lines.append(f"| {name} | {setting} | {method} | " + " | ".join(cells(part, SMALL)) + " |")
     return "\n".join(lines)
 
 

@@ -84,7 +84,7 @@ def _show(made: Truth, out: Path) -> None:
     from rich.text import Text
 
     from sensecf.runs.truth.carry import MEASURES
-    from sensecf.runs.truth.report import SHOWN, cell
+    from sensecf.runs.truth.report import SHOWN, cells
 
     console = Console(width=None if sys.stdout.isatty() else 180)
     shown = Table()
@@ -93,11 +93,10 @@ def _show(made: Truth, out: Path) -> None:
     for name in SHOWN:
         shown.add_column(Text(MEASURES[name][0]), justify="right")
     for (setting, method), part in made.table.groupby(["setting", "method"], sort=False):
-        rows = part.set_index("metric")
         shown.add_row(
             str(setting),
             Text(str(method)),
-            *(cell(rows.loc[name], MEASURES[name][3]).replace(" (", "\n(") for name in SHOWN),
+            *(text.replace(" (", "\n(") for text in cells(part, SHOWN)),
         )
     console.print(shown)
     console.print("People of this world are simulated: this says nothing about anybody's health.", highlight=False)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from sensecf.core.errors import InputError
 from sensecf.core.rules import Floats
-from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.schema import Feature, FeatureSchema, Role
 from sensecf.data.world.base import Actions, Noises, Outcome, carried, shares
 
 #: Features of a world: causes of nothing above them that stay, levers, and results.
@@ -134,7 +134,7 @@ class Graph:
 
     def schema(self) -> FeatureSchema:
         """The schema of the world's table: traits stay, levers are actionable, the rest is mutable."""
-        roles = {"trait": "immutable", "lever": "actionable", "result": "mutable"}
+        roles: dict[str, Role] = {"trait": "immutable", "lever": "actionable", "result": "mutable"}
         features = tuple(
             Feature(node, "continuous", roles[node.partition("_")[0]], low=low, high=high, step=0.1)
             for node in sorted(self._nodes, key=lambda n: (n[0] != "t", n[0] != "l", n))
@@ -227,9 +227,9 @@ class Graph:
         if not node.startswith("trait"):
             own = 0.6 * own + 0.8 * noise[f"day {node}"]
         if not self._causes[node] and node not in self._moved:
-            return np.clip(own, -WIDEST, WIDEST)
+            return np.asarray(np.clip(own, -WIDEST, WIDEST))
         level = np.sqrt(0.6) * (total - scale[0]) / scale[1] + np.sqrt(0.4) * own
-        return np.clip(level, -WIDEST, WIDEST)
+        return np.asarray(np.clip(level, -WIDEST, WIDEST))
 
     def _lived(self, noise: Noises, act: Actions) -> tuple[pd.DataFrame, Floats]:
         """The values of all features, by column, and the true probability of the unwanted class, shape (n,)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sensecf.core.errors import InputError
-from sensecf.core.schema import FeatureSchema
+from sensecf.core.schema import FeatureSchema, Role
 from sensecf.data.builtin.simulated import simulated_schema
 from sensecf.data.world.cohort import LEVERS, Cohort
 
@@ -17,7 +17,9 @@ class Preset(Cohort):
     def schema(self) -> FeatureSchema:
         """The schema of the cohort's table, with the levers alone actionable."""
         schema = simulated_schema()
-        roles = {f.name: "actionable" if f.name in LEVERS else "mutable" for f in schema.features if f.changeable}
+        roles: dict[str, Role] = {
+            f.name: "actionable" if f.name in LEVERS else "mutable" for f in schema.features if f.changeable
+        }
         features = tuple(replace(f, role=roles[f.name]) if f.name in roles else f for f in schema.features)
         return replace(schema, features=features)
 

@@ -94,9 +94,10 @@ def outcomes(case: Case, plans: Floats, answered: Bools, acted: Bools, results_m
     not_levers[levers] = False
     causes = ancestors(world.edges, schema.label)
     idle = np.array([f.name not in causes for f in schema.features])
-    needy = case.before < LINE
-    improved, worse = after - case.before >= GAIN, case.before - after > ROUNDING
-    well = after >= LINE
+    needy: Bools = case.before < LINE
+    improved: Bools = after - case.before >= GAIN
+    worse: Bools = case.before - after > ROUNDING
+    well: Bools = after >= LINE
     effort = efforts(task, case.rows, actions)
     made = answered & needy & well
     count = edits.sum(axis=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,7 @@ def markdown(table: pd.DataFrame, facts: dict[str, Any]) -> str:
         "|---|---|" + "---|" * len(SHOWN),
     ]
     for (setting, method), part in table.groupby(["setting", "method"], sort=False):
-        rows = part.set_index("metric")
-        cells = [cell(rows.loc[name], MEASURES[name][3]) for name in SHOWN]
-        lines.append(f"| {setting} | {method} | " + " | ".join(cells) + " |")
+        lines.append(f"| {setting} | {method} | " + " | ".join(cells(part, SHOWN)) + " |")
     before = (
         f"World {facts['world']}, {facts['requests']:,} requests of {facts['people_asked']:,} people "
         f"({facts['not_well_before']:,} truly not well before), classifier {facts['classifier']}, seed {facts['seed']}."
@@ -53,7 +51,13 @@ def figure(table: pd.DataFrame, ours: Sequence[str]) -> str:
     return drawings.intervals(shown, panels, list(dict.fromkeys(mine)))
 
 
-def cell(row: pd.Series[Any], share: bool) -> str:
+def cells(part: pd.DataFrame, measures: Sequence[str]) -> list[str]:
+    """What the rows of one setting and method in a table say of some measures, as text."""
+    rows = {row["metric"]: row for row in part.to_dict("records")}
+    return [_cell(rows[name], MEASURES[name][3]) for name in measures]
+
+
+def _cell(row: Mapping[Any, Any], share: bool) -> str:
     """A value and its interval as text; a dash where it is not defined."""
     value, low, high = float(row["value"]), float(row["low"]), float(row["high"])
     if np.isnan(value):
