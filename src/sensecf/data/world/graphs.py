@@ -238,7 +238,7 @@ class Graph:
         for node in self._nodes:
             centre, size = self._units[node]
             level = self._level(node, self._total(node, levels, noise), noise, self._scale[node])
-            values[node] = np.round(np.clip(centre + size * level, *self._bounds(node)), 1)
+            values[node] = np.asarray(np.round(np.clip(centre + size * level, *self._bounds(node)), 1), dtype=float)
             wanted = act.get(node)
             if wanted is not None:
                 values[node] = np.where(np.isnan(wanted), values[node], wanted)
