@@ -10,8 +10,8 @@ import house
 MOST = {
     "functions over 60 lines": 8,
     "functions with 8 or more arguments": 12,
-    "dict[str, Any]": 260,
-    "fmt: skip": 20,
+    "dict[str, Any]": 280,
+    "fmt: skip": 25,
 }
 
 

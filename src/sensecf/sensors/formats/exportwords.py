@@ -48,10 +48,34 @@ HEADERS: dict[str, dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 #: Parts of header cells with a glucose unit that hold no reading of the sensor: strips, ketones, calibration, targets.
 NOT_SENSOR = (
-    "strip", "streifen", "bandelette", "tira", "striscia", "keton", "ceton", "cetona", "chetoni", "calib", "kalib",
-    "etalon", "target", "ziel", "cible", "objetivo", "obiettivo", "meter", "bg reading", "bwz", "insulin", "/min",
-    "rate of change", "sensitivity", "linked", "messwert", "empfindlichkeit",
-)  # fmt: skip
+    "strip",
+    "streifen",
+    "bandelette",
+    "tira",
+    "striscia",
+    "keton",
+    "ceton",
+    "cetona",
+    "chetoni",
+    "calib",
+    "kalib",
+    "etalon",
+    "target",
+    "ziel",
+    "cible",
+    "objetivo",
+    "obiettivo",
+    "meter",
+    "bg reading",
+    "bwz",
+    "insulin",
+    "/min",
+    "rate of change",
+    "sensitivity",
+    "linked",
+    "messwert",
+    "empfindlichkeit",
+)
 #: What the word for glucose begins with.
 GLUCOSE = ("gluco", "gluko", "glyc", "glic")
 
