@@ -148,7 +148,7 @@ def test_a_chunk_is_read_back_as_it_was_written(tmp_path_factory: Any, m: int, s
     words = np.array(["", "raised “x”: 日本", "a | b"], dtype=object)
     chunk = Chunk(
         np.arange(m), rng.integers(0, 9, m), np.where(rng.random((m, 3)) < 0.3, np.nan, rng.normal(size=(m, 3))),
-        words[rng.integers(0, 3, m)], words[rng.integers(0, 3, m)], 1.5, 7.0, fit_rows=2.0,
+        words[rng.integers(0, 3, m)], words[rng.integers(0, 3, m)], rng.random(m), 1.5, 7.0, fit_rows=2.0,
     )  # fmt: skip
     path = tmp_path_factory.mktemp("chunk") / "batch-000000x1.npz"
     chunk.save(path)
@@ -168,7 +168,7 @@ def chunk_of(task: Task, *proposals: tuple[int, dict[str, Any] | None]) -> Chunk
     blank = np.array([edit is None for _, edit in proposals])
     return Chunk(
         np.arange(3), np.array([q for q, _ in proposals]), np.where(blank[:, None], np.nan, rows),
-        np.array(reason, dtype=object), np.full(len(rows), "fake", dtype=object), 3.0, 30.0,
+        np.array(reason, dtype=object), np.full(len(rows), "fake", dtype=object), np.full(len(rows), 0.9), 3.0, 30.0,
     )  # fmt: skip
 
 
@@ -195,6 +195,16 @@ def test_the_filter_goes_on_to_the_next_proposal_and_says_what_it_refused() -> N
     assert frame["rank"].isna().tolist() == [False, True, True]
     assert "2 refused; the first sleep must stay as it is" in frame["reason"][1]
     assert frame["reason"][2] == "gave up"
+
+
+def test_what_a_generator_states_of_its_answers_is_kept_beside_them() -> None:
+    task = hand_task()
+    query, facts = ask(task, 3)
+    chunk = replace(chunk_of(task, (0, GOOD), (1, WRONG), (2, None)), stated=np.array([0.8, 0.6, np.nan]))
+    made = answers_of(task, query, facts, Method("x", "x", "raw", "raw"), [chunk], 1)
+    assert made.cost["stated"] == pytest.approx(0.7)
+    silent = replace(chunk, stated=np.full(3, np.nan))
+    assert "stated" not in answers_of(task, query, facts, Method("x", "x", "raw", "raw"), [silent], 1).cost
 
 
 def test_up_to_n_answers_in_the_generators_own_order() -> None:

@@ -22,7 +22,7 @@ def test_what_a_generator_takes_and_needs_are_keywords_of_its_own(name: str) -> 
     traits = traits_of(made)
     assert {*traits.takes, *traits.needs} <= keywords.keys()
     assert {key for key, p in keywords.items() if p.kind is p.KEYWORD_ONLY and p.default is p.empty} == {*traits.needs}
-    for declared, method in (("greedy", "greedy"), ("saves", "save"), ("asks_model", "propose")):
+    for declared, method in (("greedy", "greedy"), ("saves", "save"), ("asks_model", "propose"), ("states", "bound")):
         assert not getattr(traits, declared) or callable(getattr(made, method))
 
 

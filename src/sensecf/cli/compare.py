@@ -35,13 +35,22 @@ if TYPE_CHECKING:
     "--generators",
     "names",
     required=True,
-    help="Who is compared: a,b,c. NAME+raw, NAME+filter or NAME+polish says how a generator is shown.",
+    help="Who is compared: a,b,c. NAME+raw, NAME+filter or NAME+polish says how a generator is shown; NAME@hold asks "
+    "its answers to hold.",
 )
 @click.option("--out", type=OutPath(), required=True, help="Folder to write.")
 @gathered(
     "bounds",
     click.option("--each-class", is_flag=True, help="Ask towards every class, not one."),
     click.option("-n", type=int, default=1, show_default=True, help="Answers per person."),
+    click.option(
+        "--refits",
+        type=int,
+        default=5,
+        show_default=True,
+        help="Fresh refits of the classifier, for each kind of change, that answers are held against; 0 for none.",
+    ),
+    click.option("--price", is_flag=True, help="Also what each costs at equal survival: runs the search 9 times."),
     click.option("--seconds-per-query", type=float, default=10.0, show_default=True, help="Limit for one request."),
     click.option("--time-limit", type=float, default=600.0, show_default=True, help="Limit for a method, in seconds."),
 )
@@ -76,7 +85,7 @@ def compare(
         limit=source.limit,
         limits=stated_limits(),
         seed=source.seed,
-        prompting=prompting(asking, [name.partition("+")[0] for name in split_names(names)]),
+        prompting=prompting(asking, [name.partition("@")[0].partition("+")[0] for name in split_names(names)]),
         model=model,
         **bounds,
     )
@@ -95,15 +104,19 @@ def _show(made: Comparison, out: Path) -> None:
     from rich.text import Text
 
     from sensecf.runs.compare import tables
+    from sensecf.runs.compare.scores import ALL
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     for text in tables.quality(made):
         console.print(Text(text), soft_wrap=True)
-    found = tables.table("", tables.RESULTS, made.scores.summary)
-    for group in found["groups"]:
+    parts = [tables.table("", tables.RESULTS, made.scores.summary)]
+    if made.facts["refits"]:
+        everyone = made.scores.summary[made.scores.summary["direction"] == ALL]
+        parts.append(tables.table("", tables.HOLDING, everyone))
+    for group in (group | {"heads": found["heads"]} for found in parts for group in found["groups"]):
         shown = Table(title=Text(group["title"]), title_justify="left")
         shown.add_column("method", no_wrap=True)
-        for head in found["heads"]:
+        for head in group["heads"]:
             shown.add_column(Text(head["title"]), justify="right")
         for row in group["rows"]:
             cells = [f"{c['value']} {c['foot']}\n{c['interval'] or '–'}" if c["foot"] else "–" for c in row["cells"]]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, get_args
 
 import numpy as np
 from scipy.stats import beta
 
+from sensecf.classifiers.jury import Jury, Votes, judge_of
 from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError
 from sensecf.core.query import Query
@@ -16,7 +18,6 @@ from sensecf.generators.nice import Nice
 from sensecf.generators.robx import Base, first_answers, on_grid, within
 from sensecf.generators.search import Search
 from sensecf.generators.traits import Traits
-from sensecf.metrics.robust import retrained
 
 #: Width of a shell in shares of the training ranges (L2), and rows drawn in each.
 SHELL, DRAWN = 0.1, 100
@@ -48,7 +49,7 @@ class BetaRCE:
     are theirs. Raises `InputError` for options that it cannot have, and for a classifier that cannot be refitted.
     """
 
-    traits = Traits(takes=("delta", "jurors", "filter_rules"))
+    traits = Traits(states=True, takes=("delta", "jurors", "filter_rules"))
 
     def __init__(
         self,
@@ -77,8 +78,7 @@ class BetaRCE:
         self._least = int(np.argmax(self._bounds > delta))
         self._filter_rules = filter_rules
         self.base: Any = Nice(task, seed, filter_rules=filter_rules) if base == "nice" else Search(task, seed)
-        models = retrained(task, "bootstrap", jurors, seed).values()
-        self._jurors = [Task(task.schema, task.train, model) for model in models]
+        self._jurors = [judge_of(task, juror) for juror in Jury.fit(task, "bootstrap", jurors, seed).members]
         spread = task.observed_high - task.observed_low
         self._spread = np.where(task.codec.numeric & np.isfinite(spread) & (spread > 0), spread, 1.0)
 
@@ -104,11 +104,10 @@ class BetaRCE:
         stated: Floats = self._bounds[votes]
         return stated
 
-    def _agrees(self, juror: Task, rows: Floats, target: Ints) -> Bools:
+    def _agrees(self, juror: Callable[[Floats], Votes], rows: Floats, target: Ints) -> Bools:
         """Whether one refit puts rows in their target class, shape (n,)."""
         self.task.count(len(rows))
-        place = np.array([juror.classes.index(c) for c in self.task.classes], dtype=np.intp)
-        return juror.valid(juror.judge(rows), place[target])
+        return np.asarray(juror(rows) == target)
 
     def _votes(self, rows: Floats, target: Ints) -> Ints:
         """How many refits agree, shape (n,); fewer may be said where too many have refused already."""

@@ -21,6 +21,8 @@ class Traits:
     `concurrent`: `propose` may be called from several threads at once.
     `greedy`: it has `greedy(query)`, the one answer that its model gives to each query when nobody checks it.
     `saves`: it has `save(folder)`.
+    `states`: it has `bound(rows, target)`, a lower bound that it states of the share of refits of the classifier that
+    put a row of its own in the target class.
     `keeps_budget`: it heeds `Query.max_changes`; what others propose beyond it is refused when it is verified.
     `takes`, `needs`: keywords of its `__init__` beside `(task, seed)` that `Context` fills, and those of them without
     which it cannot be built. One that needs `llm` also has `questions`, `sampling`, `answers` and `facts`, as
@@ -31,6 +33,7 @@ class Traits:
     concurrent: bool = False
     greedy: bool = False
     saves: bool = False
+    states: bool = False
     keeps_budget: bool = True
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()

@@ -31,33 +31,64 @@ Way = Literal["raw", "filter", "polish"]
 
 
 @dataclass(frozen=True)
+class Asking:
+    """What one process is asked: a generator, the way in which it is run, whether its answers are asked to hold, and
+    the lead over the other classes that they must have (None: what the limits say)."""
+
+    generator: str
+    way: Way
+    hold: bool = False
+    margin: float | None = None
+
+    @property
+    def title(self) -> str:
+        """How it is named while it runs."""
+        words = {"raw": "", "polish": "", "filter": " with the rules in front"}[self.way]
+        margin = "" if self.margin is None else f" at a margin of {self.margin:g}"
+        return self.generator + ("@hold" if self.hold else "") + words + margin
+
+
+@dataclass(frozen=True)
 class Method:
     """A row of the comparison.
 
     `way`: "raw", what the generator proposes first, whatever it is worth; "filter", the first of its
     proposals that is valid and breaks no rule; "polish", its answer by `explain`: proposals
     verified, polished and selected, with the search as fallback. `run`: what has to be run for it, "raw"
-    for a filtered row too, unless the generator can put the rules in front of itself (`filter_rules`).
+    for a filtered row too, unless the generator can put the rules in front of itself (`filter_rules`). `hold`: its
+    answers are asked to hold; all others are boundary answers.
     """
 
     label: str
     generator: str
     way: Way
     run: Way
+    hold: bool = False
+
+    @property
+    def asking(self) -> Asking:
+        """What has to be run for it."""
+        return Asking(self.generator, self.run, self.hold)
 
 
 def methods(names: Sequence[str]) -> list[Method]:
     """The rows for generators as they are named on the command line.
 
-    Our own are shown polished; a peer gets two rows, raw and filtered; `name+way` is that row alone.
+    Our own are shown polished; a peer gets two rows, raw and filtered; `name+way` is that row alone. `name@hold` is
+    the row of answers that are asked to hold, always polished.
     Raises `InputError` for unknown generators and ways, and for a row that is named twice.
     """
     found: list[Method] = []
     ways: tuple[Way, ...]
     for text in names:
-        name, plus, wanted = text.partition("+")
+        shape, at, wish = text.partition("@")
+        name, plus, wanted = shape.partition("+")
+        if at and (wish != "hold" or wanted not in ("", "polish")):
+            raise InputError(f"generator {text!r} cannot be read; write {name}@hold for answers that are asked to hold")
         own_filter = "filter_rules" in generators.traits_of(generators.find(name)).takes
-        if not plus:
+        if at:
+            ways = ("polish",)
+        elif not plus:
             ways = ("polish",) if name in OWN else ("raw", "filter")
         elif wanted in ("raw", "filter", "polish"):
             ways = (cast(Way, wanted),)
@@ -66,8 +97,8 @@ def methods(names: Sequence[str]) -> list[Method]:
         usual: Way = "polish" if name in OWN else "raw"
         for way in ways:
             shown = name.rpartition(":")[2] or name
-            label = shown if way == usual else f"{shown}+{way}"
-            found.append(Method(label, name, way, "raw" if way == "filter" and not own_filter else way))
+            label = (shown if way == usual else f"{shown}+{way}") + (at + wish)
+            found.append(Method(label, name, way, "raw" if way == "filter" and not own_filter else way, bool(at)))
     labels = [method.label for method in found]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice is not None:
@@ -122,6 +153,9 @@ def answers(
     }
     columns = {name: values[order] for name, values in columns.items()}
     cost = _cost(chunks, len(query))
+    stated = np.concatenate([chunk.stated for chunk in chunks])[at]
+    if np.isfinite(stated).any():
+        cost["stated"] = float(np.nanmean(stated))
     if method.way == "polish":
         cost["by_fallback"] = int((~own[at]).sum())
     cfs = Counterfactuals.of(task, factuals, columns, shown.found.rows[order], cost=cost, asked=method.label)

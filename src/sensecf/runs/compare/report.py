@@ -72,6 +72,11 @@ GLOSSARY = (
         "a generator has seen.",
     ),
     (
+        "NAME@hold",
+        "Answers that are asked to hold when the classifier is fitted again, as `explain` gives them by default. Every "
+        "other row is of boundary answers: the smallest change that is valid.",
+    ),
+    (
         "Retraining",
         "The classifier fitted anew with other random states, on resampled people and on nine tenths of the rows.",
     ),
@@ -113,6 +118,9 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
         "results": tables.table("Means by method and direction", tables.RESULTS, scores.summary),
         "notes": tables.notes(made),
         "figures": drawn,
+        "holding_note": tables.holding(made),
+        "holding": tables.table("Survival under fresh refits", tables.HOLDING, everyone) if facts["refits"] else None,
+        "price": tables.price(made) if len(made.price) else None,
         "common": tables.common(made),
         "closeness": tables.table("First answers to the same requests", tables.CLOSENESS, everyone),
         "tests_note": tables.few(made) + TESTS,

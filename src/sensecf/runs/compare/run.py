@@ -28,12 +28,13 @@ from sensecf.core.folder import FILES, UNFINISHED, claimed, named, remove
 from sensecf.core.limits import Limits
 from sensecf.core.query import Query
 from sensecf.core.schema import FeatureSchema
-from sensecf.core.task import Classifier, Ints, Task
+from sensecf.core.task import Ints, Task
 from sensecf.generators import Context, traits_of
 from sensecf.llm.language.prompting import Prompting
 from sensecf.runs.compare.isolate import CHUNK, TimeLimits, ask
-from sensecf.runs.compare.methods import REFERENCE, Method, Way, answers, is_reference, methods
+from sensecf.runs.compare.methods import REFERENCE, Asking, Method, answers, is_reference, methods
 from sensecf.runs.compare.scores import Scores, score
+from sensecf.runs.compare.survival import LADDER, first_held, fresh, prices
 from sensecf.runs.compare.worker import Chunk, Job
 from sensecf.runs.experiment import QUIETLY, Call, Experiment, Setup, check_counts, experiment, prepared, record, silent
 from sensecf.runs.run import LEDGER, estimate, versions
@@ -42,11 +43,11 @@ if TYPE_CHECKING:
     from sensecf.data.card import Card
 
 #: Files of a comparison beside those that it has in common with a run.
-OWN_FILES = ("table.csv", "table.md", "comparisons.csv", "figures/*.svg")
+OWN_FILES = ("table.csv", "table.md", "comparisons.csv", "price.csv", "figures/*.svg")
 #: Families of classifiers that judge answers, the first three that are not the explained one.
 JUDGES = ("random-forest", "svm", "mlp", "logistic", "xgboost")
-#: Retrained models of each kind of change that answers are held against.
-RETRAINED = 2
+#: The changes whose refits `retrain_validity` is over.
+RETRAINED = ("seed", "bootstrap", "fewer")
 #: Packages whose versions a comparison depends on beside those of a run.
 PEERS = ("dice-ml", "treecf")
 
@@ -63,6 +64,8 @@ class CompareSpec:
     limit: int | None = None
     n: int = 1
     limits: Limits = field(default_factory=Limits)
+    refits: int = 5
+    price: bool = False
     seconds_per_query: float = 10.0
     time_limit: float = 600.0
     seed: int = 0
@@ -81,7 +84,8 @@ class Comparison:
 
     `requests`: index `query`, the number of the request; columns `query` (its name in the table),
     `source` (the class predicted), `target`, `group`. `answers`: by method; their queries are numbers of
-    requests. `facts`: what `run.json` says.
+    requests. `price`: each method at equal survival, see `survival.prices`, without a row where no prices were asked
+    for. `facts`: what `run.json` says.
     """
 
     task: Task
@@ -90,6 +94,7 @@ class Comparison:
     methods: list[Method]
     answers: dict[str, Counterfactuals]
     scores: Scores
+    price: pd.DataFrame
     facts: dict[str, Any]
 
 
@@ -131,7 +136,7 @@ def compare(
         model = _model_facts(setting)
         chunks = _chunks_of(setting)
         call.progress("measuring", 0.0)
-        found, scores, retrained = _measured(setting, chunks)
+        found, scores, price, refused = _measured(setting, chunks)
         facts: dict[str, Any] = {
             **known,
             "targets": made.targets,
@@ -141,7 +146,7 @@ def compare(
             "requests": len(asked.table),
             "people": int(asked.table["group"].nunique()) if schema.group else None,
             "skipped": asked.skipped,
-            "retrained_models": retrained,
+            "refits_refused": refused,
             "versions": versions() | _peer_versions(),
             "seconds": round(time.perf_counter() - began, 1),
             "arguments": call.arguments,
@@ -149,7 +154,7 @@ def compare(
             **model,
         }
         facts |= {"notice": call.notice} if call.notice else {}
-        comparison = Comparison(made.task, asked.query, asked.table, shown, found, scores, facts)
+        comparison = Comparison(made.task, asked.query, asked.table, shown, found, scores, price, facts)
         _write(folder, comparison)
         call.progress("measuring", 1.0)
         return comparison
@@ -184,32 +189,47 @@ class Setting:
 
 
 def _measured(
+<<<<<<< HEAD
     setting: Setting, chunks: dict[tuple[str, Way], list[Chunk]]
 ) -> tuple[dict[str, Counterfactuals], Scores, int | str]:
     """The answers of each method, their scores, and how many retrained classifiers judged (or why none did)."""
+=======
+    setting: _Setting, chunks: dict[Asking, list[Chunk]]
+) -> tuple[dict[str, Counterfactuals], Scores, pd.DataFrame, dict[str, str]]:
+    """The answers of each method, their scores and prices, and why some change of the classifier judged none."""
+>>>>>>> 7c8fb42 (compare: survival under fresh refits by kind of change, prices at equal survival, NAME@hold; a bench of holding)
     request, made, asked, task = setting.request, setting.made, setting.asked, setting.made.task
-    found = {
-        m.label: answers(task, asked.query, asked.factuals, m, chunks[m.generator, m.run], request.n)
-        for m in setting.shown
-    }
-    nearest, reference = None, setting.reference
-    if reference is not None:
-        nearest = answers(task, asked.query, asked.factuals, reference, chunks[reference.generator, "raw"], 1)
-    models, remark = _retrained(task, request.seed)
+
+    def answered(method: Method, asking: Asking, n: int) -> Counterfactuals:
+        return answers(task, asked.query, asked.factuals, method, chunks[asking], n)
+
+    found = {m.label: answered(m, m.asking, request.n) for m in setting.shown}
+    reference = setting.reference
+    nearest = None if reference is None else answered(reference, reference.asking, 1)
+    juries, refused = fresh(task, request.refits, request.seed) if request.refits else ({}, {})
+    models = {f"{change} {i}": model for change in RETRAINED if change in juries
+              for i, model in enumerate(juries[change].members, 1)}  # fmt: skip
     table = made.table
     judges = None if table.named else _judges(request, table.schema, table.held_out, asked.table["place"])
+    groups = asked.table["group"] if table.schema.group else None
     scores = score(
-        found,
-        task,
-        asked.query,
-        asked.table["direction"],
-        asked.table["group"] if table.schema.group else None,
-        reference=nearest,
-        judges=judges,
-        models=models,
-        seed=request.seed,
-    )
-    return found, scores, remark or len(models or {})
+        found, task, asked.query, asked.table["direction"], groups, reference=nearest, judges=judges,
+        models=models or None, juries=juries, seed=request.seed,
+    )  # fmt: skip
+    rungs = []
+    for asking in _ladder(request):
+        read = metrics.read(answered(Method("search", "search", "polish", "polish"), asking, 1), task)
+        rungs.append((request.limits.margin if asking.margin is None else asking.margin, first_held(read, juries)))
+    held = {name: first_held(read, juries) for name, read in scores.scored.items()} if rungs else {}
+    return found, scores, prices(held, rungs, groups, request.seed), refused
+
+
+def _ladder(request: CompareSpec) -> list[Asking]:
+    """The margins at which the search is run for a table of prices; none where none is wanted."""
+    own = request.limits.margin
+    # What "search" is asked anyway is asked once.
+    margins = [None if margin == own else margin for margin in LADDER]
+    return [Asking("search", "polish", margin=margin) for margin in margins] if request.price else []
 
 
 def _reference(shown: Sequence[Method]) -> Method | None:
@@ -221,6 +241,8 @@ def _reference(shown: Sequence[Method]) -> Method | None:
 def _check(request: CompareSpec, schema: FeatureSchema) -> None:
     """Raise `InputError` for an option that no comparison can have."""
     check_counts(n=request.n, limit=request.limit, seed=request.seed)
+    if request.refits < 0 or (request.price and not request.refits):
+        raise InputError("--refits must be 0 or more, and at least 1 with --price")
     for option, seconds in (("--seconds-per-query", request.seconds_per_query), ("--time-limit", request.time_limit)):
         if not 0 < seconds < float("inf"):
             raise InputError(f"{option} must be a positive number of seconds, not {seconds:g}")
@@ -277,6 +299,7 @@ def _model_facts(setting: Setting) -> dict[str, Any]:
         return {"model": {"name": model.name, "host": model.host or "this process"}}
 
 
+<<<<<<< HEAD
 def _chunks_of(setting: Setting) -> dict[tuple[str, Way], list[Chunk]]:
     """What every generator answers, in every way that is run, each in a process of its own."""
     wanted = [*setting.shown, *([setting.reference] if setting.reference else [])]
@@ -284,17 +307,28 @@ def _chunks_of(setting: Setting) -> dict[tuple[str, Way], list[Chunk]]:
 
 
 def ask_method(setting: Setting, generator: str, way: Way) -> list[Chunk]:
+=======
+def _chunks_of(setting: _Setting) -> dict[Asking, list[Chunk]]:
+    """What every generator answers, in every way that is run, each in a process of its own."""
+    wanted = [m.asking for m in (*setting.shown, *([setting.reference] if setting.reference else []))]
+    return {asking: _ask(setting, asking) for asking in dict.fromkeys([*wanted, *_ladder(setting.request)])}
+
+
+def _ask(setting: _Setting, asking: Asking) -> list[Chunk]:
+>>>>>>> 7c8fb42 (compare: survival under fresh refits by kind of change, prices at equal survival, NAME@hold; a bench of holding)
     """What one generator answers, in a process of its own."""
     folder, request, task, query = setting.folder, setting.request, setting.made.task, setting.asked.query
+    limits = request.limits if asking.margin is None else replace(request.limits, margin=asking.margin)
+    way = asking.way
     # Finished chunks are verdicts on one classifier: code of the user's own may have changed since.
     probe = task.judge(task.rows[:200]).proba.round(6).tobytes() + query.rows.tobytes()
-    mark = hashlib.sha256(repr((generator, way)).encode() + probe).hexdigest()[:16]
+    mark = hashlib.sha256(repr(asking).encode() + probe).hexdigest()[:16]
     place = folder / "unfinished" / mark
     stored = place / "batch-query.npz"
     with replacing(stored) as temporary:
         np.savez(temporary, **{f.name: getattr(query, f.name) for f in fields(Query)})
     job = Job(
-        generator,
+        asking.generator,
         task=str(folder / "task"),
         trusted=(request.classifier,),
         query=str(stored),
@@ -302,7 +336,7 @@ def ask_method(setting: Setting, generator: str, way: Way) -> list[Chunk]:
         polish=way == "polish",
         n=request.n,
         seed=request.seed,
-        limits=request.limits,
+        limits=limits,
         options={"filter_rules": True} if way == "filter" else {},
         cache=str(cache_folder()),
         model=request.model,
@@ -310,11 +344,10 @@ def ask_method(setting: Setting, generator: str, way: Way) -> list[Chunk]:
         card=setting.made.table.card,
         prompting=request.prompting,
     )
-    limits = TimeLimits(request.seconds_per_query, request.time_limit)
-    title = generator + (" with the rules in front" if way == "filter" else "")
-    say = partial(setting.call.progress, title)
+    say = partial(setting.call.progress, asking.title)
     say(0.0)
-    made = ask(job, _chunks(query, way == "polish"), len(task.schema), limits, say)
+    times = TimeLimits(request.seconds_per_query, request.time_limit)
+    made = ask(job, _chunks(query, way == "polish"), len(task.schema), times, say)
     say(1.0)
     return made
 
@@ -344,17 +377,6 @@ def _judges(
     return judges
 
 
-def _retrained(task: Task, seed: int) -> tuple[dict[str, Classifier] | None, str]:
-    """The classifier fitted anew by each kind of change; or none and why."""
-    models: dict[str, Classifier] = {}
-    try:
-        for kind in ("seed", "bootstrap", "fewer"):
-            models |= metrics.retrained(task, kind, RETRAINED, seed)
-    except InputError as error:
-        return None, str(error)
-    return models, ""
-
-
 def _write(folder: Path, made: Comparison) -> None:
     """Everything that a comparison leaves, `run.json` last."""
     from sensecf.runs.compare.report import write_report
@@ -373,6 +395,7 @@ def _write(folder: Path, made: Comparison) -> None:
         "factuals.csv": facts.reset_index(),
         "table.csv": made.scores.summary,
         "comparisons.csv": made.scores.comparisons,
+        "price.csv": made.price,
     }
     for name, table in tables.items():
         with replacing(folder / name) as path:

@@ -11,18 +11,20 @@ import numpy as np
 import pandas as pd
 
 from sensecf import metrics
+from sensecf.classifiers.jury import Jury
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.query import Query
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Classifier, Task
 from sensecf.metrics import statistics
+from sensecf.runs.compare.survival import USUAL, rows, survival
 
 #: Direction of the rows over all requests.
 ALL = "all"
 #: Methods that solve fewer requests than this share do not shrink the set that all are compared on.
 SOLVES_ENOUGH = 0.5
 #: Metrics compared between methods by their first answers: over all requests, an unanswered one counting as 0 …
-ON_ALL = ("success_at_3", "validity")
+ON_ALL = ("success_at_3", "validity", f"served_{USUAL}")
 #: … and over the requests that both methods solved.
 ON_SOLVED = ("n_changed", "mad_l1", "gower", "lof_inlier", "feasible")
 #: Of these, with a second test over all requests: who serves more of them better.
@@ -73,13 +75,14 @@ def score(
     reference: Counterfactuals | None = None,
     judges: Mapping[str, Classifier | metrics.CrossFitted] | None = None,
     models: Mapping[str, Classifier] | None = None,
+    juries: Mapping[str, Jury] | None = None,
     seed: int = 0,
 ) -> Scores:
     """Score the methods on the same requests.
 
     `directions`, `groups`: the direction and the person of each request, indexed by request.
     `reference`: whose distance `success_at_3` may not exceed; without it that metric is undefined.
-    `judges`, `models`: see `metrics.Given`.
+    `judges`, `models`: see `metrics.Given`. `juries`: fresh refits by change, see `survival`.
     """
     limit = None if reference is None else first_values(metrics.read(reference, task, query=query))["mad_l1"]
     scored = {
@@ -87,7 +90,8 @@ def score(
         for name, cfs in answers.items()
     }
     found = {name: metrics.measure(read) for name, read in scored.items()}
-    first = _firsts(scored, found)
+    held = {name: survival(read, juries or {}) for name, read in scored.items()}
+    first = _firsts(scored, found, held)
     solved = first["mad_l1"].notna()
     enough = solved.mean() >= SOLVES_ENOUGH
     common = solved.index[solved.loc[:, enough].all(axis=1)] if enough.any() else solved.index[:0]
@@ -96,7 +100,13 @@ def score(
     for name, values in found.items():
         for direction, asked in _directions(directions):
             part = metrics.aggregate(values.of(asked), groups=groups, seed=seed)
-            part = pd.concat([part, _on_common(first, name, common.intersection(asked), groups, seed)])
+            part = pd.concat(
+                [
+                    part,
+                    rows(held[name], asked, groups, seed),
+                    _on_common(first, name, common.intersection(asked), groups, seed),
+                ]
+            )
             parts.append(part.reset_index(names="metric").assign(method=name, way=direction))
     summary = pd.concat(parts, ignore_index=True).drop(columns=["defined"])
     summary = summary.rename(columns={"direction": "better", "way": "direction"})[list(SUMMARY)]
@@ -187,12 +197,17 @@ def pareto(values: Floats) -> Bools:
     return np.asarray(~(no_worse & better).any(axis=0) & ~np.isnan(values).any(axis=1))
 
 
-def _firsts(scored: Mapping[str, metrics.Scored], found: Mapping[str, metrics.Values]) -> dict[str, pd.DataFrame]:
+def _firsts(
+    scored: Mapping[str, metrics.Scored],
+    found: Mapping[str, metrics.Values],
+    held: Mapping[str, Mapping[str, pd.Series[float]]],
+) -> dict[str, pd.DataFrame]:
     tables = {name: first_values(read) for name, read in scored.items()}
+    of_all = {name: values.values | dict(held[name]) for name, values in found.items()}
     out = {
-        name: pd.DataFrame({m: values.values[name] for m, values in found.items()})
+        name: pd.DataFrame({method: values[name] for method, values in of_all.items()})
         for name in ON_ALL
-        if all(len(values.values[name]) for values in found.values())
+        if all(len(values.get(name, ())) for values in of_all.values())
     }
     return out | {name: pd.DataFrame({m: table[name] for m, table in tables.items()}) for name in ON_SOLVED}
 

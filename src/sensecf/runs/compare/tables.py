@@ -10,6 +10,7 @@ import pandas as pd
 
 from sensecf.metrics import METRICS, Metric, from_json, sections, sentence
 from sensecf.runs.compare.scores import ALL, ON_ALL, SOLVES_ENOUGH
+from sensecf.runs.compare.survival import SURVIVAL, USUAL
 from sensecf.runs.report import tables as report_tables
 from sensecf.runs.report.tables import Table, written
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 #: The tables in front, by their metrics; all others follow by section.
 RESULTS = ("success_at_3", "own_share", "validity", "coverage", "feasible", "n_changed", "mad_l1", "lof_inlier")
+HOLDING = ("coverage", *(name for name in SURVIVAL if name.startswith("survival")), f"served_{USUAL}")
 CLOSENESS = ("n_changed_common", "mad_l1_common", "gower_common", "lof_inlier_common")
 #: Facts that the page shows in words or tables of their own.
 APART = ("methods", "versions", "quality")
@@ -32,7 +34,7 @@ def markdown(made: Comparison) -> str:
     if schema.meanings:
         parts.append(f"{schema.meaning(schema.label)}: {schema.said_classes}\n")
     parts += [text + "\n" for text in quality(made)]
-    for caption, names in (("Results", RESULTS), (common(made), CLOSENESS)):
+    for caption, names in (("Results", RESULTS), (holding(made), HOLDING), (common(made), CLOSENESS)):
         found = table(caption, names, made.scores.summary)
         parts.append(f"{caption}\n")
         heads = ["direction", "method", *(f"{h['title']} ({h['better']})" for h in found["heads"])]
@@ -58,8 +60,8 @@ def quality(made: Comparison) -> list[str]:
 
 
 def declared(name: str) -> Metric:
-    """The declaration of a metric, also of one on the requests that all solved."""
-    return METRICS[name.removesuffix("_common")]
+    """The declaration of a metric, also of one on the requests that all solved, or of survival."""
+    return SURVIVAL[name] if name in SURVIVAL else METRICS[name.removesuffix("_common")]
 
 
 def more(summary: pd.DataFrame) -> list[dict[str, Any]]:
@@ -134,6 +136,52 @@ def few(made: Comparison) -> str:
     if people is None or people >= FEW_PEOPLE:
         return ""
     return f"The requests are of {people} people, so that no p can be below {2 / 2**people:.2g}. "
+
+
+def holding(made: Comparison) -> str:
+    """How many refits answers were held against, and why some change has none."""
+    count, refused = made.facts["refits"], made.facts["refits_refused"]
+    if not count:
+        return "No refits were asked for (--refits), so that nothing is known of whether answers survive them."
+    text = (
+        f"Answers that are valid and break no rule under {count} fresh refits of each kind, none of which any method "
+        "has seen; “served” is the share of all requests, an unanswered one counting as 0."
+    )
+    text += "".join(f" Not measured: {change} ({why})." for change, why in refused.items())
+    stated = {m.label: made.answers[m.label].cost.get("stated") for m in made.methods}
+    told = [f"{label} {written(value, 'share')}" for label, value in stated.items() if value is not None]
+    return text + (
+        f" What methods state themselves, as the mean of their lower bounds: {'; '.join(told)}." * bool(told)
+    )
+
+
+def price(made: Comparison) -> Table:
+    """What each method costs beside the search at the margin that survives as often."""
+    heads = (
+        "Method", "Answered", "Survives", "Our margin", "Answered by ours", "Ours survives", "Both answered",
+        "Changes", "Ours", "p", "Distance", "Ours", "p",
+    )  # fmt: skip
+    shown = []
+    for row in made.price.to_dict(orient="records"):
+        cells = [written(row[name], "share") for name in ("coverage", "survival")]
+        cells += [f"{row['margin']:g}" if row["equal"] else f"{row['margin']:g} (steadiest)"]
+        cells += [written(row[name], "share") for name in ("our_coverage", "our_survival")] + [f"{row['n']:,}"]
+        for measure in ("n_changed", "mad_l1"):
+            cells += [
+                written(row[measure], "number"),
+                written(row[f"our_{measure}"], "number"),
+                _p(row[f"p_{measure}"]),
+            ]
+        shown.append((row["method"], *cells))
+    caption = (
+        f"Beside the search at the least margin that survives no less ({USUAL} refits); effort over the requests that "
+        "both answered, p by sign flips over people"
+    )
+    return Table(caption, heads, shown, (False, *(True,) * 12))
+
+
+def _p(value: float) -> str:
+    return "–" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _unanswered(made: Comparison, label: str) -> int:

@@ -79,7 +79,8 @@ class Chunk:
 
     `asked` (k,): numbers of the requests; `query` (m,): the request that each row answers, in the
     order of preference in which the generator gave them; `rows` (m, d): encoded, NaN where nothing was proposed;
-    `reason` (m,): why not, else ""; `generator` (m,): who proposed it. `seconds`, `classifier_rows`
+    `reason` (m,): why not, else ""; `generator` (m,): who proposed it; `stated` (m,): the bound that the generator
+    states of it (see `Traits.states`), NaN where it states none. `seconds`, `classifier_rows`
     and `tokens` (NaN where nobody counts them) are those of the chunk, `fit_seconds` and `fit_rows`
     those of building the generator.
     """
@@ -89,6 +90,7 @@ class Chunk:
     rows: Floats
     reason: np.ndarray
     generator: np.ndarray
+    stated: Floats
     seconds: float
     classifier_rows: float
     tokens: float = float("nan")
@@ -99,7 +101,8 @@ class Chunk:
     def nothing(cls, asked: Ints, width: int, generator: str, reason: str, seconds: float) -> Chunk:
         """No answer to any of the requests, for one reason."""
         blank, m = np.full((len(asked), width), np.nan), len(asked)
-        return cls(asked, asked, blank, np.full(m, reason, object), np.full(m, generator, object), seconds, 0.0)
+        words, names = np.full(m, reason, object), np.full(m, generator, object)
+        return cls(asked, asked, blank, words, names, np.full(m, np.nan), seconds, 0.0)
 
     def save(self, path: Path) -> None:
         """Write the chunk whole or not at all."""
@@ -176,10 +179,22 @@ def answer(task: Task, generator: Generator, query: Query, asked: Ints, job: Job
             width, reason = len(task.schema), f"the generator raised {type(error).__name__}: {one_line(error)}"
             return Chunk.nothing(asked, width, generator.name, reason, time.perf_counter() - began)
         return _joined([answer(task, generator, query, asked[[i]], job, built) for i in range(len(asked))])
+    spent, judged = time.perf_counter() - began, float(task.rows_judged - rows)
+    # What is stated is no part of finding it, and not charged.
+    stated = _stated(task, generator, query.take(numbers[found.query]).target, found)
     return Chunk(
-        asked, numbers[found.query], found.rows, found.reason, found.generator, time.perf_counter() - began,
-        float(task.rows_judged - rows), _tokens(generator) - tokens, **built,
+        asked, numbers[found.query], found.rows, found.reason, found.generator, stated, spent, judged,
+        _tokens(generator) - tokens, **built,
     )  # fmt: skip
+
+
+def _stated(task: Task, generator: Any, target: Ints, found: Candidates) -> Floats:
+    """The bound that a generator states of each of its rows, shape (m,); NaN where it states none."""
+    stated = np.full(len(found), np.nan)
+    own = np.flatnonzero((found.reason == "") & (found.generator == generator.name))
+    if traits_of(generator).states and len(own):
+        stated[own] = generator.bound(found.rows[own], target[own])
+    return stated
 
 
 def _explained(task: Task, generator: Generator, query: Query, asked: Ints, job: Job) -> tuple[Candidates, Ints]:
@@ -225,7 +240,7 @@ def _joined(parts: list[Chunk]) -> Chunk:
     """Chunks of one request each as one chunk."""
     arrays: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("asked", "query", "rows", "reason", "generator")
+        for name in ("asked", "query", "rows", "reason", "generator", "stated")
     }
     sums: dict[str, Any] = {
         name: float(sum(getattr(part, name) for part in parts)) for name in ("seconds", "classifier_rows", "tokens")
