@@ -30,7 +30,7 @@ from sensecf.cli.shared import (
 @click.command()
 @source_options("Ask about the first N held-out rows only.")
 @click.option("--out", type=OutPath(), required=True, help="Folder to write.")
-@click.option("--generator", default="tiny", show_default=True, help=GENERATORS)
+@click.option("--generator", default="auto", show_default=True, help=GENERATORS)
 @click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
 @limit_options
 @robust_option()

@@ -25,7 +25,7 @@ from sensecf.core.errors import InputError, MissingExtraError
 @click.option("--schema", type=click.Path(path_type=Path), help="Schema of the table; made by `sensecf schema`.")
 @click.option("--classifier", default="xgboost", show_default=True, help=f"For a table: {CLASSIFIERS}")
 @CLASSES
-@click.option("--generator", default="tiny", show_default=True, help=f"For a table: {GENERATORS}")
+@click.option("--generator", default="auto", show_default=True, help=f"For a table: {GENERATORS}")
 @TRUST
 @click.option("--target", help="Class to reach (default: the schema's).")
 @click.option("--seed", type=int, default=0, show_default=True)

@@ -38,8 +38,8 @@ TRUST = click.option(
     "--trust", is_flag=True, help="Whoever made RUN is trusted: take its classifier as it is, whatever it holds."
 )
 GENERATORS = (
-    "tiny, search, nearest, constant, prompted, tuned, nice, cfnow, dice, treecf-sparse, robx, betarce, exact or "
-    "module:Class"
+    "auto (what costs least in all for as many as are asked about), tiny, search, nearest, constant, prompted, tuned, "
+    "nice, cfnow, dice, treecf-sparse, robx, betarce, exact or module:Class"
 )
 
 #: What stands wherever plans are read.
@@ -393,6 +393,8 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
         shown.add_row(_plain(row.query), _plain(row.plan), f"{row.probability:.2f}", "yes" if row.plausible else "no")
     console.print(shown)
 
+    if facts.get("generator_why"):
+        console.print(_plain(f"Plans by {facts['generator']}: {facts['generator_why']}."), soft_wrap=True)
     console.print(_plain(f"{answers.shares()}."), soft_wrap=True)
     fallback = answers.fallbacks()
     table = Table(title="Summary" + (f", with {fallback} as fallback" if fallback else ""), title_justify="left")

@@ -33,6 +33,7 @@ from sensecf.core.task import Ints, Task
 from sensecf.core.verify import verify
 from sensecf.data.privacy_gate import permission
 from sensecf.generators import Context, traits_of
+from sensecf.generators.choice import AUTO, choose
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.llm.language.prompting import Prompting, costs
 from sensecf.metrics.statistics import interval
@@ -56,7 +57,7 @@ class RunSpec:
 
     classifier: str = "xgboost"
     classes: tuple[str, ...] = ()
-    generator: str = "tiny"
+    generator: str = AUTO
     target: str | None = None
     limit: int | None = None
     n: int = 1
@@ -100,7 +101,8 @@ def run(
     call = replace(call, notice=f"{call.notice} {request.limits.remark(schema)}".strip())
     request = replace(request, limits=request.limits.settled(schema))
     permission(call.engine.host, card, call.engine.allows)
-    generators.check(request.generator, Context(model=request.model, prompting=request.prompting))
+    # Until it is known how many are asked about, "auto" stands for what needs nothing.
+    generators.check(choose(request.generator, 0)[0], Context(model=request.model, prompting=request.prompting))
     table = prepared(frame, schema, request.setup, queries, card)
     [goal] = table.targets()
     asked = {**record(request), **table.record}
@@ -139,7 +141,8 @@ def run(
 
 @dataclass(frozen=True)
 class _Job:
-    """What the steps of a run share. `at`: positions of the held-out rows that are asked about."""
+    """What the steps of a run share. `at`: positions of the held-out rows that are asked about; `why`: why this
+    generator, where none was named."""
 
     folder: Path
     request: RunSpec
@@ -148,6 +151,7 @@ class _Job:
     generator: Any
     model: Client | None
     call: Call
+    why: str = ""
 
     @property
     def people(self) -> pd.DataFrame:
@@ -158,6 +162,7 @@ class _Job:
 def _ready(folder: Path, request: RunSpec, made: Experiment, model: Client | None, call: Call) -> _Job:
     """The generator built, and the cost of its language model confirmed. Raises `InputError` where nobody is asked."""
     at = made.asked(request.limit)
+    chosen, why = choose(request.generator, len(at))
     context = Context(
         request.seed,
         request.plausibility,
@@ -168,8 +173,8 @@ def _ready(folder: Path, request: RunSpec, made: Experiment, model: Client | Non
         prompting=request.prompting,
         card=made.table.card,
     )
-    generator: Any = generators.build(request.generator, made.task, context)
-    job = _Job(folder, request, made, at, generator, model, call)
+    generator: Any = generators.build(chosen, made.task, context)
+    job = _Job(folder, replace(request, generator=chosen), made, at, generator, model, call, why)
     if model is not None and request.prompting is not None:
         call.confirm(estimate(generator, model, request.prompting, _query(job)))
     return job
@@ -198,7 +203,9 @@ def _answers(job: _Job) -> Counterfactuals:
 
 def _told(job: _Job, answers: Counterfactuals) -> dict[str, Any]:
     """What a reader must not miss, and which language model was asked; its tokens become a cost of the answers."""
-    facts: dict[str, Any] = {"notice": job.call.notice} if job.call.notice else {}
+    facts: dict[str, Any] = {"generator": job.request.generator}
+    facts |= {"generator_why": job.why} if job.why else {}
+    facts |= {"notice": job.call.notice} if job.call.notice else {}
     if job.model is not None:
         facts["model"] = {**job.generator.facts(), "cost": costs(job.model)}
         answers.cost["model_tokens"] = facts["model"]["tokens_in"] + facts["model"]["tokens_out"]

@@ -18,6 +18,7 @@ from sensecf.core.task import Task
 from sensecf.data.builtin import load
 from sensecf.data.tables import read_table
 from sensecf.generators import Context
+from sensecf.generators.choice import AUTO, choose
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.runs.experiment import Progress, Setup, experiment, prepared
 from sensecf.runs.finished import facts_of, quality_of, shares_of, take_model
@@ -43,7 +44,7 @@ class PageSource:
     path: Path | None = None
     schema: Path | None = None
     classifier: str = "xgboost"
-    generator: str = "tiny"
+    generator: str = AUTO
     target: str | None = None
     seed: int = 0
     classes: tuple[str, ...] = ()
@@ -112,7 +113,9 @@ def _from_table(
     setup = Setup(source.classifier, source.classes, source.target, seed=source.seed)
     made = experiment(prepared(frame, schema, setup), say)
     task, people = made.task, made.table.held_out
-    generator, told = _generator(source.generator, task, source.seed, 1.0, say)
+    # As `explain` chooses for the same table, so that both give one answer.
+    chosen, _ = choose(source.generator, int((~made.there(made.target)).sum()))
+    generator, told = _generator(chosen, task, source.seed, 1.0, say)
     rows, names, outside = encode_people(task, people)
     return Cohort(
         task,

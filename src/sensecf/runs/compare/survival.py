@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sensecf import metrics
 from sensecf.classifiers.change import CHANGES, Source
 from sensecf.classifiers.jury import Jury
 from sensecf.core.errors import InputError
+from sensecf.core.rules import Floats
 from sensecf.core.task import Task
 from sensecf.metrics import Metric, statistics
 from sensecf.metrics.declare import Over
@@ -66,10 +68,18 @@ def survival(scored: metrics.Scored, juries: Mapping[str, Jury]) -> dict[str, pd
     firsts = (rank == rank.groupby(level="query").transform("min")).to_numpy()
     out: dict[str, pd.Series[float]] = {}
     for change, jury in juries.items():
-        share = kept.series((jury.votes(kept.after) == kept.target).mean(axis=0))
+        share = kept.series(_agreeing(jury, kept))
         out[f"survival_{change}"] = share
         out[f"served_{change}"] = share[firsts].droplevel("rank").reindex(kept.requests).fillna(0.0)
     return out
+
+
+def _agreeing(jury: Jury, scored: metrics.Scored) -> Floats:
+    """The share of a jury that puts each answer in its target class, shape (m,)."""
+    if not len(scored):
+        return np.empty(0)
+    share: Floats = (jury.votes(scored.after) == scored.target).mean(axis=0)
+    return share
 
 
 def first_held(scored: metrics.Scored, juries: Mapping[str, Jury]) -> dict[str, pd.Series[float]]:
@@ -77,8 +87,7 @@ def first_held(scored: metrics.Scored, juries: Mapping[str, Jury]) -> dict[str, 
     kept = scored.take(scored.reached & ~scored.rules_broken.any(axis=1))
     rank = pd.Series(kept.index.get_level_values("rank"), kept.index)
     firsts = (rank == rank.groupby(level="query").transform("min")).to_numpy()
-    share = (juries[USUAL].votes(kept.after) == kept.target).mean(axis=0)
-    found = {"survival": share, "n_changed": kept.edits, "mad_l1": kept.distance}
+    found = {"survival": _agreeing(juries[USUAL], kept), "n_changed": kept.edits, "mad_l1": kept.distance}
     return {name: kept.series(each)[firsts].droplevel("rank").reindex(kept.requests) for name, each in found.items()}
 
 

@@ -133,8 +133,9 @@ def render(
 
 def _facts(cfs: Counterfactuals, task: Task, run: Mapping[str, Any]) -> list[tuple[str, str]]:
     generators = sorted({str(name) for name in cfs.frame["generator"].dropna()})
+    why = f" ({run['generator_why']})" if run.get("generator_why") else ""
     facts = {
-        "Generator": run.get("generator") or ", ".join(generators) or "none",
+        "Generator": (run.get("generator") or ", ".join(generators) or "none") + why,
         "Training rows": f"{len(task.train):,}",
         "Features": f"{len(task.schema)}, of which {sum(f.changeable for f in task.schema.features)} may change",
         "Rules": len(task.schema.rules),
