@@ -152,7 +152,7 @@ def alone() -> dict[str, Any]:
     """The demo run's numbers of the model without verification."""
     data = sensecf.datasets.load("simulated")
     with tempfile.TemporaryDirectory() as folder:
-        _, _, facts = run(data.frame, data.schema, folder, RunSpec())
+        _, _, facts = run(data.frame, data.schema, folder, RunSpec(generator="tiny"))
     return facts["model_alone"]
 
 

@@ -162,7 +162,7 @@ class _Job:
 def _ready(folder: Path, request: RunSpec, made: Experiment, model: Client | None, call: Call) -> _Job:
     """The generator built, and the cost of its language model confirmed. Raises `InputError` where nobody is asked."""
     at = made.asked(request.limit)
-    chosen, why = choose(request.generator, len(at))
+    chosen, why = choose(request.generator, len(at), request.classifier)
     context = Context(
         request.seed,
         request.plausibility,

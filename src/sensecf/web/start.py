@@ -114,7 +114,7 @@ def _from_table(
     made = experiment(prepared(frame, schema, setup), say)
     task, people = made.task, made.table.held_out
     # As `explain` chooses for the same table, so that both give one answer.
-    chosen, _ = choose(source.generator, int((~made.there(made.target)).sum()))
+    chosen, _ = choose(source.generator, int((~made.there(made.target)).sum()), source.classifier)
     generator, told = _generator(chosen, task, source.seed, 1.0, say)
     rows, names, outside = encode_people(task, people)
     return Cohort(
