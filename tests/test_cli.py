@@ -421,7 +421,11 @@ def test_the_installed_script_refuses_with_one_line() -> None:
 @pytest.mark.parametrize(
     ("package", "arguments", "says"),
     [
-        ("torch", "explain table.csv --schema schema.toml --out out", ("sensecf[tiny]", "--generator search")),
+        (
+            "torch",
+            "explain table.csv --schema schema.toml --generator tiny --out out",
+            ("sensecf[tiny]", "--generator search"),
+        ),
         ("pyarrow", "schema table.parquet --label stress", ("sensecf[parquet]", "save the table as CSV")),
     ],
 )
