@@ -27,10 +27,10 @@ import numpy as np
 import pandas as pd
 from hold_tables import sections
 from sections import replace_section
-from sensecf.classifiers.change import Source, refit
-from sensecf.classifiers.jury import Jury
 
 import sensecf
+from sensecf.classifiers.change import Source, refit
+from sensecf.classifiers.jury import Jury
 from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError
 from sensecf.core.files import cache_folder, write_json

@@ -189,15 +189,9 @@ class Setting:
 
 
 def _measured(
-<<<<<<< HEAD
-    setting: Setting, chunks: dict[tuple[str, Way], list[Chunk]]
-) -> tuple[dict[str, Counterfactuals], Scores, int | str]:
-    """The answers of each method, their scores, and how many retrained classifiers judged (or why none did)."""
-=======
-    setting: _Setting, chunks: dict[Asking, list[Chunk]]
+    setting: Setting, chunks: dict[Asking, list[Chunk]]
 ) -> tuple[dict[str, Counterfactuals], Scores, pd.DataFrame, dict[str, str]]:
     """The answers of each method, their scores and prices, and why some change of the classifier judged none."""
->>>>>>> 7c8fb42 (compare: survival under fresh refits by kind of change, prices at equal survival, NAME@hold; a bench of holding)
     request, made, asked, task = setting.request, setting.made, setting.asked, setting.made.task
 
     def answered(method: Method, asking: Asking, n: int) -> Counterfactuals:
@@ -299,23 +293,13 @@ def _model_facts(setting: Setting) -> dict[str, Any]:
         return {"model": {"name": model.name, "host": model.host or "this process"}}
 
 
-<<<<<<< HEAD
-def _chunks_of(setting: Setting) -> dict[tuple[str, Way], list[Chunk]]:
-    """What every generator answers, in every way that is run, each in a process of its own."""
-    wanted = [*setting.shown, *([setting.reference] if setting.reference else [])]
-    return {key: ask_method(setting, *key) for key in dict.fromkeys((m.generator, m.run) for m in wanted)}
-
-
-def ask_method(setting: Setting, generator: str, way: Way) -> list[Chunk]:
-=======
-def _chunks_of(setting: _Setting) -> dict[Asking, list[Chunk]]:
+def _chunks_of(setting: Setting) -> dict[Asking, list[Chunk]]:
     """What every generator answers, in every way that is run, each in a process of its own."""
     wanted = [m.asking for m in (*setting.shown, *([setting.reference] if setting.reference else []))]
-    return {asking: _ask(setting, asking) for asking in dict.fromkeys([*wanted, *_ladder(setting.request)])}
+    return {asking: ask_method(setting, asking) for asking in dict.fromkeys([*wanted, *_ladder(setting.request)])}
 
 
-def _ask(setting: _Setting, asking: Asking) -> list[Chunk]:
->>>>>>> 7c8fb42 (compare: survival under fresh refits by kind of change, prices at equal survival, NAME@hold; a bench of holding)
+def ask_method(setting: Setting, asking: Asking) -> list[Chunk]:
     """What one generator answers, in a process of its own."""
     folder, request, task, query = setting.folder, setting.request, setting.made.task, setting.asked.query
     limits = request.limits if asking.margin is None else replace(request.limits, margin=asking.margin)

@@ -223,7 +223,7 @@ def _each(
         storage.save_task(made.task, place / "task", request.classifier if ":" in request.classifier else None)
         told = Setting(place, spec, made, asked, shown, _named_call(call, setting))
         for method in shown:
-            chunks = ask_method(told, method.generator, method.run)
+            chunks = ask_method(told, method.asking)
             rows = of_answers(case, answers(made.task, asked.query, asked.factuals, method, chunks, 1), asked.query)
             yield pd.concat([groups.assign(setting=setting, method=method.label), rows], axis=1)
 
