@@ -557,3 +557,14 @@ def test_the_protocol_and_its_names_load_nothing_heavy() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=dict(os.environ)
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_connect_is_found_where_it_was_and_where_it_is() -> None:
+    import sensecf.llm
+    from sensecf.llm.connect import connect as before
+
+    assert before is sensecf.llm.named.connect
+    with pytest.raises(InputError):
+        sensecf.llm.connect("")
+    with pytest.raises(InputError):
+        before("")
