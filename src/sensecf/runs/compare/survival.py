@@ -27,9 +27,16 @@ LADDER = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 #: Columns of the table of prices.
 PRICE = (
-    "method", "coverage", "survival", "margin", "our_coverage", "our_survival", "equal", "n",
+    "method",
+    "coverage",
+    "survival",
+    "margin",
+    "our_coverage",
+    "our_survival",
+    "equal",
+    "n",
     *(f"{whose}{measure}" for measure in ("n_changed", "mad_l1") for whose in ("", "our_", "p_")),
-)  # fmt: skip
+)
 
 _KINDS: tuple[tuple[str, Over, str, str], ...] = (
     ("survival", "valid answers", "Answers that survive where the classifier is {}", "Survives: {}"),
@@ -127,13 +134,20 @@ def prices(
         share = float(part["survival"].mean())
         enough = [rung for rung in steady if rung[2] >= share]
         row: dict[str, Any] = dict.fromkeys(PRICE, math.nan) | {
-            "method": name, "coverage": float(part["survival"].notna().mean()), "survival": share, "equal": False,
+            "method": name,
+            "coverage": float(part["survival"].notna().mean()),
+            "survival": share,
+            "equal": False,
             "n": 0,
-        }  # fmt: skip
+        }
         if steady and not math.isnan(share):
             margin, own, reached = enough[0] if enough else max(steady, key=lambda rung: rung[2])
-            row |= {"margin": margin, "our_survival": reached, "equal": bool(enough),
-                    "our_coverage": float(own["survival"].notna().mean())}  # fmt: skip
+            row |= {
+                "margin": margin,
+                "our_survival": reached,
+                "equal": bool(enough),
+                "our_coverage": float(own["survival"].notna().mean()),
+            }
             for measure in ("n_changed", "mad_l1"):
                 people = None if groups is None else groups.reindex(part[measure].index).to_numpy()
                 both = statistics.paired(part[measure], own[measure], people, seed=seed)

@@ -158,9 +158,20 @@ def holding(made: Comparison) -> str:
 def price(made: Comparison) -> Table:
     """What each method costs beside the search at the margin that survives as often."""
     heads = (
-        "Method", "Answered", "Survives", "Our margin", "Answered by ours", "Ours survives", "Both answered",
-        "Changes", "Ours", "p", "Distance", "Ours", "p",
-    )  # fmt: skip
+        "Method",
+        "Answered",
+        "Survives",
+        "Our margin",
+        "Answered by ours",
+        "Ours survives",
+        "Both answered",
+        "Changes",
+        "Ours",
+        "p",
+        "Distance",
+        "Ours",
+        "p",
+    )
     shown = []
     for row in made.price.to_dict(orient="records"):
         cells = [written(row[name], "share") for name in ("coverage", "survival")]

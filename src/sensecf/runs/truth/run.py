@@ -51,8 +51,19 @@ ORACLE, NOBODY = "oracle", "unchanged"
 #: Measures in which settings are compared, and the columns of `comparisons.csv`.
 COMPARED = ("improvement", "success", "harm", "success_of_plans")
 DIFFERENCES = (
-    "method", "metric", "first", "second", "mean_first", "mean_second", "difference", "low", "high", "p", "n", "people",
-)  # fmt: skip
+    "method",
+    "metric",
+    "first",
+    "second",
+    "mean_first",
+    "mean_second",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "n",
+    "people",
+)
 #: Columns of `table.csv`.
 COLUMNS = ("setting", "method", "metric", "value", "low", "high", "n", "people", "direction", "over")
 
