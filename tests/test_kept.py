@@ -159,7 +159,17 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("out", "said"), [("", "empty"), (" ", "empty"), ("a" * 300, "at most"), ("x/" + "é" * 200, "at most")]
+    ("out", "said"),
+    [
+        ("", "empty"),
+        (" ", "empty"),
+        ("a" * 300, "at most"),
+        ("x/" + "é" * 200, "at most"),
+        ("/", "root"),
+        ("/tmp/..", "root"),
+        ("~", "home"),
+        ("~/plans", "home"),
+    ],
 )
 def test_what_to_write_needs_a_name_that_a_disk_takes(out: str, said: str) -> None:
     with pytest.raises(InputError, match=said):

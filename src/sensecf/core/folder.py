@@ -69,9 +69,17 @@ def claimed(folder: Path, asked: dict[str, Any], overwrite: bool) -> Iterator[No
 
 
 def named(out: str | Path) -> Path:
-    """The path of a folder or file to write. Raises `InputError` for no name, and for one that no disk takes."""
+    """The path of a folder or file to write.
+
+    Raises `InputError` for no name, for one that no disk takes, and for what an unset variable or a quoted "~" makes of
+    a name: the root of the file system, and a folder called "~".
+    """
     if not str(out).strip():
         raise InputError("--out is empty; name what to write (. is the current folder)")
+    if str(out).startswith("~"):
+        raise InputError(f"--out {out}: no shell has put a home folder in place of ~; write the path out, or ./{out}")
+    if len(Path(out).resolve().parts) == 1:
+        raise InputError(f"--out {out} is the root of the file system; name a folder below it")
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(out).parts):
         raise InputError(f"--out: a name has at most {LONGEST_NAME} bytes; choose a shorter one")
     return Path(out)
