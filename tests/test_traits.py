@@ -10,17 +10,18 @@ from fake_llm import always
 from sensecf import generators
 from sensecf.core.errors import InputError
 from sensecf.core.task import Task
-from sensecf.generators import NAMES, Context, Traits, traits_of
+from sensecf.generators import NAMES, Context, Traits, find, traits_of
 from sensecf.llm.language.prompting import Prompting
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_generator_takes_and_needs_are_keywords_of_its_own(name: str) -> None:
     found = pytest.importorskip(NAMES[name][0].partition(":")[0])
-    made = getattr(found, NAMES[name][0].partition(":")[2])
+    made = find(name)
     keywords = inspect.signature(made).parameters
+    more = found.Options.__annotations__ if "options" in keywords else ()  # **options: Unpack[Options]
     traits = traits_of(made)
-    assert {*traits.takes, *traits.needs} <= keywords.keys()
+    assert {*traits.takes, *traits.needs} <= {*keywords, *more}
     assert {key for key, p in keywords.items() if p.kind is p.KEYWORD_ONLY and p.default is p.empty} == {*traits.needs}
     for declared, method in (("greedy", "greedy"), ("saves", "save"), ("asks_model", "propose"), ("states", "bound")):
         assert not getattr(traits, declared) or callable(getattr(made, method))
