@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--generators", "names", required=True, help="Who is asked: a,b,c, as in `sensecf compare`.")
 @click.option("--out", type=OutPath(), required=True, help="Folder to write.")
-@click.option("--settings", default="", help="What is asked: boundary, levers, levers+lead (default: all).")
+@click.option("--settings", default="", help="What is asked, see the page: boundary,levers,… (default: all).")
 @click.option("--worlds", type=int, default=20, show_default=True, help="How many, with --world random.")
 @gathered(
     "world_options",

@@ -233,7 +233,9 @@ def _each(
         place = folder / "unfinished" / f"{setting}-{mark.hexdigest()[:12]}"
         storage.save_task(made.task, place / "task", request.classifier if ":" in request.classifier else None)
         told = Setting(place, spec, made, asked, shown, _named_call(call, setting))
-        for method in shown:
+        # A lead, and whether a plan holds, is asked of answers by `explain`; others propose as they do.
+        able = shown if setting in ("boundary", "levers") else [m for m in shown if m.run == "polish"]
+        for method in able:
             chunks = ask_method(told, method.asking)
             rows = of_answers(case, answers(made.task, asked.query, asked.factuals, method, chunks, 1), asked.query)
             yield pd.concat([groups.assign(setting=setting, method=method.label), rows], axis=1)
@@ -270,7 +272,8 @@ def differences(outcomes: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     settings = [name for name in outcomes["setting"].unique() if name != "–"]
     rows = []
     for first, second in pairwise(settings):
-        for method in outcomes.loc[outcomes["setting"] == first, "method"].unique():
+        asked = outcomes.groupby("setting")["method"].unique()
+        for method in [name for name in asked[first] if name in asked[second]]:
             a, b = (
                 outcomes[(outcomes["setting"] == name) & (outcomes["method"] == method)].set_index("query")
                 for name in (second, first)

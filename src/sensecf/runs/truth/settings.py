@@ -1,18 +1,40 @@
-"""What every generator is asked for, by name: from the boundary answer of the literature to plans with a lead."""
+"""What every generator is asked for, by name: from the boundary answer of the literature to plans that hold."""
 
 from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
 
 from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits
 
-#: The lead of the setting that asks for one: what the calibration on the simulated cohort arrives at.
+#: The lead of the setting that asks for one, whatever the table.
 LEAD = 0.6
+#: The share of refits that are to agree with a plan that holds.
+HOLD = 0.95
+#: Limits that say nothing beyond the boundary.
+PLAIN: dict[str, Any] = {"margin": 0.0, "hold": 0.0, "consequences": "still"}
 
+_KNOWN = {field.name for field in fields(Limits)}
+#: Name: (what is asked, in words; the limits beyond `PLAIN`).
+_ASKED: dict[str, tuple[str, dict[str, Any]]] = {
+    "boundary": ("the nearest row of the other class, results edited too", {"edit": "mutable"}),
+    "levers": ("the same, by what a person does alone", {"edit": "actionable"}),
+    "levers+lead": (f"by what a person does, with a lead of {LEAD:g}", {"edit": "actionable", "margin": LEAD}),
+    "levers+hold": (
+        f"by what a person does, and {100 * HOLD:.0f} % of refits are to agree",
+        {"edit": "actionable", "hold": HOLD},
+    ),
+    "levers+hold+consequences": (
+        "the same, and it is to stand with what is expected to follow, at the worse end",
+        {"edit": "actionable", "hold": HOLD, "consequences": "cautious"},
+    ),
+}
 #: Name: (what is asked, in words; the limits).
 SETTINGS: dict[str, tuple[str, Limits]] = {
-    "boundary": ("the nearest row of the other class, results edited too", Limits(edit="mutable")),
-    "levers": ("the same, by what a person does alone", Limits(edit="actionable")),
-    "levers+lead": (f"by what a person does, with a lead of {LEAD:g}", Limits(edit="actionable", margin=LEAD)),
+    name: (words, Limits(**{key: value for key, value in (PLAIN | asked).items() if key in _KNOWN}))
+    for name, (words, asked) in _ASKED.items()
+    if asked.keys() <= _KNOWN
 }
 
 
