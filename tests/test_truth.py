@@ -179,11 +179,11 @@ def test_a_run_that_was_interrupted_goes_on_and_says_the_same(
     asked: list[str] = []
     real = run.ask_method
 
-    def stops(setting, generator, way):
-        asked.append(generator)
+    def stops(setting, asking):
+        asked.append(asking.generator)
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return real(setting, generator, way)
+        return real(setting, asking)
 
     monkeypatch.setattr(run, "ask_method", stops)
     with pytest.raises(KeyboardInterrupt):
