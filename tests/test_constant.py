@@ -49,7 +49,7 @@ def test_no_single_edit_turns_more_training_rows_than_its_first(task: Task) -> N
     for edit in constant._edits(query):
         rows = query.rows.copy()
         rows[:, list(edit)] = list(edit.values())
-        open_to = feasible(task.codec, query, np.arange(len(query)), rows)
+        open_to = feasible(task, query, np.arange(len(query)), rows)
         turned[tuple(edit.items())] = (open_to & (task.judge(rows).predicted == query.target)).sum()
     assert turned[((column, value),)] == max(turned.values())
 

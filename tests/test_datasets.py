@@ -64,10 +64,10 @@ def test_rules_of_t1d_uom_are_in_its_schema():
     assert len(dataset("t1d_uom_daily_stress").schema.rules) == 4
 
 
-def test_thal_and_sex_stay_and_cholesterol_can_change():
+def test_thal_and_sex_stay_and_cholesterol_moves_as_a_result():
     schema = dataset("heart_disease_cleveland").schema
     assert [schema[n].role for n in ("sex", "thal", "chol", "thalach")] == [
-        "immutable", "immutable", "actionable", "mutable",
+        "immutable", "immutable", "mutable", "mutable",
     ]  # fmt: skip
 
 

@@ -34,6 +34,11 @@ def movable(task: Task, edit: str, **person: float) -> set[str]:
     return {name for name, free in zip(task.schema.names, query.movable[0], strict=True) if free}
 
 
+def follows(task: Task, **person: float) -> set[str]:
+    query = make_query(task, pd.DataFrame([{**BASE, **person}]), "low", edit="actionable")
+    return {name for name, led in zip(task.schema.names, query.follows[0], strict=True) if led}
+
+
 def test_what_moves_as_a_result_is_held_still() -> None:
     assert results(HAND) == ["sleep"]
     assert movable(hand_task(), "actionable") == {"steps", "deep", "device"}
@@ -43,8 +48,9 @@ def test_what_moves_as_a_result_is_held_still() -> None:
 def test_a_whole_follows_the_parts_that_a_person_sets_unless_one_was_not_measured() -> None:
     task = hand_task(replace(HAND, rules=(Total(("deep", "steps"), "sleep", 9999.0),)))
     assert results(task.schema) == []
-    assert "sleep" in movable(task, "actionable")
-    assert "sleep" not in movable(task, "actionable", deep=np.nan)
+    assert "sleep" in follows(task)
+    assert "sleep" not in follows(task, deep=np.nan)
+    assert "sleep" not in movable(task, "actionable")
 
 
 def test_no_answer_names_a_result_by_default(mixed_task: Task) -> None:

@@ -264,9 +264,9 @@ def test_an_edit_below_it_is_a_breach_with_words_and_a_follower_is_exempt():
     small, fair, follower = (5, 0, 5), (20, 0, 20), (25, -20, 5)
     rows = base + np.array([small, fair, follower])
     owner = np.zeros(3, dtype=np.intp)
-    assert "deep moves by less than 20, its least worthwhile change" in breaches(task.codec, query, owner, rows)[0]
-    assert breaches(task.codec, query, owner, rows)[1:].tolist() == ["", ""]
-    assert feasible(task.codec, query, owner, rows).tolist() == [False, True, True]
+    assert "deep moves by less than 20, its least worthwhile change" in breaches(task, query, owner, rows)[0]
+    assert breaches(task, query, owner, rows)[1:].tolist() == ["", ""]
+    assert feasible(task, query, owner, rows).tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize("generator", [Search, Nearest])

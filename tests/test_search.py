@@ -14,7 +14,7 @@ from sensecf.core.candidates import Candidates
 from sensecf.core.limits import make_query
 from sensecf.core.query import Query
 from sensecf.core.task import Task
-from sensecf.core.verify import cost, verify
+from sensecf.core.verify import cost, edits, verify
 from sensecf.generators import Nearest, Search
 from sensecf.generators.search import Effort
 from strategies import cases, limits, worlds
@@ -108,7 +108,7 @@ def test_a_budget_is_kept(mixed_task: Task, budget: int) -> None:
     found = propose(mixed_task, query)
     found = found.take(found.reason == "")
     assert len(found)
-    assert (mixed_task.codec.changed(query.rows[found.query], found.rows).sum(axis=1) <= budget).all()
+    assert (edits(mixed_task.codec, query, found.query, found.rows).sum(axis=1) <= budget).all()
 
 
 def test_the_same_seed_proposes_the_same_rows(mixed_task: Task) -> None:

@@ -34,7 +34,7 @@ def encoded(**edits: Any) -> np.ndarray:
 
 
 def reason(query: Query, **edits: Any) -> str:
-    text: str = breaches(TASK.codec, query, np.array([0]), encoded(**edits))[0]
+    text: str = breaches(TASK, query, np.array([0]), encoded(**edits))[0]
     return text
 
 
@@ -130,8 +130,8 @@ def test_feasible_says_what_the_slow_checker_says(data: st.DataObject, world: Wo
         for i, answer in zip(owner, answers, strict=True)
     ]
     slow = np.array([not found for found in words])
-    np.testing.assert_array_equal(feasible(task.codec, query, owner, rows), slow)
-    np.testing.assert_array_equal(breaches(task.codec, query, owner, rows) == "", slow)
+    np.testing.assert_array_equal(feasible(task, query, owner, rows), slow)
+    np.testing.assert_array_equal(breaches(task, query, owner, rows) == "", slow)
 
 
 @cases(40)
@@ -165,5 +165,5 @@ def test_rules_asked_of_the_row_are_all_kept_in_mind() -> None:
     rules = (*TASK.schema.rules, Linear({"steps": 1.0}, "<=", 8500))
     strict = hand_task(replace(TASK.schema, rules=rules))
     query = make_query(strict, pd.DataFrame([BASE]))
-    text = breaches(strict.codec, query, np.array([0]), encoded(steps=9000))[0]
+    text = breaches(strict, query, np.array([0]), encoded(steps=9000))[0]
     assert text == "breaks 1 steps <= 8500"

@@ -71,7 +71,7 @@ def scores(answers: Answers, task: sensecf.Task, query: Query) -> dict[str, Any]
     valid_saved = task.valid(task.judge(saved, final=True), target)
     low, high = query.low[answered] - 1e-9, query.high[answered] + 1e-9
     outside = changed & query.movable[answered] & ((saved < low) | (saved > high))
-    good = valid_saved & (breaches(codec, query, answered, saved) == "")
+    good = valid_saved & (breaches(task, query, answered, saved) == "")
     n, m = len(query), len(answered)
     means = {
         "changed": changed.sum(axis=1),

@@ -70,7 +70,7 @@ def line(answers: Answers, made: Bench, limit: np.ndarray) -> dict[str, Any]:
     saved, at = _saved(answers, made)
     base, target = query.rows[at], query.target[at]
     changed = codec.changed(base, saved)
-    usable = task.valid(task.judge(saved, final=True), target) & (breaches(codec, query, at, saved) == "")
+    usable = task.valid(task.judge(saved, final=True), target) & (breaches(task, query, at, saved) == "")
     near = ~(task.once(Scale).mad_l1(base, saved) > limit[at] + 1e-9)
     like = (task.once(Plausibility).score(saved, target) >= 0) & known_values(task, saved, changed)
     success = usable & near & like & (changed.sum(axis=1) <= 3)

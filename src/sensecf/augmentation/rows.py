@@ -23,7 +23,7 @@ from sensecf.augmentation.mixtures import between, mix, munge
 from sensecf.classifiers.fit import fit_classifier, make_classifier
 from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits
-from sensecf.core.query import Query
+from sensecf.core.query import Query, in_tow
 from sensecf.core.rules import Floats
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Classifier, Ints, Task
@@ -251,8 +251,9 @@ def _propose(
         part = asked.take(np.arange(start, min(start + BATCH, len(asked))))
         query = Query.of_rows(task, part.rows, task.classes[position], limits)
         found = generator.propose(query, rng)
+        found = replace(found, rows=in_tow(task, query, found.query, found.rows))
         found = found.take(found.reason == "")
-        found = found.take(feasible(task.codec, query, found.query, found.rows))
+        found = found.take(feasible(task, query, found.query, found.rows))
         judgement = task.judge(found.rows, final=True)
         found = found.take(task.valid(judgement, query.target[found.query], query.margin[found.query]))
         moved = task.codec.changed(query.rows[found.query], found.rows).any(axis=1)

@@ -16,14 +16,17 @@ from numpy.typing import ArrayLike
 from sensecf.core.errors import InputError, one_line
 from sensecf.core.files import replacing
 from sensecf.core.kept import read_bytes
+from sensecf.core.names import join_names, split_names
 from sensecf.core.schema import RESERVED, FeatureSchema
 
 if TYPE_CHECKING:
-    from sensecf.core.rules import Floats
+    from sensecf.core.rules import Bools, Floats
     from sensecf.core.task import Task
 
 #: The columns before the features, in the order in which they are saved.
 VERDICT_COLUMNS = RESERVED
+#: What separates the names in column `actions`; a name that holds it stands in double quotes.
+ACTIONS_MARK = ";"
 #: Who may have found an answer; see `Counterfactuals.found_by`.
 FINDERS = ("own", "fallback", "nobody", "not needed")
 
@@ -55,7 +58,8 @@ class Counterfactuals:
     ) -> Counterfactuals:
         """The answers with these verdicts, one array of length m per column, and their encoded rows (m, d).
 
-        Column `rank` is 0 where there is no answer, `predicted` a position among the task's classes (-1 for none);
+        Column `rank` is 0 where there is no answer, `predicted` a position among the task's classes (-1 for none),
+        `edited` (m, d) says which features are edited: their names are column `actions`;
         what is no column of `VERDICT_COLUMNS` is left out. `more`: the other fields.
         """
         rank = np.asarray(columns["rank"])
@@ -69,7 +73,10 @@ class Counterfactuals:
             found[name] = np.where(rank > 0, np.asarray(columns[name], dtype=float).round(6), np.nan)
         for name in ("valid", "feasible", "plausible"):
             found[name] = np.asarray(columns[name], dtype=bool) & (rank > 0)
+        names = np.array(task.schema.names, dtype=object)
+        edited = np.asarray(columns["edited"], dtype=bool) & (rank > 0)[:, None]
         found |= {
+            "actions": [join_names(names[mask], ACTIONS_MARK) for mask in edited],
             "predicted": labels[np.asarray(columns["predicted"])],
             "seconds": np.asarray(columns["seconds"], float).round(6),
         }
@@ -143,36 +150,57 @@ class Counterfactuals:
         found = self.found_by()
         return bool((found != "not needed").any() and not (found == "own").any())
 
-    def changes(self) -> pd.DataFrame:
-        """Every edit, one per row: query, rank, feature, unit, before, after (as the table's values)."""
-        return pd.DataFrame(list(self._changes()), columns=["query", "rank", "feature", "unit", "before", "after"])
+    @property
+    def acts(self) -> Bools:
+        """Which features each of `answers` edits, shape (m, d): those of column `actions`; what else differs from the
+        factual follows. Without that column, as in tables made elsewhere, all that differs is edited."""
+        answers = self.answers
+        if "actions" not in answers:
+            return self._differs()
+        named = np.zeros((len(answers), len(self.schema)), dtype=bool)
+        for row, text in enumerate(answers["actions"]):
+            named[row, [self.schema.columns[name] for name in split_names(text, ACTIONS_MARK)]] = True
+        return named
 
-    def _changes(self) -> Iterator[tuple[Any, ...]]:
+    def changes(self) -> pd.DataFrame:
+        """Every change, one per row: query, rank, feature, unit, before, after (as the table's values), and whether
+        it follows from the others (the stages of a longer night) or is an action of its own."""
+        columns = ["query", "rank", "feature", "unit", "before", "after", "follows"]
+        return pd.DataFrame(list(self._changes()), columns=columns)
+
+    def _differs(self) -> Bools:
         from sensecf.core.codec import Codec
 
+        answers, codec = self.answers, Codec(self.schema)
+        before = self.factuals.loc[answers["query"], self.schema.names]
+        return codec.changed(codec.encode(before), codec.encode(answers))
+
+    def _changes(self) -> Iterator[tuple[Any, ...]]:
         answers = self.answers
         if answers.empty:
             return
-        codec = Codec(self.schema)
+        changed, acts = self._differs(), self.acts
         before = self.factuals.loc[answers["query"], self.schema.names].reset_index(drop=True)
         after = answers[self.schema.names].reset_index(drop=True)
-        changed = codec.changed(codec.encode(before), codec.encode(after))
         keys = list(zip(answers["query"], answers["rank"].astype(int), strict=True))
         for row, column in zip(*changed.nonzero(), strict=True):
             feature = self.schema.features[column]
-            yield (*keys[row], feature.name, feature.unit, before.iat[row, column], after.iat[row, column])
+            yield (*keys[row], feature.name, feature.unit, before.iat[row, column], after.iat[row, column],
+                   not acts[row, column])  # fmt: skip
 
     def plans(self) -> pd.DataFrame:
-        """Answers as people read them: query, rank, plan ("deep sleep 41 → 65 min; ..."), probability."""
-        texts: dict[tuple[Any, int], list[str]] = {}
-        for query, rank, name, _unit, before, after in self._changes():
+        """Answers as people read them: query, rank, plan ("steps 4,100 → 6,500 steps; ..."), what moves along with it,
+        probability."""
+        texts: dict[tuple[Any, int, bool], list[str]] = {}
+        for query, rank, name, _unit, before, after, follows in self._changes():
             feature = self.schema[name]
             text = f"{name} {feature.format(before)} → {feature.format(after, unit=True)}"
-            texts.setdefault((query, rank), []).append(text)
+            texts.setdefault((query, rank, follows), []).append(text)
         answers = self.answers
-        keys = zip(answers["query"], answers["rank"].astype(int), strict=True)
+        keys = list(zip(answers["query"], answers["rank"].astype(int), strict=True))
         out = answers[["query", "rank", "probability", "plausible", "n_changed"]].copy()
-        out.insert(2, "plan", ["; ".join(texts.get(key, ["no change needed"])) for key in keys])
+        out.insert(2, "plan", ["; ".join(texts.get((*key, False), ["no change needed"])) for key in keys])
+        out.insert(3, "follows", ["; ".join(texts.get((*key, True), [])) for key in keys])
         return out.reset_index(drop=True)
 
     def record(self, query: Any, rank: int = 1) -> Mapping[str, Any]:
@@ -237,6 +265,7 @@ def _typed(path: Path, schema: FeatureSchema) -> pd.DataFrame:
     if missing:
         raise InputError(f"{path} has no column {missing[0]!r}, which its schema lists; save the answers again")
     frame = frame.astype({n: bool for n in ("valid", "feasible", "plausible") if n in frame})
-    if "reason" in frame:
-        frame["reason"] = frame["reason"].fillna("")
+    for name in ("reason", "actions"):
+        if name in frame:
+            frame[name] = frame[name].fillna("")
     return frame

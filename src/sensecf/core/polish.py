@@ -92,7 +92,7 @@ def _hopeful(
     task: Task, query: Query, owner: Ints, at: Ints, trials: Floats, price: Floats
 ) -> tuple[Ints, Floats, Floats]:
     """The feasible trials that may be cheaper than the row they come from, with the least that they can cost."""
-    fine = feasible(task.codec, query, owner[at], trials)
+    fine = feasible(task, query, owner[at], trials)
     at, trials = at[fine], trials[fine]
     # The price of plausibility is never negative: what is dearer without it needs no LOF.
     least = cost(task, query, owner[at], trials, 0.0)

@@ -23,8 +23,10 @@ class Query:
     """Factuals, a target class and limits, row by row.
 
     `rows` (q, d) encoded factuals; `target` (q,) class positions; `low`, `high` (q, d) the range
-    each feature may move in; `movable` (q, d) whether it may move at all; `max_changes` (q,) how
-    many features may change; `margin` (q,) the lead over the other classes that an answer must have.
+    each feature may move in; `movable` (q, d) whether it may be edited; `follows` (q, d) whether it moves in
+    tow of what is edited and only so, which counts as no change (the stages of a night that is made longer, the
+    sum of the parts that a person sets); `max_changes` (q,) how many features may be edited; `margin` (q,) the
+    lead over the other classes that an answer must have.
     """
 
     rows: Floats
@@ -32,6 +34,7 @@ class Query:
     low: Floats
     high: Floats
     movable: Bools
+    follows: Bools
     max_changes: Ints
     margin: Floats
 
@@ -67,12 +70,13 @@ class Query:
                 high[:, j] = np.fmin(high[:, j], rows[:, j] + feature.max_change)
         movable = moves(codec, rows, low, high)
         movable[:, [schema.columns[name] for name in limits.lock]] = False
+        follows = np.zeros_like(movable)
         if limits.resolved(schema).edit == "actionable":
-            _hold_results(schema, rows, movable)
+            movable, follows = _acts(schema, rows, movable)
         budget = min(x for x in (limits.max_changes, schema.max_changes, len(schema)) if x is not None)
         position = task.target_position(task.default_target() if target is None else target)
         margin = np.full(n, float(limits.margin))
-        return cls(rows, np.full(n, position), low, high, movable, np.full(n, budget), margin)
+        return cls(rows, np.full(n, position), low, high, movable, follows, np.full(n, budget), margin)
 
     def take(self, index: Any) -> Query:
         """The queries at the given positions."""
@@ -83,6 +87,7 @@ class Query:
             low=self.low[index],
             high=self.high[index],
             movable=self.movable[index],
+            follows=self.follows[index],
             max_changes=self.max_changes[index],
             margin=self.margin[index],
         )
@@ -103,34 +108,81 @@ def moves(codec: Codec, rows: Floats, low: Floats, high: Floats) -> Bools:
 def results(schema: FeatureSchema) -> list[str]:
     """Features that only move as a result, and so are held still by `edit="actionable"`.
 
-    A whole with a part that a person sets is none of them: it is the sum of its parts, and follows.
+    None of them are a whole with a part that a person sets, which is the sum of its parts, and the parts of a
+    whole that a person sets: they follow.
     """
     acts = {f.name for f in schema.features if f.changeable and f.role == "actionable"}
-    wholes = {rule.whole for rule in schema.rules if isinstance(rule, Total) and acts & set(rule.parts)}
-    return [f.name for f in schema.features if f.changeable and f.role == "mutable" and f.name not in wholes]
+    towed = _towed(schema, acts)
+    return [f.name for f in schema.features if f.changeable and f.role == "mutable" and f.name not in towed]
 
 
-def _hold_results(schema: FeatureSchema, rows: Floats, movable: Bools) -> None:
-    """Hold still what only moves as a result; a whole too where a part is blank or none of them may move."""
+def _towed(schema: FeatureSchema, acts: set[str]) -> set[str]:
+    """The results that equalities tie to what a person sets: parts of a whole, wholes of a part."""
+    towed: set[str] = set()
+    results = {f.name for f in schema.features if f.changeable and f.role == "mutable"}
+    totals = [rule for rule in schema.rules if isinstance(rule, Total) and isinstance(rule.whole, str)]
+    for _ in totals:  # a part may be a whole itself
+        for rule in totals:
+            whole = str(rule.whole)
+            if whole in acts | towed:
+                towed |= results & set(rule.parts)
+            elif (acts | towed) & set(rule.parts):
+                towed |= results & {whole}
+    return towed
+
+
+def _acts(schema: FeatureSchema, rows: Floats, movable: Bools) -> tuple[Bools, Bools]:
+    """What may be edited and what follows, shapes (q, d), of what may move at all: features that a person sets,
+    and the results that a total of measured members ties to those that may be edited in that row."""
     columns = schema.columns
-    movable[:, [columns[name] for name in results(schema)]] = False
-    for rule in schema.rules:
-        if isinstance(rule, Total) and isinstance(rule.whole, str) and schema[rule.whole].role == "mutable":
-            parts = [columns[name] for name in rule.parts]
-            follows = ~np.isnan(rows[:, parts]).any(axis=1) & movable[:, parts].any(axis=1)
-            movable[:, columns[rule.whole]] &= follows
+    edited, follows = movable.copy(), np.zeros_like(movable)
+    kept = [columns[f.name] for f in schema.features if f.role != "actionable"]
+    edited[:, kept] = False
+    totals = [rule for rule in schema.rules if isinstance(rule, Total) and isinstance(rule.whole, str)]
+    for _ in totals:
+        for rule in totals:
+            whole, parts = columns[str(rule.whole)], [columns[name] for name in rule.parts]
+            results = [j for j in parts if schema.features[j].role == "mutable"]
+            known = ~np.isnan(rows[:, [whole, *parts]]).any(axis=1)
+            led = known & (edited | follows)[:, whole]
+            summed = known & (edited | follows)[:, parts].any(axis=1) & ~led
+            follows[:, results] |= led[:, None] & movable[:, results]
+            if schema.features[whole].role == "mutable":
+                follows[:, whole] |= summed & movable[:, whole]
+    return edited, follows
 
 
 def by_pattern(task: Task, query: Query, owner: Ints) -> Iterator[tuple[Ints, Follow]]:
     """Positions of `owner` grouped by which members of equalities may move, with who follows whom."""
     rules = task.codec.rules
-    patterns = query.movable[owner][:, rules.equality_members]
+    members = rules.equality_members
+    patterns = np.concatenate([query.movable[owner][:, members], query.follows[owner][:, members]], axis=1)
     if not patterns.size:
         yield np.arange(len(owner)), rules.follow(np.ones(len(task.schema), bool), task.medians)
         return
     _, first, group = np.unique(patterns, axis=0, return_index=True, return_inverse=True)
     for number, at in enumerate(first):
-        yield np.flatnonzero(group == number), rules.follow(query.movable[owner[at]], task.medians)
+        who = owner[at]
+        yield np.flatnonzero(group == number), rules.follow(query.movable[who], task.medians, query.follows[who])
+
+
+def settle(task: Task, query: Query, owner: Ints, rows: Floats) -> Floats:
+    """The rows (m, d), which answer the queries `owner`, with the features moved that follow those edited."""
+    out = rows.copy()
+    for at, follow in by_pattern(task, query, owner):
+        out[at] = task.codec.rules.settle(query.rows[owner[at]], rows[at], follow, task.codec.step)
+    return out
+
+
+def in_tow(task: Task, query: Query, owner: Ints, rows: Floats) -> Floats:
+    """`settle` where the queries let features follow in tow of edits, else the rows as they are: what every
+    generator's proposals go through, whether or not it knows of followers. Blank rows stay blank."""
+    led = np.flatnonzero(query.follows[owner].any(axis=1) & ~np.isnan(rows).all(axis=1))
+    if not len(led):
+        return rows
+    out = rows.copy()
+    out[led] = settle(task, query, owner[led], rows[led])
+    return out
 
 
 def out_of_range(codec: Codec, rows: Floats, factuals: pd.DataFrame) -> dict[int, str]:

@@ -24,7 +24,7 @@ Value = str | int | float | bool
 #: Columns of `counterfactuals.csv` that stand before the features; a feature may not take their name.
 RESERVED = (
     "query", "rank", "generator", "target", "predicted", "probability", "valid", "feasible",
-    "plausible", "n_changed", "proximity", "seconds", "reason",
+    "plausible", "n_changed", "proximity", "seconds", "reason", "actions",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from sensecf.core.candidates import Candidates
 from sensecf.core.codec import Codec
 from sensecf.core.distances import Scale
 from sensecf.core.plausibility import Plausibility
-from sensecf.core.query import Query
+from sensecf.core.query import Query, settle
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task, lead
 
@@ -33,7 +33,8 @@ class Verdicts:
     `feasible`: no rule, lock, range, direction, step or budget is broken; `reason` says which.
     `score`: LOF score (0 at the threshold, higher is more like the data), NaN unless valid and
     feasible; `plausible`: score >= 0 and changed values inside the training range.
-    `n_changed`, `proximity` (MAD-L1): lower is better.
+    `edited` (m, d): the features edited, those that follow left aside; `n_changed`: how many; `proximity` (MAD-L1
+    of all that moves): lower is better.
     """
 
     predicted: Ints
@@ -43,6 +44,7 @@ class Verdicts:
     feasible: Bools
     plausible: Bools
     score: Floats
+    edited: Bools
     n_changed: Ints
     proximity: Floats
     reason: np.ndarray
@@ -58,31 +60,53 @@ class Verdicts:
         return price + plausibility * outlier_price(self.score) if plausibility > 0 else price
 
 
-def feasible(codec: Codec, query: Query, owner: Ints, rows: Floats) -> Bools:
+def feasible(task: Task, query: Query, owner: Ints, rows: Floats) -> Bools:
     """Whether each row (m, d), answering query `owner` (m,), breaks nothing; the fast form of `breaches`."""
+    codec = task.codec
     at, before, after, changed = codec.differing(query.rows[owner], rows)
     row, column = np.divmod(at, rows.shape[1])
     who = owner[row]
     with np.errstate(invalid="ignore"):
-        off = ~query.movable[who, column] | np.isnan(after)
+        towed = query.follows[who, column]
+        off = ~(query.movable[who, column] | towed) | np.isnan(after)
         off |= (after < query.low[who, column] - 1e-9) | (after > query.high[who, column] + 1e-9)
         off |= codec.unmeasured(rows).reshape(-1)[at]
         off = np.where(changed, off, np.abs(after - before) > 1e-9)
-        small = np.unique(row[changed & (np.abs(after - before) < codec.least[column] - 1e-9)])
+        small = np.unique(row[changed & ~towed & (np.abs(after - before) < codec.least[column] - 1e-9)])
     fine: Bools = np.bincount(row[off], minlength=len(rows)) == 0
     if len(small):
         base, moved = query.rows[owner[small]], rows[small]
-        fine[small] &= ~codec.too_small(codec.changed(base, moved), np.abs(moved - base)).any(axis=1)
-    fine &= np.bincount(row[changed], minlength=len(rows)) <= query.max_changes[owner]
+        fine[small] &= ~codec.too_small(edits(codec, query, owner[small], moved), np.abs(moved - base)).any(axis=1)
+    fine &= np.bincount(row[changed & ~towed], minlength=len(rows)) <= query.max_changes[owner]
+    led = np.unique(row[towed | np.isin(column, codec.rules.equality_members)])
+    fine[led] &= ~astray(task, query, owner[led], rows[led]).any(axis=1)
     if len(codec.rules):
         fine &= ~codec.rules.violated(rows).any(axis=1)
     return fine
 
 
-def breaches(codec: Codec, query: Query, owner: Ints, rows: Floats) -> np.ndarray:
+def edits(codec: Codec, query: Query, owner: Ints, rows: Floats) -> Bools:
+    """The features that each row (m, d) changes of its own accord, shape (m, d): not those that follow."""
+    found: Bools = codec.changed(query.rows[owner], rows) & ~query.follows[owner]
+    return found
+
+
+def astray(task: Task, query: Query, owner: Ints, rows: Floats) -> Bools:
+    """The followers that are not where the edits of the row put them, shape (m, d)."""
+    if not query.follows[owner].any():
+        return np.zeros(rows.shape, dtype=bool)
+    there = settle(task, query, owner, rows)
+    found: Bools = task.codec.changed(there, rows) & query.follows[owner]
+    return found
+
+
+def breaches(task: Task, query: Query, owner: Ints, rows: Floats) -> np.ndarray:
     """What each row breaks, in words, shape (m,); "" where it breaks nothing."""
+    codec = task.codec
     base = query.rows[owner]
     changed = codec.changed(base, rows)
+    edited = edits(codec, query, owner, rows)
+    free = query.movable[owner] | query.follows[owner]
     reasons: list[list[str]] = [[] for _ in range(len(rows))]
 
     def say(mask: Bools, text: str) -> None:
@@ -90,18 +114,19 @@ def breaches(codec: Codec, query: Query, owner: Ints, rows: Floats) -> np.ndarra
             reasons[row].append(f"{codec.schema.names[column]} {text}")
 
     with np.errstate(invalid="ignore"):
-        say(changed & ~query.movable[owner], "must stay as it is")
+        say(changed & ~free, "must stay as it is")
         say(changed & np.isnan(rows), "is blank")
         outside = (rows < query.low[owner] - 1e-9) | (rows > query.high[owner] + 1e-9)
-        say(changed & query.movable[owner] & outside, "is outside its range")
+        say(changed & free & outside, "is outside its range")
         say(changed & (np.abs(rows - codec.snap(rows)) > 1e-9), "is no multiple of its step")
         say(changed & codec.unmeasured(rows), 'would become a code for "not measured"')
-        for row, column in zip(*codec.too_small(changed, np.abs(rows - base)).nonzero(), strict=True):
+        for row, column in zip(*codec.too_small(edited, np.abs(rows - base)).nonzero(), strict=True):
             feature = codec.schema.features[column]
             least = feature.format(feature.least_change, unit=True)
             reasons[row].append(f"{feature.name} moves by less than {least}, its least worthwhile change")
         say(~changed & (np.abs(rows - base) > 1e-9), "moves by less than half a step, which counts as no change")
-    for row in np.flatnonzero(changed.sum(axis=1) > query.max_changes[owner]):
+    say(astray(task, query, owner, rows), "only follows, and is not where the edits put it")
+    for row in np.flatnonzero(edited.sum(axis=1) > query.max_changes[owner]):
         reasons[row].append(f"more than {query.max_changes[owner][row]} changes")
     for row, rule in zip(*codec.rules.violated(rows).nonzero(), strict=True):
         reasons[row].append(f"breaks {codec.rules.rules[rule]}")
@@ -127,13 +152,14 @@ def verify(task: Task, query: Query, candidates: Candidates, final: bool = True)
     valid[proposed] = task.valid(judgement, target[proposed], query.margin[owner[proposed]])
 
     reason = candidates.reason.copy()
-    reason[proposed] = breaches(task.codec, query, owner[proposed], rows[proposed])
+    reason[proposed] = breaches(task, query, owner[proposed], rows[proposed])
     fine = reason == ""
     changed = task.codec.changed(base, rows)
     score = np.full(m, np.nan)
     good = valid & fine
     score[good] = task.once(Plausibility).score(rows[good], target[good])
     known = known_values(task, rows, changed)
+    edited = changed & ~query.follows[owner]
     return Verdicts(
         predicted,
         probability,
@@ -142,7 +168,8 @@ def verify(task: Task, query: Query, candidates: Candidates, final: bool = True)
         fine,
         (score >= 0) & known & proposed,
         score,
-        changed.sum(axis=1),
+        edited,
+        edited.sum(axis=1),
         task.once(Scale).mad_l1(base, rows),
         reason,
     )
@@ -164,11 +191,11 @@ def known_values(task: Task, rows: Floats, changed: Bools) -> Bools:
 def cost(task: Task, query: Query, owner: Ints, rows: Floats, plausibility: float = 1.0) -> Floats:
     """What a plan asks for, shape (m,), in changed features; lower is better.
 
-    changes + 0.5 x MAD-L1 + plausibility x (6 if outlier, falling to 0 as the row comes well inside).
+    edits + 0.5 x MAD-L1 + plausibility x (6 if outlier, falling to 0 as the row comes well inside).
     Rows are compared by it everywhere: in the search, the pairs, the reward, the polish, the selection.
     """
     base = query.rows[owner]
-    price = task.codec.changed(base, rows).sum(axis=1) + DISTANCE_WEIGHT * task.once(Scale).mad_l1(base, rows)
+    price = edits(task.codec, query, owner, rows).sum(axis=1) + DISTANCE_WEIGHT * task.once(Scale).mad_l1(base, rows)
     if plausibility > 0:
         score = task.once(Plausibility).score(rows, query.target[owner])
         price = price + plausibility * outlier_price(score)

@@ -22,10 +22,10 @@ from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_json
 from sensecf.core.limits import Limits
 from sensecf.core.polish import polish
-from sensecf.core.query import Query
+from sensecf.core.query import Query, in_tow
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task
-from sensecf.core.verify import cost, verify
+from sensecf.core.verify import cost, edits, verify
 from sensecf.generators import Generator
 from sensecf.generators.tiny.pairs import draw_queries, teach
 from sensecf.llm import Prompt
@@ -200,7 +200,7 @@ def _finish(
     price = cost(task, query, np.arange(len(query)), rows, plausibility)
     chosen = np.array(first)[_balanced(task, query.take(first), rows[first], price[first], count, rng)]
     query, rows = query.take(chosen), rows[chosen]
-    changes = task.codec.changed(query.rows, rows).sum(axis=1)
+    changes = edits(task.codec, query, np.arange(len(query)), rows).sum(axis=1)
     card = {
         **facts,
         "pairs": len(chosen),
@@ -225,7 +225,7 @@ def _finish(
 
 def _balanced(task: Task, query: Query, rows: Floats, price: Floats, count: int, rng: np.random.Generator) -> Ints:
     """Positions of at most `count` pairs: every kind (target, changes, locks) alike, hard ones oftener."""
-    changes = np.minimum(task.codec.changed(query.rows, rows).sum(axis=1), MOST_CHANGES)
+    changes = np.minimum(edits(task.codec, query, np.arange(len(query)), rows).sum(axis=1), MOST_CHANGES)
     kinds = np.column_stack([query.target, changes, _locked(task, query)])
     _, kind, sizes = np.unique(kinds, axis=0, return_inverse=True, return_counts=True)
     rank = np.argsort(np.argsort(price, kind="stable"), kind="stable") / max(len(price) - 1, 1)
@@ -236,7 +236,7 @@ def _balanced(task: Task, query: Query, rows: Floats, price: Floats, count: int,
 
 def _locked(task: Task, query: Query) -> Bools:
     """Whether a query locks what the schema lets change, shape (q,)."""
-    return np.asarray((~query.movable & task.codec.changeable & ~np.isnan(query.rows)).any(axis=1))
+    return np.asarray((~(query.movable | query.follows) & task.codec.changeable & ~np.isnan(query.rows)).any(axis=1))
 
 
 def _best(
@@ -244,6 +244,7 @@ def _best(
 ) -> tuple[Ints, Floats]:
     """The cheapest verified answer of a generator to each query it can answer, polished: (position, row)."""
     found = generator.propose(query, rng)
+    found = replace(found, rows=in_tow(task, query, found.query, found.rows))
     found = found.take(verify(task, query, found).good)
     price = cost(task, query, found.query, found.rows, plausibility)
     order = np.lexsort((price, found.query))

@@ -50,7 +50,7 @@ class Constant:
             part = query.take(at)
             plan = self.plan(part)
             rows[at], open_to = _made(self.task, part, np.arange(len(at)), [plan])
-            why = breaches(self.task.codec, part, np.arange(len(at)), rows[at])
+            why = breaches(self.task, part, np.arange(len(at)), rows[at])
             why = np.where(why == "", "a feature of it follows others", why)
             same = ~self.task.codec.changed(part.rows, rows[at]).any(axis=1)
             said = "is what the row has already" if plan else "has no edit: nothing may change"
@@ -84,7 +84,8 @@ class Constant:
         at = at[np.unique(np.linspace(0, len(at) - 1, min(ROWS, len(at))).astype(np.intp))] if len(at) else at
         limits = Limits(margin=float(query.margin.max()), edit="mutable")
         people = Query.of_rows(task, task.rows[at], task.classes[target], limits)
-        return replace(people, movable=people.movable & query.movable.any(axis=0))
+        moves, tow = query.movable.any(axis=0), query.follows.any(axis=0)
+        return replace(people, movable=people.movable & moves, follows=people.movable & tow & ~moves)
 
     def _edits(self, query: Query) -> list[Plan]:
         """The single edits that are tried: what the target's training rows have, within the query's ranges."""
@@ -135,4 +136,4 @@ def _made(task: Task, query: Query, owner: Ints, plans: list[Plan]) -> tuple[Flo
     for at, follow in by_pattern(task, query, owner):
         fine[at] = ~(edited[at] & ~follow.editable).any(axis=1)
     rows = settle(task, query, owner, rows)
-    return rows, fine & feasible(task.codec, query, owner, rows)
+    return rows, fine & feasible(task, query, owner, rows)

@@ -6,7 +6,7 @@ import numpy as np
 
 from sensecf.core.candidates import Candidates
 from sensecf.core.neighbours import Influence, Neighbours
-from sensecf.core.query import Query, by_pattern
+from sensecf.core.query import Query, by_pattern, settle
 from sensecf.core.rules import Floats
 from sensecf.core.task import Ints, Task, lead
 from sensecf.core.verify import feasible
@@ -88,7 +88,7 @@ def walk(task: Task, query: Query, k: int) -> tuple[Ints, Floats]:
     stacked = stacked.reshape(-1, d)
     position = np.repeat(owner, len(lengths))
     stacked = settle(task, query, position, stacked)
-    fine = feasible(codec, query, position, stacked)
+    fine = feasible(task, query, position, stacked)
     valid = np.zeros(len(stacked), dtype=bool)
     valid[fine] = task.valid(task.judge(stacked[fine]), query.target[position[fine]], query.margin[position[fine]])
     table = valid.reshape(n * k, len(lengths))
@@ -102,11 +102,3 @@ def _lengths(longest: int) -> Ints:
     while lengths[-1] < longest:
         lengths.append(min(longest, lengths[-1] * 4 // 3 + 1))
     return np.array(lengths, dtype=np.intp)
-
-
-def settle(task: Task, query: Query, owner: Ints, rows: Floats) -> Floats:
-    """The rows, which answer the queries `owner`, with the features moved that follow those edited."""
-    out = rows.copy()
-    for at, follow in by_pattern(task, query, owner):
-        out[at] = task.codec.rules.settle(query.rows[owner[at]], rows[at], follow, task.codec.step)
-    return out

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError
-from sensecf.core.query import Query
+from sensecf.core.query import Query, in_tow
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task
 from sensecf.generators.traits import Traits
@@ -171,6 +171,7 @@ class Nice:
             at = active[place]
             trials = rows[at]
             trials[np.arange(len(at)), feature] = goals[at, feature]
+            trials = in_tow(task, query, at, trials)
             judged = task.judge(trials)
             gain = judged.proba[np.arange(len(at)), query.target[at]] - chance[at]
             fine = self._fine(trials)

@@ -166,7 +166,7 @@ def first_answers(task: Task, query: Query, base: Any, rng: np.random.Generator)
 def within(task: Task, query: Query, owner: Ints, rows: Floats, rules: bool) -> Bools:
     """Whether each row keeps the locks, ranges and budget of the query that it answers, and with `rules` the rules."""
     if rules:
-        return feasible(task.codec, query, owner, rows)
+        return feasible(task, query, owner, rows)
     changed = task.codec.changed(query.rows[owner], rows)
     with np.errstate(invalid="ignore"):
         off = (rows < query.low[owner] - 1e-9) | (rows > query.high[owner] + 1e-9) | ~query.movable[owner]

@@ -11,7 +11,7 @@ from sensecf.core.neighbours import Influence, Neighbours
 from sensecf.core.query import Query, by_pattern
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task, lead
-from sensecf.core.verify import cost, feasible
+from sensecf.core.verify import cost, edits, feasible
 from sensecf.generators.nearest import walk
 from sensecf.generators.traits import Traits
 
@@ -80,7 +80,7 @@ class Search:
         owner = np.repeat(active, width)
         rows, parent = self._extend(query, owner, beam.reshape(-1, d), rng)
         at = owner[parent]
-        fine = feasible(task.codec, query, at, rows)
+        fine = feasible(task, query, at, rows)
         rows, at, parent = rows[fine], at[fine], parent[fine]
         judgement = task.judge(rows)
         target = query.target[at]
@@ -88,8 +88,7 @@ class Search:
         pool.add(at[valid], rows[valid])
         ahead = lead(judgement.proba, target)
         # The next beam: half by lead, half by price among the valid (they may still turn plausible).
-        base = query.rows[at]
-        spread = task.codec.changed(base, rows).sum(axis=1)
+        spread = edits(task.codec, query, at, rows).sum(axis=1)
         rank = ahead - 0.02 * spread
         rank[valid] = -cost(task, query, at[valid], rows[valid], self.plausibility)
         slot = np.searchsorted(active, at)
@@ -98,19 +97,23 @@ class Search:
     def _extend(self, query: Query, owner: Ints, rows: Floats, rng: np.random.Generator) -> tuple[Floats, Ints]:
         """Single edits of beam rows: (new rows, position of the beam row each comes from)."""
         task, codec = self.task, self.task.codec
-        n, edits = len(rows), self.effort.edits
+        n, count = len(rows), self.effort.edits
         neighbours = task.once(Neighbours)
         near = neighbours.nearest(rows, query.target[owner], 16)  # real people near where we are
-        feature = _pick_features(query.movable[owner] * task.once(Influence).weight, edits, rng)
-        value = near[np.arange(n)[:, None], rng.integers(0, 16, (n, edits)), feature]
-        anyone = np.empty((n, edits))
+        patterns = list(by_pattern(task, query, owner))
+        weight = np.tile(task.once(Influence).weight, (n, 1))
+        for at, follow in patterns:  # who is followed weighs what follows
+            weight[at] += (weight[at] * follow.towed) @ (np.abs(follow.response) > 0)
+        feature = _pick_features(query.movable[owner] * weight, count, rng)
+        value = near[np.arange(n)[:, None], rng.integers(0, 16, (n, count)), feature]
+        anyone = np.empty((n, count))
         for position in np.unique(query.target[owner]):
             mask = query.target[owner] == position
             peers = neighbours.peers(int(position)).rows
-            anyone[mask] = peers[rng.integers(0, len(peers), (int(mask.sum()), edits)), feature[mask]]
-        value = np.where(rng.random((n, edits)) < 0.5, value, anyone)
+            anyone[mask] = peers[rng.integers(0, len(peers), (int(mask.sum()), count)), feature[mask]]
+        value = np.where(rng.random((n, count)) < 0.5, value, anyone)
         out, parents = [], []
-        for at, follow in by_pattern(task, query, owner):
+        for at, follow in patterns:
             lo, hi = codec.rules.intervals(rows[at], query.low[owner[at]], query.high[owner[at]], follow)
             i, e = np.nonzero(
                 np.isfinite(value[at]) & follow.editable[feature[at]] & query.movable[owner[at][:, None], feature[at]]
@@ -193,7 +196,7 @@ class _Pool:
             1
         ]
         order = once[np.lexsort((price[once], owner[once]))]
-        changed = self._task.codec.changed(self._query.rows[owner[order]], rows[order])
+        changed = edits(self._task.codec, self._query, owner[order], rows[order])
         kind = np.unique(np.column_stack([owner[order], changed]), axis=0, return_inverse=True)[1].reshape(-1)
         by_kind = np.argsort(kind, kind="stable")
         place = np.empty(len(kind), dtype=np.intp)

@@ -13,10 +13,11 @@ from sensecf.metrics.scored import BATCH, Scored, of_answers, reached
 
 @metric(title="Features changed", section="Effort", over="valid answers", better="lower", share=False)
 def n_changed(scored: Scored) -> pd.Series[float]:
-    """How many features differ from the factual (sparsity), 0 to d; lower is better.
+    """How many features are edited (sparsity), 0 to d; lower is better.
 
     Formula: raw columns that differ by more than half the feature's step; levels that differ at
-    all; a blank against a value. Leaves out: how far. Source: Mothilal et al. 2020; tolerance ours.
+    all; a blank against a value. What only follows an edit (the stages of a longer night; all that is not in column
+    `actions`, where there is one) is no edit. Leaves out: how far. Source: Mothilal et al. 2020; tolerance ours.
     """
     return scored.series(scored.edits)
 
@@ -30,7 +31,7 @@ def redundancy(scored: Scored) -> pd.Series[float]:
     the row more plausible. Source: Pawelczyk et al. 2021, who count them; share and rules are ours.
     """
     task = scored.task
-    row, column = scored.changed.nonzero()
+    row, column = scored.edited.nonzero()
     rules = task.codec.rules
     broken = scored.rules_broken
     undone = np.zeros(len(scored))
@@ -52,7 +53,7 @@ def actionable_share(scored: Scored) -> pd.Series[float]:
     """
     task = scored.task
     own = np.array([f.role == "actionable" and f.changeable for f in task.schema.features])
-    return scored.series(_per_edit((scored.changed & own).sum(axis=1), scored.edits))
+    return scored.series(_per_edit((scored.edited & own).sum(axis=1), scored.edits))
 
 
 @of_answers

@@ -53,7 +53,7 @@ def breaches(scored: Scored) -> pd.DataFrame:
     if query is not None:
         with np.errstate(invalid="ignore"):
             beyond = (after < query.low[owner] - EPS) | (after > query.high[owner] + EPS)
-        off = (moved & ~query.movable[owner]) | (changed & beyond)
+        off = (moved & ~(query.movable | query.follows)[owner]) | (changed & beyond)
         out["request"] = off.any(axis=1) | (scored.edits > query.max_changes[owner])
     return out
 

@@ -77,9 +77,15 @@ class Scored:
         return self.task.codec.changed(self.before, self.after)
 
     @cached_property
+    def edited(self) -> Bools:
+        """Which features are edited, shape (m, d): those that differ, but for what follows (see
+        `Counterfactuals.acts`)."""
+        return self.changed & self.cfs.acts if "actions" in self.cfs.frame else self.changed
+
+    @cached_property
     def edits(self) -> Floats:
-        """How many features differ, shape (m,)."""
-        count: Floats = self.changed.sum(axis=1).astype(float)
+        """How many features are edited, shape (m,)."""
+        count: Floats = self.edited.sum(axis=1).astype(float)
         return count
 
     @cached_property

@@ -62,6 +62,7 @@ def blame(task: Task, query: Query, limits: Limits, plausibility: float, rng: np
         low=low,
         high=high,
         movable=moves(codec, query.rows, low, high),
+        follows=np.zeros_like(query.follows),
         max_changes=np.full(len(query), len(task.schema)),
         margin=np.zeros(len(query)),
     )
@@ -114,8 +115,9 @@ def _families(
     held = results(task.schema) if limits.resolved(task.schema).edit == "actionable" else []
     for j, name in enumerate(task.schema.names):
         fixed = loose.movable[:, j] & ~query.movable[:, j]
-        kind: Kind = "lock" if name in limits.lock else "result" if name in held else "fixed"
-        yield Blocked(kind, name), fixed, {"movable": j}
+        result = name in held or bool(query.follows[:, j].any())
+        kind: Kind = "lock" if name in limits.lock else "result" if result else "fixed"
+        yield Blocked(kind, name), fixed, {"movable": j, "follows": j}
         narrow = (query.low[:, j] > loose.low[:, j]) | (query.high[:, j] < loose.high[:, j])
         yield Blocked("range", name), narrow & ~fixed, {"low": j, "high": j}
     yield Blocked("budget"), query.max_changes < loose.max_changes, {"max_changes": ...}

@@ -12,7 +12,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -26,7 +26,7 @@ from sensecf.core.errors import InputError
 from sensecf.core.kept import read_arrays, write_arrays
 from sensecf.core.limits import Limits, Shorthand
 from sensecf.core.parallel import LOCAL, Engine, spread
-from sensecf.core.query import Query, out_of_range
+from sensecf.core.query import Query, in_tow, out_of_range
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task
 from sensecf.generators import Context, Generator, build, traits_of
@@ -211,9 +211,9 @@ def _one(asked: _Asked, part: tuple[int, Query]) -> tuple[Batch, int]:
 class Batch:
     """Answers and abstentions of a batch, as plain arrays: what a checkpoint holds.
 
-    `query`, `rank` (0 for an abstention), `rows`, and the verdict on each (see `Verdicts`); `attempts`: how many
-    candidates came to which verdict, as "generator|verdict|count"; `failures`: for how many queries the
-    generator asked for found nothing, as "reason|count".
+    `query`, `rank` (0 for an abstention), `rows`, and the verdict on each (see `Verdicts`), which features are
+    edited among it; `attempts`: how many candidates came to which verdict, as "generator|verdict|count";
+    `failures`: for how many queries the generator asked for found nothing, as "reason|count".
     """
 
     query: Ints
@@ -224,6 +224,7 @@ class Batch:
     valid: Bools
     feasible: Bools
     plausible: Bools
+    edited: Bools
     n_changed: Ints
     proximity: Floats
     seconds: Floats
@@ -275,6 +276,7 @@ def _answer(asked: _Asked, query: Query, rng: np.random.Generator) -> Batch:
         proposed = source.propose(query.take(open_queries), rng)
         who = np.full(len(proposed), name, dtype=object)
         proposed = Candidates(open_queries[proposed.query], proposed.rows, proposed.reason, who)
+        proposed = replace(proposed, rows=in_tow(task, query, proposed.query, proposed.rows))
         # What is handed out is judged once more; a foreign `predict` may refuse what looked good, and rule out
         # all that was kept: it is asked about every proposal.
         judged = judge(task, query, proposed, final=not task.takes_codes)
@@ -376,9 +378,9 @@ def _columns(
         "predicted": -1, "generator": "none", "seconds": 0.0, "reason": np.array(list(outside.values()), dtype=object),
     }  # fmt: skip
     columns = {
-        name: np.concatenate([values[at], np.full(m, refused.get(name, 0), dtype=values.dtype)])
+        name: np.concatenate([values[at], np.full((m, *values.shape[1:]), refused.get(name, 0), dtype=values.dtype)])
         for name, values in vars(batch).items()
-        if name in VERDICT_COLUMNS
+        if name in VERDICT_COLUMNS or name == "edited"
     }
     who = np.concatenate([who, np.array(list(outside), dtype=np.intp)])
     rows = np.concatenate([batch.rows[at], np.full((m, width), np.nan)])

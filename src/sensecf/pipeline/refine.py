@@ -13,7 +13,7 @@ from sensecf.core.polish import polish
 from sensecf.core.query import Query
 from sensecf.core.select import select
 from sensecf.core.task import Ints, Task
-from sensecf.core.verify import Verdicts, verify
+from sensecf.core.verify import Verdicts, edits, verify
 
 #: Candidates of a query that are polished for each answer asked for, the cheapest ones.
 POLISHED = 3
@@ -87,7 +87,7 @@ def ranked(task: Task, query: Query, good: Judged, n: int, plausibility: float) 
     The row of a query that stands before its others (see `refine`) is its first answer.
     """
     found = good.found
-    changed = task.codec.changed(query.rows[found.query], found.rows)
+    changed = edits(task.codec, query, found.query, found.rows)
     place = task.once(Scale).place(found.rows)
     _, first, same = np.unique(found.query, return_index=True, return_inverse=True)
     price = good.verdict.price(plausibility)

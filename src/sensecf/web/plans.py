@@ -18,11 +18,11 @@ from sensecf.core.candidates import Candidates
 from sensecf.core.distances import Scale
 from sensecf.core.limits import Limits
 from sensecf.core.plausibility import Plausibility
-from sensecf.core.query import Query
-from sensecf.core.rules import Floats
+from sensecf.core.query import Query, in_tow
+from sensecf.core.rules import Bools, Floats
 from sensecf.core.select import select
 from sensecf.core.task import Ints
-from sensecf.core.verify import DISTANCE_WEIGHT, outlier_price
+from sensecf.core.verify import DISTANCE_WEIGHT, edits, outlier_price
 from sensecf.generators import Generator
 from sensecf.pipeline.blocking import blame, sentence
 from sensecf.pipeline.refine import Judged, judge, refine, standing
@@ -66,6 +66,7 @@ class Plan:
     lead: float
     score: float
     in_range: bool
+    edited: Bools
     n_changed: int
     proximity: float
     similar: int
@@ -159,6 +160,7 @@ def _propose(source: Generator, query: Query, at: Ints, rngs: Sequence[np.random
 def _refined(cohort: Cohort, query: Query, proposed: Candidates) -> Judged:
     """What is good of the proposals, as `explain` refines them where a menu is asked for."""
     task = cohort.task
+    proposed = replace(proposed, rows=in_tow(task, query, proposed.query, proposed.rows))
     judged = judge(task, query, proposed, final=not task.takes_codes)
     return refine(task, query, judged, SHOWN, cohort.plausibility)
 
@@ -176,8 +178,8 @@ def _plans(cohort: Cohort, ask: Ask, good: Judged) -> list[Plan]:
     return [
         Plan(
             secrets.token_urlsafe(9), ask.person, rows[at], float(verdict.probability[at]), float(verdict.lead[at]),
-            float(verdict.score[at]), bool(in_range[k]), int(verdict.n_changed[at]), float(verdict.proximity[at]),
-            int(similar[k]), float(nearest[k]),
+            float(verdict.score[at]), bool(in_range[k]), verdict.edited[at], int(verdict.n_changed[at]),
+            float(verdict.proximity[at]), int(similar[k]), float(nearest[k]),
         )
         for k, at in enumerate(first)
     ]  # fmt: skip
@@ -188,12 +190,12 @@ def effort(cohort: Cohort, pool: Pool, weights: Mapping[int, float]) -> Floats:
     distance, each feature by its own weight; lower is easier."""
     codec = cohort.task.codec
     rows = np.array([plan.row for plan in pool.plans])
-    base = cohort.rows[[pool.ask.person]]
+    base, owner = cohort.rows[[pool.ask.person]], np.zeros(len(rows), dtype=np.intp)
     weight = np.ones(len(codec.numeric))
     for column, value in weights.items():
         weight[column] = value
     parts = cohort.task.once(Scale).parts(base, rows)
-    total: Floats = (weight * (codec.changed(base, rows) * 1.0 + DISTANCE_WEIGHT * parts)).sum(axis=1)
+    total: Floats = (weight * (edits(codec, pool.query, owner, rows) * 1.0 + DISTANCE_WEIGHT * parts)).sum(axis=1)
     return total
 
 
@@ -219,7 +221,7 @@ def rank(cohort: Cohort, pool: Pool, order: Order, weights: Mapping[int, float],
     }[order]
     if order == "effort" and all(weight == 1.0 for weight in weights.values()):
         price = np.maximum(price, price[0])
-    changed = codec.changed(cohort.rows[[pool.ask.person]], rows)
+    changed = edits(codec, pool.query, np.zeros(len(rows), dtype=np.intp), rows)
     place = cohort.task.once(Scale).place(rows)
     chosen, _ = select(np.zeros(len(rows), dtype=np.intp), price, changed, place, min(count, len(rows)))
     return [pool.plans[k] for k in chosen[np.argsort(price[chosen], kind="stable")]]
@@ -237,6 +239,7 @@ def record(cohort: Cohort, plan: Plan) -> dict[str, Any]:
         changes.append(
             {
                 "feature": feature.name,
+                "follows": not plan.edited[j],
                 "label": column.label,
                 "label_inside": inside(column.label),
                 "unit": clean(feature.unit),
@@ -285,7 +288,8 @@ def restore(cohort: Cohort, kept: Mapping[str, Any]) -> tuple[Plan, Pool] | None
         if None in codes or codes[0] != row[j]:
             return None
         row[j] = codes[1]
-    ask = Ask(person, Limits(edit="mutable"))
+    led = any(change.get("follows", False) for change in kept["changes"])
+    ask = Ask(person, Limits(edit="actionable" if led else "mutable"))
     query = person_query(cohort, ask)
     kept_row = judge(cohort.task, query, Candidates.of(np.zeros(1, dtype=np.intp), row[None], "kept"))
     if not kept_row.verdict.good[0]:

@@ -67,7 +67,8 @@ def as_counterfactuals(cohort: Cohort, plans: list[Plan]) -> Counterfactuals:
         seen[plan.person] = seen.get(plan.person, 0) + 1
         ranks.append(seen[plan.person])
     columns: dict[str, Any] = {
-        name: np.array([getattr(plan, name) for plan in plans]) for name in ("probability", "n_changed", "proximity")
+        name: np.array([getattr(plan, name) for plan in plans])
+        for name in ("probability", "edited", "n_changed", "proximity")
     }
     columns |= {
         "query": [plan.person for plan in plans],

@@ -36,9 +36,9 @@ def load(folder: Path) -> tuple[pd.DataFrame, FeatureSchema, Card]:
     schema = infer_schema(frame, "target", name=CARD.name).edit(
         sex={"description": "1 male, 0 female"},
         cp={"description": "chest pain: 1 typical, 2 atypical, 3 non-anginal, 4 asymptomatic"},
-        trestbps={"role": "actionable", "unit": "mmHg", "description": "resting blood pressure"},
-        chol={"role": "actionable", "unit": "mg/dL", "description": "serum cholesterol"},
-        fbs={"role": "actionable", "description": "1 where fasting sugar is above 120 mg/dL"},
+        trestbps={"role": "mutable", "unit": "mmHg", "description": "resting blood pressure"},
+        chol={"role": "mutable", "unit": "mg/dL", "description": "serum cholesterol"},
+        fbs={"role": "mutable", "description": "1 where fasting sugar is above 120 mg/dL"},
         restecg={"description": "resting ECG: 0 normal, 1 ST-T abnormality, 2 hypertrophy"},
         thalach={"unit": "bpm", "description": "highest heart rate reached"},
         exang={"description": "1 where exercise brings on angina"},

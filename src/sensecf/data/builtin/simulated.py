@@ -65,11 +65,13 @@ def stress_logit(frame: pd.DataFrame) -> pd.Series[float]:
 def simulated_schema() -> FeatureSchema:
     """The schema of the simulated cohort, made by hand.
 
-    A plan concerns days, so age, group, BMI and HbA1c stay. Directions are set only where the
+    A plan concerns days, so age, group, BMI and HbA1c stay. Steps, activity, sitting and the length of sleep are
+    what a person does; sleep stages, efficiency, glucose and heart rate are results, and the stages share what the
+    night gains or loses. Directions are set only where the
     opposite is never advice; the other features may move either way. No
     plan asks for less than a device tells apart.
     """
-    sleep: dict[str, Any] = {"role": "actionable", "unit": "min", "step": 1, "missing": True}
+    stage: dict[str, Any] = {"role": "mutable", "unit": "min", "step": 1, "missing": True}
     glucose: dict[str, Any] = {"role": "mutable", "missing": True}
     features: tuple[Feature, ...] = (
         Feature("age", "integer", "immutable", "years", 40, 89, 1, protected=True),
@@ -79,11 +81,11 @@ def simulated_schema() -> FeatureSchema:
         Feature("steps", "integer", "actionable", "steps", 200, 30000, 1, direction="increase"),
         Feature("active_min", "integer", "actionable", "min", 0, 300, 1, direction="increase"),
         Feature("sedentary_min", "integer", "actionable", "min", 240, 1260, 1, direction="decrease"),
-        Feature("sleep_total_min", "integer", low=180, high=660, **sleep),
-        Feature("sleep_deep_min", "integer", low=0, high=231, **sleep),
-        Feature("sleep_light_min", "integer", low=40, high=620, **sleep),
-        Feature("sleep_rem_min", "integer", low=0, high=251, **sleep),
-        Feature("sleep_efficiency_pct", "integer", "actionable", "%", 60, 99, 1, missing=True),
+        Feature("sleep_total_min", "integer", "actionable", "min", 180, 660, 1, missing=True),
+        Feature("sleep_deep_min", "integer", low=0, high=231, **stage),
+        Feature("sleep_light_min", "integer", low=40, high=620, **stage),
+        Feature("sleep_rem_min", "integer", low=0, high=251, **stage),
+        Feature("sleep_efficiency_pct", "integer", "mutable", "%", 60, 99, 1, missing=True),
         Feature("glucose_mean_mgdl", "integer", unit="mg/dL", low=70, high=340, step=1, **glucose),
         Feature("glucose_sd_mgdl", "integer", unit="mg/dL", low=6, high=120, step=1, **glucose),
         Feature(

@@ -1,5 +1,9 @@
 """The default health schema: what a recognised column is, in which unit and range, and what a person can do about it.
 
+A role says what a person does: steps, minutes of activity and of sitting, the length and regularity of sleep, meals
+and screens are levers (`actionable`); what the body answers with (sleep stages, efficiency, heart rate, glucose,
+energy, blood values, weight) is a result (`mutable`).
+
 `known_feature(name)` answers for one column, `known_rules(names)` gives the rules that hold among
 the columns present. Ranges are what a person can plausibly have (not what is healthy; `healthy`
 is that), steps the precision worth stating, `weekly` the largest change that is reasonable to ask
@@ -138,17 +142,17 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("paid5", "PAID-5 diabetes distress total", "integer", "points", 0, 20, 1, healthy=(0, 7), sources=("paid",)),
     _minutes("sleep_total_min", "asleep: light + deep + REM", 960, "actionable", "any", 60, "nsf", "sleepx",
              healthy=(420, 540)),
-    _minutes("sleep_deep_min", "deep sleep", 360, "actionable", "any", 20, "aasm", healthy=(60, 120)),
-    _minutes("sleep_rem_min", "REM sleep", 360, "actionable", "any", 20, "aasm", healthy=(75, 140)),
-    _minutes("sleep_light_min", "light sleep", 720, "actionable", "any", 45, "aasm"),
-    _percent("sleep_deep_pct", "deep share of sleep", "actionable", "any", 5, "aasm", healthy=(12, 25),
+    _minutes("sleep_deep_min", "deep sleep", 360, "mutable", "any", 20, "aasm", healthy=(60, 120)),
+    _minutes("sleep_rem_min", "REM sleep", 360, "mutable", "any", 20, "aasm", healthy=(75, 140)),
+    _minutes("sleep_light_min", "light sleep", 720, "mutable", "any", 45, "aasm"),
+    _percent("sleep_deep_pct", "deep share of sleep", "mutable", "any", 5, "aasm", healthy=(12, 25),
              formula="100 * sleep_deep_min / sleep_total_min"),
-    _percent("sleep_rem_pct", "REM share of sleep", "actionable", "any", 5, "aasm", healthy=(15, 25),
+    _percent("sleep_rem_pct", "REM share of sleep", "mutable", "any", 5, "aasm", healthy=(15, 25),
              formula="100 * sleep_rem_min / sleep_total_min"),
-    _percent("sleep_light_pct", "light share of sleep", "actionable", "any", 10, "aasm",
+    _percent("sleep_light_pct", "light share of sleep", "mutable", "any", 10, "aasm",
              formula="100 * sleep_light_min / sleep_total_min"),
-    _minutes("sleep_awake_min", "awake within the night", 480, "actionable", "decrease", 30, "nsf", peak=0),
-    _percent("sleep_efficiency_pct", "asleep share of the time recorded", "actionable", "increase", 5, "nsf",
+    _minutes("sleep_awake_min", "awake within the night", 480, "mutable", "decrease", 30, "nsf", peak=0),
+    _percent("sleep_efficiency_pct", "asleep share of the time recorded", "mutable", "increase", 5, "nsf",
              healthy=(85, 100), formula="100 * sleep_total_min / (sleep_total_min + sleep_awake_min)"),
     _minutes("sleep_midpoint_sd_min", "irregularity: SD of the middle of the nights", 720, "actionable", "decrease", 20,
              "ours", healthy=(0, 45), peak=0),

@@ -14,11 +14,11 @@ import numpy as np
 from sensecf.core.candidates import Candidates
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
-from sensecf.core.limits import Limits
+from sensecf.core.limits import Edit, Limits
 from sensecf.core.query import Query, out_of_range
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints
-from sensecf.core.verify import verify
+from sensecf.core.verify import edits, verify
 from sensecf.generators.tiny.pairs import teach
 from sensecf.llm.language.prompts import Asked, Prompts
 
@@ -29,11 +29,12 @@ Choice = Literal["nearest", "diverse", "fixed"]
 
 
 class ShotPool(NamedTuple):
-    """Verified pairs towards one class: the questions, their encoded rows (m, d), and the answers (m, d)."""
+    """Verified pairs towards one class: the questions, their encoded rows (m, d), the answers and edits (m, d)."""
 
     asked: list[Asked]
     rows: Floats
     answers: Floats
+    edits: Bools
 
 
 class Shots:
@@ -57,45 +58,48 @@ class Shots:
         self.count = count
         self.choice = choice
         self._seed, self._plausibility = seed, plausibility
-        self._pools: dict[tuple[int, float], ShotPool] = {}
+        self._pools: dict[tuple[int, float, Edit], ShotPool] = {}
 
-    def pool(self, target: int, margin: float = 0.0) -> ShotPool:
-        """The pairs towards a class position, for answers that lead by `margin`."""
-        key = (target, margin)
+    def pool(self, target: int, margin: float = 0.0, edit: Edit = "mutable") -> ShotPool:
+        """The pairs towards a class position, for answers that lead by `margin` and edit what `edit` says."""
+        key = (target, margin, edit)
         if key not in self._pools:
-            self._pools[key] = self._make(target, margin)
+            self._pools[key] = self._make(*key)
         return self._pools[key]
 
     def choose(self, query: Query) -> list[list[tuple[Asked, Floats]]]:
         """The examples for each person as `Prompts.render` takes them, the one most like the person last."""
         chosen: list[list[tuple[Asked, Floats]]] = [[] for _ in range(len(query))]
         for i in range(len(query) if self.count else 0):
-            pool = self.pool(int(query.target[i]), float(query.margin[i]))
+            # Where something follows, the pairs show what following looks like.
+            edit: Edit = "actionable" if query.follows[i].any() else "mutable"
+            pool = self.pool(int(query.target[i]), float(query.margin[i]), edit)
             chosen[i] = [(pool.asked[at], pool.answers[at]) for at in self._pick(query, i, pool)[::-1].tolist()]
         return chosen
 
-    def _make(self, target: int, margin: float) -> ShotPool:
+    def _make(self, target: int, margin: float, edit: Edit) -> ShotPool:
         task = self._task
         rng = np.random.default_rng([self._seed, 11, target])
         judged = task.judge(task.rows)
         usable = np.flatnonzero((judged.predicted != target) | judged.tie)
         usable = usable[~np.isin(usable, list(out_of_range(task.codec, task.rows, task.train)))]
         drawn = np.sort(rng.permutation(usable)[:POOL])
-        query = Query.of_rows(task, task.rows[drawn], task.classes[target], Limits(margin=margin, edit="mutable"))
+        query = Query.of_rows(task, task.rows[drawn], task.classes[target], Limits(margin=margin, edit=edit))
         query = replace(query, movable=query.movable & ~self._prompts.wording.withheld)
         rows = query.rows
         if len(query):
             at, rows = teach(task, query, rng, self._plausibility)
             good = verify(task, query, Candidates.of(at, rows, "shots")).good
             query, rows = query.take(at[good]), rows[good]
-        return ShotPool(self._prompts.ask(query), query.rows, rows)
+        changes = edits(task.codec, query, np.arange(len(query)), rows)
+        return ShotPool(self._prompts.ask(query), query.rows, rows, changes)
 
     def _pick(self, query: Query, i: int, pool: ShotPool) -> Ints:
         """Positions of the pairs for one person, the best first."""
         scale, person = self._task.once(Scale), query.rows[i]
-        edits = self._task.codec.changed(pool.rows, pool.answers)
+        edited = pool.edits
         same = ((pool.rows == person) | (np.isnan(pool.rows) & np.isnan(person))).all(axis=1)
-        fits = ~(edits & ~query.movable[i]).any(axis=1) & (edits.sum(axis=1) <= query.max_changes[i]) & ~same
+        fits = ~(edited & ~query.movable[i]).any(axis=1) & (edited.sum(axis=1) <= query.max_changes[i]) & ~same
         at = np.flatnonzero(fits)
         if not len(at):
             return at
@@ -105,7 +109,7 @@ class Shots:
         away = np.linalg.norm(points - scale.embed(person[None]), axis=1)
         near = np.argsort(away, kind="stable")
         if self.choice == "diverse":
-            near = _different(edits[at], near, self.count)
+            near = _different(edited[at], near, self.count)
         return at[near[: self.count]]
 
 

@@ -53,6 +53,8 @@ def draw_queries(task: Task, count: int, rng: np.random.Generator, margins: Floa
 
     query = Query.of_rows(task, rows[chosen], task.classes[0], Limits(edit="mutable"))
     n = len(query)
+    acts = Query.of_rows(task, rows[chosen], task.classes[0], Limits())
+    own = rng.random((n, 1)) < 0.5  # half of the lessons are made of what a person does
     locked = np.less(rng.random((n, d)), rng.uniform(0.1, 0.7, (n, 1)))
     locked = locked & (rng.random((n, 1)) < 0.5)
     budget = np.where(rng.random(n) < 0.25, rng.integers(1, 4, n), query.max_changes)
@@ -61,7 +63,8 @@ def draw_queries(task: Task, count: int, rng: np.random.Generator, margins: Floa
         target[chosen],
         query.low,
         query.high,
-        query.movable & ~locked,
+        np.where(own, acts.movable, query.movable) & ~locked,
+        own & acts.follows & ~locked,
         np.minimum(budget, query.max_changes),
         rng.choice(margins, n),
     )

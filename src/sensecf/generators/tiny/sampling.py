@@ -219,9 +219,9 @@ class TokenMask:
         `edited` (n, d): features named already; `budget` (n,): the most changes each may make.
         """
         vocabulary, query, codec = self.vocabulary, self.query, self.task.codec
-        changed = codec.changed(query.rows[owner], rows)
+        changed = codec.changed(query.rows[owner], rows) & ~query.follows[owner]
         room = budget - changed.sum(axis=1)
-        ends = changed.any(axis=1) & (room >= 0) & feasible(codec, query, owner, rows)
+        ends = changed.any(axis=1) & (room >= 0) & feasible(self.task, query, owner, rows)
         open_features = np.zeros(rows.shape, dtype=bool)
         patterns = [] if last else list(by_pattern(self.task, query, owner))
         for at, follow in patterns:
@@ -240,9 +240,11 @@ class TokenMask:
         return mask
 
     def _price(self, follow: Follow, changed: Bools) -> Ints:
-        """How many more features count as changed when one is edited, followers included, shape (n, d)."""
+        """How many more features count as changed when one is edited, shape (n, d)."""
         price = (~changed).astype(np.intp)
         for f in follow.follower:
+            if follow.towed[f]:
+                continue
             price += (np.abs(follow.response[f]) > 0) & ~changed[:, [f]]
         return price
 

@@ -133,7 +133,7 @@ class Prompts:
                     float(query.margin[i]),
                     int(judged.predicted[i]),
                     judged.proba[i],
-                    codec.rules.follow(query.movable[i], self.task.medians),
+                    codec.rules.follow(query.movable[i], self.task.medians, query.follows[i]),
                 )
             )
         return out
@@ -229,7 +229,7 @@ class Prompts:
         words = self.wording
         text = f"{quote(words.names[column])}: {words.written(column, asked.row[column])}"
         if column not in asked.choices:
-            return f"{text} (stays)"
+            return f"{text} ({'follows' if column in self._followers(asked) else 'stays'})"
         choice = asked.choices[column]
         if choice.codes:
             text += f" (may become {', '.join(words.written(column, c) for c in choice.codes)}"

@@ -254,6 +254,8 @@ def infeasible_words(prompts: Prompts, asked: Asked, row: Floats) -> list[str]:
     found = [f"this does not hold: {text}" for rule, text in words.rules() if rule in broken]
     for j in np.flatnonzero(changed & ~words.withheld).tolist():
         name, value, choice = quote(words.names[j]), words.written(j, row[j]), asked.choices.get(j)
+        if asked.follow.towed[j]:
+            continue
         if choice is None:
             found.append(f"{name} must stay as it is, but would follow to {value}")
         elif not choice.codes and not choice.low - 1e-9 <= row[j] <= choice.high + 1e-9:
@@ -262,13 +264,14 @@ def infeasible_words(prompts: Prompts, asked: Asked, row: Floats) -> list[str]:
     with np.errstate(invalid="ignore"):
         nudged = ~changed & (np.abs(row - asked.row) > 1e-9)
     found += [f"{quote(words.names[j])} moves by less than half a step: leave it out" for j in np.flatnonzero(nudged)]
-    small = codec.too_small(changed[None], np.abs(row - asked.row)[None])[0] & ~words.withheld
+    edited = changed & ~asked.follow.towed
+    small = codec.too_small(edited[None], np.abs(row - asked.row)[None])[0] & ~words.withheld
     found += [
         f"{quote(words.names[j])} moves by less than {number(float(words.least[j]))}: move it by more, or leave it out"
         for j in np.flatnonzero(small)
     ]
-    if changed.sum() > asked.max_changes:
-        found.append(f"{changed.sum()} features change, those that follow included; at most {asked.max_changes} may")
+    if edited.sum() > asked.max_changes:
+        found.append(f"{edited.sum()} features change, those that follow included; at most {asked.max_changes} may")
     return found or ["a limit of the table is not kept"]
 
 

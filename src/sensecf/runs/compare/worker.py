@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError, one_line
 from sensecf.core.kept import read_arrays, write_arrays
 from sensecf.core.limits import Limits
-from sensecf.core.query import Query
+from sensecf.core.query import Query, in_tow
 from sensecf.core.rules import Floats
 from sensecf.core.task import Ints, Task
 from sensecf.data.card import Card
@@ -172,7 +172,9 @@ def answer(task: Task, generator: Generator, query: Query, asked: Ints, job: Job
             found, numbers = _explained(task, generator, query, asked, job)
         else:
             rng = np.random.default_rng([job.seed, int(asked[0]), len(asked)])
-            proposed = generator.propose(query.take(asked), rng)
+            asking = query.take(asked)
+            proposed = generator.propose(asking, rng)
+            proposed = replace(proposed, rows=in_tow(task, asking, proposed.query, proposed.rows))
             found, numbers = _checked(task, proposed, len(asked)), asked
     except Exception as error:
         if len(asked) == 1:
