@@ -94,9 +94,10 @@ def test_a_hint_names_what_the_classifier_leans_on_and_only_on_request() -> None
 
 
 def test_features_that_follow_are_said_to(mixed_task: Task) -> None:
-    query = make_query(mixed_task, mixed_task.train.head(1), "low")
     prompts = Prompts(mixed_task)
-    assert re.search(r'"sleep": \d+ \(may become .*; follows\)', prompts.person(prompts.ask(query)[0]))
+    for edit, words in (("mutable", r'"sleep": \d+ \(may become .*; follows\)'), (None, r'"sleep": \d+ \(follows\)')):
+        query = make_query(mixed_task, mixed_task.train.head(1), "low", edit=edit)  # type: ignore[arg-type]
+        assert re.search(words, prompts.person(prompts.ask(query)[0]))
 
 
 def test_blanks_are_said_and_never_offered(mixed_task: Task) -> None:
@@ -363,7 +364,7 @@ def test_an_answer_written_for_a_row_is_read_as_that_row(world: World, style: St
 def test_features_follow_unless_the_answer_sets_them(mixed_task: Task) -> None:
     start = mixed_task.train[mixed_task.train["steps"].notna()].head(1)
     prompts = Prompts(mixed_task)
-    asked = prompts.ask(make_query(mixed_task, start, "low"))[0]
+    asked = prompts.ask(make_query(mixed_task, start, "low", edit="mutable"))[0]
     names = mixed_task.schema.columns
     deep, sleep = asked.row[names["deep"]], asked.row[names["sleep"]]
     row, _ = read(prompts, asked, answer(deep=deep + 10))
@@ -383,7 +384,7 @@ def test_what_followed_is_told_when_it_goes_too_far(mixed_task: Task) -> None:
     start = mixed_task.train[mixed_task.train["steps"].notna()].head(1)
     prompts = Prompts(mixed_task)
     now, least = float(start["sleep"].iloc[0]), float(mixed_task.train["sleep"].min())
-    query = make_query(mixed_task, start, "low", ranges={"sleep": (None, now)}, max_changes=1)
+    query = make_query(mixed_task, start, "low", ranges={"sleep": (None, now)}, max_changes=1, edit="mutable")
     asked = prompts.ask(query)[0]
     row, _ = read(prompts, asked, answer(deep=float(start["deep"].iloc[0]) + 10))
     assert row is not None
@@ -461,7 +462,7 @@ def test_diverse_shots_change_different_features(mixed_task: Task) -> None:
 
 def test_shots_respect_what_the_person_locked(mixed_task: Task) -> None:
     locked = mixed_task.schema.columns["deep"]
-    _, _, chosen = shots_for(mixed_task, "nearest", 3, lock=["deep"], max_changes=2)
+    _, _, chosen = shots_for(mixed_task, "nearest", 3, lock=["deep"], max_changes=2, edit="mutable")
     examples = [pair for pairs in chosen for pair in pairs]
     assert examples
     for example, after in examples:

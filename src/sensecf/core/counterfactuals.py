@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: The columns before the features, in the order in which they are saved.
 VERDICT_COLUMNS = RESERVED
+#: Columns of `Counterfactuals.of` that hold a value for each feature: what is edited, what is expected to follow.
+ARRAYS = ("edited", "expected", "low", "high")
 #: What separates the names in column `actions`; a name that holds it stands in double quotes.
 ACTIONS_MARK = ";"
 #: Who may have found an answer; see `Counterfactuals.found_by`.
@@ -59,7 +61,8 @@ class Counterfactuals:
         """The answers with these verdicts, one array of length m per column, and their encoded rows (m, d).
 
         Column `rank` is 0 where there is no answer, `predicted` a position among the task's classes (-1 for none),
-        `edited` (m, d) says which features are edited: their names are column `actions`;
+        `edited` (m, d) says which features are edited: their names are column `actions`; `expected`, `low` and `high`
+        (m, d), where they are known, what is expected to follow and its band: column `consequences`;
         what is no column of `VERDICT_COLUMNS` is left out. `more`: the other fields.
         """
         rank = np.asarray(columns["rank"])
@@ -75,6 +78,11 @@ class Counterfactuals:
             found[name] = np.asarray(columns[name], dtype=bool) & (rank > 0)
         names = np.array(task.schema.names, dtype=object)
         edited = np.asarray(columns["edited"], dtype=bool) & (rank > 0)[:, None]
+        told = "expected" in columns and bool((np.asarray(columns["expected"]) != rows)[~np.isnan(rows)].any())
+        for name in ("expected_valid", "cautious_valid"):
+            there = np.asarray(columns[name], dtype=object) if told else np.full(len(rank), None, dtype=object)
+            found[name] = pd.array(np.where(rank > 0, there, None), dtype="boolean")
+        found["consequences"] = _written(task, columns, rows) if told else ""
         found |= {
             "actions": [join_names(names[mask], ACTIONS_MARK) for mask in edited],
             "predicted": labels[np.asarray(columns["predicted"])],
@@ -168,6 +176,18 @@ class Counterfactuals:
         columns = ["query", "rank", "feature", "unit", "before", "after", "follows"]
         return pd.DataFrame(list(self._changes()), columns=columns)
 
+    def consequences(self) -> pd.DataFrame:
+        """What is expected to follow from each answer, one result per row: query, rank, feature, unit, before,
+        expected, low, high (ends of a 90 % band). Empty where the schema accepts no causes."""
+        answers, found = self.answers, []
+        for query, rank, text in zip(answers["query"], answers["rank"], answers.get("consequences", ""), strict=False):
+            for entry in split_names(text, ACTIONS_MARK):
+                name, _, numbers = entry.rpartition("=")
+                values = [float(v) for v in numbers.split("|")]
+                found.append((query, int(rank), name, self.schema[name].unit, self.factuals.at[query, name], *values))
+        columns = ["query", "rank", "feature", "unit", "before", "expected", "low", "high"]
+        return pd.DataFrame(found, columns=columns)
+
     def _differs(self) -> Bools:
         from sensecf.core.codec import Codec
 
@@ -234,6 +254,24 @@ class Counterfactuals:
         return cls(frame, factuals.set_index("query"), schema)
 
 
+def _written(task: Task, columns: Mapping[str, ArrayLike], rows: Floats) -> list[str]:
+    """What is expected to follow from each row, as text: "feature=expected|low|high", joined by `ACTIONS_MARK`."""
+    expected, low, high = (np.asarray(columns[name], dtype=float) for name in ("expected", "low", "high"))
+    moved = task.codec.changed(rows, expected) | task.codec.changed(low, high)
+    texts = []
+    for i in range(len(rows)):
+        entries = []
+        for j in np.flatnonzero(moved[i]).tolist():
+            feature = task.schema.features[j]
+            numbers = (
+                f"{round(v, feature.decimals) + 0.0:.{feature.decimals}f}"
+                for v in (expected[i, j], low[i, j], high[i, j])
+            )
+            entries.append(f"{feature.name}={'|'.join(numbers)}")
+        texts.append(join_names(entries, ACTIONS_MARK))
+    return texts
+
+
 def _typed(path: Path, schema: FeatureSchema) -> pd.DataFrame:
     """A saved table with the types that it had: numbers, levels and classes of the schema, blanks."""
     frame = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False, na_values=[""])
@@ -265,7 +303,10 @@ def _typed(path: Path, schema: FeatureSchema) -> pd.DataFrame:
     if missing:
         raise InputError(f"{path} has no column {missing[0]!r}, which its schema lists; save the answers again")
     frame = frame.astype({n: bool for n in ("valid", "feasible", "plausible") if n in frame})
-    for name in ("reason", "actions"):
+    for name in ("expected_valid", "cautious_valid"):
+        if name in frame:
+            frame[name] = frame[name].map({"True": True, "False": False}).astype("boolean")
+    for name in ("reason", "actions", "consequences"):
         if name in frame:
             frame[name] = frame[name].fillna("")
     return frame

@@ -21,6 +21,8 @@ from sensecf.core.task import Task
 
 #: What may be edited: what a person does, or also what only moves as a result.
 Edit = Literal["actionable", "mutable"]
+#: What a plan has to withstand: nothing that follows from it, what is expected to, or the worse end of that.
+Consequences = Literal["still", "expected", "cautious"]
 Range = tuple[float | None, float | None]
 
 #: The lead over the other classes that `--robust` demands: p >= 0.6 with two classes.
@@ -38,6 +40,7 @@ class Shorthand(TypedDict, total=False):
     max_changes: int | None
     margin: float
     edit: Edit | None
+    consequences: Consequences | None
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,9 @@ class Limits:
     move). `max_changes`: at most so many features. `margin` in [0, 1): the lead over the other classes. `edit`:
     "actionable" holds still what only moves as a result (see `query.results`), "mutable" lets everything move
     that the schema lets move; None is "actionable" where the schema names an actionable feature, else "mutable".
+    `consequences`: "cautious" asks that an answer stays valid where each result that follows from it lies at the worse
+    end of its band, "expected" where it lies where it is expected, "still" looks at the edits alone; None is "cautious"
+    where actions are edited and the schema accepts causes, else "still".
     Raises `InputError` for what can be no limit in any schema; `check` looks at one schema.
     """
 
@@ -59,6 +65,7 @@ class Limits:
     max_changes: int | None = None
     margin: float = 0.0
     edit: Edit | None = None
+    consequences: Consequences | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.lock, str):
@@ -70,6 +77,8 @@ class Limits:
             raise InputError(f"margin must lie in [0, 1), not {self.margin}")
         if self.edit is not None and self.edit not in get_args(Edit):
             raise InputError(f"edit {self.edit!r} is unknown; use {' or '.join(get_args(Edit))}")
+        if self.consequences is not None and self.consequences not in get_args(Consequences):
+            raise InputError(f"consequences {self.consequences!r} is unknown; use {', '.join(get_args(Consequences))}")
         for name, way in (self.directions or {}).items():
             if way not in DIRECTIONS:
                 raise InputError(f"direction for {name!r}: {way!r} is unknown; use {', '.join(DIRECTIONS)}")
@@ -136,8 +145,11 @@ class Limits:
             )
 
     def resolved(self, schema: FeatureSchema) -> Limits:
-        """These limits with `edit` as it is meant in a schema."""
-        return self if self.edit else replace(self, edit="actionable" if _acts(schema) else "mutable")
+        """These limits with `edit` and `consequences` as they are meant in a schema."""
+        edit: Edit = self.edit or ("actionable" if _acts(schema) else "mutable")
+        causes = any(f.causes for f in schema.features)
+        follow: Consequences = self.consequences or ("cautious" if edit == "actionable" and causes else "still")
+        return replace(self, edit=edit, consequences=follow)
 
     def remark(self, schema: FeatureSchema) -> str:
         """What a person should know of how `edit` is meant in a schema, "" where there is nothing to say."""
@@ -179,6 +191,7 @@ _TYPES: dict[str, Any] = {
     "max_changes": int | None,
     "margin": float,
     "edit": Edit | None,
+    "consequences": Consequences | None,
 }
 
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from sensecf.core.limits import Limits
 
 
+#: What an answer has to withstand: the edits alone, what is expected to follow, the worse end of that.
+CONSEQUENCES = ("still", "expected", "cautious")
+
+
 @dataclass(frozen=True)
 class Query:
     """Factuals, a target class and limits, row by row.
@@ -26,7 +30,8 @@ class Query:
     each feature may move in; `movable` (q, d) whether it may be edited; `follows` (q, d) whether it moves in
     tow of what is edited and only so, which counts as no change (the stages of a night that is made longer, the
     sum of the parts that a person sets); `max_changes` (q,) how many features may be edited; `margin` (q,) the
-    lead over the other classes that an answer must have.
+    lead over the other classes that an answer must have; `consequences` (q,): what it has to withstand of that which
+    follows from it, a position in `CONSEQUENCES`.
     """
 
     rows: Floats
@@ -37,6 +42,7 @@ class Query:
     follows: Bools
     max_changes: Ints
     margin: Floats
+    consequences: Ints
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -71,12 +77,14 @@ class Query:
         movable = moves(codec, rows, low, high)
         movable[:, [schema.columns[name] for name in limits.lock]] = False
         follows = np.zeros_like(movable)
-        if limits.resolved(schema).edit == "actionable":
+        meant = limits.resolved(schema)
+        if meant.edit == "actionable":
             movable, follows = _acts(schema, rows, movable)
         budget = min(x for x in (limits.max_changes, schema.max_changes, len(schema)) if x is not None)
         position = task.target_position(task.default_target() if target is None else target)
         margin = np.full(n, float(limits.margin))
-        return cls(rows, np.full(n, position), low, high, movable, follows, np.full(n, budget), margin)
+        asked = np.full(n, CONSEQUENCES.index(meant.consequences or "still"))
+        return cls(rows, np.full(n, position), low, high, movable, follows, np.full(n, budget), margin, asked)
 
     def take(self, index: Any) -> Query:
         """The queries at the given positions."""
@@ -90,6 +98,7 @@ class Query:
             follows=self.follows[index],
             max_changes=self.max_changes[index],
             margin=self.margin[index],
+            consequences=self.consequences[index],
         )
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -19,12 +20,15 @@ from sensecf.core.rules import Rule, rule_from_dict, rule_to_dict
 Kind = Literal["continuous", "integer", "binary", "categorical"]
 Role = Literal["actionable", "mutable", "immutable"]
 Direction = Literal["any", "increase", "decrease"]
+#: Which way an effect goes when its cause grows; "" where nothing is known.
+Sign = Literal["+", "-", ""]
 Value = str | int | float | bool
 
 #: Columns of `counterfactuals.csv` that stand before the features; a feature may not take their name.
 RESERVED = (
     "query", "rank", "generator", "target", "predicted", "probability", "valid", "feasible",
     "plausible", "n_changed", "proximity", "seconds", "reason", "actions",
+    "expected_valid", "cautious_valid", "consequences",
 )  # fmt: skip
 
 
@@ -42,6 +46,8 @@ class Feature:
     `least_change`: the smallest edit worth a person's while, in `unit`; no answer edits a number by less, but for
     features that follow others by a rule. `missing_codes`: values of the table that stand for "not measured" and
     are read as blanks. `suspect_codes`: values that may; they stay, but no answer starts from or leads to them.
+    `causes`: the features that this one answers to where nobody edits it, as a person has accepted them; `sign`: which
+    way, one for each cause or none at all; `causes_source`: where that is from.
     """
 
     name: str
@@ -60,6 +66,9 @@ class Feature:
     least_change: float | None = None
     missing_codes: tuple[Value, ...] = ()
     suspect_codes: tuple[Value, ...] = ()
+    causes: tuple[str, ...] = ()
+    sign: tuple[Sign, ...] = ()
+    causes_source: str = ""
 
     def __post_init__(self) -> None:
         def fail(problem: str) -> None:
@@ -101,6 +110,14 @@ class Feature:
                 fail(f"a binary feature has at most 2 levels, not {len(self.levels)}")
             if self.low is not None or self.high is not None or self.step is not None:
                 fail(f"a {self.kind} feature has levels, not a range or step")
+        if self.sign and len(self.sign) != len(self.causes):
+            fail(f"sign has {len(self.sign)} entries for {len(self.causes)} causes; give one for each, or none")
+        if wrong := [sign for sign in self.sign if sign not in ("+", "-", "")]:
+            fail(f'sign {wrong[0]!r} is unknown: use "+", "-" or ""')
+        if self.causes and not self.changeable:
+            fail("what never changes has no causes; delete them, or give the feature another role")
+        if self.causes and not self.numeric and self.kind != "binary":
+            fail("a categorical feature has no causes: what follows must be a number or one of two levels; delete them")
         if self.max_change is not None and not self.max_change > 0:
             fail(f'max_change {self.max_change!r} must be positive; use role = "immutable" to forbid change')
         if self.least_change is not None:
@@ -189,6 +206,7 @@ class FeatureSchema:
                 )
         if self.max_changes is not None and self.max_changes < 1:
             raise InputError(f"max_changes must be at least 1, not {self.max_changes}")
+        _check_causes(self)
         for rule in self.rules:
             for member in rule.members():
                 if member not in names:
@@ -414,8 +432,29 @@ _FEATURE_TYPES: dict[str, Any] = {
     "least_change": int | float,
     "missing_codes": list,
     "suspect_codes": list,
+    "causes": list,
+    "sign": list,
+    "causes_source": str,
 }
 _WORDS = {str: "text", list: "a list", int: "a whole number", bool: "true or false", Mapping: "a table"}
+
+
+def _check_causes(schema: FeatureSchema) -> None:
+    """Raise `InputError` for a cause that is no other numeric feature of the schema, and for causes in a circle."""
+    causes = {f.name: f.causes for f in schema.features}
+    for name, own in causes.items():
+        for cause in own:
+            if cause not in causes:
+                raise InputError(f"feature {name!r}: the cause {cause!r} is no feature of the schema; delete it")
+            if own.count(cause) > 1:
+                raise InputError(f"feature {name!r}: the cause {cause!r} is listed twice; delete one")
+            if not schema[cause].numeric and schema[cause].kind != "binary":
+                raise InputError(f"feature {name!r}: the cause {cause!r} has levels without an order; delete it")
+    try:
+        tuple(TopologicalSorter(causes).static_order())
+    except CycleError as error:
+        circle = " <- ".join(error.args[1])
+        raise InputError(f"the causes run in a circle ({circle}); delete one of them") from error
 
 
 def _check_types(entry: Mapping[str, Any], types: Mapping[str, Any], where: str) -> None:

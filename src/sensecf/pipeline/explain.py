@@ -21,7 +21,7 @@ import pandas as pd
 
 from sensecf.core.candidates import Candidates
 from sensecf.core.codec import as_frame
-from sensecf.core.counterfactuals import VERDICT_COLUMNS, Counterfactuals
+from sensecf.core.counterfactuals import ARRAYS, VERDICT_COLUMNS, Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.kept import read_arrays, write_arrays
 from sensecf.core.limits import Limits, Shorthand
@@ -32,7 +32,8 @@ from sensecf.core.task import Ints, Task
 from sensecf.generators import Context, Generator, build, traits_of
 from sensecf.generators.search import Search
 from sensecf.pipeline.blocking import blame, sentence
-from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing
+from sensecf.pipeline.consequences import Mechanisms
+from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing, withstands
 
 #: Queries answered together: at least and at most. Between, a sixteenth of all, so that workers share them evenly.
 BATCH = (256, 1024)
@@ -40,6 +41,12 @@ BATCH = (256, 1024)
 REASONS = 20
 #: The reason where nothing had to change.
 THERE = "already in the target class"
+#: Leads that are asked for where the answers at the boundary do not withstand what follows from them.
+SURER = (0.2, 0.5)
+#: The reason where every plan found fails when its consequences are looked at.
+UNDONE = (
+    "no plan found would hold with what is expected to follow from it; --consequences still looks at the edits alone"
+)
 
 
 def explain(
@@ -212,7 +219,8 @@ class Batch:
     """Answers and abstentions of a batch, as plain arrays: what a checkpoint holds.
 
     `query`, `rank` (0 for an abstention), `rows`, and the verdict on each (see `Verdicts`), which features are
-    edited among it; `attempts`: how many candidates came to which verdict, as "generator|verdict|count";
+    edited among it; `expected`, `low`, `high` (m, d), `expected_valid`, `cautious_valid`: what follows (see
+    `consequences.Followed`); `attempts`: how many candidates came to which verdict, as "generator|verdict|count";
     `failures`: for how many queries the generator asked for found nothing, as "reason|count".
     """
 
@@ -225,6 +233,11 @@ class Batch:
     feasible: Bools
     plausible: Bools
     edited: Bools
+    expected: Floats
+    low: Floats
+    high: Floats
+    expected_valid: Bools
+    cautious_valid: Bools
     n_changed: Ints
     proximity: Floats
     seconds: Floats
@@ -250,7 +263,15 @@ class Batch:
         return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])})
 
     @classmethod
-    def of(cls, judged: Judged, rank: Ints, seconds: float, attempts: np.ndarray, failures: np.ndarray) -> Batch:
+    def of(
+        cls,
+        judged: Judged,
+        follow: Mapping[str, np.ndarray],
+        rank: Ints,
+        seconds: float,
+        attempts: np.ndarray,
+        failures: np.ndarray,
+    ) -> Batch:
         """Answers, and abstentions (rank 0), with what they cost each."""
         found, verdict = judged.found, vars(judged.verdict)
         reason = np.where(judged.verdict.good & (judged.verdict.n_changed == 0), THERE, found.reason)
@@ -258,7 +279,7 @@ class Batch:
         cost = np.full(len(found), seconds)
         return cls(
             query=found.query, rank=rank, rows=found.rows, seconds=cost, generator=found.generator,
-            reason=reason.astype(object), attempts=attempts, failures=failures, **kept,
+            reason=reason.astype(object), attempts=attempts, failures=failures, **kept, **follow,
         )  # fmt: skip
 
 
@@ -270,6 +291,7 @@ def _answer(asked: _Asked, query: Query, rng: np.random.Generator) -> Batch:
     good = standing(task, query)
     open_queries = np.setdiff1d(np.arange(len(query)), good.found.query)
     own, missed = np.full(len(query), "", dtype=object), np.empty(0, np.intp)
+    undone = np.empty(0, np.intp)  # queries with an answer that what follows from it would undo
     for name, source in _sources(generator, asked.fallback):
         if not len(open_queries):
             continue
@@ -281,7 +303,11 @@ def _answer(asked: _Asked, query: Query, rng: np.random.Generator) -> Batch:
         # all that was kept: it is asked about every proposal.
         judged = judge(task, query, proposed, final=not task.takes_codes)
         tried.append(_outcome(judged))
-        good = Judged.concat([good, refine(task, query, judged, n, plausibility)])
+        refined = refine(task, query, judged, n, plausibility)
+        good = Judged.concat([good, refined.take(withstands(task, query, refined))])
+        undone = np.setdiff1d(refined.found.query, good.found.query)
+        if not traits_of(source).asks_model:  # a model would be asked, and paid, again
+            good = Judged.concat([good, *_surer(asked, query, undone, source, name, rng)])
         open_queries = np.setdiff1d(np.arange(len(query)), good.found.query)
         if source is generator:
             missed = open_queries
@@ -296,10 +322,13 @@ def _answer(asked: _Asked, query: Query, rng: np.random.Generator) -> Batch:
             f"{text}; {said}" if why.blocked and why.blocked[0].kind != "blank" else f"{said}; {text}"
             for why, text, said in zip(blames, reasons, words, strict=True)
         ]
+    reasons = [UNDONE if q in undone else text for q, text in zip(open_queries, reasons, strict=True)]
     blank = np.full((len(open_queries), len(task.schema)), np.nan)
     none = judge(task, query, Candidates.of(open_queries, blank, generator.name, reasons))
+    shown = Judged.concat([answers, none])
     return Batch.of(
-        Judged.concat([answers, none]),
+        shown,
+        _followed(task, query, shown),
         np.concatenate([rank, np.zeros(len(open_queries), np.intp)]),
         (time.perf_counter() - began) / max(len(query), 1),
         np.concatenate(tried) if tried else np.empty(0, dtype=object),
@@ -307,11 +336,50 @@ def _answer(asked: _Asked, query: Query, rng: np.random.Generator) -> Batch:
     )
 
 
+def _surer(
+    asked: _Asked, query: Query, undone: Ints, source: Generator, name: str, rng: np.random.Generator
+) -> Iterator[Judged]:
+    """Answers to queries whose plans end where their consequences would undo them: such as lead by more."""
+    task = asked.task
+    for margin in SURER:
+        undone = undone[query.margin[undone] < margin]
+        if not len(undone):
+            return
+        surer = query.take(undone)
+        surer = replace(surer, margin=np.full(len(surer), margin))
+        found = source.propose(surer, rng)
+        found = replace(found, rows=in_tow(task, surer, found.query, found.rows))
+        found = replace(found, generator=np.full(len(found), name, dtype=object))
+        judged = judge(task, surer, found, final=not task.takes_codes)
+        refined = refine(task, surer, judged, asked.n, asked.plausibility)
+        refined = refined.take(withstands(task, query.take(undone), refined))
+        answered = undone[refined.found.query]
+        yield replace(refined, found=replace(refined.found, query=answered))
+        undone = np.setdiff1d(undone, answered)
+
+
 def _nothing(task: Task, query: Query) -> Batch:
     """A batch of nobody."""
     none, words = np.empty(0, np.intp), np.empty(0, object)
     judged = judge(task, query, Candidates.of(none, np.empty((0, len(task.schema))), ""))
-    return Batch.of(judged, none, 0.0, words, words)
+    return Batch.of(judged, _followed(task, query, judged), none, 0.0, words, words)
+
+
+def _followed(task: Task, query: Query, judged: Judged) -> dict[str, np.ndarray]:
+    """What is expected to follow from each row, and whether it stays valid with it; rows as they are where nothing is
+    known to follow."""
+    rows, m = judged.found.rows, len(judged)
+    found = {"expected": rows.copy(), "low": rows.copy(), "high": rows.copy()}
+    found |= {name: judged.verdict.valid.copy() for name in ("expected_valid", "cautious_valid")}
+    at = np.flatnonzero((judged.found.reason == "") & judged.verdict.good & (judged.verdict.n_changed > 0))
+    if m and len(at) and task.once(Mechanisms):
+        judge_of = task.uncounted()
+        mechanisms = task.once(Mechanisms)
+        follow, expected, cautious = mechanisms.verdicts(query, judged.found.query[at], rows[at], judge_of)
+        for name in ("expected", "low", "high"):
+            found[name][at] = getattr(follow, name)
+        found["expected_valid"][at], found["cautious_valid"][at] = expected, cautious
+    return found
 
 
 def _sources(generator: Generator, fallback: Generator | None) -> list[tuple[str, Generator]]:
@@ -380,7 +448,7 @@ def _columns(
     columns = {
         name: np.concatenate([values[at], np.full((m, *values.shape[1:]), refused.get(name, 0), dtype=values.dtype)])
         for name, values in vars(batch).items()
-        if name in VERDICT_COLUMNS or name == "edited"
+        if name in VERDICT_COLUMNS or name in ARRAYS
     }
     who = np.concatenate([who, np.array(list(outside), dtype=np.intp)])
     rows = np.concatenate([batch.rows[at], np.full((m, width), np.nan)])

@@ -10,10 +10,12 @@ import numpy as np
 from sensecf.core.candidates import Candidates
 from sensecf.core.distances import Scale
 from sensecf.core.polish import polish
-from sensecf.core.query import Query
+from sensecf.core.query import CONSEQUENCES, Query
+from sensecf.core.rules import Bools
 from sensecf.core.select import select
 from sensecf.core.task import Ints, Task
 from sensecf.core.verify import Verdicts, edits, verify
+from sensecf.pipeline.consequences import Mechanisms
 
 #: Candidates of a query that are polished for each answer asked for, the cheapest ones.
 POLISHED = 3
@@ -94,3 +96,18 @@ def ranked(task: Task, query: Query, good: Judged, n: int, plausibility: float) 
     # A further one may have become cheaper: at the price of the first it comes after it.
     at, rank = select(found.query, np.maximum(price, price[first][same]), changed, place, n)
     return good.take(at), rank
+
+
+def withstands(task: Task, query: Query, good: Judged) -> Bools:
+    """Which answers stay valid with what follows from them, as far as their queries ask, shape (m,).
+
+    Nothing follows without accepted causes. The rows themselves, edits alone, are valid already.
+    """
+    owner = good.found.query
+    asked = query.consequences[owner]
+    fine = np.ones(len(good), dtype=bool)
+    at = np.flatnonzero(asked > 0)
+    if len(at) and task.once(Mechanisms):
+        _, expected, cautious = task.once(Mechanisms).verdicts(query, owner[at], good.found.rows[at])
+        fine[at] = np.where(asked[at] == CONSEQUENCES.index("cautious"), cautious, expected)
+    return fine

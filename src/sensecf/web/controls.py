@@ -42,7 +42,7 @@ class Wish:
         """The question. Raises `InputError` for a person who cannot be asked about."""
         if person in cohort.outside:
             raise InputError(cohort.outside[person])
-        names = cohort.task.schema.names
+        names, held = cohort.task.schema.names, set(cohort.locked_first)
         ranges = {names[j]: (self.low.get(j), self.high.get(j)) for j in {*self.low, *self.high}}
         limits = Limits(
             tuple(names[j] for j in sorted(self.lock)),
@@ -50,7 +50,8 @@ class Wish:
             {names[j]: way for j, way in self.direction.items()},
             self.budget,
             self.margin,
-            edit="mutable",  # the controls say what is kept, feature by feature
+            # The controls say what is kept, feature by feature; until a result is let move, only actions are edited.
+            edit="actionable" if held and held <= self.lock and _acts(cohort) else "mutable",
         )
         return Ask(person, limits, self.weights())
 
@@ -69,6 +70,10 @@ class Wish:
         if kind == "margin":
             return replace(self, margin=0.0)
         return replace(self, budget=None) if kind == "budget" else self
+
+
+def _acts(cohort: Cohort) -> bool:
+    return any(f.changeable and f.role == "actionable" for f in cohort.task.schema.features)
 
 
 def first_wish(cohort: Cohort) -> Wish:

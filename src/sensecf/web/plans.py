@@ -25,7 +25,7 @@ from sensecf.core.task import Ints
 from sensecf.core.verify import DISTANCE_WEIGHT, edits, outlier_price
 from sensecf.generators import Generator
 from sensecf.pipeline.blocking import blame, sentence
-from sensecf.pipeline.refine import Judged, judge, refine, standing
+from sensecf.pipeline.refine import Judged, judge, refine, standing, withstands
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import Blocker, blocks, clean, inside
 
@@ -162,7 +162,8 @@ def _refined(cohort: Cohort, query: Query, proposed: Candidates) -> Judged:
     task = cohort.task
     proposed = replace(proposed, rows=in_tow(task, query, proposed.query, proposed.rows))
     judged = judge(task, query, proposed, final=not task.takes_codes)
-    return refine(task, query, judged, SHOWN, cohort.plausibility)
+    refined = refine(task, query, judged, SHOWN, cohort.plausibility)
+    return refined.take(withstands(task, query, refined))
 
 
 def _plans(cohort: Cohort, ask: Ask, good: Judged) -> list[Plan]:

@@ -34,7 +34,7 @@ from typing import Any
 import pandas as pd
 
 from sensecf.core.rules import Condition, Implication, Linear, Order, Total
-from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.schema import Feature, FeatureSchema, Sign
 from sensecf.data.card import Card
 from sensecf.data.infer.catalogue import ERRORS
 from sensecf.data.world.cohort import BLANK_SHARE, CLIP, INTERCEPT, MECHANISM, PERSON_SD, STUDY_GROUPS, Cohort
@@ -43,6 +43,21 @@ __all__ = [
     "BLANK_SHARE", "CARD", "CLIP", "INTERCEPT", "MECHANISM", "PERSON_SD", "STUDY_GROUPS", "simulate_cohort",
     "simulated_schema", "stress_logit",
 ]  # fmt: skip
+
+
+EQUATIONS = "the equations of the simulated cohort (sensecf.data.world.cohort)"
+#: The causes of each result, with their signs, among what is recorded; stages share the length of the night.
+CAUSES: dict[str, dict[str, Sign]] = {
+    "active_min": {"steps": "+"},
+    "sedentary_min": {"steps": "-", "active_min": "-", "sleep_total_min": "-"},
+    "sleep_efficiency_pct": {"sleep_total_min": "+"},
+    "glucose_mean_mgdl": {"steps": "-", "sleep_total_min": "-"},
+    "glucose_sd_mgdl": {"glucose_mean_mgdl": "+"},
+    "hyperglycaemia_events": {"glucose_mean_mgdl": "+", "glucose_sd_mgdl": "+"},
+    "glucose_tir_pct": {"glucose_mean_mgdl": "-", "glucose_sd_mgdl": "-"},
+    "resting_hr_bpm": {"sleep_total_min": "-"},
+    "hr_mean_bpm": {"resting_hr_bpm": "+", "active_min": "+"},
+}
 
 
 def simulate_cohort(people: int = 200, days: int = 10, seed: int = 0) -> pd.DataFrame:
@@ -69,7 +84,8 @@ def simulated_schema() -> FeatureSchema:
     what a person does; sleep stages, efficiency, glucose and heart rate are results, and the stages share what the
     night gains or loses. Directions are set only where the
     opposite is never advice; the other features may move either way. No
-    plan asks for less than a device tells apart.
+    plan asks for less than a device tells apart. The causes among what follows are those of the equations that made
+    the table, so that they are accepted here.
     """
     stage: dict[str, Any] = {"role": "mutable", "unit": "min", "step": 1, "missing": True}
     glucose: dict[str, Any] = {"role": "mutable", "missing": True}
@@ -104,6 +120,11 @@ def simulated_schema() -> FeatureSchema:
     features = tuple(
         replace(f, least_change=least[f.name]) if least.get(f.name, 0) > (f.step or 0) else f for f in features
     )
+    features = tuple(
+        replace(f, causes=tuple(CAUSES[f.name]), sign=tuple(CAUSES[f.name].values()), causes_source=EQUATIONS)
+        if f.name in CAUSES else f
+        for f in features
+    )  # fmt: skip
     rules = (
         Total(("sleep_deep_min", "sleep_light_min", "sleep_rem_min"), "sleep_total_min", tolerance=0.5),
         Order(("resting_hr_bpm", "hr_mean_bpm")),

@@ -67,6 +67,7 @@ def draw_queries(task: Task, count: int, rng: np.random.Generator, margins: Floa
         own & acts.follows & ~locked,
         np.minimum(budget, query.max_changes),
         rng.choice(margins, n),
+        np.zeros(n, dtype=np.intp),
     )
 
 
