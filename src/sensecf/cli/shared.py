@@ -215,6 +215,14 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "(default: actionable, where the schema names something actionable).",
             },
         ),
+        (
+            ("--consequences",),
+            {
+                "type": click.Choice(["still", "expected", "cautious"]),
+                "help": "What a plan must withstand of what follows from it by the schema's causes: nothing, what is "
+                "expected, or the worse end of the band (default: cautious, where causes are accepted).",
+            },
+        ),
         (("--max-changes",), {"type": int, "help": "At most so many features change."}),
         (
             ("--direction", "directions"),
@@ -371,6 +379,7 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
     """The first plans and the summary, as tables; returns the exit status: see `status`."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from sensecf.metrics import sentence
 
@@ -390,7 +399,14 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
     ):
         shown.add_column(column, **options)  # type: ignore[arg-type]
     for row in plans.head(12).itertuples():
-        shown.add_row(_plain(row.query), _plain(row.plan), f"{row.probability:.2f}", "yes" if row.plausible else "no")
+        follows = [f"follows: {row.follows}"] if row.follows else []
+        follows += [f"expected to follow: {row.expected}"] if row.expected else []
+        shown.add_row(
+            _plain(row.query),
+            Text("\n").join(map(_plain, [row.plan, *follows])),
+            f"{row.probability:.2f}",
+            "yes" if row.plausible else "no",
+        )
     console.print(shown)
 
     if facts.get("generator_why"):

@@ -209,8 +209,8 @@ class Counterfactuals:
                    not acts[row, column])  # fmt: skip
 
     def plans(self) -> pd.DataFrame:
-        """Answers as people read them: query, rank, plan ("steps 4,100 → 6,500 steps; ..."), what moves along with it,
-        probability."""
+        """Answers as people read them: query, rank, plan ("steps 4,100 → 6,500 steps; ..."), what follows from it by a
+        rule, what is expected to follow with its 90 % band, probability."""
         texts: dict[tuple[Any, int, bool], list[str]] = {}
         for query, rank, name, _unit, before, after, follows in self._changes():
             feature = self.schema[name]
@@ -221,6 +221,12 @@ class Counterfactuals:
         out = answers[["query", "rank", "probability", "plausible", "n_changed"]].copy()
         out.insert(2, "plan", ["; ".join(texts.get((*key, False), ["no change needed"])) for key in keys])
         out.insert(3, "follows", ["; ".join(texts.get((*key, True), [])) for key in keys])
+        told: dict[tuple[Any, int], list[str]] = {}
+        for query, rank, name, _unit, before, expected, low, high in self.consequences().itertuples(index=False):
+            say = self.schema[name].format
+            text = f"{name} {say(before)} → {say(expected)} ({say(low)} to {say(high, unit=True)})"
+            told.setdefault((query, rank), []).append(text)
+        out.insert(4, "expected", ["; ".join(told.get(key, [])) for key in keys])
         return out.reset_index(drop=True)
 
     def record(self, query: Any, rank: int = 1) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ from sensecf.core.task import Ints
 from sensecf.core.verify import DISTANCE_WEIGHT, edits, outlier_price
 from sensecf.generators import Generator
 from sensecf.pipeline.blocking import blame, sentence
+from sensecf.pipeline.consequences import Mechanisms
 from sensecf.pipeline.refine import Judged, judge, refine, standing, withstands
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import Blocker, blocks, clean, inside
@@ -270,7 +271,32 @@ def record(cohort: Cohort, plan: Plan) -> dict[str, Any]:
         "similar_people": plan.similar,
         "nearest_person": round(plan.nearest, 3),
         "changes": changes,
+        "expected": _expected(cohort, base, plan.row),
     }
+
+
+def _expected(cohort: Cohort, base: Floats, row: Floats) -> list[dict[str, Any]]:
+    """What is expected to follow from a plan, with its band, as plain data; nothing without accepted causes."""
+    codec, mechanisms = cohort.task.codec, cohort.task.once(Mechanisms)
+    if not mechanisms:
+        return []
+    found = mechanisms.follow(base[None], row[None])
+    moved = codec.changed(row, found.expected[0]) | codec.changed(found.low[0], found.high[0])
+    return [
+        {
+            "feature": cohort.task.schema.names[j],
+            "label": cohort.columns[j].label,
+            "unit": clean(cohort.task.schema.features[j].unit),
+            "before_text": cohort.columns[j].text(float(base[j])),
+            "expected": float(found.expected[0, j]),
+            "low": float(found.low[0, j]),
+            "high": float(found.high[0, j]),
+            "expected_text": cohort.columns[j].text(float(found.expected[0, j])),
+            "low_text": cohort.columns[j].text(float(found.low[0, j])),
+            "high_text": cohort.columns[j].text(float(found.high[0, j])),
+        }
+        for j in np.flatnonzero(moved).tolist()
+    ]
 
 
 def restore(cohort: Cohort, kept: Mapping[str, Any]) -> tuple[Plan, Pool] | None:

@@ -163,14 +163,17 @@ def _plans(scored: Scored) -> list[dict[str, Any]]:
     valid, plausible = scored.reached[kept], metrics.plausible(scored).to_numpy()[kept] > 0
     queries, ranks = (scored.index.get_level_values(level).to_numpy() for level in ("query", "rank"))
     several = bool((ranks > 1).any())
+    told = scored.cfs.plans()["expected"].tolist()
     return [
         {
             "query": queries[row],
             "rank": ranks[row] if several else None,
             "edits": [
                 _edit(scored.task.schema.features[j], scored.before[row, j], scored.after[row, j])
+                | {"follows": "" if scored.edited[row, j] else "follows"}
                 for j in np.flatnonzero(scored.changed[row])
             ],
+            "expected": told[row],
             "before": f"{chances[0][i]:.2f}",
             "after": f"{chances[1][i]:.2f}",
             "valid": bool(valid[i]),
