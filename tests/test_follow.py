@@ -126,7 +126,10 @@ def test_names_of_actions_survive_the_separator_and_the_file(
     odd = {"steps": "steps; a day", "sleep_total_min": 'sleep "all"'}
     renamed = replace(
         schema,
-        features=tuple(replace(f, name=odd.get(f.name, f.name)) for f in schema.features),
+        features=tuple(
+            replace(f, name=odd.get(f.name, f.name), causes=tuple(odd.get(c, c) for c in f.causes))
+            for f in schema.features
+        ),
         rules=tuple(rule.renamed({n: odd.get(n, n) for n in schema.names}) for rule in schema.rules),
     )
     other = Task(

@@ -17,6 +17,7 @@ from sensecf.version import __version__
 COMMANDS = {
     "demo": "sensecf.cli.demo:demo",
     "schema": "sensecf.cli.schema:schema",
+    "graph": "sensecf.cli.graph:graph",
     "explain": "sensecf.cli.explain:explain",
     "answer": "sensecf.cli.answer:answer",
     "compare": "sensecf.cli.compare:compare",

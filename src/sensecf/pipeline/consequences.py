@@ -104,6 +104,9 @@ class Mechanisms:
         columns = task.schema.columns
         causes = {f.name: f.causes for f in task.schema.features}
         self.mechanisms: list[Mechanism] = []
+        self._members = np.zeros((len(task.schema.rules), len(task.schema)))
+        for number, rule in enumerate(task.schema.rules):
+            self._members[number, [columns[name] for name in rule.members()]] = 1.0
         group = task.schema.group
         people = np.arange(len(task.rows)) if group is None else _codes(task.train[group].to_numpy())
         for name in TopologicalSorter(causes).static_order():
@@ -168,6 +171,10 @@ class Mechanisms:
         out = rows.copy()
         open_rows = np.arange(len(rows))
         columns = np.array(self.columns, dtype=np.intp)
+        # What takes part in a rule that would be broken stays; the rest follows all the same.
+        there = there.copy()
+        worse = codec.rules.violated(there) & ~broken
+        there[worse.astype(float) @ self._members > 0] = rows[worse.astype(float) @ self._members > 0]
         for share in SHARES:
             if not len(open_rows):
                 break

@@ -9,6 +9,7 @@ docs/schema.md lists how each field is decided.
 from __future__ import annotations
 
 import datetime
+import json
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from sensecf.core.codec import as_frame
 from sensecf.core.errors import InputError, TableWarning
 from sensecf.core.rules import Floats, Rule, RuleSet
 from sensecf.core.schema import Feature, FeatureSchema, Kind, Value
+from sensecf.data.infer.causes import Known
 from sensecf.data.infer.disguise import Disguised, is_clock, mixed_units, uncover
 from sensecf.data.infer.findrules import find_rules
 from sensecf.data.infer.laws import find_laws
@@ -122,8 +124,15 @@ def infer_schema_with_notes(
     for column, auc in near.items():
         said[column].append(f"predicts {label} alone with an AUC of {auc:.3f}: a leak? Delete the feature if it is one")
     notes = {column: "\n".join([*lines, *filter(None, [notes[column]])]) for column, lines in said.items()}
+    proposals = _causes(features, known.causes)
+    for column, lines in proposals.items():
+        notes[column] = "\n".join([*filter(None, [notes[column]]), *lines])
     remarks = [_levers(features), why, *(f"{column}: {line}" for column, lines in said.items() for line in lines)]
     remarks += known.remarks
+    if proposals:
+        remarks.append(
+            f"causes are known for {len(proposals)} columns and stand as comments; take the # away to let them follow"
+        )
     if group is not None:
         remarks.append(f"group: rows of one {group} ({frame[group].nunique()} of them) stay on one side of every split")
     if unlabelled:
@@ -236,6 +245,24 @@ def _levers(features: Sequence[Feature]) -> str:
         f"actionable: none of the {len(features)} features is known as something that a person does; "
         'write role = "actionable" for those that are'
     )
+
+
+def _causes(features: Sequence[Feature], known: Mapping[str, Known]) -> dict[str, list[str]]:
+    """The known causes of each column as lines of a schema file, to be accepted by a person."""
+    there = {f.name: f for f in features}
+    out: dict[str, list[str]] = {}
+    for name, found in known.items():
+        if name not in there or not there[name].changeable:
+            continue
+        pairs = [(c, s) for c, s in zip(found.causes, found.sign, strict=True) if c in there]
+        if pairs:
+            out[name] = [
+                "known to act on it, and off until the # are taken away:",
+                f"causes = {json.dumps([c for c, _ in pairs], ensure_ascii=False)}",
+                f"sign = {json.dumps([s for _, s in pairs])}",
+                f"causes_source = {json.dumps(found.source, ensure_ascii=False)}",
+            ]
+    return out
 
 
 def _least(feature: Feature, values: Mapping[str, Floats], errors: Mapping[str, float]) -> Feature:

@@ -12,6 +12,7 @@ import pandas as pd
 from sensecf.core.rules import Floats, Rule
 from sensecf.core.schema import Feature
 from sensecf.data.infer.catalogue import ALIASES, ENTRIES, ERRORS, SOURCES, Entry, known_rules
+from sensecf.data.infer.causes import Known, known_causes
 from sensecf.data.infer.names import ColumnName, english, parse_names, words_of
 
 #: Share of a column's values that must lie in the catalogue's range, else its unit is another.
@@ -28,7 +29,7 @@ class Recognised(NamedTuple):
     """Features with what is known of them, and the rules that should hold among them.
 
     `ignored`: why a column is no feature, `notes`: a comment, `errors`: how far off the device is, all by column;
-    `remarks`: on the table.
+    `causes`: what is known to act on a column; `remarks`: on the table.
     """
 
     features: list[Feature]
@@ -37,6 +38,7 @@ class Recognised(NamedTuple):
     notes: dict[str, str]
     remarks: list[str]
     errors: dict[str, float]
+    causes: dict[str, Known]
 
 
 def recognise(
@@ -57,7 +59,7 @@ def recognise(
     the label is computed, and those that other columns determine, are no features. With `weeks`, the largest
     change is what is reasonable in so many weeks.
     """
-    out = Recognised([], [], {}, {}, [], {})
+    out = Recognised([], [], {}, {}, [], {}, {})
     entries: dict[str, Entry] = {}
     for feature in features:
         candidates = _candidates(names[feature.name])
@@ -88,6 +90,9 @@ def recognise(
             out.notes[feature.name] = "\n".join([*_comment(entry), *wider])
             out.remarks.extend(f"{feature.name}: {line}" for line in wider)
     out.rules.extend(_rules(entries, out.features))
+    columns = {entry.name: name for name, entry in reversed(list(entries.items()))}
+    for name, known in known_causes(columns).items():
+        out.causes[name] = known
     if entries:
         out.remarks.append(
             f"known by name and values: {', '.join(entries)}; their units, roles, directions, steps and ranges are "

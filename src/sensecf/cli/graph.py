@@ -1,0 +1,40 @@
+"""`sensecf graph`: the causes of a schema, held against a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sensecf.cli.shared import open_table, table_options
+
+
+@click.group()
+def graph() -> None:
+    """The causes that a schema accepts."""
+
+
+@graph.command("check")
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--schema", "schema_path", required=True, type=click.Path(path_type=Path), help="Schema with causes.")
+@click.option("--seed", default=0, show_default=True, help="Draws the permutations.")
+@table_options
+def check(table: Path, schema_path: Path, seed: int) -> None:
+    """Say which signs of the causes, and which independences that they imply, the rows of TABLE contradict.
+
+    Writes a table as CSV to standard output, and a summary to standard error.
+    """
+    from sensecf.core.schema import FeatureSchema
+    from sensecf.pipeline.graphcheck import check_graph
+
+    schema = FeatureSchema.from_toml(schema_path)
+    found = check_graph(open_table(table, schema), schema, seed)
+    click.echo(found.round(4).to_csv(index=False), nl=False)
+    counts = found.groupby("kind", sort=False)["verdict"].value_counts()
+    for (kind, verdict), count in counts.items():
+        click.echo(f"{kind}: {count} {verdict}", err=True)
+    for row in found[found["verdict"] == "contradicted"].itertuples():
+        what = f"{row.cause} → {row.effect} ({row.says or 'no sign'})" if row.kind == "sign" else (
+            f"{row.cause} and {row.effect} are not independent given the causes of {row.effect}"
+        )  # fmt: skip
+        click.echo(f"contradicted by the rows: {what}", err=True)
