@@ -54,3 +54,13 @@ def test_every_query_gets_its_share_and_no_candidate_twice(seed: int, n: int, m:
     order = rng.permutation(m)
     shuffled, _ = select(owner[order], price[order] + 0, changed[order], place[order], 1)
     np.testing.assert_array_equal(price[order][shuffled], price[at[rank == 1]])
+
+
+def test_answers_of_one_query_never_contradict_each_other() -> None:
+    changed = np.array([[True, False], [True, True], [True, False]])
+    way = np.array([[1.0, 0.0], [-1.0, 1.0], [1.0, 0.0]])
+    place = np.array([[1.0, 0.0], [-1.0, 2.0], [4.0, 0.0]])
+    at, _ = select(np.zeros(3, np.intp), np.array([1.0, 1.1, 2.0]), changed, place, 3, way)
+    assert at.tolist() == [0, 2]
+    at, _ = select(np.zeros(3, np.intp), np.array([1.0, 1.1, 2.0]), changed, place, 3)
+    assert sorted(at.tolist()) == [0, 1, 2]

@@ -70,7 +70,7 @@ def test_every_plan_is_valid_feasible_and_keeps_the_locks(cohort: Any, pools: An
             judged = cohort.task.judge(plan.row[None], final=True)
             assert judged.predicted[0] == cohort.position
             assert plan.lead >= pool.ask.limits.margin
-            assert feasible(cohort.task.codec, pool.query, np.zeros(1, dtype=int), plan.row[None])[0]
+            assert feasible(cohort.task, pool.query, np.zeros(1, dtype=int), plan.row[None])[0]
             assert (plan.row == cohort.rows[plan.person])[cohort.locked_first].all() or np.isnan(plan.row).any()
             assert plan.similar >= 0
             assert plan.nearest >= 0

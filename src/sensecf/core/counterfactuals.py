@@ -221,13 +221,20 @@ class Counterfactuals:
         out = answers[["query", "rank", "probability", "plausible", "n_changed"]].copy()
         out.insert(2, "plan", ["; ".join(texts.get((*key, False), ["no change needed"])) for key in keys])
         out.insert(3, "follows", ["; ".join(texts.get((*key, True), [])) for key in keys])
+        out.insert(4, "expected", self.expected())
+        return out.reset_index(drop=True)
+
+    def expected(self) -> list[str]:
+        """What is expected to follow from each of `answers`, as people read it: "glucose 131 → 126 (124 to 129) mg/dL";
+        "" where nothing is."""
         told: dict[tuple[Any, int], list[str]] = {}
         for query, rank, name, _unit, before, expected, low, high in self.consequences().itertuples(index=False):
             say = self.schema[name].format
             text = f"{name} {say(before)} → {say(expected)} ({say(low)} to {say(high, unit=True)})"
             told.setdefault((query, rank), []).append(text)
-        out.insert(4, "expected", ["; ".join(told.get(key, [])) for key in keys])
-        return out.reset_index(drop=True)
+        answers = self.answers
+        keys = zip(answers["query"], answers["rank"].astype(int), strict=True)
+        return ["; ".join(told.get(key, [])) for key in keys]
 
     def record(self, query: Any, rank: int = 1) -> Mapping[str, Any]:
         """One row as a mapping. Raises `KeyError` when there is no such answer."""

@@ -15,14 +15,17 @@ SHARED = 1.0
 COPY = 0.25
 
 
-def select(owner: Ints, price: Floats, changed: Bools, place: Floats, n: int) -> tuple[Ints, Ints]:
+def select(
+    owner: Ints, price: Floats, changed: Bools, place: Floats, n: int, way: Floats | None = None
+) -> tuple[Ints, Ints]:
     """Positions of the answers and their ranks (from 1), ordered by query and rank.
 
     The first answer of a query is its cheapest candidate; each further one is the cheapest after a
     surcharge for changing what an earlier answer changes, so that the plans differ; near copies of an
     earlier answer are left out, also where that leaves fewer than `n`.
     `owner`, `price` (m,), `changed` (m, d) describe good candidates only; `place` (m, d): where they lie, in
-    MADs (`Scale.place`).
+    MADs (`Scale.place`). `way` (m, d): which way each edit goes (-1, 1; 0 for none): an answer that contradicts one
+    before it, fewer steps where that asks for more, is left out too.
     """
     chosen, ranks = [], []
     surcharge = np.zeros(len(owner))
@@ -44,6 +47,8 @@ def select(owner: Ints, price: Floats, changed: Bools, place: Floats, n: int) ->
         mine = taken[owner]
         known = mine >= 0
         free &= ~known | (np.abs(place - place[mine]).sum(axis=1) >= COPY)
+        if way is not None:
+            free &= ~known | ~(way * way[mine] < 0).any(axis=1)
         shared = (changed & changed[mine]).sum(axis=1) / np.maximum(changed.sum(axis=1), 1)
         same = (changed == changed[mine]).all(axis=1)
         surcharge += np.where(known, SHARED * shared + SAME_FEATURES * same, 0.0)

@@ -193,16 +193,16 @@ class Mechanisms:
     ) -> tuple[Followed, Bools, Bools]:
         """What follows from rows (m, d) that answer the queries `owner`, and whether they stay valid with it.
 
-        The two verdicts, shape (m,): with the expected consequences, and with cautious ones, where each result lies at
-        that end of its band which lowers the probability of the target more. The margin asked for is asked of both.
-        `judge`: a copy of the task that is asked instead, where the questions are no cost of the answers.
+        The two verdicts, shape (m,): with the expected consequences, and with cautious ones too, where each result
+        lies at that end of its band which lowers the probability of the target more. The margin is asked of the rows
+        themselves, not of these. `judge`: a copy of the task that is asked instead, where the questions are no cost of
+        the answers.
         """
         task = self._task if judge is None else judge
         base, target = query.rows[owner], query.target[owner]
-        margin = query.margin[owner]
         found = self.follow(base, rows)
         expected = task.judge(found.expected)
-        fine = task.valid(expected, target, margin)
+        fine = task.valid(expected, target)
         worst = found.expected.copy()
         wide = found.high - found.low > 1e-9
         at, column = np.nonzero(wide & np.isin(np.arange(rows.shape[1]), self.columns))
@@ -215,7 +215,7 @@ class Mechanisms:
             lower = chance[: len(at)] <= chance[len(at) :]
             worst[at, column] = np.where(lower, ends[: len(at)], ends[len(at) :])
         worst = self.lawful(rows, worst)
-        cautious = task.valid(task.judge(worst), target, margin) & fine
+        cautious = task.valid(task.judge(worst), target) & fine
         return found, fine, cautious
 
 

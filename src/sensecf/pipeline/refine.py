@@ -94,7 +94,8 @@ def ranked(task: Task, query: Query, good: Judged, n: int, plausibility: float) 
     _, first, same = np.unique(found.query, return_index=True, return_inverse=True)
     price = good.verdict.price(plausibility)
     # A further one may have become cheaper: at the price of the first it comes after it.
-    at, rank = select(found.query, np.maximum(price, price[first][same]), changed, place, n)
+    way = np.sign(np.nan_to_num(found.rows - query.rows[found.query])) * (changed & task.codec.numeric)
+    at, rank = select(found.query, np.maximum(price, price[first][same]), changed, place, n, way)
     return good.take(at), rank
 
 

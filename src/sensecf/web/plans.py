@@ -107,7 +107,10 @@ def answer(cohort: Cohort, asks: Sequence[Ask], say: Say = lambda step, words: N
     if open_asks:
         say(2, STEPS[2])
         # Surer margins are a choice beside an answer; here there is none yet.
-        harder = _propose(cohort.fallback, query, np.searchsorted(owner, open_asks), rngs)
+        asked = np.searchsorted(owner, open_asks)
+        if query.consequences[asked].any():  # plans at the boundary may not withstand what follows from them
+            asked = np.flatnonzero(np.isin(owner, open_asks))
+        harder = _propose(cohort.fallback, query, asked, rngs)
         good = Judged.concat([good, _refined(cohort, query, harder)])
     pools = []
     told = False
@@ -225,7 +228,8 @@ def rank(cohort: Cohort, pool: Pool, order: Order, weights: Mapping[int, float],
         price = np.maximum(price, price[0])
     changed = edits(codec, pool.query, np.zeros(len(rows), dtype=np.intp), rows)
     place = cohort.task.once(Scale).place(rows)
-    chosen, _ = select(np.zeros(len(rows), dtype=np.intp), price, changed, place, min(count, len(rows)))
+    way = np.sign(np.nan_to_num(rows - cohort.rows[[pool.ask.person]])) * (changed & codec.numeric)
+    chosen, _ = select(np.zeros(len(rows), dtype=np.intp), price, changed, place, min(count, len(rows)), way)
     return [pool.plans[k] for k in chosen[np.argsort(price[chosen], kind="stable")]]
 
 

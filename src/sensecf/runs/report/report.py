@@ -163,7 +163,7 @@ def _plans(scored: Scored) -> list[dict[str, Any]]:
     valid, plausible = scored.reached[kept], metrics.plausible(scored).to_numpy()[kept] > 0
     queries, ranks = (scored.index.get_level_values(level).to_numpy() for level in ("query", "rank"))
     several = bool((ranks > 1).any())
-    told = scored.cfs.plans()["expected"].tolist()
+    told = scored.cfs.expected()
     return [
         {
             "query": queries[row],
