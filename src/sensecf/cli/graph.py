@@ -38,3 +38,29 @@ def check(table: Path, schema_path: Path, seed: int) -> None:
             f"{row.cause} and {row.effect} are not independent given the causes of {row.effect}"
         )  # fmt: skip
         click.echo(f"contradicted by the rows: {what}", err=True)
+
+
+@graph.command("draft")
+@click.option("--schema", "schema_path", required=True, type=click.Path(path_type=Path), help="Schema to draft for.")
+@click.option("--llm", "model", required=True, help="The language model: a preset, an address, a folder, replay:FILE.")
+@click.option("--seed", default=0, show_default=True, help="Handed to the model.")
+def draft(schema_path: Path, model: str, seed: int) -> None:
+    """Let a language model propose causes, each with its reason, and print the schema with them as comments.
+
+    The model sees the names, units, roles and descriptions of the columns, and no row. Nothing that it proposes is used
+    until a person takes the # away.
+    """
+    from sensecf.core.schema import FeatureSchema
+    from sensecf.llm import connect
+    from sensecf.llm.language.drafting import draft_causes, proposals
+
+    schema = FeatureSchema.from_toml(schema_path)
+    client = connect(model)
+    try:
+        edges, left = draft_causes(schema, client, seed)
+        click.echo(schema.to_toml(notes=proposals(edges, client.name)), nl=False)
+    finally:
+        client.close()
+    click.echo(f"{len(edges)} edges drafted by {client.name}; none is used until its # is taken away", err=True)
+    for line in left:
+        click.echo(f"left out: {line}", err=True)
