@@ -3,9 +3,9 @@
     python benchmarks/levers.py [--plans 10000] [--seed 0]
 
 Plans of the search for held-out days of the simulated cohort, with the defaults but for three plans per day. Counted:
-total that is one; plans that break a rule as saved, with the expected consequences, or at an end of a band; plans
-total that is one; plans that break a rule as saved, with the expected consequences, or at an end of their band; plans
-that the classifier does not put in the target class as saved. All of them are to be 0.
+plans with an action that is not `actionable`; plans in which a feature differs that is neither an action, nor a part of
+a total that is one; plans that break a rule as saved, with the expected or with cautious consequences; plans that the
+classifier does not put in the target class, as saved or with cautious consequences. All of them are to be 0.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import time
 import numpy as np
 
 import sensecf
+from sensecf.core.limits import Limits
+from sensecf.core.query import Query
 from sensecf.core.rules import Total
 from sensecf.data.builtin.simulated import simulate_cohort, simulated_schema
 from sensecf.pipeline.consequences import Mechanisms
@@ -47,10 +49,10 @@ def main() -> None:
         if isinstance(rule, Total):
             parts = [schema.columns[name] for name in rule.parts]
             towed[:, parts] |= acts[:, [schema.columns[str(rule.whole)]]]
-    follow = task.once(Mechanisms).follow(base, rows)
-    broken = [
-        task.codec.rules.violated(table).any(axis=1) for table in (rows, follow.expected, follow.low, follow.high)
-    ]
+    query = Query.of_rows(task, base, "low", Limits())
+    follow, _, cautious = task.once(Mechanisms).verdicts(query, np.arange(len(rows)), rows)
+    tables = (rows, follow.expected, rows if follow.worst is None else follow.worst)
+    broken = [task.codec.rules.violated(table).any(axis=1) for table in tables]
     differs = task.codec.changed(base, rows)
     print(
         json.dumps(
@@ -62,6 +64,7 @@ def main() -> None:
                 "with a change that is no action and follows none": int((differs & ~acts & ~towed).any(axis=1).sum()),
                 "that break a rule as saved": int(broken[0].sum()),
                 "that break a rule after following": int(np.logical_or.reduce(broken[1:]).sum()),
+                "not valid with cautious consequences": int((~cautious).sum()),
                 "not valid as saved": int((task.judge(rows, final=True).predicted != task.classes.index("low")).sum()),
                 "seconds per day": round(seconds / len(high), 4),
             },

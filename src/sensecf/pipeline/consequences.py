@@ -11,7 +11,7 @@ the values of the day, so that what differs between people is not taken for an e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from itertools import pairwise
 from typing import Literal, Protocol
@@ -81,13 +81,15 @@ class Mechanism:
 class Followed:
     """What is expected to follow, arrays of shape (m, d) in the order of the rows that were asked about.
 
-    `expected`: rows as the body is expected to show them; `low`, `high`: ends of the band, equal to `expected` where
-    nothing follows.
+    `expected`: rows as the body is expected to show them; `low`, `high`: ends of the band of each result by itself,
+    equal to `expected` where nothing follows; `worst`: the row at the ends that lower the probability of the target,
+    where a target was given. `expected` and `worst` break no rule that the rows asked about keep.
     """
 
     expected: Floats
     low: Floats
     high: Floats
+    worst: Floats | None = None
 
 
 class Mechanisms:
@@ -161,8 +163,10 @@ class Mechanisms:
                 free = ~held[:, j] & ~np.isnan(base[:, j]) & (np.abs(rough[:, j] - base[:, j]) > 1e-9)
                 bounds = (np.fmin(task.reach[0][j], base[:, j]), np.fmax(task.reach[1][j], base[:, j]))
                 there[free, j] = codec.snap_column(np.clip(value[:, j], *bounds)[free], np.full(int(free.sum()), j))
-            ends.append(self.lawful(rows, there))
-        return Followed(*ends)
+            ends.append(there)
+        expected = self.lawful(rows, ends[0])
+        # Ends are of each result by itself; a row of nothing but ends need not be possible.
+        return Followed(expected, np.fmin(ends[1], expected), np.fmax(ends[2], expected))
 
     def lawful(self, rows: Floats, there: Floats) -> Floats:
         """`there` with as much of its difference from `rows` as breaks no rule that `rows` keep, shape (m, d)."""
@@ -214,9 +218,9 @@ class Mechanisms:
             chance = task.judge(both).proba[position, np.tile(target[at], 2)]
             lower = chance[: len(at)] <= chance[len(at) :]
             worst[at, column] = np.where(lower, ends[: len(at)], ends[len(at) :])
-        worst = self.lawful(rows, worst)
+        worst = self.lawful(found.expected, worst)
         cautious = task.valid(task.judge(worst), target) & fine
-        return found, fine, cautious
+        return replace(found, worst=worst), fine, cautious
 
 
 def _mechanism(task: Task, feature: Feature, parents: tuple[int, ...], people: Ints) -> Mechanism | None:

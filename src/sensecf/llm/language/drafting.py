@@ -21,8 +21,8 @@ _SYSTEM = (
     "You propose direct causes among the columns of a table about people's days, as an epidemiologist would draw them. "
     "An edge says that changing the cause, all else equal, changes the effect within the same day. Leave out what is "
     "merely correlated, and what acts only through another column of the list. Give each edge a sign and one sentence "
-    'of reason with its source where you know one. Answer as JSON: {"edges": [{"cause": NAME, "effect": NAME, "sign": "+" '
-    'or "-", "reason": TEXT}, ...]}.'
+    'of reason with its source where you know one. Answer as JSON: {"edges": [{"cause": NAME, "effect": NAME, '
+    '"sign": "+" or "-", "reason": TEXT}, ...]}.'
 )
 
 
