@@ -133,10 +133,15 @@ class Graph:
         return round(centre - WIDEST * size, 1), round(centre + WIDEST * size, 1)
 
     def schema(self) -> FeatureSchema:
-        """The schema of the world's table: traits stay, levers are actionable, the rest is mutable."""
+        """The schema of the world's table: traits stay, levers are actionable, the rest is mutable and has the causes
+        that are no secret."""
         roles: dict[str, Role] = {"trait": "immutable", "lever": "actionable", "result": "mutable"}
+
+        def known(node: str) -> tuple[str, ...]:
+            return tuple(sorted({cause.of for cause in self._causes[node]})) if node.startswith("result") else ()
+
         features = tuple(
-            Feature(node, "continuous", roles[node.partition("_")[0]], low=low, high=high, step=0.1)
+            Feature(node, "continuous", roles[node.partition("_")[0]], low=low, high=high, step=0.1, causes=known(node))
             for node in sorted(self._nodes, key=lambda n: (n[0] != "t", n[0] != "l", n))
             for low, high in [self._bounds(node)]
         )

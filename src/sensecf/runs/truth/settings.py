@@ -20,13 +20,21 @@ _KNOWN = {field.name for field in fields(Limits)}
 _ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "boundary": ("the nearest row of the other class, results edited too", {"edit": "mutable"}),
     "levers": ("the same, by what a person does alone", {"edit": "actionable"}),
+    "levers+consequences": (
+        "by what a person does, and it is to stand with what is expected to follow, at the worse end",
+        {"edit": "actionable", "consequences": "cautious"},
+    ),
     "levers+lead": (f"by what a person does, with a lead of {LEAD:g}", {"edit": "actionable", "margin": LEAD}),
+    "levers+lead+consequences": (
+        f"with a lead of {LEAD:g}, and it is to stand with what is expected to follow, at the worse end",
+        {"edit": "actionable", "margin": LEAD, "consequences": "cautious"},
+    ),
     "levers+hold": (
         f"by what a person does, and {100 * HOLD:.0f} % of refits are to agree",
         {"edit": "actionable", "hold": HOLD},
     ),
     "levers+hold+consequences": (
-        "the same, and it is to stand with what is expected to follow, at the worse end",
+        f"{100 * HOLD:.0f} % of refits are to agree, and it is to stand with the worse end of what follows",
         {"edit": "actionable", "hold": HOLD, "consequences": "cautious"},
     ),
 }
