@@ -77,7 +77,7 @@ def sections() -> dict[str, str]:
     found = {}
     for name in RUNS:
         if (STORED / f"{name}.csv").exists():
-            found[f"truth {name}"] = markdown(*stored(name)).strip()
+            found[f"truth {name}"] = f"## {name.capitalize()}\n\n{markdown(*stored(name)).strip()}"
     return found | {"truth": small()}
 
 
