@@ -70,6 +70,7 @@ def test_any_world_can_be_learned_and_what_is_proposed_is_feasible(
 )
 def test_answers_hold_to_what_was_asked_as_saved(tiny: Tiny, asked: dict[str, Any]) -> None:
     task = tiny.task
+    asked = asked | {"edit": "mutable"}
     people = bad(task, 40)
     found = explain(task, tiny, people, n=2, **asked)
     assert set(found.to_frame()["query"]) == set(people.index)

@@ -80,8 +80,10 @@ class Counterfactuals:
         edited = np.asarray(columns["edited"], dtype=bool) & (rank > 0)[:, None]
         told = "expected" in columns and bool((np.asarray(columns["expected"]) != rows)[~np.isnan(rows)].any())
         for name in ("expected_valid", "cautious_valid"):
-            there = np.asarray(columns[name], dtype=object) if told else np.full(len(rank), None, dtype=object)
-            found[name] = pd.array(np.where(rank > 0, there, None), dtype="boolean")
+            there = np.full(len(rank), None, dtype=object)
+            if told:
+                there[rank > 0] = np.asarray(columns[name], dtype=bool)[rank > 0]
+            found[name] = pd.array(there, dtype="boolean")
         found["consequences"] = _written(task, columns, rows) if told else ""
         found |= {
             "actions": [join_names(names[mask], ACTIONS_MARK) for mask in edited],

@@ -90,7 +90,9 @@ class Constant:
     def _edits(self, query: Query) -> list[Plan]:
         """The single edits that are tried: what the target's training rows have, within the query's ranges."""
         codec, task = self.task.codec, self.task
-        low, high = query.low.min(axis=0), query.high.max(axis=0)
+        every = np.arange(len(task.schema))
+        low = codec.snap_column(np.ceil(query.low.min(axis=0) / codec.step - 1e-9) * codec.step, every)
+        high = codec.snap_column(np.floor(query.high.max(axis=0) / codec.step + 1e-9) * codec.step, every)
         there = task.rows[task.judge(task.rows).predicted == query.target[0]]
         order = task.once(Influence).order
         found: list[Plan] = []

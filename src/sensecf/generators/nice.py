@@ -171,7 +171,8 @@ class Nice:
             at = active[place]
             trials = rows[at]
             trials[np.arange(len(at)), feature] = goals[at, feature]
-            trials = in_tow(task, query, at, trials)
+            if self._filter_rules:  # with the rules in front, what follows a step moves along
+                trials = in_tow(task, query, at, trials)
             judged = task.judge(trials)
             gain = judged.proba[np.arange(len(at)), query.target[at]] - chance[at]
             fine = self._fine(trials)

@@ -243,8 +243,8 @@ def _mechanism(task: Task, feature: Feature, parents: tuple[int, ...], people: I
     # The simplest kind, unless another one is clearly better.
     kind = min(kinds, key=lambda k: error[k] * (1.0 if k == "linear" else 1.0 + GAIN))
     # Kinds that are about as good take part in the bands: each bootstrap chooses anew, on the people it left out.
-    cheap = [k for k in ("linear", "bent") if k != kind and error[k] <= (1.0 + GAIN) * error[kind]]
-    close: list[Kind] = [kind, *cheap]
+    close: list[Kind] = [kind]
+    close += [k for k in kinds[:2] if k != kind and error[k] <= (1.0 + GAIN) * error[kind]]
     rng = np.random.default_rng([1, column])
     rows_of = [np.flatnonzero(who == person) for person in range(who.max() + 1)]
     fits = [_fit(kind, x, y, who, signs)]

@@ -142,7 +142,8 @@ def _inside(values: Floats, people: Ints) -> tuple[Floats, Ints]:
         sums = np.column_stack([np.bincount(who, weights=column) for column in values.T])
         values = values - (sums / count)[who]
     spread = values.std(axis=0)
-    return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0), who
+    scaled: Floats = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return scaled, who
 
 
 def _slopes(values: Floats) -> Floats:

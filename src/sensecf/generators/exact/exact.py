@@ -16,7 +16,7 @@ from sensecf.core.polish import polish
 from sensecf.core.query import Query
 from sensecf.core.rules import Floats
 from sensecf.core.task import Ints, Task
-from sensecf.core.verify import DISTANCE_WEIGHT, verify
+from sensecf.core.verify import DISTANCE_WEIGHT, edits, verify
 from sensecf.generators.exact.branch import cheapest_of_trees
 from sensecf.generators.exact.choices import Bounds, find_cuts
 from sensecf.generators.exact.milp import cheapest_of_linear
@@ -44,6 +44,8 @@ class Exact:
     `gaps`, a table with one row per query of the last call of `propose`: `price` of the answer by the objective
     (NaN without one), `bound` below which no allowed row lies, `gap` = (price - bound) / price, `proven` (the gap
     is 0, or it is certain that there is no answer), `seconds`. Prices are proven up to a relative error of 1e-6.
+    Nothing is proven, and `bound` is 0, where parts follow their whole in proportion (`Query.follows`): the programs
+    do not know of that, the search does.
 
     Raises `InputError` when the classifier cannot be looked into.
     """
@@ -120,6 +122,15 @@ class Exact:
             accept,
             Bounds(self._weights(query), price - SAME, self.seconds),
         )
+        if query.follows.any():
+            # The programs know of no parts that follow in proportion: what they find holds, what they prove does not.
+            return (
+                row if found.row is None else found.row,
+                0.0,
+                ""
+                if found.row is not None or np.isfinite(price)
+                else ("no row found, and no proof that there is none: parts follow their whole"),
+            )
         if found.row is not None:
             return found.row, found.bound, ""
         if np.isfinite(price):
@@ -143,7 +154,7 @@ class Exact:
     def _price(self, query: Query, owner: Ints, rows: Floats) -> Floats:
         """What the objective says of each row, shape (m,)."""
         base = query.rows[owner]
-        changes = self.task.codec.changed(base, rows).sum(axis=1)
+        changes = edits(self.task.codec, query, owner, rows).sum(axis=1)
         distance = self.task.once(Scale).mad_l1(base, rows)
         weights = np.array([self._weights(query.take([i])) for i in owner]).reshape(-1, 2)
         price: Floats = weights[:, 0] * changes + weights[:, 1] * distance
