@@ -95,7 +95,12 @@ class Outcome(NamedTuple):
 
 
 def call(*arguments: Any) -> Outcome:
-    """Call `sensecf.cli.app.main` as the shell would; an exception that it lets through fails the test."""
+    """Call `sensecf.cli.app.main` as the shell would; an exception that it lets through fails the test.
+
+    `explain` and `prompt` are asked for boundary answers where the arguments do not say what is to hold.
+    """
+    if arguments[:1] in (("explain",), ("prompt",)) and "--hold" not in arguments and "--help" not in arguments:
+        arguments = (*arguments, "--hold", "0")
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         patch.setattr(sys, "argv", ["sensecf", *map(str, arguments)])

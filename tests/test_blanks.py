@@ -12,6 +12,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import boundary
 import sensecf
 from sensecf.core.distances import FLOOR, NearestPoints, Scale
 from sensecf.core.neighbours import Neighbours
@@ -170,7 +171,7 @@ def refused(seed: int, blank: dict[str, float]) -> pd.DataFrame:
     rest = frame.iloc[300:]
     asked = rest[(model.predict(rest[schema.names]) == "ill") & rest[list(blank)].isna().any(axis=1)].head(8)
     return (
-        sensecf.explain(task, sensecf.generators.Search(task), asked, target="well", edit="mutable")
+        boundary.explain(task, sensecf.generators.Search(task), asked, target="well", edit="mutable")
         .to_frame()
         .query("valid != True")
     )

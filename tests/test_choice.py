@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from boundary import BOUNDARY
 from command import call
 from handmade import random_task
 from sensecf.generators import NAMES, choice
@@ -44,7 +45,9 @@ def test_without_its_package_the_embedded_model_is_not_chosen(monkeypatch: pytes
 
 def test_a_run_says_which_generator_it_took_and_why(tmp_path: Path) -> None:
     task = random_task(people=60)
-    answers, _, facts = run(task.train, task.schema, tmp_path / "out", RunSpec("logistic", target="good", limit=3))
+    answers, _, facts = run(
+        task.train, task.schema, tmp_path / "out", RunSpec("logistic", target="good", limit=3, limits=BOUNDARY)
+    )
     assert facts["generator"] == "search" == answers.asked
     assert "with logistic" in facts["generator_why"]
     assert json.loads((tmp_path / "out" / "run.json").read_text())["generator"] == "search"

@@ -396,7 +396,20 @@ def test_the_installed_script_from_table_to_report() -> None:
     assert "looks like the class to reach" in schema.stderr
     Path("made.toml").write_text(schema.stdout)
     ended = subprocess.run(
-        [SCRIPT, "explain", "table.csv", "--schema", "made.toml", "--out", "out", *QUICK, "--limit", "4"],
+        [
+            SCRIPT,
+            "explain",
+            "table.csv",
+            "--schema",
+            "made.toml",
+            "--out",
+            "out",
+            *QUICK,
+            "--limit",
+            "4",
+            "--hold",
+            "0",
+        ],
         capture_output=True,
         text=True,
         timeout=120,

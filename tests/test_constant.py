@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import sensecf
+import boundary
 from checker import problems
 from handmade import random_task
 from sensecf.core.limits import make_query
@@ -80,5 +80,5 @@ def test_a_locked_feature_is_not_in_the_plan_and_nobody_gets_it(task: Task) -> N
 
 def test_explain_and_the_command_line_know_it(task: Task) -> None:
     people = task.codec.decode(asked(task).rows[:5])
-    answers = sensecf.explain(task, build("constant", task), people, "good")
+    answers = boundary.explain(task, build("constant", task), people, "good")
     assert set(answers.frame["generator"]) == {"constant"}

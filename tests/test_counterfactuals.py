@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sensecf import Counterfactuals, InputError, Task, explain
+from boundary import explain
+from sensecf import Counterfactuals, InputError, Task
 from sensecf.generators import Search
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import pytest
 
+import boundary
 import sensecf
 from sensecf.cli.app import cli
 
@@ -58,7 +59,7 @@ def test_the_generator_of_the_contributors_page_is_one(mixed_task: sensecf.Task)
     made = run_blocks("CONTRIBUTING.md")["Medians"](mixed_task)
     predicted = mixed_task.classifier.predict(mixed_task.train[mixed_task.schema.names])
     people = mixed_task.train[predicted != "low"].head(20)
-    attempts = sensecf.explain(mixed_task, made, people, "low").attempts
+    attempts = boundary.explain(mixed_task, made, people, "low").attempts
     assert attempts.groupby("generator")["count"].sum().to_dict() == {"medians": 20}
     assert "good" in set(attempts["verdict"])
 

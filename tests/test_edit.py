@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boundary import explain as ask
 from command import SCHEMA, explain, people
 from handmade import BASE, hand_task
 from handmade import SCHEMA as HAND
 from sensecf import InputError
-from sensecf import explain as ask
 from sensecf.core.errors import LimitsWarning
 from sensecf.core.limits import make_query
 from sensecf.core.query import results

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boundary import BOUNDARY, explain
 from command import SCRIPT
 from engine_work import give_up, note, power, surroundings
 from scarce import SCHEMA, table
@@ -29,7 +30,7 @@ from sensecf.core.task import Task
 from sensecf.data.builtin import aireadi
 from sensecf.data.privacy_gate import permission
 from sensecf.generators import Search, find
-from sensecf.pipeline.explain import BATCH, explain
+from sensecf.pipeline.explain import BATCH
 from sensecf.runs.experiment import Call
 from sensecf.runs.run import RunSpec, run
 from sensecf.runs.study.cells import read_study, run_study
@@ -342,7 +343,14 @@ def test_rows_go_to_no_cluster_that_their_card_forbids(tmp_path: Path) -> None:
     card = aireadi.CARD
     message = "keeps its rows away from cluster.example.org"
     with pytest.raises(InputError, match=message):
-        run(table(), SCHEMA, tmp_path / "run", RunSpec(generator="search"), card=card, call=Call(engine=FAR))
+        run(
+            table(),
+            SCHEMA,
+            tmp_path / "run",
+            RunSpec(generator="search", limits=BOUNDARY),
+            card=card,
+            call=Call(engine=FAR),
+        )
     path = study(tmp_path)
     card.save_beside(tmp_path / "days.csv")
     with pytest.raises(InputError, match=message):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boundary import BOUNDARY
 from sensecf.core.errors import InputError
 from sensecf.core.schema import FeatureSchema
 from sensecf.data.builtin.simulated import simulate_cohort, simulated_schema
@@ -36,7 +37,7 @@ def test_run_dry_run_and_comparison_ask_about_the_same_people(
     made = experiment(prepared(frame, schema, SETUP))
     asked = made.table.held_out.index[made.asked()].tolist()
     assert len(asked) > 5
-    request = RunSpec(classifier="logistic", generator="nearest")
+    request = RunSpec(classifier="logistic", generator="nearest", limits=BOUNDARY)
     answers, _, _ = run(frame, schema, tmp_path / "run", request)
     assert answers.factuals.index.tolist() == asked
     assert dry_run(frame, schema, replace(request, generator="prompted")).queries == asked

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boundary import explain
 from checker import blank, differs, problems, value_of
 from handmade import BASE, Stub, hand_task
-from sensecf import explain
 from sensecf.core.candidates import Candidates
 from sensecf.core.counterfactuals import VERDICT_COLUMNS, Counterfactuals
 from sensecf.core.errors import InputError

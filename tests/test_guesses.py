@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensecf import Task, explain
+from boundary import explain
+from sensecf import Task
 from sensecf.core.codec import Codec
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boundary import explain
 from fake_llm import Scripted
 from sensecf.core.errors import InputError
 from sensecf.core.limits import make_query
@@ -22,7 +23,6 @@ from sensecf.generators.prompted.prompted import Prompted
 from sensecf.llm.language.prompts import Prompts, Style
 from sensecf.llm.language.replies import json_schema, read
 from sensecf.llm.language.wording import quote
-from sensecf.pipeline.explain import explain
 
 ATTACKS = [
     # plain orders

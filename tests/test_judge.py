@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, scale
 from xgboost import XGBClassifier
 
+from boundary import explain
 from sensecf import generators
 from sensecf.classifiers.fit import NAMES, fit_classifier
 from sensecf.classifiers.foreign import NamedClasses
@@ -22,7 +23,6 @@ from sensecf.core.errors import InputError
 from sensecf.core.rules import Linear
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
-from sensecf.pipeline.explain import explain
 from sensecf.testing import check_classifier
 
 SCHEMA = FeatureSchema(

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sensecf import Task, explain, metrics
+from boundary import explain
+from sensecf import Task, metrics
 from sensecf.cli.shared import show
 from sensecf.core.errors import InputError
 from sensecf.core.limits import make_query

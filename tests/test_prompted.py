@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boundary import explain
 from checker import problems
 from fake_llm import Scripted, always, answer, draw, like_the_search
 from handmade import BASE, hand_task
@@ -24,7 +25,6 @@ from sensecf.core.task import Task
 from sensecf.core.verify import verify
 from sensecf.generators.prompted.prompted import SAMPLING, Prompted
 from sensecf.llm import Completion, Prompt
-from sensecf.pipeline.explain import explain
 from strategies import cases, limits, worlds
 from worlds import World
 

@@ -100,7 +100,7 @@ def test_the_python_of_the_design_runs(frame: pd.DataFrame) -> None:
     schema = sensecf.infer_schema(frame, label="stress")
     train, people = frame.iloc[:200], frame.iloc[200:210]
     task = sensecf.Task(schema, train, sensecf.fit_classifier("logistic", schema, train))
-    plans = sensecf.explain(task, "search", people, target="low", n=3, limits=sensecf.Limits(lock=["steps"]))
+    plans = sensecf.explain(task, "search", people, target="low", n=3, limits=sensecf.Limits(lock=["steps"], hold=0.0))
     assert "steps" not in set(plans.changes()["feature"])
     assert set(plans.to_frame()["query"]) == set(people.index)
     assert sensecf.metrics.summarise(plans, task).loc["validity", "value"] == 1.0
@@ -108,9 +108,15 @@ def test_the_python_of_the_design_runs(frame: pd.DataFrame) -> None:
 
 def test_a_generator_by_name_answers_as_one_that_is_built(mixed_task: sensecf.Task) -> None:
     people = mixed_task.train.head(12)
-    named = sensecf.explain(mixed_task, "search", people, "low", fallback="nearest", seed=3).to_frame()
+    named = sensecf.explain(mixed_task, "search", people, "low", fallback="nearest", seed=3, hold=0).to_frame()
     built = sensecf.explain(
-        mixed_task, Search(mixed_task, 3), people, "low", fallback=sensecf.generators.Nearest(mixed_task, 3), seed=3
+        mixed_task,
+        Search(mixed_task, 3),
+        people,
+        "low",
+        fallback=sensecf.generators.Nearest(mixed_task, 3),
+        seed=3,
+        hold=0,
     ).to_frame()
     pd.testing.assert_frame_equal(named.drop(columns="seconds"), built.drop(columns="seconds"))
     with pytest.raises(sensecf.InputError, match="generator 'serch' is unknown"):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import sensecf
+import boundary
 from sensecf.core.candidates import Candidates
 from sensecf.core.limits import Limits
 from sensecf.core.polish import polish
@@ -33,7 +33,7 @@ def test_the_first_plan_of_the_page_is_the_first_answer_of_the_library(cohort: A
     answered = 0
     for person, pool in zip(people, pools, strict=True):
         asked = cohort.task.codec.decode(cohort.rows[[person]])
-        found = sensecf.explain(
+        found = boundary.explain(
             cohort.task, cohort.generator, asked, cohort.target, n, fallback=cohort.fallback, seed=cohort.seed
         )
         shown = [plan.row for plan in rank(cohort, pool, "effort", {}, 1)]
@@ -49,7 +49,7 @@ def test_the_page_offers_a_menu_and_no_fewer_plans_than_the_library(cohort: Any)
     people = away(cohort)[:PEOPLE]
     pools = answer(cohort, [Ask(person, Limits()) for person in people])
     asked = cohort.task.codec.decode(cohort.rows[people])
-    found = sensecf.explain(cohort.task, cohort.generator, asked, cohort.target, SHOWN, fallback=cohort.fallback)
+    found = boundary.explain(cohort.task, cohort.generator, asked, cohort.target, SHOWN, fallback=cohort.fallback)
     menus = np.array([len(rank(cohort, pool, "effort", {})) for pool in pools])
     assert menus.sum() >= len(found.answers)
     assert menus[menus > 0].mean() > 3

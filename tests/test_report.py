@@ -95,7 +95,7 @@ def usual() -> Page:
         "title": "A made table", "notice": "Simulated people.", "classifier": "logistic", "seed": 7,
         "versions": {"sensecf": "0.1.0"}, "arguments": {"limit": 30},
         "model_alone": {"validity": {"value": 0.9, "low": 0.8, "high": 0.95, "n": 40}},
-        "nothing": None, "flags": ["--robust"],
+        "nothing": None, "flags": ["--strict"],
     }  # fmt: skip
     return page_of(random_answers(task, n=2), task, run)
 
@@ -176,7 +176,7 @@ def test_every_number_stands_beside_its_interval_and_denominator(usual: Page) ->
 
 
 def test_the_record_of_the_run_is_listed(usual: Page) -> None:
-    for words in ("limit 30", "--robust", "sensecf 0.1.0", "nothing –"):
+    for words in ("limit 30", "--strict", "sensecf 0.1.0", "nothing –"):
         assert words in usual.text
 
 

@@ -104,7 +104,7 @@ def test_counterfactuals_have_the_columns_of_the_contract_in_order(run: Path) ->
     header = (run / "counterfactuals.csv").read_text().splitlines()[0]
     assert header == (
         "query,rank,generator,target,predicted,probability,valid,feasible,plausible,n_changed,proximity,seconds,reason,"
-        "actions,expected_valid,cautious_valid,consequences,steps,deep_sleep_min,age,device"
+        "actions,holds,holds_low,lands,expected_valid,cautious_valid,consequences,steps,deep_sleep_min,age,device"
     )
     assert (run / "factuals.csv").read_text().splitlines()[0] == (
         "query,steps,deep_sleep_min,age,device,predicted,probability"
@@ -286,11 +286,34 @@ def test_limit_asks_about_the_first_rows_only(run: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_csv("few/factuals.csv"), pd.read_csv(run / "factuals.csv").head(4))
 
 
-def test_robust_demands_a_margin() -> None:
-    assert explain(TABLE, Path("schema.toml"), Path("out"), "--robust").status == 0
+def test_plans_that_hold_are_counted_said_and_kept_and_nothing_is_fitted_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = (TABLE, Path("schema.toml"), Path("out"), "--hold", "0.9")
+    first = explain(*asked)
+    assert first.status == 0, first.err
     answers = judge(Path("out"))
-    assert len(answers) > 10
-    assert (answers["probability"] >= 0.6 - 1e-6).all()
+    assert len(answers) > 3
+    assert (answers["holds"] >= 0.9).all()
+    facts = json.loads(Path("out/run.json").read_text())
+    assert facts["jury"]["change"] == "bootstrap"
+    assert facts["jury"]["plans"] == len(answers)
+    assert facts["jury"]["headline"] in " ".join(first.out.split())
+    assert facts["jury"]["headline"] in Path("out/report.html").read_text(encoding="utf-8")
+    assert {path.name for path in Path("out/task").iterdir()} >= {"jury.json", "jury.skops", "hold.json"}
+
+    monkeypatch.setattr("sensecf.classifiers.jury.refit", None)
+    monkeypatch.setattr("sensecf.pipeline.hold.refit", None)
+    before = Path("out/counterfactuals.csv").read_bytes()
+    assert explain(*asked, "--overwrite").status == 0
+    drop = {"seconds"}
+    pd.testing.assert_frame_equal(
+        pd.read_csv(io.BytesIO(before)).drop(columns=drop), pd.read_csv("out/counterfactuals.csv").drop(columns=drop)
+    )
+    assert call("answer", "out", TABLE, "--out", "later").status == 0
+    later = pd.read_csv("later/counterfactuals.csv")
+    moved = later[later["n_changed"] > 0]
+    assert (moved["holds"] >= 0.9).all()
 
 
 # --- interrupted ------------------------------------------------------------------------------

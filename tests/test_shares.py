@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boundary import explain
 from handmade import BASE, answers, hand_task
 from handmade import SCHEMA as HAND
-from sensecf import explain, metrics
+from sensecf import metrics
 from sensecf.core.candidates import Candidates
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.query import Query

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boundary import explain
 from checker import problems
 from handmade import Stub
-from sensecf import explain
 from sensecf.core.errors import InputError
 from sensecf.core.limits import make_query
 from sensecf.core.query import Query

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import sensecf
+import boundary
 from fake_llm import Scripted, always, draw
 from llm_servers import loopback_only, tiny_model
 from sensecf.core.errors import InputError
@@ -126,7 +126,7 @@ def test_who_may_change_nothing_is_not_asked(numeric_task: Task, folder: Path) -
 def test_explain_verifies_polishes_and_falls_back(numeric_task: Task, folder: Path) -> None:
     bad = predicted_bad(numeric_task, 8)
     generator = Tuned(numeric_task, model=folder, llm=always("no idea"), samples=2)
-    answers = sensecf.explain(numeric_task, generator, bad, "good", fallback=Search(numeric_task))
+    answers = boundary.explain(numeric_task, generator, bad, "good", fallback=Search(numeric_task))
     assert answers.answers["valid"].all()
     assert set(answers.answers["generator"]) == {"search"}
 

@@ -259,7 +259,7 @@ def test_without_scripts_a_plan_is_found_and_decided(browser: Any, address: str,
 
 
 def test_the_start_shows_its_progress_and_then_the_people(browser: Any, cohort: Any, tmp_path: Path) -> None:
-    start = Start(PageSource())
+    start = Start(PageSource(hold=0.0))
     with serving(make_app(Desk.open(start, tmp_path))) as address:
         page = browser.new_page()
         page.goto(f"{address}/person/1")

@@ -372,7 +372,7 @@ def test_a_run_folder_opens_with_its_people_and_its_classifier(tmp_path: Path) -
     assert cohort.target == "low"
     assert list(dict.fromkeys(said)) == ["reading", "classifier", "warming"]
     assert re.fullmatch(r"\d asked: \d answered by nearest, .* by nobody; \d more in the .*", cohort.run_shares)
-    table = make_cohort(PageSource(tmp_path / "t.csv", schema, "logistic", "search"))
+    table = make_cohort(PageSource(tmp_path / "t.csv", schema, "logistic", "search", hold=0.0))
     assert len(table) == round(0.3 * 120)
 
 

@@ -110,7 +110,10 @@ class Whitebox:
         classes = len(self.base)
         if classes > 2:
             if margin > 0:
-                raise InputError("a margin over the other classes is not linear in a model of more than two classes")
+                raise InputError(
+                    "a margin over the other classes is not linear in a model of more than two classes; ask for "
+                    "boundary answers (--hold 0, in Python hold=0), or another generator"
+                )
             return 2 * classes * TIE  # the winner's probability is at least 1 / classes
         return float(2 * np.arctanh(least))
 

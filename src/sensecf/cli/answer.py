@@ -15,7 +15,6 @@ from sensecf.cli.shared import (
     engine_options,
     limit_options,
     progress_bars,
-    robust_option,
     show_card,
     stated_engine,
     stated_limits,
@@ -32,7 +31,6 @@ from sensecf.core.errors import InputError
 @click.option("--target", help="Class to reach (default: that of RUN, as for all that follow).")
 @click.option("-n", type=int, help="Answers per person.")
 @limit_options
-@robust_option("--robust/--no-robust", None)
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), help="Default: as TABLE.")
 @click.option("--classifier", help="module:object, where the classifier of RUN is code of yours.")
 @TRUST

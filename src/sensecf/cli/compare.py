@@ -73,6 +73,7 @@ def compare(
     filter in front. Each runs in a process of its own; one that hangs, crashes or is late stays in the
     table with its reason. An interrupted comparison goes on when called again.
     """
+    from sensecf.core.limits import Limits
     from sensecf.runs.compare import CompareSpec
     from sensecf.runs.compare import compare as run
     from sensecf.runs.experiment import Call
@@ -83,7 +84,7 @@ def compare(
         classes=split_names(source.classes),
         target=source.target,
         limit=source.limit,
-        limits=stated_limits(),
+        limits=stated_limits(Limits(hold=0.0)),  # what the literature compares
         seed=source.seed,
         prompting=prompting(asking, [name.partition("@")[0].partition("+")[0] for name in split_names(names)]),
         model=model,

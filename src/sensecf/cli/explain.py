@@ -16,7 +16,6 @@ from sensecf.cli.shared import (
     engine_options,
     limit_options,
     progress_bars,
-    robust_option,
     show,
     show_card,
     source_options,
@@ -33,7 +32,6 @@ from sensecf.cli.shared import (
 @click.option("--generator", default="auto", show_default=True, help=GENERATORS)
 @click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
 @limit_options
-@robust_option()
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
 @table_options

@@ -12,7 +12,6 @@ from sensecf.cli.shared import (
     OutPath,
     Source,
     limit_options,
-    robust_option,
     source_options,
     split_names,
     stated_limits,
@@ -25,7 +24,6 @@ from sensecf.cli.shared import (
 @click.option("--out", type=OutPath(), help="File to write, JSON lines (default: print them).")
 @click.option("--text", is_flag=True, help="Print the conversations to be read by people.")
 @limit_options
-@robust_option()
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @table_options
 @prompt_options

@@ -29,6 +29,7 @@ from sensecf.core.errors import InputError, MissingExtraError
 @TRUST
 @click.option("--target", help="Class to reach (default: the schema's).")
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--hold", type=float, metavar="SHARE", help="As in explain (default: that of the run; 0.95 for a table).")
 @click.option("--out", type=OutPath(), help="Folder for the log of decisions (default: the run's).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need --token.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")

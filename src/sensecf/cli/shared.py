@@ -223,6 +223,15 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "expected, or the worse end of the band (default: cautious, where causes are accepted).",
             },
         ),
+        (
+            ("--hold",),
+            {
+                "type": float,
+                "metavar": "SHARE",
+                "help": "The share of refits of the classifier that are to agree with a plan (default: 0.95); 0 asks "
+                "for the boundary answer, the smallest change that this one classifier accepts.",
+            },
+        ),
         (("--max-changes",), {"type": int, "help": "At most so many features change."}),
         (
             ("--direction", "directions"),
@@ -246,28 +255,13 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def robust_option(flag: str = "--robust", default: bool | None = False) -> Callable[..., Any]:
-    """--robust for a command that reads it with `stated_limits`."""
-    return click.option(
-        flag,
-        "robust",
-        is_flag=True,
-        default=default,
-        expose_value=False,
-        callback=keep_as("limits"),
-        help="Demand a margin: p >= 0.6 with two classes.",
-    )
-
-
 def stated_limits(base: Limits | None = None) -> Limits:
-    """The limits of `limit_options` and `robust_option`; what was not given is as in `base`. Raises `InputError`."""
+    """The limits of `limit_options`; what was not given is as in `base`. Raises `InputError`."""
     from dataclasses import replace
 
-    from sensecf.core.limits import ROBUST_MARGIN, Limits
+    from sensecf.core.limits import Limits
 
     given = stated("limits")
-    if "robust" in given:
-        given["margin"] = ROBUST_MARGIN * given.pop("robust")
     read = Limits.parse(**given)
     return replace(base or Limits(), **{name: getattr(read, name) for name in given})
 
@@ -335,6 +329,7 @@ def progress_bars() -> Iterator[Progress]:
         "pairs": "Training on pairs",
         "verdicts": "Training on verdicts",
         "asking": "Asking the language model",
+        "jury": "Fitting the classifier again",
         "answers": "Answering",
         "measuring": "Measuring and writing",
     }
@@ -386,6 +381,8 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
     target = answers.schema.meaning(facts["target"])
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(_plain(sentence(summary, facts["classifier"], target)), soft_wrap=True)
+    for line in hold_words(facts):
+        console.print(_plain(line), soft_wrap=True)
     plans = answers.plans()
     shown = Table(
         title=_plain(f"Plans towards {target!r} (the first {min(len(plans), 12)} of {len(plans)})"),
@@ -431,12 +428,25 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
     console.print(table)
     rows = facts["classifier_rows"]["answers"] / max(facts["queries_asked"], 1)
     console.print(f"The classifier was asked about {rows:,.0f} rows per answer.", highlight=False)
+    _closing(console, answers, out)
+    return status(answers)
+
+
+def _closing(console: Any, answers: Counterfactuals, out: Path) -> None:
+    """Why some have no answer, and where to read on."""
     reasons = answers.abstentions["reason"].value_counts().head(3)
     for reason, number in reasons.items():
         console.print(_plain(f"No answer for {number}: {reason}"), soft_wrap=True)
     console.print(_plain(f"Report: {out / 'report.html'}"), soft_wrap=True)
     console.print(CAUTION, style="italic", highlight=False)
-    return status(answers)
+
+
+def hold_words(facts: dict[str, Any]) -> list[str]:
+    """How many plans of a run hold and what that rests on, in words; nothing where nobody asked."""
+    if "no_jury" in facts:
+        return [f"No plan was asked to hold: {facts['no_jury']}."]
+    told = facts.get("jury")
+    return [] if told is None else [told["headline"], told["says"]]
 
 
 def status(answers: Counterfactuals) -> int:

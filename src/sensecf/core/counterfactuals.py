@@ -29,6 +29,9 @@ VERDICT_COLUMNS = RESERVED
 ARRAYS = ("edited", "expected", "low", "high")
 #: What separates the names in column `actions`; a name that holds it stands in double quotes.
 ACTIONS_MARK = ";"
+#: Columns that are blank where nobody asked for plans that hold: the share of refits, which took no part in finding
+#: an answer, that agree with it; its exact lower bound (one-sided, 95 %); the same where the person lands a little off.
+SHARES = ("holds", "holds_low", "lands")
 #: Who may have found an answer; see `Counterfactuals.found_by`.
 FINDERS = ("own", "fallback", "nobody", "not needed")
 
@@ -72,6 +75,9 @@ class Counterfactuals:
         }
         for values in found.values():
             values[rank == 0] = pd.NA
+        for name in SHARES:
+            values = columns.get(name, np.full(len(rank), np.nan))
+            found[name] = np.where(rank > 0, np.asarray(values, dtype=float).round(6), np.nan)
         for name in ("probability", "proximity"):
             found[name] = np.where(rank > 0, np.asarray(columns[name], dtype=float).round(6), np.nan)
         for name in ("valid", "feasible", "plausible"):
@@ -291,7 +297,7 @@ def _typed(path: Path, schema: FeatureSchema) -> pd.DataFrame:
     """A saved table with the types that it had: numbers, levels and classes of the schema, blanks."""
     frame = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False, na_values=[""])
     classes = {str(value): value for value in schema.classes}
-    numbers = {"probability", "proximity", "seconds", *(f.name for f in schema.features if f.numeric)}
+    numbers = {"probability", "proximity", "seconds", *SHARES, *(f.name for f in schema.features if f.numeric)}
     whole = {"rank", "n_changed", *(f.name for f in schema.features if f.kind == "integer")}
     levels = {f.name: {str(level): level for level in f.levels} for f in schema.features if not f.numeric}
     levels |= {"target": classes, "predicted": classes}

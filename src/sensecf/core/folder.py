@@ -30,6 +30,9 @@ FILES = (
     "task/schema.toml",
     "task/train.csv",
     "task/classifier.skops",
+    "task/jury.json",
+    "task/jury.skops",
+    "task/hold.json",
     "task/*/tiny.json",
     "task/*/model.safetensors",
 )

@@ -25,8 +25,8 @@ Edit = Literal["actionable", "mutable"]
 Consequences = Literal["still", "expected", "cautious"]
 Range = tuple[float | None, float | None]
 
-#: The lead over the other classes that `--robust` demands: p >= 0.6 with two classes.
-ROBUST_MARGIN = 0.2
+#: The share of refits that are to agree with a plan, where nothing else is said.
+HOLD = 0.95
 #: The words for a direction, and what they mean.
 DIRECTIONS = {"any": "any", "increase": "increase", "decrease": "decrease", "up": "increase", "down": "decrease"}
 
@@ -41,6 +41,7 @@ class Shorthand(TypedDict, total=False):
     margin: float
     edit: Edit | None
     consequences: Consequences | None
+    hold: float
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Limits:
     `consequences`: "cautious" asks that an answer stays valid where each result that follows from it lies at the worse
     end of its band, "expected" where it lies where it is expected, "still" looks at the edits alone; None is "cautious"
     where actions are edited and the schema accepts causes, else "still".
+    `hold` in [0, 1): the share of refits of the classifier that are to agree with a plan (see `pipeline.hold`); 0 asks
+    for the boundary answer, the smallest change that this one classifier accepts.
     Raises `InputError` for what can be no limit in any schema; `check` looks at one schema.
     """
 
@@ -66,6 +69,7 @@ class Limits:
     margin: float = 0.0
     edit: Edit | None = None
     consequences: Consequences | None = None
+    hold: float = HOLD
 
     def __post_init__(self) -> None:
         if isinstance(self.lock, str):
@@ -75,6 +79,8 @@ class Limits:
             raise InputError(f"max_changes must be a whole number of at least 1, not {count}")
         if not 0 <= self.margin < 1:
             raise InputError(f"margin must lie in [0, 1), not {self.margin}")
+        if not 0 <= self.hold < 1:
+            raise InputError(f"hold must lie in [0, 1), not {self.hold}; 0 asks for the boundary answer")
         if self.edit is not None and self.edit not in get_args(Edit):
             raise InputError(f"edit {self.edit!r} is unknown; use {' or '.join(get_args(Edit))}")
         if self.consequences is not None and self.consequences not in get_args(Consequences):
@@ -192,6 +198,7 @@ _TYPES: dict[str, Any] = {
     "margin": float,
     "edit": Edit | None,
     "consequences": Consequences | None,
+    "hold": float,
 }
 
 

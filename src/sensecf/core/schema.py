@@ -27,7 +27,7 @@ Value = str | int | float | bool
 #: Columns of `counterfactuals.csv` that stand before the features; a feature may not take their name.
 RESERVED = (
     "query", "rank", "generator", "target", "predicted", "probability", "valid", "feasible",
-    "plausible", "n_changed", "proximity", "seconds", "reason", "actions",
+    "plausible", "n_changed", "proximity", "seconds", "reason", "actions", "holds", "holds_low", "lands",
     "expected_valid", "cautious_valid", "consequences",
 )  # fmt: skip
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import pandas as pd
@@ -33,12 +33,15 @@ from sensecf.generators import Context, Generator, build, traits_of
 from sensecf.generators.search import Search
 from sensecf.pipeline.blocking import blame, sentence
 from sensecf.pipeline.consequences import Mechanisms
+from sensecf.pipeline.hold import RAISE, RAISES, STRICTEST, Held, Holding, lower_bound
 from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing, withstands
 
 #: Queries answered together: at least and at most. Between, a sixteenth of all, so that workers share them evenly.
 BATCH = (256, 1024)
 #: Reasons of a batch for which the generator asked for found nothing that are kept, the most frequent ones.
 REASONS = 20
+#: How the reason begins where there are plans, and none that holds.
+NOT_HELD = "no plan that would hold"
 #: The reason where nothing had to change.
 THERE = "already in the target class"
 #: Leads that are asked for where the answers at the boundary do not withstand what follows from them.
@@ -64,6 +67,7 @@ def explain(
     checkpoint: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     engine: Engine = LOCAL,
+    jurors: int | None = None,
     **shorthand: Unpack[Shorthand],
 ) -> Counterfactuals:
     """Up to `n` verified counterfactuals per row of `factuals`, and a reason where there is none.
@@ -82,6 +86,11 @@ def explain(
     `checkpoint`: a folder in which finished batches are kept, so that an interrupted call goes on
     where it stopped (it must be used for the same call only). `progress(done, total)` is called
     after each batch. `engine`: where batches after the first are answered; the answers are the same.
+    `jurors`: how many refits judge whether plans hold, where `limits.hold` is more than 0 (default: 93, fewer where a
+    refit is slow). They are fitted once per task, take no part in the search, and those that count have seen no
+    answer before: columns `holds`, `holds_low`, `lands`. A plan that fewer of them agree with than `hold` asks is an
+    abstention that says how many do. A classifier that cannot be fitted again gives boundary answers, and `cost`
+    says so under `no_jury`.
 
     Raises `InputError` for anything that cannot be asked.
     """
@@ -110,11 +119,15 @@ def explain(
     keys = np.where(np.isnan(rows), -np.inf, rows)
     _, first, same = np.unique(keys[inside], axis=0, return_index=True, return_inverse=True)
     distinct = np.flatnonzero(inside)[first]
-    whole = Query.of_rows(task, rows[distinct], goal, limits)
-    begin_rows, begin = task.rows_judged, time.perf_counter()
+    begin_rows = task.rows_judged
     task.check()
+    holding = task.once(Holding)
+    holding.settle(jurors)
+    held = holding.of(position, limits)
+    whole = Query.of_rows(task, rows[distinct], goal, limits)
+    begin = time.perf_counter()
 
-    asked = _Asked(task, generator, fallback, limits, n, plausibility, seed)
+    asked = _Asked(task, generator, fallback, limits, n, plausibility, seed, held)
     answered = [_nothing(task, whole)]
     size = int(np.clip(len(whole) // 16, *BATCH))
     for part in _each(asked, whole, size, None if checkpoint is None else Path(checkpoint), engine):
@@ -141,6 +154,8 @@ def explain(
             "classifier_rows": task.rows_judged - begin_rows,
             "queries": len(factuals),
             "distinct_queries": len(whole),
+            **({} if held is None else {"hold": held.facts()}),
+            **({"no_jury": holding.problem} if held is None and limits.hold > 0 else {}),
         },
         asked=generator.name,
         failures=_failures(batch.failures),
@@ -164,11 +179,13 @@ class _Asked:
     n: int
     plausibility: float
     seed: int
+    held: Held | None = None
 
     def mark(self, query: Query) -> str:
         """A name for everything that the answers to a batch depend on, but the task."""
         names = self.generator.name, None if self.fallback is None else self.fallback.name
-        digest = hashlib.sha256(repr((names, self.n, self.plausibility, self.seed)).encode())
+        held = None if self.held is None else self.held.facts()
+        digest = hashlib.sha256(repr((names, self.n, self.plausibility, self.seed, held)).encode())
         for name, values in sorted(vars(query).items()):
             digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
@@ -245,6 +262,9 @@ class Batch:
     reason: np.ndarray
     attempts: np.ndarray
     failures: np.ndarray
+    holds: Floats
+    holds_low: Floats
+    lands: Floats
 
     def save(self, path: Path, mark: str) -> None:
         write_arrays(path, vars(self), mark)
@@ -271,6 +291,7 @@ class Batch:
         seconds: float,
         attempts: np.ndarray,
         failures: np.ndarray,
+        shares: Shares,
     ) -> Batch:
         """Answers, and abstentions (rank 0), with what they cost each."""
         found, verdict = judged.found, vars(judged.verdict)
@@ -279,20 +300,48 @@ class Batch:
         cost = np.full(len(found), seconds)
         return cls(
             query=found.query, rank=rank, rows=found.rows, seconds=cost, generator=found.generator,
-            reason=reason.astype(object), attempts=attempts, failures=failures, **kept, **follow,
+            reason=reason.astype(object), attempts=attempts, failures=failures, **shares._asdict(), **kept, **follow,
         )  # fmt: skip
 
 
-def _answer(asked: _Asked, query: Query, rng: np.random.Generator) -> Batch:
-    """The answers to a batch: proposed, refined, ranked; and why the rest has none."""
-    began = time.perf_counter()
-    task, generator, n, plausibility = asked.task, asked.generator, asked.n, asked.plausibility
+class Shares(NamedTuple):
+    """Of what share of the jurors each row is in its target class, see `counterfactuals.SHARES`; arrays (m,)."""
+
+    holds: Floats
+    holds_low: Floats
+    lands: Floats
+
+    @classmethod
+    def unknown(cls, m: int) -> Shares:
+        return cls(*np.full((3, m), np.nan))
+
+
+class _Found(NamedTuple):
+    """What was found for a batch: answers with their ranks, counts of what was tried, and why the generator asked
+    for found nothing (`own`, by query) for the queries `missed`; `undone`: those with an answer that what follows from
+    it would undo."""
+
+    answers: Judged
+    rank: Ints
+    tried: list[np.ndarray]
+    own: np.ndarray
+    missed: Ints
+    undone: Ints
+
+    def open(self, count: int) -> Ints:
+        """Of `count` queries those without an answer."""
+        return np.setdiff1d(np.arange(count), self.answers.found.query)
+
+
+def _find(asked: _Asked, query: Query, sources: Sequence[tuple[str, Generator]], rng: np.random.Generator) -> _Found:
+    """The answers to a batch: proposed, refined, ranked."""
+    task, n, plausibility = asked.task, asked.n, asked.plausibility
     tried: list[np.ndarray] = []
     good = standing(task, query)
     open_queries = np.setdiff1d(np.arange(len(query)), good.found.query)
     own, missed = np.full(len(query), "", dtype=object), np.empty(0, np.intp)
     undone = np.empty(0, np.intp)  # queries with an answer that what follows from it would undo
-    for name, source in _sources(generator, asked.fallback):
+    for name, source in sources:
         if not len(open_queries):
             continue
         proposed = source.propose(query.take(open_queries), rng)
@@ -309,30 +358,49 @@ def _answer(asked: _Asked, query: Query, rng: np.random.Generator) -> Batch:
         if not traits_of(source).asks_model:  # a model would be asked, and paid, again
             good = Judged.concat([good, *_surer(asked, query, undone, source, name, rng)])
         open_queries = np.setdiff1d(np.arange(len(query)), good.found.query)
-        if source is generator:
+        if source is asked.generator:
             missed = open_queries
             own = _why(judged, len(query))
     answers, rank = ranked(task, query, good, n, plausibility)
-    blames = blame(task, query.take(open_queries), asked.limits, plausibility, rng) if len(open_queries) else []
+    return _Found(answers, rank, tried, own, missed, undone)
+
+
+def _answer(asked: _Asked, query: Query, rng: np.random.Generator) -> Batch:
+    """The answers to a batch, those that hold where that is asked; and why the rest has none."""
+    began = time.perf_counter()
+    task, generator = asked.task, asked.generator
+    sources = _sources(generator, asked.fallback)
+    if asked.held is None:
+        found, fell = _find(asked, query, sources, rng), {}
+        shares = Shares.unknown(len(found.answers))
+    else:
+        found, shares, fell = _holding(asked, asked.held, query, sources, rng)
+    open_queries = found.open(len(query))
+    barred = np.setdiff1d(open_queries, list(fell))
+    blames = blame(task, query.take(barred), asked.limits, asked.plausibility, rng) if len(barred) else []
     reasons = [sentence(why, task.schema) for why in blames]
     if not isinstance(generator, Search):  # what the search says of itself is what `blame` says better
-        words = [f"{generator.name}: {own[q]}" for q in open_queries]
+        words = [f"{generator.name}: {found.own[q]}" for q in barred]
         # What is known for certain stands first.
         reasons = [
             f"{text}; {said}" if why.blocked and why.blocked[0].kind != "blank" else f"{said}; {text}"
             for why, text, said in zip(blames, reasons, words, strict=True)
         ]
-    reasons = [UNDONE if q in undone else text for q, text in zip(open_queries, reasons, strict=True)]
+    reasons = [UNDONE if q in found.undone else text for q, text in zip(barred, reasons, strict=True)]
+    told = fell | dict(zip(barred.tolist(), reasons, strict=True))
     blank = np.full((len(open_queries), len(task.schema)), np.nan)
-    none = judge(task, query, Candidates.of(open_queries, blank, generator.name, reasons))
-    shown = Judged.concat([answers, none])
+    texts = [told[q] for q in open_queries.tolist()]
+    none = judge(task, query, Candidates.of(open_queries, blank, generator.name, texts))
+    shown = Judged.concat([found.answers, none])
+    unknown = Shares.unknown(len(open_queries))
     return Batch.of(
         shown,
         _followed(task, query, shown),
-        np.concatenate([rank, np.zeros(len(open_queries), np.intp)]),
+        np.concatenate([found.rank, np.zeros(len(open_queries), np.intp)]),
         (time.perf_counter() - began) / max(len(query), 1),
-        np.concatenate(tried) if tried else np.empty(0, dtype=object),
-        _counted(own[missed]),
+        np.concatenate(found.tried) if found.tried else np.empty(0, dtype=object),
+        _counted(found.own[found.missed]),
+        Shares(*(np.concatenate(pair) for pair in zip(shares, unknown, strict=True))),
     )
 
 
@@ -358,11 +426,63 @@ def _surer(
         undone = np.setdiff1d(undone, answered)
 
 
+def _holding(
+    asked: _Asked, held: Held, query: Query, sources: Sequence[tuple[str, Generator]], rng: np.random.Generator
+) -> tuple[_Found, Shares, dict[int, str]]:
+    """Answers that hold, how many jurors agree with each, and why a query that has answers has none that holds.
+
+    The calibrated margin first; where half A disagrees, a larger one, up to `RAISES` times; where there is no answer
+    at the margin, the one without it. Half B judges what is left.
+    """
+    surer = replace(query, margin=np.maximum(query.margin, held.calibration.margin))
+    found = _find(asked, surer, sources, rng)
+    if traits_of(asked.generator).asks_model:  # which is paid for by the question
+        sources = sources[1:]
+    for step in range(1, RAISES + 1):
+        answers, first = found.answers, found.rank == 1
+        moved = answers.verdict.n_changed > 0
+        weak = first & moved
+        weak[weak] = held.raisers(answers.found.rows[weak], surer.target[answers.found.query[weak]]) < held.hold
+        who = answers.found.query[weak]
+        again = replace(surer, margin=np.minimum(surer.margin + step * RAISE, STRICTEST)).take(who)
+        if not len(who) or not sources:
+            break
+        found = _merged(found, _find(asked, again, sources, rng), who)
+    lost = found.open(len(query))
+    if len(lost) and sources and held.calibration.margin > 0:
+        found = _merged(found, _find(asked, query.take(lost), sources, rng), lost)
+    answers, owner = found.answers, found.answers.found.query
+    stands, lands = held.count(asked.task, query.rows[owner], answers.found.rows, query.target[owner])
+    of = held.counting
+    keep = (stands >= held.hold * of) | (answers.verdict.n_changed == 0)
+    fell: dict[int, str] = {}
+    for who in np.setdiff1d(owner, owner[keep]).tolist():
+        most = int(stands[owner == who].max())
+        fell[who] = (
+            f"{NOT_HELD} under these limits; the nearest one holds in {most} of {of} refits "
+            "(--hold 0 shows it, in Python hold=0)"
+        )
+    at = np.flatnonzero(keep)
+    at = at[np.lexsort((found.rank[at], owner[at]))]
+    rank = np.arange(len(at)) - np.searchsorted(owner[at], owner[at]) + 1
+    shares = Shares(stands[at] / of, lower_bound(stands[at], of), lands[at] / of)
+    return found._replace(answers=answers.take(at), rank=rank), shares, fell
+
+
+def _merged(found: _Found, other: _Found, who: Ints) -> _Found:
+    """`found`, with the answers of `other` in place of those of the queries `who` that `other` answers."""
+    new = replace(other.answers.found, query=who[other.answers.found.query])
+    kept = ~np.isin(found.answers.found.query, new.query)
+    answers = Judged.concat([found.answers.take(kept), Judged(new, other.answers.verdict)])
+    rank = np.concatenate([found.rank[kept], other.rank])
+    return found._replace(answers=answers, rank=rank, tried=[*found.tried, *other.tried])
+
+
 def _nothing(task: Task, query: Query) -> Batch:
     """A batch of nobody."""
     none, words = np.empty(0, np.intp), np.empty(0, object)
     judged = judge(task, query, Candidates.of(none, np.empty((0, len(task.schema))), ""))
-    return Batch.of(judged, _followed(task, query, judged), none, 0.0, words, words)
+    return Batch.of(judged, _followed(task, query, judged), none, 0.0, words, words, Shares.unknown(0))
 
 
 def _followed(task: Task, query: Query, judged: Judged) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from sensecf import generators
 from sensecf.core.errors import InputError
+from sensecf.core.files import cache_folder
 from sensecf.core.schema import FeatureSchema
 from sensecf.data.card import Card
 from sensecf.data.privacy_gate import permission
@@ -23,6 +24,7 @@ from sensecf.llm.backends.chat import request_body
 from sensecf.llm.backends.presets import preset
 from sensecf.llm.language.prompting import Prompting
 from sensecf.llm.language.prompts import PROMPT_VERSION
+from sensecf.pipeline.hold import Holding
 from sensecf.runs.experiment import experiment, prepared
 from sensecf.runs.run import RunSpec, check
 
@@ -64,7 +66,10 @@ def dry_run(
     made = experiment(prepared(frame, schema, request.setup, queries, card))
     at = made.asked(request.limit)
     held_out = made.table.held_out.iloc[at[made.inside[at]]]
-    query = request.limits.settled(schema).query(made.task, held_out, made.target)
+    holding = made.task.once(Holding)
+    holding.settle(None, request.seed, cache=cache_folder())
+    limits = holding.asked(made.task.target_position(made.target), request.limits.settled(schema))
+    query = limits.query(made.task, held_out, made.target)
     context = Context(request.seed, request.plausibility, llm=_Silent(), prompting=prompting)
     generator = cast(Prompted, generators.build("prompted", made.task, context))
     questions, names = generator.questions(query), held_out.index.tolist()

@@ -23,6 +23,7 @@ from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Task
 from sensecf.generators import Context, Generator, traits_of
 from sensecf.generators.search import THOROUGH, Search
+from sensecf.pipeline.hold import Holding
 from sensecf.runs.experiment import Progress
 from sensecf.runs.run import RunSpec, load_task
 
@@ -69,6 +70,8 @@ def open_run(
         )
     say("opening", 0.0)
     task = load_task(folder, classifier, trust=trust)
+    if request.limits.hold > 0 and task.once(Holding).folder is None:
+        task.once(Holding).settle(None, request.seed, cache=cache_folder())
     take_model(folder)
     generator = generators.build(
         name, task, Context(request.seed, request.plausibility, cache=cache_folder(), progress=say)
@@ -146,7 +149,8 @@ def request_of(facts: dict[str, Any]) -> RunSpec:
     Raises `InputError` naming an entry of `run.json` that is not of its type.
     """
     left_out: dict[str, Any] = {"limit": None, "prompting": None, "model": None}
-    left_out["limits"] = Limits.from_dict({"edit": "mutable"} | facts, "run.json")  # older: everything moved
+    # Older runs: everything moved, and no plan was asked to hold.
+    left_out["limits"] = Limits.from_dict({"edit": "mutable", "hold": 0.0} | facts, "run.json")
     kept = {f.name: facts[f.name] for f in fields(RunSpec) if f.name in facts and f.name not in left_out}
     types = get_type_hints(RunSpec) | {"target": Value | None}
     for name, value in kept.items():

@@ -37,7 +37,8 @@ from sensecf.generators.choice import AUTO, choose
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.llm.language.prompting import Prompting, costs
 from sensecf.metrics.statistics import interval
-from sensecf.pipeline.explain import explain
+from sensecf.pipeline.explain import NOT_HELD, explain
+from sensecf.pipeline.hold import Holding
 from sensecf.runs.experiment import QUIETLY, Call, Experiment, Setup, check_counts, experiment, prepared, record
 from sensecf.runs.report.report import write_report
 
@@ -160,8 +161,15 @@ class _Job:
 
 
 def _ready(folder: Path, request: RunSpec, made: Experiment, model: Client | None, call: Call) -> _Job:
-    """The generator built, and the cost of its language model confirmed. Raises `InputError` where nobody is asked."""
+    """The generator and the jury made, and the cost of a language model confirmed.
+
+    Raises `InputError` where nobody is asked.
+    """
     at = made.asked(request.limit)
+    if request.limits.hold > 0:
+        holding, target = made.task.once(Holding), made.task.target_position(made.target)
+        holding.settle(None, request.seed, cache=cache_folder())
+        holding.of(target, request.limits, lambda share: call.progress("jury", share))
     chosen, why = choose(request.generator, len(at), request.classifier)
     context = Context(
         request.seed,
@@ -206,10 +214,27 @@ def _told(job: _Job, answers: Counterfactuals) -> dict[str, Any]:
     facts: dict[str, Any] = {"generator": job.request.generator}
     facts |= {"generator_why": job.why} if job.why else {}
     facts |= {"notice": job.call.notice} if job.call.notice else {}
+    facts |= held(answers)
     if job.model is not None:
         facts["model"] = {**job.generator.facts(), "cost": costs(job.model)}
         answers.cost["model_tokens"] = facts["model"]["tokens_in"] + facts["model"]["tokens_out"]
     return facts
+
+
+def held(answers: Counterfactuals) -> dict[str, Any]:
+    """What is said of plans that hold: what the jury is, how many plans hold, or why there is no jury."""
+    if "no_jury" in answers.cost:
+        return {"no_jury": f"{answers.cost['no_jury']}; the plans are boundary answers"}
+    if "hold" not in answers.cost:
+        return {}
+    told = answers.cost["hold"]
+    moved = answers.answers[answers.answers["n_changed"] > 0]
+    fell = int(answers.abstentions["reason"].str.startswith(NOT_HELD).sum())
+    headline = (
+        f"{len(moved):,} plans hold in at least {told['hold']:.0%} of {told['counting']} refits that took no part in "
+        f"finding them; {fell:,} more would not, and are left out."
+    )
+    return {"jury": {**told, "plans": len(moved), "left_out": fell, "headline": headline}}
 
 
 def estimate(generator: Any, model: Client, prompting: Prompting, query: Query) -> str:
@@ -228,7 +253,8 @@ def estimate(generator: Any, model: Client, prompting: Prompting, query: Query) 
 def _query(job: _Job) -> Query:
     """The query for those who are asked about and lie within the schema's ranges."""
     made = job.made
-    return job.request.limits.query(made.task, made.table.held_out.iloc[job.at[made.inside[job.at]]], made.target)
+    limits = made.task.once(Holding).asked(made.task.target_position(made.target), job.request.limits)
+    return limits.query(made.task, made.table.held_out.iloc[job.at[made.inside[job.at]]], made.target)
 
 
 def check(request: RunSpec, schema: FeatureSchema) -> None:
@@ -288,6 +314,8 @@ def _write(job: _Job, scored: metrics.Scored, summary: pd.DataFrame, facts: dict
         job.made.table.card.save(folder)
     write_json(folder / "metrics.json", metrics.to_json(summary))
     storage.save_task(task, folder / "task", spec if ":" in spec else None)
+    if job.request.limits.hold > 0:
+        task.once(Holding).save(folder / "task")
     if traits_of(job.generator).saves:
         job.generator.save(folder / "task" / job.generator.name)
     extra = {}
@@ -326,4 +354,7 @@ def load_task(
     """
     directory = Path(directory)
     inside = directory / "task"
-    return storage.load_task(inside if inside.is_dir() else directory, classifier, trusted, trust)
+    inside = inside if inside.is_dir() else directory
+    task = storage.load_task(inside, classifier, trusted, trust)
+    task.once(Holding).attach(inside, trust)
+    return task

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
+from sensecf.core.limits import Limits
 from sensecf.core.neighbours import Influence, Neighbours
 from sensecf.core.plausibility import Plausibility
 from sensecf.core.query import out_of_range, results
@@ -19,6 +20,7 @@ from sensecf.core.rules import Floats
 from sensecf.core.schema import Feature, Value
 from sensecf.core.task import Ints, Task
 from sensecf.generators import Generator
+from sensecf.pipeline.hold import Held, Holding
 from sensecf.web.words import clean, known, labels
 
 #: Bars of a feature's distribution.
@@ -71,7 +73,7 @@ class Cohort:
     with a value outside the schema's range, a sentence that says which.
     `notice`: a sentence that must not be missed. `title`: what the page is about.
     `quality`: how good the classifier is on held-out rows, as a sentence. `run_shares`: who found the answers of
-    the run that is open, "" without one.
+    the run that is open, "" without one. `hold`: the share of refits that are to agree with a plan, 0 for none.
     """
 
     task: Task
@@ -89,6 +91,7 @@ class Cohort:
     added: int = 0
     quality: str = ""
     run_shares: str = ""
+    hold: float = 0.0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -96,6 +99,10 @@ class Cohort:
     def said(self, value: Any) -> str:
         """A class, or the label, as people read it, on one line."""
         return clean(self.task.schema.meaning(value))
+
+    def held(self) -> Held | None:
+        """The jury that says which plans hold, fitted at the first call; None where none is asked for or can be."""
+        return self.task.once(Holding).of(self.position, Limits(hold=self.hold))
 
     @cached_property
     def position(self) -> int:

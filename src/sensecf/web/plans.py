@@ -26,6 +26,7 @@ from sensecf.core.verify import DISTANCE_WEIGHT, edits, outlier_price
 from sensecf.generators import Generator
 from sensecf.pipeline.blocking import blame, sentence
 from sensecf.pipeline.consequences import Mechanisms
+from sensecf.pipeline.explain import NOT_HELD, explain
 from sensecf.pipeline.refine import Judged, judge, refine, standing, withstands
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import Blocker, blocks, clean, inside
@@ -57,7 +58,8 @@ class Plan:
     """One verified answer. `row` (d,): encoded; the rest is the verdict on it, see `verify.Verdicts`.
 
     `score`: LOF, 0 or more is an inlier; `in_range`: all values inside those seen in training;
-    `similar`, `nearest`: see `Cohort.similar`. `id` is random: it stands in addresses and says nothing.
+    `holds`: the share of refits that took no part in finding it which agree, None where nobody asked. `similar`,
+    `nearest`: see `Cohort.similar`. `id` is random: it stands in addresses and says nothing.
     """
 
     id: str
@@ -72,6 +74,7 @@ class Plan:
     proximity: float
     similar: int
     nearest: float
+    holds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class Pool:
 
 def answer(cohort: Cohort, asks: Sequence[Ask], say: Say = lambda step, words: None) -> list[Pool]:
     """The pools of several asks, computed together. Raises `InputError` for impossible limits (see `Limits`)."""
+    if cohort.held() is not None:
+        return [_holding(cohort, ask, say) for ask in asks]
     parts = [_queries(cohort, ask) for ask in asks]
     owner = np.concatenate([np.full(len(part), k) for k, part in enumerate(parts)])
     query = _concat(parts)
@@ -131,6 +136,42 @@ def answer(cohort: Cohort, asks: Sequence[Ask], say: Say = lambda step, words: N
         found = blocks(why, ask.limits, cohort.task.schema, cohort.labels)
         pools.append(Pool(identity, ask, first, [], sentence(why, cohort.task.schema), found, found="nobody"))
     return pools
+
+
+def _holding(cohort: Cohort, ask: Ask, say: Say) -> Pool:
+    """The pool of one ask where plans are to hold: the answers of `explain`, in their order."""
+    query, identity = person_query(cohort, ask), secrets.token_urlsafe(9)
+    say(0, STEPS[0])
+    found = explain(
+        cohort.task,
+        cohort.generator,
+        cohort.task.codec.decode(cohort.rows[[ask.person]]),
+        cohort.target,
+        SHOWN,
+        limits=replace(ask.limits, hold=cohort.hold),
+        fallback=cohort.fallback,
+        plausibility=cohort.plausibility,
+        seed=cohort.seed,
+    )
+    say(1, STEPS[1])
+    answers = found.answers
+    if len(answers):
+        rows = cohort.task.codec.encode(answers)
+        judged = judge(cohort.task, query, Candidates.of(np.zeros(len(rows), dtype=np.intp), rows, "explain"))
+        shares = answers["holds"].tolist()
+        plans = [replace(plan, holds=share) for plan, share in zip(_plans(cohort, ask, judged), shares, strict=True)]
+        there = bool((cohort.predicted[ask.person] == cohort.position) and plans[0].n_changed == 0)
+        own = set(answers["generator"]) == {cohort.generator.name}
+        return Pool(
+            identity, ask, query, plans, there=there, found="not needed" if there else "own" if own else "fallback"
+        )
+    say(3, STEPS[3])
+    reason = str(found.abstentions["reason"].iloc[0])
+    if reason.startswith(NOT_HELD):
+        return Pool(identity, ask, query, [], reason, found="nobody")
+    [why] = blame(cohort.task, query, ask.limits, cohort.plausibility, np.random.default_rng([cohort.seed, 1]))
+    blocked = blocks(why, ask.limits, cohort.task.schema, cohort.labels)
+    return Pool(identity, ask, query, [], sentence(why, cohort.task.schema), blocked, found="nobody")
 
 
 def person_query(cohort: Cohort, ask: Ask) -> Query:

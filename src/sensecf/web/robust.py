@@ -11,6 +11,7 @@ import pandas as pd
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.task import Task
 from sensecf.metrics.robust import noise_validity, retrained
+from sensecf.pipeline.box import box_of, words
 from sensecf.web.cohort import Cohort
 from sensecf.web.plans import Plan
 
@@ -19,11 +20,13 @@ REFITS = 7
 
 
 class Robustness(NamedTuple):
-    """`held` of `refits` classifiers fitted again agree; `near`: share of near misses that still do."""
+    """`held` of `refits` classifiers fitted again agree; `near`: share of near misses that still do; `box`: where a
+    person may land and the answer stays, in words, "" where it is not known."""
 
     held: int
     refits: int
     near: float
+    box: str = ""
 
 
 def robustness(cohort: Cohort, plan: Plan, say: Callable[[float], None]) -> Robustness:
@@ -31,13 +34,20 @@ def robustness(cohort: Cohort, plan: Plan, say: Callable[[float], None]) -> Robu
 
     Raises `InputError` when the classifier cannot be fitted again.
     """
+    sides = box_of(cohort.task, cohort.rows[plan.person], plan.row, cohort.position)
+    box = words(cohort.task, sides)
+    near = float(noise_validity(as_counterfactuals(cohort, [plan]), cohort.task).iloc[0])
+    jury = cohort.held()
+    if jury is not None:
+        target, base = np.array([cohort.position]), cohort.rows[[plan.person]]
+        [stands], [lands] = jury.count(cohort.task, base, plan.row[None], target)
+        return Robustness(int(stands), jury.counting, int(lands) / jury.counting, box)
     models = cohort.task.once(_Refits).of(say)
     held = 0
     for model in models:
         judged = model.judge(plan.row[None], final=True)
         held += bool(judged.predicted[0] == model.target_position(cohort.target) and not judged.tie[0])
-    near = float(noise_validity(as_counterfactuals(cohort, [plan]), cohort.task).iloc[0])
-    return Robustness(held, len(models), near)
+    return Robustness(held, len(models), near, box)
 
 
 class _Refits:

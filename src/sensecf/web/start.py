@@ -13,6 +13,7 @@ import pandas as pd
 from sensecf import generators, metrics
 from sensecf.core.errors import InputError, MissingExtraError
 from sensecf.core.files import cache_folder
+from sensecf.core.limits import HOLD
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
 from sensecf.data.builtin import load
@@ -20,8 +21,9 @@ from sensecf.data.tables import read_table
 from sensecf.generators import Context
 from sensecf.generators.choice import AUTO, choose
 from sensecf.generators.search import THOROUGH, Search
+from sensecf.pipeline.hold import Holding
 from sensecf.runs.experiment import Progress, Setup, experiment, prepared
-from sensecf.runs.finished import facts_of, quality_of, shares_of, take_model
+from sensecf.runs.finished import facts_of, quality_of, request_of, shares_of, take_model
 from sensecf.runs.run import load_task
 from sensecf.web.cohort import Cohort, encode_people
 
@@ -50,6 +52,7 @@ class PageSource:
     classes: tuple[str, ...] = ()
     trust: bool = False
     marks: Mapping[str, Any] = field(default_factory=dict)
+    hold: float | None = None
 
 
 @dataclass
@@ -69,6 +72,8 @@ class Start:
         """Make the cohort, or keep the problem in words. Raises nothing: the page has to show it."""
         try:
             self.cohort = make_cohort(self.source, self.say)
+            # Meanwhile the page is looked at; who asks for a plan waits for it.
+            self.cohort.held()
         except InputError as error:
             self.problem = str(error)
         except Exception as error:  # the page would wait for ever
@@ -89,7 +94,7 @@ def make_cohort(source: PageSource, say: Progress = lambda phase, share: None) -
     """The cohort behind a source. Raises `InputError` for what cannot be used."""
     say("reading", 0.0)
     if source.path is not None and source.path.is_dir():
-        cohort = _from_run(source.path, say, source.trust)
+        cohort = _from_run(source.path, say, source.trust, source.hold)
     elif source.path is not None:
         if source.schema is None:
             raise InputError(
@@ -113,6 +118,7 @@ def _from_table(
     setup = Setup(source.classifier, source.classes, source.target, seed=source.seed)
     made = experiment(prepared(frame, schema, setup), say)
     task, people = made.task, made.table.held_out
+    task.once(Holding).settle(None, source.seed, cache=cache_folder())
     # As `explain` chooses for the same table, so that both give one answer.
     chosen, _ = choose(source.generator, int((~made.there(made.target)).sum()), source.classifier)
     generator, told = _generator(chosen, task, source.seed, 1.0, say)
@@ -130,16 +136,19 @@ def _from_table(
         source.classifier,
         source.seed,
         quality=metrics.sentence(made.quality(made.target)[0], source.classifier, schema.meaning(made.target)),
+        hold=HOLD if source.hold is None else source.hold,
     )
 
 
-def _from_run(folder: Path, say: Progress, trust: bool) -> Cohort:
+def _from_run(folder: Path, say: Progress, trust: bool, hold: float | None) -> Cohort:
     facts = facts_of(folder)
     say("classifier", 0.0)
     task = load_task(folder, trust=trust)
     say("classifier", 1.0)
     people = read_table(folder / "factuals.csv", decimal=".").set_index("query")
     take_model(folder)
+    if task.once(Holding).folder is None:
+        task.once(Holding).settle(None, int(facts.get("seed", 0)), cache=cache_folder())
     seed, dial = int(facts.get("seed", 0)), float(facts.get("plausibility", 1.0))
     generator, told = _generator(str(facts.get("generator", "tiny")), task, seed, dial, say)
     rows, names, outside = encode_people(task, people)
@@ -159,6 +168,7 @@ def _from_run(folder: Path, say: Progress, trust: bool) -> Cohort:
         dial,
         quality=quality_of(folder, facts),
         run_shares=shares_of(folder, facts),
+        hold=request_of(facts).limits.hold if hold is None else hold,
     )
 
 

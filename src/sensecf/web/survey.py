@@ -63,6 +63,7 @@ def survey(cohort: Cohort, say: Callable[[float], None]) -> Survey:
             fallback=cohort.fallback,
             plausibility=cohort.plausibility,
             seed=cohort.seed,
+            hold=0.0,
         ).answers
         rows[start + found["query"].to_numpy(dtype=np.intp)] = codec.encode(found)
     say(1.0)

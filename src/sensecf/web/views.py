@@ -317,6 +317,7 @@ def _card(desk: Desk, plan: Plan) -> dict[str, Any]:
         "in_range": plan.in_range,
         "similar": plan.similar,
         "nearest": plan.nearest,
+        "holds": plan.holds,
         "robust": desk.robust.get(plan.id),
         "start": [{"column": j, "code": _plain(float(base[j]))} for j in range(len(base)) if not np.isnan(base[j])],
     }

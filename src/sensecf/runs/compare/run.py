@@ -63,7 +63,7 @@ class CompareSpec:
     each_class: bool = False
     limit: int | None = None
     n: int = 1
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = field(default_factory=lambda: Limits(hold=0.0))
     refits: int = 5
     price: bool = False
     seconds_per_query: float = 10.0

@@ -57,7 +57,7 @@ class Job:
     polish: bool = False
     n: int = 1
     seed: int = 0
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = field(default_factory=lambda: Limits(hold=0.0))
     options: Mapping[str, bool] = field(default_factory=dict)
     cache: str | None = None
     model: str | None = None

@@ -16,6 +16,7 @@ from sensecf.core.files import write_text
 from sensecf.core.schema import Feature
 from sensecf.core.task import Task
 from sensecf.metrics import Scored
+from sensecf.pipeline.box import box_of, words
 from sensecf.runs.report import figures
 from sensecf.runs.report import tables as report_tables
 from sensecf.runs.report.page import from_template, inline
@@ -111,9 +112,14 @@ def render(
         "quality": metrics.sentence(summary, classifier, " or ".join(targets)),
         "reliability": report_tables.reliability_table(run.get("reliability") or []),
         "shares": cfs.shares() if cfs.asked else "",
+        "holds": [str(run.get(name, {}).get(key, "")) for name, key in (("jury", "headline"), ("jury", "says"))]
+        if run.get("jury")
+        else [str(run["no_jury"])]
+        if run.get("no_jury")
+        else [],
         "fallback": cfs.fallbacks() if cfs.asked else "",
         "tiles": [_tile(name, summary) for name in TILES if name in summary.index],
-        "plans": _plans(scored),
+        "plans": _plans(scored, "jury" in run),
         "plan_caption": f"The first {PEOPLE} of {people} answered requests" if people > PEOPLE else "All answers",
         "figures": _figures(scored) if len(scored) else [],
         "reasons": _reasons(cfs),
@@ -156,8 +162,8 @@ def _tile(name: str, summary: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _plans(scored: Scored) -> list[dict[str, Any]]:
-    """The plans of the first people, judged anew."""
+def _plans(scored: Scored, boxes: bool) -> list[dict[str, Any]]:
+    """The plans of the first people, judged anew; with `boxes` also where a person may land."""
     kept = np.flatnonzero(scored.queries.isin(scored.queries.unique()[:PEOPLE]))
     chances = [judged.proba[kept, scored.target[kept]] for judged in (scored.judged_before, scored.judged)]
     valid, plausible = scored.reached[kept], metrics.plausible(scored).to_numpy()[kept] > 0
@@ -176,11 +182,18 @@ def _plans(scored: Scored) -> list[dict[str, Any]]:
             "expected": told[row],
             "before": f"{chances[0][i]:.2f}",
             "after": f"{chances[1][i]:.2f}",
+            "stays": _stays(scored, int(row)) if boxes else "",
             "valid": bool(valid[i]),
             "plausible": bool(plausible[i]),
         }
         for i, row in enumerate(kept)
     ]
+
+
+def _stays(scored: Scored, row: int) -> str:
+    """The box around an answer in which it stays one, in words; "" where it is not known."""
+    sides = box_of(scored.task, scored.before[row], scored.after[row], int(scored.target[row]))
+    return words(scored.task, sides)
 
 
 def _edit(feature: Feature, before: float, after: float) -> dict[str, str]:

@@ -1,0 +1,206 @@
+"""Plans that hold: exact bounds, a sequence that stops where it must, jurors that only count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from handmade import Stub, calm, hand_task, random_task
+from sensecf import Limits, explain, fit_classifier
+from sensecf.core.errors import InputError
+from sensecf.core.task import Task
+from sensecf.generators import Search
+from sensecf.pipeline.hold import MARGINS, Holding, choose, confidence_of, landed, lower_bound, passes
+
+
+@given(st.integers(1, 200), st.integers(0, 200))
+def test_the_bound_is_that_of_clopper_and_pearson(of: int, held: int) -> None:
+    held = min(held, of)
+    exact = binomtest(held, of, alternative="greater").proportion_ci(0.95, method="exact").low
+    assert lower_bound(held, of) == pytest.approx(exact, abs=1e-9)
+
+
+def test_59_of_59_are_the_least_for_95_of_100_with_95_confidence() -> None:
+    assert passes(59, 59, 0.95)
+    assert lower_bound(58, 58) < 0.95
+    assert not passes(58, 59, 0.95)
+    assert passes(92, 93, 0.95)
+    assert confidence_of(59, 59, 0.95) == pytest.approx(1 - 0.95**59)
+
+
+def test_the_sequence_ends_at_the_first_margin_that_falls_short() -> None:
+    seen: list[float] = []
+
+    def people(margin: float) -> tuple[int, int]:
+        seen.append(margin)
+        return 80, 80 if margin >= 0.5 or margin == 0.3 else 60  # what comes after a failure does not count
+
+    chosen = choose(people, 0.95)
+    assert chosen.margin == 0.5
+    assert chosen.certified
+    assert 0.3 not in seen
+
+
+def test_margins_that_too_few_can_reach_are_no_failures() -> None:
+    chosen = choose(lambda margin: (10, 9) if margin > 0.6 else (70, 70 if margin > 0.35 else 50), 0.95)
+    assert (chosen.margin, chosen.certified) == (0.4, True)
+
+
+def test_with_fewer_than_59_people_the_confidence_that_is_reached_is_said_and_nothing_is_certified() -> None:
+    chosen = choose(lambda margin: (20, 20 if margin >= 0.4 else 19), 0.95)
+    assert (chosen.margin, chosen.certified) == (0.4, False)
+    assert chosen.confidence == pytest.approx(1 - 0.95**20)
+
+
+def test_nobody_to_calibrate_on_gives_no_people_and_no_certificate() -> None:
+    chosen = choose(lambda margin: (0, 0), 0.95)
+    assert (chosen.people, chosen.certified) == (0, False)
+
+
+@given(st.lists(st.integers(0, 100), min_size=len(MARGINS), max_size=len(MARGINS)), st.integers(0, 100))
+def test_a_certificate_always_has_its_bound(held: list[int], of: int) -> None:
+    told = dict(zip(MARGINS, (min(one, of) for one in held), strict=True))
+    chosen = choose(lambda margin: (of, told[margin]), 0.95)
+    if chosen.certified:
+        assert lower_bound(told[chosen.margin], of) >= 0.95
+    else:
+        assert chosen.low < 0.95
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    base = random_task(people=160)
+    return Task(base.schema, base.train, fit_classifier("logistic", base.schema, base.train))
+
+
+def people(task: Task, count: int = 25) -> pd.DataFrame:
+    bad = task.train[task.judge(task.rows).predicted == 0]
+    return bad.head(count).reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def found(task: Task) -> Any:
+    return explain(task, Search(task), people(task), hold=0.9, jurors=20)
+
+
+def test_what_is_returned_has_the_share_that_was_asked_for(found: Any) -> None:
+    answers = found.answers
+    assert len(answers)
+    assert (answers["holds"] >= 0.9).all()
+    assert ((answers["holds_low"] <= answers["holds"]) & (answers["lands"] <= 1)).all()
+    assert answers["valid"].all()
+
+
+def test_the_counts_are_those_of_jurors_that_took_no_part(task: Task, found: Any) -> None:
+    held = task.once(Holding).of(1, Limits(hold=0.9))
+    assert held is not None
+    rows = task.codec.encode(found.answers)
+    votes = held.jury.votes(rows)[len(held.jury) - held.counting :]
+    assert np.allclose((votes == 1).mean(axis=0), found.answers["holds"], atol=1e-6)
+
+
+def test_an_abstention_says_how_many_refits_the_nearest_plan_holds_in(task: Task) -> None:
+    tight = explain(task, Search(task), people(task), hold=0.9, jurors=20, max_changes=1)
+    words = tight.abstentions["reason"]
+    assert words.str.contains(r"no plan that would hold .* holds in \d+ of 13 refits").any()
+    assert tight.abstentions[["holds", "holds_low", "lands"]].isna().all(axis=None)
+
+
+def test_the_same_call_gives_the_same_answers_in_any_order_of_rows(task: Task, found: Any) -> None:
+    again = explain(task, Search(task), people(task).iloc[::-1], hold=0.9, jurors=20)
+    first, second = (
+        one.frame.drop(columns="seconds").sort_values("query").reset_index(drop=True) for one in (found, again)
+    )
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_hold_0_is_the_boundary_answer_and_fits_nothing(task: Task) -> None:
+    fresh = Task(task.schema, task.train, task.classifier)
+    boundary = explain(fresh, Search(fresh), people(task), hold=0)
+    assert fresh.once(Holding)._jury is None
+    assert boundary.answers["holds"].isna().all()
+
+
+def test_a_classifier_that_cannot_be_fitted_again_gives_boundary_answers_and_says_so() -> None:
+    closed = hand_task()
+    answers = explain(closed, Search(closed), closed.train.head(2), hold=0.95)
+    assert "has no fit" in answers.cost["no_jury"]
+    assert answers.answers["holds"].isna().all()
+    assert isinstance(closed.classifier, Stub)
+    assert calm is closed.classifier.chance
+
+
+def test_hold_outside_of_0_to_1_is_refused() -> None:
+    with pytest.raises(InputError, match="hold must lie in"):
+        Limits(hold=1.0)
+
+
+def test_people_land_off_in_what_they_change_and_nowhere_else(task: Task) -> None:
+    before = task.rows[:20]
+    rows = before.copy()
+    rows[:, 0] = np.clip(rows[:, 0] + 1, -5, 5)
+    off = landed(task, before, rows, 3)
+    assert np.array_equal(off[:, 1:], rows[:, 1:], equal_nan=True)
+    assert (off[:, 0] != rows[:, 0]).any()
+    assert np.array_equal(off[:1], landed(task, before[:1], rows[:1], 3), equal_nan=True)
+
+
+def test_a_jury_and_its_margins_are_found_again_and_nothing_is_fitted_twice(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Task(task.schema, task.train, task.classifier)
+    first.once(Holding).settle(12, folder=tmp_path)
+    before = first.once(Holding).of(1, Limits(hold=0.9))
+    monkeypatch.setattr("sensecf.classifiers.jury.refit", None)
+    monkeypatch.setattr("sensecf.pipeline.hold.calibrate", None)
+    second = Task(task.schema, task.train, task.classifier)
+    second.once(Holding).settle(12, folder=tmp_path)
+    after = second.once(Holding).of(1, Limits(hold=0.9))
+    assert before is not None
+    assert after is not None
+    assert after.calibration == before.calibration
+
+
+@pytest.mark.parametrize("rows", [20, 60])
+def test_small_tables_and_those_without_people_are_answered(rows: int) -> None:
+    rng = np.random.default_rng(0)
+    base = random_task(people=200)
+    schema = base.schema
+    schema = type(schema)(schema.features, schema.label, schema.classes, schema.target)
+    train = base.train.iloc[rng.permutation(200)[:rows]].reset_index(drop=True)
+    small = Task(schema, train, fit_classifier("logistic", schema, train))
+    found = explain(small, Search(small), people(base, 5), hold=0.9, jurors=8)
+    assert set(found.frame["query"]) == set(range(5))
+    assert not found.cost["hold"]["certified"] or found.cost["hold"]["people"] >= 29
+
+
+def test_the_first_plan_of_the_page_is_the_first_answer_of_explain_and_says_how_often_it_holds(task: Task) -> None:
+    from sensecf.web.cohort import Cohort
+    from sensecf.web.plans import Ask, answer, rank
+    from sensecf.web.robust import robustness
+
+    task.once(Holding).settle(20)
+    asked = people(task, 6)
+    rows = task.codec.encode(asked)
+    names = [str(k) for k in range(len(rows))]
+    cohort = Cohort(task, Search(task), Search(task), "good", rows, names, {}, hold=0.9)
+    shown = 0
+    for person, pool in enumerate(answer(cohort, [Ask(k, Limits()) for k in range(len(rows))])):
+        found = explain(task, Search(task), asked.iloc[[person]], "good", fallback=Search(task), hold=0.9).answers
+        first = rank(cohort, pool, "effort", {}, 1)
+        assert len(first) == len(found)
+        for plan in first:
+            assert np.array_equal(plan.row, task.codec.encode(found)[0], equal_nan=True)
+            assert plan.holds == found["holds"].iloc[0]
+            told = robustness(cohort, plan, lambda share: None)
+            assert told.held / told.refits == pytest.approx(plan.holds, abs=1e-6)
+            shown += 1
+        assert pool.plans or "no plan that would hold" in pool.reason or pool.reason
+    assert shown
