@@ -162,13 +162,17 @@ def first(query: Query, found: Candidates) -> Floats:
 
 
 def explained(cell: Experiment, at: np.ndarray, limits: Limits, generator: Any = None) -> tuple[Floats, pd.DataFrame]:
-    """Our answers (q, d), NaN for an abstention, and their table, one line per request; by default the search's."""
+    """Our answers (q, d), NaN for an abstention, and their table, one line per request; by default the search's.
+
+    The table's attribute `hold` is what the calibration came to, None where nothing was asked to hold.
+    """
     task = cell.task
     factuals = cell.table.held_out.iloc[at].set_axis(np.arange(len(at)))
     found = sensecf.explain(
         task, generator or Search(task), factuals, cell.target, fallback=Search(task, effort=THOROUGH), limits=limits
     )
     frame = found.frame.set_index("query").loc[np.arange(len(at))]
+    frame.attrs["hold"] = {k: v for k, v in found.cost.get("hold", {}).items() if k not in ("tried", "says")} or None
     rows = task.codec.encode(frame)
     rows[frame["rank"].isna().to_numpy()] = np.nan
     return rows, frame
@@ -201,14 +205,14 @@ def price(name: str, classifier: str, seed: int, folder: Path) -> dict[str, Any]
     cell, source = made(name, classifier, seed, folder)
     task, at = cell.task, asked(cell, PRICED, seed)
     who = people(cell, at)
-    query = Limits(edit="mutable").query(task, cell.rows[at], cell.target)
+    query = Limits(edit="mutable", hold=0.0).query(task, cell.rows[at], cell.target)
     jury = fresh(task, source, "bootstrap", seed, FRESH["bootstrap"])
     assert jury is not None
     rate = partial(line, cell, query, who, jury=jury)
     lines = []
     for margin in LADDER:
         began = time.perf_counter()
-        rows, _ = explained(cell, at, Limits(edit="mutable", margin=margin))
+        rows, _ = explained(cell, at, Limits(edit="mutable", margin=margin, hold=0.0))
         lines.append(rate(rows=rows, method="search", margin=margin, seconds=time.perf_counter() - began))
     for rival, settings in RIVALS.items():
         for setting in settings:
@@ -226,7 +230,7 @@ def price(name: str, classifier: str, seed: int, folder: Path) -> dict[str, Any]
         committee = replace(cell, task=Task(task.schema, task.train, Committee(members)))
         for lead in LEADS:
             began = time.perf_counter()
-            rows, _ = explained(committee, at, Limits(edit="mutable", margin=lead))
+            rows, _ = explained(committee, at, Limits(edit="mutable", margin=lead, hold=0.0))
             lines.append(rate(rows=rows, method="jury", lead=lead, seconds=time.perf_counter() - began))
     rivals = dict.fromkeys(row["method"] for row in lines if row["method"] != "search")
     pairs = [_pair(lines, rival, who) for rival in rivals] + [_pair(lines, "nice", who, TARGET)]
@@ -278,19 +282,22 @@ def truth(name: str, classifier: str, seed: int, folder: Path) -> dict[str, Any]
         began = time.perf_counter()
         rows, frame = explained(cell, at, limits)
         spent = time.perf_counter() - began
-        query = replace(limits).query(task, cell.rows[at], cell.target)
+        query = replace(limits, hold=0.0).query(task, cell.rows[at], cell.target)
         bootstrap = juries["bootstrap"]
         assert bootstrap is not None
         row = line(cell, query, who, rows, bootstrap, seconds=spent)
         del row["each"]
         given = ~np.isnan(rows).all(axis=1)
-        certified = given & (frame["holds_low"].to_numpy(dtype=float) >= TARGET if "holds_low" in frame else False)
+        # Where the people were too few for a certificate, or a refit was slow, no bound can be as high.
+        certified = given & (frame["holds_low"].to_numpy(dtype=float) >= TARGET)
         row["by_change"] = {
             change: {"all": _mean(share := agreed(jury, rows, query.target)), "certified": _mean(share[certified])}
             for change, jury in juries.items()
             if jury is not None
         }
         row["certified"] = int(certified.sum())
+        row["stated"] = frame.attrs["hold"]
+        row["holds"] = _mean(frame["holds"][given])
         if name.startswith("simulated"):
             row["works"] = _works(cell, at, rows)
         out["modes"][mode] = row
@@ -301,15 +308,15 @@ def _modes(task: Task, seed: int) -> dict[str, Limits]:
     """How the held-out people are answered: everything mutable editable, levers only, and the boundary answers; the
     first alone in later splits, which are there for the truth of what is stated."""
     found = {
-        "all, hold": Limits(edit="mutable", margin=0.5),
-        "all, boundary": Limits(edit="mutable"),
+        "all, hold": Limits(edit="mutable", hold=TARGET),
+        "all, boundary": Limits(edit="mutable", hold=0.0),
     }
     if seed >= WHOLE:
         return {"all, hold": found["all, hold"]}
     if any(f.role == "actionable" and f.changeable for f in task.schema.features):
         found |= {
-            "levers, hold": Limits(edit="actionable", margin=0.5),
-            "levers, boundary": Limits(edit="actionable"),
+            "levers, hold": Limits(edit="actionable", hold=TARGET),
+            "levers, boundary": Limits(edit="actionable", hold=0.0),
         }
     return found
 
@@ -334,7 +341,7 @@ def speed(name: str, classifier: str, seed: int, folder: Path) -> dict[str, Any]
     cell, _ = made(name, classifier, seed, folder)
     at = asked(cell, ASKED, seed)
     out: dict[str, Any] = {"train_rows": len(cell.task.rows), "features": len(cell.task.schema)}
-    limits = {"hold": Limits(edit="mutable", margin=0.5), "boundary": Limits(edit="mutable")}
+    limits = {"hold": Limits(edit="mutable", hold=TARGET), "boundary": Limits(edit="mutable", hold=0.0)}
     for part, wanted in limits.items():
         began = time.perf_counter()
         explained(cell, at, wanted)
@@ -355,7 +362,7 @@ def generator(name: str, classifier: str, seed: int, folder: Path) -> dict[str, 
     cell, source = made(name, classifier, seed, folder)
     task, at = cell.task, asked(cell, ASKED, seed)
     who = people(cell, at)
-    query = Limits(edit="mutable").query(task, cell.rows[at], cell.target)
+    query = Limits(edit="mutable", hold=0.0).query(task, cell.rows[at], cell.target)
     jury = fresh(task, source, "bootstrap", seed, 20)
     assert jury is not None
     began = time.perf_counter()
@@ -368,7 +375,7 @@ def generator(name: str, classifier: str, seed: int, folder: Path) -> dict[str, 
         fit = {"fit_seconds": time.perf_counter() - began, "fit_rows": task.rows_judged - rows_before}
         for margin in (0.0, 0.5):
             began, rows_before = time.perf_counter(), task.rows_judged
-            rows, _ = explained(cell, at, Limits(edit="mutable", margin=margin), proposer)
+            rows, _ = explained(cell, at, Limits(edit="mutable", margin=margin, hold=0.0), proposer)
             cost = {
                 "seconds_each": (time.perf_counter() - began) / len(at),
                 "rows_each": (task.rows_judged - rows_before) / len(at),

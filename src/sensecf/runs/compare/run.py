@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 OWN_FILES = ("table.csv", "table.md", "comparisons.csv", "price.csv", "figures/*.svg")
 #: Families of classifiers that judge answers, the first three that are not the explained one.
 JUDGES = ("random-forest", "svm", "mlp", "logistic", "xgboost")
+#: The share of refits that `NAME@hold` is asked to hold in, where the limits say nothing.
+HOLD = 0.95
 #: The changes whose refits `retrain_validity` is over.
 RETRAINED = ("seed", "bootstrap", "fewer")
 #: Packages whose versions a comparison depends on beside those of a run.
@@ -302,7 +304,9 @@ def _chunks_of(setting: Setting) -> dict[Asking, list[Chunk]]:
 def ask_method(setting: Setting, asking: Asking) -> list[Chunk]:
     """What one generator answers, in a process of its own."""
     folder, request, task, query = setting.folder, setting.request, setting.made.task, setting.asked.query
-    limits = request.limits if asking.margin is None else replace(request.limits, margin=asking.margin)
+    # Every row is of boundary answers but those that are named `@hold`.
+    limits = replace(request.limits, hold=(request.limits.hold or HOLD) if asking.hold else 0.0)
+    limits = limits if asking.margin is None else replace(limits, margin=asking.margin)
     way = asking.way
     # Finished chunks are verdicts on one classifier: code of the user's own may have changed since.
     probe = task.judge(task.rows[:200]).proba.round(6).tobytes() + query.rows.tobytes()

@@ -34,6 +34,7 @@ from sensecf.generators import Context, Generator, traits_of
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.llm.language.prompting import Prompting
 from sensecf.pipeline.explain import explain
+from sensecf.pipeline.hold import Holding
 
 #: Exit status of a worker whose generator cannot be built; its last words say why.
 NOT_BUILT = 3
@@ -139,6 +140,9 @@ def main() -> None:
         except InputError as error:
             print(f"InputError: {error}", file=sys.stderr)
             sys.exit(NOT_BUILT)
+        if job.polish and job.limits.hold > 0:  # a jury and its margins are built once, as a generator is
+            for target in np.unique(query.target).tolist():
+                task.once(Holding).of(target, job.limits)
         built = {"fit_seconds": time.perf_counter() - began, "fit_rows": task.rows_judged - before}
         channel.write("ready\n")
         for number, asked in enumerate(order["chunks"]):
@@ -169,13 +173,13 @@ def answer(task: Task, generator: Generator, query: Query, asked: Ints, job: Job
     began, rows, tokens = time.perf_counter(), task.rows_judged, _tokens(generator)
     try:
         if job.polish:
-            found, numbers = _explained(task, generator, query, asked, job)
+            (found, stated), numbers = _explained(task, generator, query, asked, job), asked
         else:
             rng = np.random.default_rng([job.seed, int(asked[0]), len(asked)])
             asking = query.take(asked)
             proposed = generator.propose(asking, rng)
             proposed = replace(proposed, rows=in_tow(task, asking, proposed.query, proposed.rows))
-            found, numbers = _checked(task, proposed, len(asked)), asked
+            found, numbers, stated = _checked(task, proposed, len(asked)), asked, None
     except Exception as error:
         if len(asked) == 1:
             width, reason = len(task.schema), f"the generator raised {type(error).__name__}: {one_line(error)}"
@@ -183,7 +187,8 @@ def answer(task: Task, generator: Generator, query: Query, asked: Ints, job: Job
         return _joined([answer(task, generator, query, asked[[i]], job, built) for i in range(len(asked))])
     spent, judged = time.perf_counter() - began, float(task.rows_judged - rows)
     # What is stated is no part of finding it, and not charged.
-    stated = _stated(task, generator, query.take(numbers[found.query]).target, found)
+    if stated is None:
+        stated = _stated(task, generator, query.take(numbers[found.query]).target, found)
     return Chunk(
         asked, numbers[found.query], found.rows, found.reason, found.generator, stated, spent, judged,
         _tokens(generator) - tokens, **built,
@@ -199,8 +204,9 @@ def _stated(task: Task, generator: Any, target: Ints, found: Candidates) -> Floa
     return stated
 
 
-def _explained(task: Task, generator: Generator, query: Query, asked: Ints, job: Job) -> tuple[Candidates, Ints]:
-    """The answers of `explain`, as a user of the generator gets them; requests of one target."""
+def _explained(task: Task, generator: Generator, query: Query, asked: Ints, job: Job) -> tuple[Candidates, Floats]:
+    """The answers of `explain`, as a user of the generator gets them, and the bounds that it states of them; requests
+    of one target."""
     part = query.take(asked)
     cfs = explain(
         task, generator, task.codec.decode(part.rows), task.classes[part.target[0]], job.n, limits=job.limits,
@@ -213,7 +219,8 @@ def _explained(task: Task, generator: Generator, query: Query, asked: Ints, job:
     owner = frame["query"].to_numpy(dtype=np.intp)
     # Under the name of the job what its generator found or gave up, under its own what the fallback found.
     who = frame["generator"].where(frame["generator"] != cfs.asked, job.generator)
-    return Candidates(owner, rows, reason, who.to_numpy(dtype=object)), asked
+    stated = frame["holds_low"].to_numpy(dtype=float)
+    return Candidates(owner, rows, reason, who.to_numpy(dtype=object)), stated
 
 
 def _checked(task: Task, proposed: Candidates, count: int) -> Candidates:
