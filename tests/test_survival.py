@@ -146,3 +146,16 @@ def test_a_price_without_refits_is_refused() -> None:
     task = random_task(people=60)
     with pytest.raises(InputError, match="--refits"):
         compare(task.train, task.schema, "nowhere", CompareSpec(("search",), target="good", refits=0, price=True))
+
+
+def test_the_row_that_is_asked_to_hold_survives_more_than_the_boundary_answers(tmp_path: Path) -> None:
+    task = random_task(people=150)
+    request = CompareSpec(("search", "search@hold"), classifier="logistic", target="good", limit=12, refits=6)
+    made = compare(task.train, task.schema, tmp_path / "out", request)
+    means = made.scores.summary.query("direction == 'all'").set_index(["metric", "method"])["value"]
+    assert means["survival_bootstrap", "search@hold"] > means["survival_bootstrap", "search"]
+    assert means["mad_l1", "search@hold"] > means["mad_l1", "search"]
+    # What the answers state is a lower bound over refits that took no part in finding them.
+    assert 0.5 < made.answers["search@hold"].cost["stated"] < 1
+    assert "stated" not in made.answers["search"].cost
+    assert "search@hold" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8").split("state themselves")[1]

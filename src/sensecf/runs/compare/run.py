@@ -298,14 +298,19 @@ def _model_facts(setting: Setting) -> dict[str, Any]:
 def _chunks_of(setting: Setting) -> dict[Asking, list[Chunk]]:
     """What every generator answers, in every way that is run, each in a process of its own."""
     wanted = [m.asking for m in (*setting.shown, *([setting.reference] if setting.reference else []))]
-    return {asking: ask_method(setting, asking) for asking in dict.fromkeys([*wanted, *_ladder(setting.request)])}
+    # Every row is of boundary answers but those that are named `@hold`.
+    limits = replace(setting.request.limits, hold=0.0)
+    boundary = replace(setting, request=replace(setting.request, limits=limits))
+    return {
+        asking: ask_method(setting if asking.hold else boundary, asking)
+        for asking in dict.fromkeys([*wanted, *_ladder(setting.request)])
+    }
 
 
 def ask_method(setting: Setting, asking: Asking) -> list[Chunk]:
     """What one generator answers, in a process of its own."""
     folder, request, task, query = setting.folder, setting.request, setting.made.task, setting.asked.query
-    # Every row is of boundary answers but those that are named `@hold`.
-    limits = replace(request.limits, hold=(request.limits.hold or HOLD) if asking.hold else 0.0)
+    limits = replace(request.limits, hold=request.limits.hold or HOLD) if asking.hold else request.limits
     limits = limits if asking.margin is None else replace(limits, margin=asking.margin)
     way = asking.way
     # Finished chunks are verdicts on one classifier: code of the user's own may have changed since.
