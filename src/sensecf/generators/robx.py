@@ -8,11 +8,10 @@ import numpy as np
 
 from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError
-from sensecf.core.query import Query
+from sensecf.core.query import Query, settle
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task
 from sensecf.core.verify import feasible
-from sensecf.generators.nearest import settle
 from sensecf.generators.nice import Nice
 from sensecf.generators.search import Search
 from sensecf.generators.traits import Traits
