@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from sensecf.core.errors import InputError
@@ -15,7 +14,6 @@ HOLD = 0.95
 #: Limits that say nothing beyond the boundary.
 PLAIN: dict[str, Any] = {"margin": 0.0, "hold": 0.0, "consequences": "still"}
 
-_KNOWN = {field.name for field in fields(Limits)}
 #: Name: (what is asked, in words; the limits beyond `PLAIN`).
 _ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "boundary": ("the nearest row of the other class, results edited too", {"edit": "mutable"}),
@@ -40,9 +38,7 @@ _ASKED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 #: Name: (what is asked, in words; the limits).
 SETTINGS: dict[str, tuple[str, Limits]] = {
-    name: (words, Limits(**{key: value for key, value in (PLAIN | asked).items() if key in _KNOWN}))
-    for name, (words, asked) in _ASKED.items()
-    if asked.keys() <= _KNOWN
+    name: (words, Limits(**(PLAIN | asked))) for name, (words, asked) in _ASKED.items()
 }
 
 
