@@ -31,7 +31,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     asked = options.parse_args()
     schema = simulated_schema()
-    frame = simulate_cohort(people=max(60, asked.plans // 12), seed=asked.seed)
+    frame = simulate_cohort(people=max(60, asked.plans // 4), seed=asked.seed)
     train, test = sensecf.datasets.split(frame, schema, 0.7, seed=asked.seed)
     task = sensecf.Task(schema, train, sensecf.fit_classifier("xgboost", schema, train, seed=asked.seed))
     high = test[task.judge(task.codec.encode(test)).predicted == task.classes.index("high")]

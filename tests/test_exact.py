@@ -183,7 +183,7 @@ def test_answers_are_the_cheapest_of_all_rows(
 def test_distance_and_changes_are_the_least_too(objective: Any, weights: tuple[float, float], kind: str) -> None:
     task = small_task(kind, 2, (Total(("a", "b"), "c"),), 3)
     persons = people(task, 4, 1)
-    query = make_query(task, persons)
+    query = make_query(task, persons, edit="mutable")
     found = Exact(task, seconds=120, objective=objective).propose(query, np.random.default_rng(0))
     for i, person in enumerate(persons.to_dict("records")):
         answer = task.codec.decode(found.rows[[i]]).to_dict("records")[0]
@@ -194,7 +194,7 @@ def test_distance_and_changes_are_the_least_too(objective: Any, weights: tuple[f
 def test_a_margin_is_reached_at_the_least_price(kind: str) -> None:
     task = small_task(kind, 2, (), 5)
     persons = people(task, 3, 2)
-    query = make_query(task, persons, margin=0.3)
+    query = make_query(task, persons, margin=0.3, edit="mutable")
     exact = Exact(task, seconds=120)
     exact.propose(query, np.random.default_rng(0))
     for i, person in enumerate(persons.to_dict("records")):
