@@ -65,7 +65,7 @@ def test_a_night_with_an_unmeasured_stage_ties_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["search", "nearest", "constant", "nice", "tiny"])
 def test_a_plan_edits_what_a_person_does_and_the_stages_follow(task: Task, name: str) -> None:
-    found = explain(task, build(name, task), high(task))
+    found = explain(task, build(name, task), high(task), hold=0)
     changes = found.changes()
     own = changes[~changes["follows"]]
     assert len(own)
@@ -77,7 +77,7 @@ def test_a_plan_edits_what_a_person_does_and_the_stages_follow(task: Task, name:
 
 def test_longer_sleep_is_one_change_that_names_sleep_and_says_what_follows(task: Task) -> None:
     only = [f.name for f in task.schema.features if f.role == "actionable" and f.name != "sleep_total_min"]
-    found = explain(task, build("search", task), high(task), lock=only, max_changes=1)
+    found = explain(task, build("search", task), high(task), lock=only, max_changes=1, hold=0)
     assert len(found.answers)
     assert set(found.answers["actions"]) == {"sleep_total_min"}
     assert (found.answers["n_changed"] == 1).all()
@@ -115,7 +115,7 @@ def test_a_locked_stage_leaves_its_share_to_the_others(task: Task) -> None:
 
 
 def test_with_results_open_to_edits_a_stage_is_an_edit_of_its_own(task: Task) -> None:
-    found = explain(task, build("search", task), high(task), limits=Limits(edit="mutable"))
+    found = explain(task, build("search", task), high(task), limits=Limits(edit="mutable", hold=0))
     assert not found.changes()["follows"].any()
 
 
@@ -135,7 +135,7 @@ def test_names_of_actions_survive_the_separator_and_the_file(
     other = Task(
         renamed, task.train.rename(columns=odd), fit_classifier("logistic", renamed, task.train.rename(columns=odd))
     )
-    found = explain(other, build("search", other), high(other))
+    found = explain(other, build("search", other), high(other), hold=0)
     folder = tmp_path_factory.mktemp("answers")
     found.save(folder)
     back = Counterfactuals.load(folder)
