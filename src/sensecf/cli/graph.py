@@ -30,9 +30,9 @@ def check(table: Path, schema_path: Path, seed: int) -> None:
     schema = FeatureSchema.from_toml(schema_path)
     found = check_graph(open_table(table, schema), schema, seed)
     click.echo(found.round(4).to_csv(index=False), nl=False)
-    counts = found.groupby("kind", sort=False)["verdict"].value_counts()
-    for (kind, verdict), count in counts.items():
-        click.echo(f"{kind}: {count} {verdict}", err=True)
+    for kind, part in found.groupby("kind", sort=False):
+        for verdict, count in part["verdict"].value_counts().items():
+            click.echo(f"{kind!s}: {count} {verdict!s}", err=True)
     for row in found[found["verdict"] == "contradicted"].itertuples():
         what = f"{row.cause} → {row.effect} ({row.says or 'no sign'})" if row.kind == "sign" else (
             f"{row.cause} and {row.effect} are not independent given the causes of {row.effect}"

@@ -9,11 +9,10 @@ import numpy as np
 from sensecf.core.candidates import Candidates
 from sensecf.core.limits import Limits
 from sensecf.core.neighbours import Influence
-from sensecf.core.query import Query, by_pattern, out_of_range
+from sensecf.core.query import Query, by_pattern, out_of_range, settle
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task, lead
 from sensecf.core.verify import breaches, feasible
-from sensecf.generators.nearest import settle
 
 #: Edits of the plan at most.
 EDITS = 3

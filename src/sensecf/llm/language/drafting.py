@@ -71,7 +71,7 @@ def draft_causes(schema: FeatureSchema, llm: LLM, seed: int = 0) -> tuple[list[D
         elif any((e.cause, e.effect) == (cause, effect) for e in kept):
             why = "listed twice"
         if why:
-            left.append(f"{one_line(what)}: {why}")
+            left.append(f"{' '.join(what.split())[:200]}: {why}")
             continue
         reason = " ".join("".join(c if c.isprintable() else " " for c in str(entry.get("reason", ""))).split())
         kept.append(Drafted(cause, effect, entry["sign"], reason[:300]))
