@@ -42,6 +42,8 @@ BATCH = (256, 1024)
 REASONS = 20
 #: How the reason begins where there are plans, and none that holds.
 NOT_HELD = "no plan that would hold"
+#: How often the span between no margin and the calibrated one is halved for a person who cannot reach the latter.
+HALVINGS = 3
 #: The reason where nothing had to change.
 THERE = "already in the target class"
 #: Leads that are asked for where the answers at the boundary do not withstand what follows from them.
@@ -451,6 +453,7 @@ def _holding(
     lost = found.open(len(query))
     if len(lost) and sources and held.calibration.margin > 0:
         found = _merged(found, _find(asked, query.take(lost), sources, rng), lost)
+        found = _nearer(asked, held, query, sources, rng, found, np.setdiff1d(lost, found.open(len(query))))
     answers, owner = found.answers, found.answers.found.query
     stands, lands = held.count(asked.task, query.rows[owner], answers.found.rows, query.target[owner])
     of = held.counting
@@ -467,6 +470,39 @@ def _holding(
     rank = np.arange(len(at)) - np.searchsorted(owner[at], owner[at]) + 1
     shares = Shares(stands[at] / of, lower_bound(stands[at], of), lands[at] / of)
     return found._replace(answers=answers.take(at), rank=rank), shares, fell
+
+
+def _nearer(
+    asked: _Asked,
+    held: Held,
+    query: Query,
+    sources: Sequence[tuple[str, Generator]],
+    rng: np.random.Generator,
+    found: _Found,
+    who: Ints,
+) -> _Found:
+    """`found`, with answers that lead by more for the queries `who`, which have one without a margin but none at the
+    calibrated one.
+
+    Margins between the two are halved, up to `HALVINGS` times, for as long as half A disagrees: where the limits keep
+    a person from the calibrated margin, the jurors may agree before it. Half B judges what is left.
+    """
+    low, high = np.zeros(len(query)), np.full(len(query), held.calibration.margin)
+    for _ in range(HALVINGS):
+        answers = found.answers
+        weak = (found.rank == 1) & np.isin(answers.found.query, who)
+        owner = answers.found.query[weak]
+        who = owner[held.raisers(answers.found.rows[weak], query.target[owner]) < held.hold]
+        if not len(who):
+            break
+        middle = (low + high) / 2
+        again = query.take(who)
+        other = _find(asked, replace(again, margin=np.maximum(again.margin, middle[who])), sources, rng)
+        found = _merged(found, other, who)
+        reached = np.zeros(len(query), dtype=bool)
+        reached[who[other.answers.found.query]] = True
+        low, high = np.where(reached, middle, low), np.where(reached, high, middle)
+    return found
 
 
 def _merged(found: _Found, other: _Found, who: Ints) -> _Found:
