@@ -33,9 +33,15 @@ from sensecf.generators import Generator
 #: Columns of an augmented row beside features and label: what it counts, where it comes from, what is thought of it.
 #: Their names begin so that no feature is hidden by them: a table may well have a `weight` or a `target`.
 PROVENANCE = (
-    "added_weight", "added_source", "added_generator", "added_factual",
-    "added_pair", "added_target", "added_probability", "added_agreement",
-)  # fmt: skip
+    "added_weight",
+    "added_source",
+    "added_generator",
+    "added_factual",
+    "added_pair",
+    "added_target",
+    "added_probability",
+    "added_agreement",
+)
 #: Times the generator is asked again (with other random numbers) while rows are missing.
 ATTEMPTS = 4
 #: Inner folds in which an SVM is calibrated, as in `classifiers`.

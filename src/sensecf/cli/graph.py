@@ -32,11 +32,11 @@ def check(table: Path, schema_path: Path, seed: int) -> None:
     click.echo(found.round(4).to_csv(index=False), nl=False)
     for kind, part in found.groupby("kind", sort=False):
         for verdict, count in part["verdict"].value_counts().items():
-            click.echo(f"{kind!s}: {count} {verdict!s}", err=True)
+            click.echo(f"{kind}: {count} {verdict}", err=True)
     for row in found[found["verdict"] == "contradicted"].itertuples():
-        what = f"{row.cause} → {row.effect} ({row.says or 'no sign'})" if row.kind == "sign" else (
-            f"{row.cause} and {row.effect} are not independent given the causes of {row.effect}"
-        )  # fmt: skip
+        what = f"{row.cause!s} → {row.effect!s} ({row.says or 'no sign'!s})"
+        if row.kind == "independence":
+            what = f"{row.cause} and {row.effect} are not independent given the causes of {row.effect}"
         click.echo(f"contradicted by the rows: {what}", err=True)
 
 

@@ -396,8 +396,8 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
     ):
         shown.add_column(column, **options)  # type: ignore[arg-type]
     for row in plans.head(12).itertuples():
-        follows = [f"follows: {row.follows}"] if row.follows else []
-        follows += [f"expected to follow: {row.expected}"] if row.expected else []
+        follows = [f"follows: {row.follows!s}"] if row.follows else []
+        follows += [f"expected to follow: {row.expected!s}"] if row.expected else []
         shown.add_row(
             _plain(row.query),
             Text("\n").join(map(_plain, [row.plan, *follows])),

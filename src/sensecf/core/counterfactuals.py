@@ -213,8 +213,14 @@ class Counterfactuals:
         keys = list(zip(answers["query"], answers["rank"].astype(int), strict=True))
         for row, column in zip(*changed.nonzero(), strict=True):
             feature = self.schema.features[column]
-            yield (*keys[row], feature.name, feature.unit, before.iat[row, column], after.iat[row, column],
-                   not acts[row, column])  # fmt: skip
+            yield (
+                *keys[row],
+                feature.name,
+                feature.unit,
+                before.iat[row, column],
+                after.iat[row, column],
+                not acts[row, column],
+            )
 
     def plans(self) -> pd.DataFrame:
         """Answers as people read them: query, rank, plan ("steps 4,100 → 6,500 steps; ..."), what follows from it by a

@@ -184,9 +184,11 @@ class Mechanisms:
                 break
             trial = rows[open_rows].copy()
             between = trial[:, columns] + share * (there[open_rows][:, columns] - trial[:, columns])
-            trial[:, columns] = there[open_rows][:, columns] if share == 1 else np.where(
-                np.isnan(between), trial[:, columns], codec.snap_column(between, columns)
-            )  # fmt: skip
+            trial[:, columns] = (
+                there[open_rows][:, columns]
+                if share == 1
+                else np.where(np.isnan(between), trial[:, columns], codec.snap_column(between, columns))
+            )
             fine = ~(codec.rules.violated(trial) & ~broken[open_rows]).any(axis=1)
             out[open_rows[fine]] = trial[fine]
             open_rows = open_rows[~fine]
@@ -296,9 +298,14 @@ def _fit(kind: Kind, x: Floats, y: Floats, who: Ints, signs: Ints) -> Fit:
         level = y - _linear(x, y, who, signs)(x)
         own = _means(level, who) if _repeated(who) else np.zeros(len(y))
         model = HistGradientBoostingRegressor(
-            max_iter=ROUNDS, learning_rate=0.13, max_leaf_nodes=6, min_samples_leaf=20, random_state=0,
-            early_stopping=False, monotonic_cst=signs.tolist(),
-        ).fit(x, y - own)  # fmt: skip
+            max_iter=ROUNDS,
+            learning_rate=0.13,
+            max_leaf_nodes=6,
+            min_samples_leaf=20,
+            random_state=0,
+            early_stopping=False,
+            monotonic_cst=signs.tolist(),
+        ).fit(x, y - own)
         return lambda causes: np.asarray(model.predict(causes))
     context = _context(x, who)
     centre = context.mean(axis=0) if context.shape[1] else np.empty(0)

@@ -301,9 +301,18 @@ class Batch:
         kept = {name: verdict[name] for name in cls.__dataclass_fields__ if name in verdict and name != "reason"}
         cost = np.full(len(found), seconds)
         return cls(
-            query=found.query, rank=rank, rows=found.rows, seconds=cost, generator=found.generator,
-            reason=reason.astype(object), attempts=attempts, failures=failures, **shares._asdict(), **kept, **follow,
-        )  # fmt: skip
+            query=found.query,
+            rank=rank,
+            rows=found.rows,
+            seconds=cost,
+            generator=found.generator,
+            reason=reason.astype(object),
+            attempts=attempts,
+            failures=failures,
+            **shares._asdict(),
+            **kept,
+            **follow,
+        )
 
 
 class Shares(NamedTuple):
@@ -372,8 +381,9 @@ def _answer(asked: _Asked, query: Query, rng: np.random.Generator) -> Batch:
     began = time.perf_counter()
     task, generator = asked.task, asked.generator
     sources = _sources(generator, asked.fallback)
+    fell: dict[int, str] = {}
     if asked.held is None:
-        found, fell = _find(asked, query, sources, rng), {}
+        found = _find(asked, query, sources, rng)
         shares = Shares.unknown(len(found.answers))
     else:
         found, shares, fell = _holding(asked, asked.held, query, sources, rng)
@@ -525,7 +535,7 @@ def _followed(task: Task, query: Query, judged: Judged) -> dict[str, np.ndarray]
     """What is expected to follow from each row, and whether it stays valid with it; rows as they are where nothing is
     known to follow."""
     rows, m = judged.found.rows, len(judged)
-    found = {"expected": rows.copy(), "low": rows.copy(), "high": rows.copy()}
+    found: dict[str, np.ndarray] = {"expected": rows.copy(), "low": rows.copy(), "high": rows.copy()}
     found |= {name: judged.verdict.valid.copy() for name in ("expected_valid", "cautious_valid")}
     at = np.flatnonzero((judged.found.reason == "") & judged.verdict.good & (judged.verdict.n_changed > 0))
     if m and len(at) and task.once(Mechanisms):
@@ -599,8 +609,11 @@ def _columns(
     at = np.concatenate([*blocks, np.empty(0, np.intp)])
     m, width = len(outside), batch.rows.shape[1]
     refused: dict[str, Any] = {
-        "predicted": -1, "generator": "none", "seconds": 0.0, "reason": np.array(list(outside.values()), dtype=object),
-    }  # fmt: skip
+        "predicted": -1,
+        "generator": "none",
+        "seconds": 0.0,
+        "reason": np.array(list(outside.values()), dtype=object),
+    }
     columns = {
         name: np.concatenate([values[at], np.full((m, *values.shape[1:]), refused.get(name, 0), dtype=values.dtype)])
         for name, values in vars(batch).items()

@@ -60,9 +60,12 @@ def check_graph(frame: pd.DataFrame, schema: FeatureSchema, seed: int = 0) -> pd
     people = np.arange(len(rows)) if group is None or group not in frame else pd.factorize(frame[group])[0]
     below = {name: _descendants(causes, name) for name in schema.names}
     tied = {
-        frozenset((a, b)) for rule in schema.rules if isinstance(rule, Total) for a in rule.members()
+        frozenset((a, b))
+        for rule in schema.rules
+        if isinstance(rule, Total)
+        for a in rule.members()
         for b in rule.members()
-    }  # fmt: skip
+    }
     rng = np.random.default_rng(seed)
     signs, pairs = [], []
     for effect, parents in causes.items():
@@ -80,16 +83,23 @@ def check_graph(frame: pd.DataFrame, schema: FeatureSchema, seed: int = 0) -> pd
     tests = sum(f.verdict != "too few rows" for f in found)
     judged = [
         f._replace(verdict="contradicted" if f.p * tests <= LEVEL and abs(f.found) >= LEAST else "agrees")
-        if f.verdict != "too few rows" else f
+        if f.verdict != "too few rows"
+        else f
         for f in found
-    ]  # fmt: skip
+    ]
     return pd.DataFrame([*signs, *judged], columns=list(Finding._fields))
 
 
 def _sign(
-    rows: Floats, people: Ints, schema: FeatureSchema, cause: str, effect: str, parents: tuple[str, ...], sign: str,
+    rows: Floats,
+    people: Ints,
+    schema: FeatureSchema,
+    cause: str,
+    effect: str,
+    parents: tuple[str, ...],
+    sign: str,
     rng: np.random.Generator,
-) -> Finding:  # fmt: skip
+) -> Finding:
     columns = [schema.columns[name] for name in (*parents, effect)]
     values, who = _inside(rows[:, columns], people)
     at = parents.index(cause)
@@ -109,9 +119,15 @@ def _sign(
 
 
 def _independence(
-    rows: Floats, people: Ints, schema: FeatureSchema, other: str, effect: str, parents: tuple[str, ...], *,
+    rows: Floats,
+    people: Ints,
+    schema: FeatureSchema,
+    other: str,
+    effect: str,
+    parents: tuple[str, ...],
+    *,
     rng: np.random.Generator,
-) -> Finding:  # fmt: skip
+) -> Finding:
     given = rows[:, [schema.columns[name] for name in parents]]
     # Bends and products of the causes, so that what is left over is not their doing.
     k = given.shape[1]
@@ -140,7 +156,7 @@ def _inside(values: Floats, people: Ints) -> tuple[Floats, Ints]:
     if len(who) >= 2 * (who.max() + 1):
         count = np.bincount(who)[:, None]
         sums = np.column_stack([np.bincount(who, weights=column) for column in values.T])
-        values = values - (sums / count)[who]
+        values -= (sums / count)[who]  # `values` are a copy here
     spread = values.std(axis=0)
     scaled: Floats = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     return scaled, who

@@ -234,7 +234,8 @@ class Holding:
         self._jury: Jury | None = None
         self._found: dict[str, Calibration] = {}
         self._lock = threading.RLock()
-        self.change, self.jurors, self.seed = "bootstrap", None, 0
+        self.change, self.seed = "bootstrap", 0
+        self.jurors: int | None = None
         self.folder: Path | None = None
         self.trust: bool = False
         self.problem = ""

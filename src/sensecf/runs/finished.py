@@ -123,10 +123,13 @@ def shares_of(folder: Path, facts: dict[str, Any]) -> str:
     """
     summary = _summary_of(folder)
     names = ("own_share", "fallback_share", "unanswered_share", "not_needed_share")
-    if any(name not in summary.index or np.isnan(summary.loc[name, "value"]) for name in names):
+    if not set(names) <= set(summary.index):
         return ""
-    n = int(summary.loc[names[0], "n"])
-    return shares_in_words(str(facts.get("generator", "")), [round(n * float(summary.loc[k, "value"])) for k in names])
+    shares = summary.loc[list(names), "value"].to_numpy(dtype=float)
+    if np.isnan(shares).any():
+        return ""
+    n = int(summary["n"].to_numpy()[summary.index.get_loc(names[0])])
+    return shares_in_words(str(facts.get("generator", "")), [round(n * share) for share in shares.tolist()])
 
 
 def shares_in_words(asked: str, counts: Sequence[int]) -> str:

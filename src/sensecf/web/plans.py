@@ -223,12 +223,21 @@ def _plans(cohort: Cohort, ask: Ask, good: Judged) -> list[Plan]:
     in_range = cohort.task.once(Plausibility).in_range(rows[first])
     return [
         Plan(
-            secrets.token_urlsafe(9), ask.person, rows[at], float(verdict.probability[at]), float(verdict.lead[at]),
-            float(verdict.score[at]), bool(in_range[k]), verdict.edited[at], int(verdict.n_changed[at]),
-            float(verdict.proximity[at]), int(similar[k]), float(nearest[k]),
+            secrets.token_urlsafe(9),
+            ask.person,
+            rows[at],
+            float(verdict.probability[at]),
+            float(verdict.lead[at]),
+            float(verdict.score[at]),
+            bool(in_range[k]),
+            verdict.edited[at],
+            int(verdict.n_changed[at]),
+            float(verdict.proximity[at]),
+            int(similar[k]),
+            float(nearest[k]),
         )
         for k, at in enumerate(first)
-    ]  # fmt: skip
+    ]
 
 
 def effort(cohort: Cohort, pool: Pool, weights: Mapping[int, float]) -> Floats:

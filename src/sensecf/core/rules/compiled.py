@@ -204,8 +204,11 @@ class RuleSet:
 
     def _order(self, settles: Mapping[int, int], splits: Mapping[int, tuple[int, ...]]) -> tuple[int, ...]:
         """Constraints so that whatever moves a member comes before the constraint that answers to it."""
-        waiting = {row: set(splits.get(row) or (settles[row],)) for row, _, _ in self.equalities
-                   if row in settles or row in splits}  # fmt: skip
+        waiting = {
+            row: set(splits.get(row) or (settles[row],))
+            for row, _, _ in self.equalities
+            if row in settles or row in splits
+        }
         order: list[int] = []
         while waiting:
             moved = {row: set(np.flatnonzero(self.matrix[row]).tolist()) - own for row, own in waiting.items()}

@@ -203,15 +203,27 @@ def _measured(
     reference = setting.reference
     nearest = None if reference is None else answered(reference, reference.asking, 1)
     juries, refused = fresh(task, request.refits, request.seed) if request.refits else ({}, {})
-    models = {f"{change} {i}": model for change in RETRAINED if change in juries
-              for i, model in enumerate(juries[change].members, 1)}  # fmt: skip
+    models = {
+        f"{change} {i}": model
+        for change in RETRAINED
+        if change in juries
+        for i, model in enumerate(juries[change].members, 1)
+    }
     table = made.table
     judges = None if table.named else _judges(request, table.schema, table.held_out, asked.table["place"])
     groups = asked.table["group"] if table.schema.group else None
     scores = score(
-        found, task, asked.query, asked.table["direction"], groups, reference=nearest, judges=judges,
-        models=models or None, juries=juries, seed=request.seed,
-    )  # fmt: skip
+        found,
+        task,
+        asked.query,
+        asked.table["direction"],
+        groups,
+        reference=nearest,
+        judges=judges,
+        models=models or None,
+        juries=juries,
+        seed=request.seed,
+    )
     rungs = []
     for asking in _ladder(request):
         read = metrics.read(answered(Method("search", "search", "polish", "polish"), asking, 1), task)

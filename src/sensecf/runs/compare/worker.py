@@ -190,9 +190,17 @@ def answer(task: Task, generator: Generator, query: Query, asked: Ints, job: Job
     if stated is None:
         stated = _stated(task, generator, query.take(numbers[found.query]).target, found)
     return Chunk(
-        asked, numbers[found.query], found.rows, found.reason, found.generator, stated, spent, judged,
-        _tokens(generator) - tokens, **built,
-    )  # fmt: skip
+        asked,
+        numbers[found.query],
+        found.rows,
+        found.reason,
+        found.generator,
+        stated,
+        spent,
+        judged,
+        _tokens(generator) - tokens,
+        **built,
+    )
 
 
 def _stated(task: Task, generator: Any, target: Ints, found: Candidates) -> Floats:
@@ -209,10 +217,15 @@ def _explained(task: Task, generator: Generator, query: Query, asked: Ints, job:
     of one target."""
     part = query.take(asked)
     cfs = explain(
-        task, generator, task.codec.decode(part.rows), task.classes[part.target[0]], job.n, limits=job.limits,
+        task,
+        generator,
+        task.codec.decode(part.rows),
+        task.classes[part.target[0]],
+        job.n,
+        limits=job.limits,
         fallback=Search(task, job.seed, effort=THOROUGH),
         seed=job.seed,
-    )  # fmt: skip
+    )
     frame = cfs.frame
     rows = task.codec.encode(frame)
     reason = frame["reason"].where(frame["rank"].isna(), "").to_numpy(dtype=object)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -102,7 +103,7 @@ def outcomes(case: Case, plans: Floats, answered: Bools, acted: Bools, results_m
     made = answered & needy & well
     count = edits.sum(axis=1)
 
-    def over(where: Bools, values: Bools | Floats) -> Floats:
+    def over(where: Bools, values: Any) -> Floats:
         return np.where(where, np.asarray(values, dtype=float), np.nan)
 
     everybody = np.ones(n, dtype=bool)
