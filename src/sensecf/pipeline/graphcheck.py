@@ -156,14 +156,14 @@ def _inside(values: Floats, people: Ints) -> tuple[Floats, Ints]:
     if len(who) >= 2 * (who.max() + 1):
         count = np.bincount(who)[:, None]
         sums = np.column_stack([np.bincount(who, weights=column) for column in values.T])
-        values -= (sums / count)[who]  # `values` are a copy here
+        values = values - (sums / count)[who]
     spread = values.std(axis=0)
     scaled: Floats = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     return scaled, who
 
 
 def _slopes(values: Floats) -> Floats:
-    found: Floats = np.linalg.lstsq(values[:, :-1], values[:, -1], rcond=None)[0]
+    found: Floats = np.asarray(np.linalg.lstsq(values[:, :-1], values[:, -1], rcond=None)[0], dtype=np.float64)
     return found
 
 
