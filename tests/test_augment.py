@@ -12,29 +12,38 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
 from scarce import SCHEMA, scarce, table
 from sensecf.augmentation import (
     PROVENANCE,
     PURPOSES,
+    SOFT,
     augment,
     combine,
     draw,
+    entries,
     evenly,
     gate,
+    leanings,
     learn,
     measure,
     methods,
     munged,
+    settled,
 )
 from sensecf.augmentation.controls import Situation
 from sensecf.augmentation.curate import CONTRADICTED, ProposedRows, contradicted, distinct
-from sensecf.augmentation.gate import NOTHING, Option, choose, standard_error, tempered_loss
+from sensecf.augmentation.gate import NOTHING, Gain, Option, choose, decide, standard_error
 from sensecf.augmentation.judges import Panel, convene, folds, weigh
 from sensecf.augmentation.loop import loop
 from sensecf.augmentation.mixtures import between, mix, munge
-from sensecf.augmentation.run import AugmentSpec, run
+from sensecf.augmentation.run import AugmentSpec, run, sentences
 from sensecf.augmentation.soft import estimate_shares, label_softly
 from sensecf.classifiers.fit import fit_classifier
 from sensecf.core.candidates import Candidates
@@ -120,6 +129,35 @@ def test_a_committee_says_what_its_members_say(situation: Situation) -> None:
     np.testing.assert_allclose(whole.predict_proba(asked), np.einsum("m,mnc->nc", list(whole.weights), alone))
 
 
+def natural() -> Pipeline:
+    """An estimator as a user may bring it: numbers only, blanks filled, classes as they come."""
+    numbers = ColumnTransformer([("numbers", SimpleImputer(), ["pulse", "peak", "sleep", "noise"])])
+    return make_pipeline(numbers, StandardScaler(), LogisticRegression())
+
+
+def fitted() -> Pipeline:
+    return natural().fit(table(100)[SCHEMA.names], table(100)["stress"])
+
+
+def test_a_judge_of_ones_own_judges_out_of_fold_and_with_the_classes_alike(situation: Situation) -> None:
+    rows = situation.rows.reset_index(drop=True)
+    panel = convene(rows, SCHEMA, families=("logistic", "test_augment:natural"))
+    assert panel.weights["test_augment:natural"] > 0.2
+    committee, inside = panel.folds[0], rows[panel.fold != 0]
+    share = (inside["stress"] == "high").mean()
+    asked = situation.codec.decode(situation.codec.encode(table(60, seed=5)))
+    own = natural().fit(situation.codec.decode(situation.codec.encode(inside)), inside["stress"])
+    p = own.predict_proba(asked)[:, list(own.classes_).index("high")]
+    even = (p / share) / (p / share + (1 - p) / (1 - share))
+    at = list(committee.classes_).index("high")
+    np.testing.assert_allclose(committee.each(asked)[1, :, at], even, atol=5e-3)
+
+
+def test_a_judge_that_is_fitted_already_is_refused(situation: Situation) -> None:
+    with pytest.raises(InputError, match="fitted already"):
+        convene(situation.rows, SCHEMA, families=("logistic", "test_augment:fitted"))
+
+
 def test_weights_favour_the_better_family_and_leave_nobody_out() -> None:
     y = np.repeat([0, 1], 50)
     good = np.where(y[:, None] == [0, 1], 0.8, 0.2)
@@ -135,7 +173,8 @@ def test_weights_favour_the_better_family_and_leave_nobody_out() -> None:
 @pytest.mark.parametrize("purpose", PURPOSES)
 def test_added_rows_obey_the_schema_and_say_where_they_come_from(task: Task, panel: Panel, purpose: str) -> None:
     made = augment(task, Nearest(task), 40, purpose=purpose, panel=panel)
-    assert list(made.columns) == [*SCHEMA.names, "stress", *PROVENANCE]
+    soft = [f"{SOFT}high", f"{SOFT}low"] if PURPOSES[purpose].judged else []
+    assert list(made.columns) == [*SCHEMA.names, "stress", *PROVENANCE, *soft]
     rows = task.codec.encode(made)
     inside = ~((rows < task.codec.low - 1e-9) | (rows > task.codec.high + 1e-9)).any(axis=1)
     assert inside.all()
@@ -151,20 +190,62 @@ def test_added_rows_obey_the_schema_and_say_where_they_come_from(task: Task, pan
 
 @given(rows=st.integers(4, 60), seed=st.integers(0, 9))
 @cases(8)
-def test_classes_weigh_alike_and_rows_in_all(task: Task, panel: Panel, rows: int, seed: int) -> None:
+def test_an_example_is_one_row_of_weight_one(task: Task, panel: Panel, rows: int, seed: int) -> None:
     made = augment(task, Nearest(task), rows, panel=panel, seed=seed)
-    counted = made.drop_duplicates(["added_pair", "added_source"])
-    assert counted["added_source"].isin(["between", "around"]).sum() <= rows
-    assert (counted["added_source"] == "real").sum() == len(task.train)
-    sums = made.groupby("stress")["added_weight"].sum()
-    # Entries of next to no weight are left out.
-    np.testing.assert_allclose(sums, len(counted) / 2, rtol=0.05)
+    assert not made.duplicated(["added_pair", "added_source"]).any()
+    assert (made["added_weight"] == 1).all()
+    assert made["added_source"].isin(["between", "around"]).sum() <= rows
+    assert (made["added_source"] == "real").sum() == len(task.train)
 
 
-def test_a_row_is_one_entry_per_class_and_the_likelihoods_sum_to_one(task: Task, panel: Panel) -> None:
-    made = augment(task, Nearest(task), 40, panel=panel)
-    sums = made.groupby(["added_pair", "added_source"])["added_probability"].sum()
-    assert sums.between(0.97, 1.0 + 1e-6).all()
+def test_the_label_is_drawn_by_the_soft_label_and_of_a_real_row_its_own(task: Task, panel: Panel) -> None:
+    made = augment(task, Nearest(task), 400, panel=panel)
+    soft = made[[f"{SOFT}high", f"{SOFT}low"]].to_numpy()
+    np.testing.assert_allclose(soft.sum(axis=1), 1, atol=1e-5)
+    own = (made["added_source"] == "real").to_numpy()
+    high = (made["stress"] == "high").to_numpy()
+    assert abs(high[~own].mean() - soft[~own, 0].mean()) < 0.06
+    sure = ~own & (soft[:, 0] > 0.9)
+    assert high[sure].mean() > 0.85
+    assert made["stress"][own].tolist() == task.train["stress"].iloc[made["added_factual"][own]].tolist()
+    said = np.where(made["stress"] == "high", soft[:, 0], soft[:, 1])
+    np.testing.assert_allclose(made["added_probability"], said, atol=1e-6)
+
+
+@given(shift=st.floats(-0.8, 0.8), rare=st.integers(30, 300), seed=st.integers(0, 20))
+@cases(20)
+def test_judges_that_lean_to_a_class_are_set_right(shift: float, rare: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y = np.repeat([0, 1], [300, rare])
+    p = 1 / (1 + np.exp(-(rng.normal(np.where(y == 1, 1, -1), 1.2) + shift)))
+    proba = np.column_stack([1 - p, p])
+    straight = settled(proba, np.array([1, 1]), leanings(proba, y))[:, 1]
+    assert straight[y == 1].mean() + straight[y == 0].mean() == pytest.approx(1, abs=0.01)
+    assert (np.argsort(straight) == np.argsort(p)).all()
+
+
+def test_a_learner_gets_an_entry_per_class_and_what_they_weigh_is_the_weight_of_the_row() -> None:
+    added = table(3).assign(added_weight=[1.0, 2.0, 0.25], stress="low")
+    added[f"{SOFT}high"], added[f"{SOFT}low"] = [0.3, 1.0, 0.5], [0.7, 0.0, 0.5]
+    got = entries(added, SCHEMA)
+    assert got["stress"].tolist() == ["high", "low", "high", "high", "low"]
+    np.testing.assert_allclose(got["added_weight"], [0.3, 0.7, 2.0, 0.125, 0.125])
+    assert got["pulse"].tolist() == [added["pulse"][k] for k in (0, 0, 1, 2, 2)]
+    plain = table(3).assign(added_weight=0.5)
+    assert entries(plain, SCHEMA) is plain
+
+
+@given(rare=st.integers(1, 100), often=st.integers(100, 400), p=st.floats(0.01, 0.99))
+@cases(50)
+def test_soft_labels_lie_between_classes_alike_and_as_frequent_as_labelled(rare: int, often: int, p: float) -> None:
+    counts = np.array([rare, often])
+    said = settled(np.array([[p, 1 - p]]), counts)[0]
+    frequent = p * rare / (p * rare + (1 - p) * often)
+    assert frequent - 1e-9 <= said[0] <= p + 1e-9
+    if often <= 2 * rare:
+        assert said[0] == pytest.approx(p)
+    elif 0.05 < p < 0.95 and often > 8 * rare:
+        assert said[0] < p - 1e-3
 
 
 @pytest.mark.parametrize(("purpose", "least"), [("margin", 0.6), ("boundary", 0.5)])
@@ -261,19 +342,21 @@ def test_no_feature_is_hidden_by_what_is_known_of_a_row() -> None:
     assert made["weight"].between(-5, 0).any()  # the feature's values, not what a row counts
     own = made[made["added_source"] == "real"]
     assert set(own["added_factual"]) == set(range(len(rows)))
-    both = own.groupby("added_pair")["target"].nunique()
+    both = entries(own, schema).groupby("added_pair")["target"].nunique()
     assert (both == 2).mean() > 0.5
-    np.testing.assert_array_equal(combine(rows, made, schema)[1][len(rows) :], made["added_weight"])
+    np.testing.assert_allclose(combine(rows, made, schema)[1][len(rows) :].sum(), len(made), rtol=0.01)
     plain = combine(rows, rows.head(5), schema)[1]
     assert (plain[-5:] == 1).all()
 
 
 def test_a_training_row_comes_once_more_as_those_judge_it_who_have_not_seen_it(task: Task, panel: Panel) -> None:
     made = augment(task, Nearest(task), 10, panel=panel)
-    own = made[made["added_source"] == "real"].pivot(
-        index="added_factual", columns="stress", values="added_probability"
+    own = made[made["added_source"] == "real"].sort_values("added_factual")
+    counts = np.array([(task.train["stress"] == c).sum() for c in panel.classes])
+    lean = leanings(panel.proba, np.array([panel.classes.index(v) for v in task.train["stress"]]))
+    np.testing.assert_allclose(
+        own[[f"{SOFT}{c}" for c in panel.classes]], settled(panel.proba, counts, lean), atol=1e-5
     )
-    np.testing.assert_allclose(own[task.classes].fillna(0), panel.proba, atol=0.02)
 
 
 @given(seed=st.integers(0, 50))
@@ -298,8 +381,7 @@ def test_the_control_moves_rows_of_one_fold_and_no_counterfactual_has_a_part_in_
     assert 0.2 < (rows[:, 3] != task.rows[:, 3]).mean() < 0.7
     made = munged(task, 30, panel)
     assert set(made["added_generator"]) == {"munge", "none"}
-    sums = made.groupby("stress")["added_weight"].sum()
-    assert sums["high"] == pytest.approx(sums["low"], rel=0.05)
+    assert (made["added_weight"] == 1).all()
     assert munged(task, 30, panel).to_csv() == made.to_csv()
 
 
@@ -354,7 +436,8 @@ def lies(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def lying(*args: object, **options: object) -> pd.DataFrame:
         made = augment(*args, **options)  # type: ignore[arg-type]
-        return made.assign(stress=made["stress"].map({"high": "low", "low": "high"}))
+        high, low = f"{SOFT}high", f"{SOFT}low"
+        return made.assign(**{high: made[low], low: made[high]})
 
     monkeypatch.setattr(gate, "augment", lying)
 
@@ -364,7 +447,8 @@ def test_the_gate_adds_nothing_where_rows_are_lies(situation: Situation, panel: 
     options = (Option("augment", 2.0),)
     decision = choose(situation, panel, build, len(situation.rows), learners=("logistic",), options=options)
     assert decision.option == NOTHING
-    assert decision.gain[options[0]] < -decision.error[options[0]]
+    for gain in decision.gains[options[0]].values():
+        assert gain.mean < -gain.error
 
 
 def test_the_gate_adds_rows_to_a_learner_that_overfits() -> None:
@@ -374,7 +458,7 @@ def test_the_gate_adds_rows_to_a_learner_that_overfits() -> None:
     options = (Option("factuals", 2.0), Option("factuals", 0.1))
     decision = choose(few, panel, build, len(rows), learners=("xgboost",), options=options)
     assert decision.option == options[0]
-    assert decision.gain[options[0]] > decision.gain[options[1]]
+    assert decision.gains[options[0]]["log_loss"].mean > 0
 
 
 @pytest.mark.usefixtures("lies")
@@ -382,8 +466,8 @@ def test_where_the_gate_leaves_the_rows_out_class_weights_remain(
     situation: Situation, panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: panel)
-    monkeypatch.setattr(methods, "choose", partial(choose, learners=("logistic",), options=(Option("augment", 4.0),)))
-    made = methods.apply("gated", situation, methods.Shared())
+    monkeypatch.setattr(methods, "choose", partial(choose, learners=("logistic",)))
+    made = methods.apply("augment", situation, methods.Shared())
     assert made.facts["purpose"] == "nothing"
     plain = methods.apply("class-weights", situation, methods.Shared())
     test = situation.codec.decode(situation.codec.encode(table(100, seed=5)))
@@ -391,19 +475,45 @@ def test_where_the_gate_leaves_the_rows_out_class_weights_remain(
     np.testing.assert_array_equal(*said)
 
 
-@given(temperature=st.floats(0.7, 3.0), seed=st.integers(0, 50))
+def said(logits: np.ndarray) -> np.ndarray:
+    """One learner's probabilities of two classes, shape (1, n, 2)."""
+    p = 1 / (1 + np.exp(-logits))
+    return np.column_stack([1 - p, p])[None]
+
+
+@given(temperature=st.floats(1.6, 4.0), seed=st.integers(0, 50))
 @cases(20)
-def test_how_sure_a_learner_is_of_itself_does_not_count(temperature: float, seed: int) -> None:
+def test_rows_that_only_make_a_learner_less_sure_of_itself_are_refused(temperature: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    logits = rng.normal(0, 1.5, 300)
-    truth = (rng.random(300) < 1 / (1 + np.exp(-logits))).astype(np.intp)
-    as_is, changed = (
-        tempered_loss(np.column_stack([1 - p, p]), truth, np.ones(300)).mean()
-        for p in (1 / (1 + np.exp(-logits / t)) for t in (1.0, temperature))
+    logits = rng.normal(0, 2.5, 400)
+    truth = (rng.random(400) < 1 / (1 + np.exp(-logits))).astype(np.intp)
+    options = (Option("augment", 1.0),)
+    decision = decide(np.stack([said(logits), said(logits / temperature)]), truth, 1, options, np.arange(400))
+    assert decision.option == NOTHING
+    assert decision.gains[options[0]]["f1"] == Gain(0.0, 0.0)
+    assert decision.gains[options[0]]["log_loss"].mean < 0
+
+
+@given(shift=st.floats(1.5, 4.0), seed=st.integers(0, 50))
+@cases(20)
+def test_rows_that_move_the_operating_point_of_a_scarce_class_are_refused(shift: float, seed: int) -> None:
+    """The order of rows, and so the AUC, is as before: F1 and Brier score are not."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(-4, 3, 1500)
+    truth = (rng.random(1500) < 1 / (1 + np.exp(-logits))).astype(np.intp)
+    decision = decide(
+        np.stack([said(logits), said(logits + shift)]), truth, 1, (Option("augment", 1.0),), np.arange(1500)
     )
-    assert changed == pytest.approx(as_is, abs=2e-3)
-    guess = tempered_loss(np.full((300, 2), 0.5), truth, np.ones(300)).mean()
-    assert as_is < guess == pytest.approx(np.log(2))
+    assert decision.option == NOTHING
+
+
+def test_rows_by_which_a_learner_is_better_in_every_respect_pass() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2.5, 600)
+    truth = (rng.random(600) < 1 / (1 + np.exp(-logits))).astype(np.intp)
+    options = (Option("augment", 4.0), Option("augment", 4.0, 0.25))
+    better = [said(logits + rng.normal(0, s, 600)) for s in (3.0, 0.1, 0.1)]
+    assert decide(np.stack(better), truth, 1, options, np.arange(600)).option == options[0]
 
 
 def test_a_person_counts_once_in_the_standard_error() -> None:
@@ -485,11 +595,11 @@ def poisoned(situation: Situation) -> Situation:
     return replace(situation, removed=poison, unlabelled=poison.drop(columns="stress"))
 
 
-@pytest.mark.parametrize("method", ["augment", "gated", "munge", "pairs@1", "boundary@1", "shuffled@1"])
+@pytest.mark.parametrize("method", ["augment@1", "ungated@1", "munge@1", "pairs@1", "boundary@1", "shuffled@1"])
 def test_no_synthetic_row_depends_on_a_removed_row(
     situation: Situation, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(methods, "choose", partial(choose, learners=("logistic",), options=(Option("augment", 1.0),)))
+    monkeypatch.setattr(methods, "choose", partial(choose, learners=("logistic",)))
     monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: convene(rows, schema, seed, families=FAMILIES))
     clean, dirty = (methods.apply(method, s, methods.Shared()) for s in (situation, poisoned(situation)))
     assert clean.added.to_csv() == dirty.added.to_csv()
@@ -533,11 +643,11 @@ def test_no_weight_of_the_embedded_model_depends_on_a_removed_row(
 
 def test_a_run_writes_rows_scores_and_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: convene(rows, schema, seed, families=FAMILIES))
-    request = AugmentSpec("nearest", "a", 0.5, amount=1.0, classifiers=("logistic",))
+    request = AugmentSpec("nearest", "a", 0.5, amount=1.0, gate=False, classifiers=("logistic",))
     added, scores, facts = run(table(), SCHEMA, tmp_path / "out", request)
     written = pd.read_csv(tmp_path / "out" / "augmented.csv")
     assert len(written) == len(added) > 0
-    assert scores["method"].tolist() == ["nothing", "class-weights", "smote", "augment:nearest@1"]
+    assert scores["method"].tolist() == ["nothing", "class-weights", "smote", "ungated:nearest@1"]
     told = json.loads((tmp_path / "out" / "run.json").read_text())
     assert told["labels_removed"] == facts["labels_removed"] > 0
     auc = scores.loc[scores["method"] == "nothing", "auc"].item()
@@ -549,14 +659,43 @@ def test_a_run_writes_rows_scores_and_facts(tmp_path: Path, monkeypatch: pytest.
         run(table(), SCHEMA, tmp_path / "out", request)
 
 
-def test_a_run_with_a_gate_says_what_it_chose_and_takes_no_amount(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@given(seed=st.integers(0, 50))
+@cases(10)
+def test_what_rows_are_worth_beside_class_weights_is_told_by_person(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth, people = rng.random(200) < 0.4, np.repeat(np.arange(20), 10)
+    good, bad = (np.clip(0.5 + s * (truth - 0.5) + rng.normal(0, 0.3, 200), 0, 1) for s in (0.9, 0.1))
+    ours, theirs = ([measure.Answers(truth, p > 0.5, p)] for p in (good, bad))
+    found = measure.against(ours, theirs, people)
+    expected = measure.score(*ours[0])["f1"] - measure.score(*theirs[0])["f1"]
+    assert found["f1"]["difference"] == pytest.approx(expected)
+    assert 0 < found["f1"]["low"] < expected < found["f1"]["high"]
+    assert found["brier"]["high"] < 0
+    assert measure.against(ours, ours, people)["f1"] == {"difference": 0, "low": 0, "high": 0}
+
+
+@pytest.mark.parametrize(
+    ("f1", "brier", "word"),
+    [((-0.1, -0.02), (-0.01, 0.01), "Harm"), ((-0.05, 0.05), (-0.01, 0.01), "Caution"), ((0.01, 0.05), (-0.02, 0), "")],
+)
+def test_harm_and_caution_are_said(f1: tuple[float, float], brier: tuple[float, float], word: str) -> None:
+    worth = {
+        name: {"difference": sum(ends) / 2, "low": ends[0], "high": ends[1]}
+        for name, ends in (("f1", f1), ("brier", brier))
+    }
+    said = " ".join(sentences({"against_class_weights": worth, "test_people": 9, "purpose": "augment", "weight": 1.0}))
+    assert [name for name in ("Harm", "Caution") if f"{name}:" in said] == ([word] if word else [])
+    assert f"{f1[0]:+.3f} to {f1[1]:+.3f}" in said
+
+
+@pytest.mark.parametrize("gate", [True, False])
+def test_a_run_says_what_its_gate_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: bool) -> None:
     monkeypatch.setattr(methods, "convene", lambda rows, schema, seed: convene(rows, schema, seed, families=FAMILIES))
-    monkeypatch.setattr(methods, "choose", partial(choose, learners=("logistic",), options=(Option("augment", 1.0),)))
-    request = AugmentSpec("nearest", "a", gate=True, classifiers=("logistic",))
-    _, scores, facts = run(table(), SCHEMA, tmp_path / "out", request)
-    assert scores["method"].iloc[-1] == "gated:nearest"
-    assert facts["purpose"] in ("nothing", "augment")
-    with pytest.raises(InputError, match="leave out --gate"):
-        run(table(), SCHEMA, tmp_path / "other", replace(request, rows=5))
+    monkeypatch.setattr(methods, "choose", partial(choose, learners=("logistic",)))
+    request = AugmentSpec("nearest", "a", amount=1.0, gate=gate, classifiers=("logistic",))
+    added, scores, facts = run(table(), SCHEMA, tmp_path / "out", request)
+    assert scores["method"].iloc[-1] == ("augment:nearest@1" if gate else "ungated:nearest@1")
+    assert facts.get("purpose") in (("nothing", "augment") if gate else (None,))
+    assert len(added) > 0 or facts["purpose"] == "nothing"
+    report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert all(text in report for text in sentences(facts))

@@ -8,6 +8,35 @@ kept, `gate` whether any are added; `loop` repeats it. `scarcity` removes labels
 from __future__ import annotations
 
 from sensecf.augmentation.judges import convene
-from sensecf.augmentation.rows import PROVENANCE, PURPOSES, augment, combine, draw, evenly, learn, munged, to_frame
+from sensecf.augmentation.rows import (
+    PROVENANCE,
+    PURPOSES,
+    SOFT,
+    augment,
+    combine,
+    draw,
+    entries,
+    evenly,
+    leanings,
+    learn,
+    munged,
+    settled,
+    to_frame,
+)
 
-__all__ = ["PROVENANCE", "PURPOSES", "augment", "combine", "convene", "draw", "evenly", "learn", "munged", "to_frame"]
+__all__ = [
+    "PROVENANCE",
+    "PURPOSES",
+    "SOFT",
+    "augment",
+    "combine",
+    "convene",
+    "draw",
+    "entries",
+    "evenly",
+    "leanings",
+    "learn",
+    "munged",
+    "settled",
+    "to_frame",
+]

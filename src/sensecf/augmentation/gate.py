@@ -1,56 +1,60 @@
-"""The gate: which rows to add, if any, decided by inner folds of the labelled rows alone."""
+"""The gate: whether rows are added, and how heavy they are, decided by inner folds of the labelled rows alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
-from sklearn.utils.class_weight import compute_sample_weight
 
 from sensecf.augmentation import augment, learn
 from sensecf.augmentation.controls.situation import Situation
 from sensecf.augmentation.judges import EDGE, Committee, Panel, convene_without, in_order
 from sensecf.core.codec import Codec
-from sensecf.core.errors import InputError
 from sensecf.core.rules import Floats
 from sensecf.core.task import Ints, Task
 from sensecf.generators import Generator
 
-#: Learners on which an option is tried: a quick one of trees and a quick smooth one.
-WITNESSES = ("xgboost", "mlp")
-#: Rows are left out when they are worse than nothing by so many standard errors of the difference.
-ERRORS = 1.0
-#: Natural logarithms between which the temperature of a learner's probabilities is sought.
-TEMPERATURES = (-2.0, 2.0)
+#: Learners on which an option is tried: one of trees and a smooth one, both quick.
+WITNESSES = ("xgboost", "logistic")
+#: What held-out rows are looked at by; more is better of each gain.
+MEASURES = ("log_loss", "brier", "f1")
+#: Those of them that look at probabilities.
+PROBABILITY = ("log_loss", "brier")
+#: Standard errors by which probabilities may be worse: where F1 is no better, and where it is.
+ERRORS, CLEAR = 1.0, 3.0
 
 Build = Callable[[Task, int], Generator]
 
 
 class Option(NamedTuple):
-    """Rows that could be added: made for which purpose, and how many in multiples of what is asked for."""
+    """Rows that could be added: made for which purpose, how many in multiples of what is asked for, how heavy."""
 
     purpose: str
     amount: float
+    weight: float = 1.0
 
 
-NOTHING = Option("nothing", 0.0)
-#: What is tried beside nothing. Smaller amounts decided nothing: they move a learner less, in the same direction.
-OPTIONS = (Option("augment", 4.0),)
+NOTHING = Option("nothing", 0.0, 0.0)
+#: What is tried beside nothing, the most first.
+OPTIONS = (Option("augment", 4.0), Option("augment", 4.0, 0.25))
+
+
+class Gain(NamedTuple):
+    """By how much rows are better than none on held-out rows, and the standard error of that, by person."""
+
+    mean: float
+    error: float
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate found. `option`: what to add, `NOTHING` included; `gain`, `error`: by how much each option
-    lowers the class-balanced log loss of held-out labelled rows, and the standard error of that."""
+    """What the gate found. `option`: what to add, `NOTHING` included; `gains`: of each option by measure."""
 
     option: Option
-    gain: dict[Option, float]
-    error: dict[Option, float]
+    gains: dict[Option, dict[str, Gain]]
 
 
 def choose(
@@ -62,21 +66,18 @@ def choose(
     learners: Sequence[str] = WITNESSES,
     options: Sequence[Option] = OPTIONS,
 ) -> Decision:
-    """The rows, in multiples of `wanted`, with which learners judge held-out rows best; one choice for all learners.
+    """The rows, in multiples of `wanted`, that do held-out rows no harm; one choice for all learners.
 
     For each fold of the panel everything is made anew from the other folds: the classifier to be
     crossed (the fold's committee), the judges (committees that have not seen a second fold either), the
     generator (`build(task, seed)`), the rows. Nothing means that each class weighs alike and no row
-    is added. The best option is taken unless it is worse than that by one standard error over held-out people
-    (rows, where the schema names no group), on the mean of the learners.
-
-    A learner's probabilities are brought to the temperature at which its loss is least before they
-    are compared: rows that merely make it less sure of itself, and leave its answers as they are or worse,
-    would pass otherwise. Raises `InputError` when the panel has fewer than three folds.
+    is added. Learners are compared by log loss and Brier score, their probabilities as they are, and by F1 of the
+    positive class where they themselves draw the line; `accept` says what passes, on the mean of the learners.
+    With fewer than three folds nothing can be tried, and nothing is added.
     """
     schema, seed = situation.schema, situation.seed
     if len(panel.folds) < 3:
-        raise InputError(f"label {schema.label!r}: a gate needs at least 3 labelled rows of each class; give an amount")
+        return Decision(NOTHING, {})
     frame = situation.rows.reset_index(drop=True)
     truth = np.array([panel.classes.index(v) for v in frame[schema.label].tolist()])
     tried = [NOTHING, *options]
@@ -97,42 +98,65 @@ def choose(
         task = Task(schema, inside, committee)
         generator, inner = build(task, seed), _inner(panel, number, without, features)
         shown = task.frame(task.codec.encode(held))
+        made: dict[tuple[str, float], pd.DataFrame] = {(NOTHING.purpose, NOTHING.amount): pd.DataFrame()}
         for at, option in enumerate(tried):
-            made = pd.DataFrame()
-            if option != NOTHING:
+            kind = option.purpose, option.amount
+            if kind not in made:
                 count = max(1, round(option.amount * wanted * len(fit) / len(frame)))
-                made = augment(task, generator, count, purpose=option.purpose, panel=inner, seed=seed)
+                made[kind] = augment(task, generator, count, purpose=option.purpose, panel=inner, seed=seed)
             for k, name in enumerate(learners):
-                learner = learn(name, inside, made, schema, seed)
+                learner = learn(name, inside, weighed(made[kind], option.weight), schema, seed)
                 said[at, k, rest] = in_order(learner.predict_proba(shown), learner.classes_, panel.classes)
-    return _decide(said, truth, options, frame if schema.group is None else frame[schema.group])
+    people = np.arange(len(frame)) if schema.group is None else pd.factorize(frame[schema.group])[0]
+    return decide(said, truth, panel.classes.index(situation.positive), options, people)
 
 
-def _decide(said: Floats, truth: Ints, options: Sequence[Option], people: pd.DataFrame | pd.Series[Any]) -> Decision:
-    """The best option by what the learners say (options, learners, rows, classes); the first is nothing added."""
-    share = compute_sample_weight("balanced", truth)
-    loss = np.array([np.mean([tempered_loss(one, truth, share) for one in each], axis=0) for each in said])
-    gains = (loss[0] - loss[1:]) * share
-    together = pd.factorize(people)[0] if isinstance(people, pd.Series) else np.arange(len(people))
-    gain = {option: float(values.mean()) for option, values in zip(options, gains, strict=True)}
-    error = {option: standard_error(values, together) for option, values in zip(options, gains, strict=True)}
-    best = max(options, key=lambda option: gain[option])
-    return Decision(NOTHING if gain[best] < -ERRORS * error[best] else best, gain, error)
+def weighed(added: pd.DataFrame, weight: float) -> pd.DataFrame:
+    """The added rows, each `weight` times as heavy."""
+    return added if added.empty or weight == 1 else added.assign(added_weight=added["added_weight"] * weight)
 
 
-def tempered_loss(said: Floats, truth: Ints, weight: Floats) -> Floats:
-    """Log loss of each row, shape (n,), at the one temperature that makes its weighted mean least.
+def decide(said: Floats, truth: Ints, positive: int, options: Sequence[Option], people: Ints) -> Decision:
+    """The first option that passes, by what learners say (options, learners, rows, classes), nothing added first.
 
-    `said` (n, classes): probabilities; `truth`, `weight` (n,). The most probable class stays the same.
+    `truth`, `people` (rows,): class and person of each row; `positive`: the class F1 is about.
     """
-    logs = np.log(np.clip(said, EDGE, 1.0))
+    gains: dict[Option, dict[str, Gain]] = {}
+    before = [_measured(each, truth, positive) for each in said[0]]
+    for option, each in zip(options, said[1:], strict=True):
+        now = [_measured(one, truth, positive) for one in each]
+        gains[option] = {}
+        for name in MEASURES:
+            difference = [n[name][0] - b[name][0] for n, b in zip(now, before, strict=True)]
+            moved = np.mean([n[name][1] - b[name][1] for n, b in zip(now, before, strict=True)], axis=0)
+            gains[option][name] = Gain(float(np.mean(difference)), standard_error(moved, people))
+    return Decision(next((option for option in options if accept(gains[option])), NOTHING), gains)
 
-    def losses(log_temperature: float) -> Floats:
-        told: Floats = log_softmax(logs / np.exp(log_temperature), axis=1)
-        return -told[np.arange(len(truth)), truth]
 
-    best = minimize_scalar(lambda t: float((weight * losses(t)).mean()), bounds=TEMPERATURES, method="bounded")
-    return losses(float(best.x))
+def accept(gains: Mapping[str, Gain]) -> bool:
+    """Whether rows pass, by what they gain on held-out rows; nothing measured is nothing that passes.
+
+    Probabilities that are worse by `ERRORS` standard errors, in log loss or Brier score, are harm unless F1 is better;
+    worse by `CLEAR` they are harm in any case. F1 alone is no witness: of few labelled rows it is mostly chance, and
+    where a class has lost labels it is lower among them than among people to come.
+    """
+    if not gains:
+        return False
+    worst = min(
+        gains[name].mean + (ERRORS if gains["f1"].mean <= 0 else CLEAR) * gains[name].error for name in PROBABILITY
+    )
+    return worst >= 0
+
+
+def _measured(proba: Floats, truth: Ints, positive: int) -> dict[str, tuple[float, Floats]]:
+    """Each measure of one learner, more being better, and how much each row (n,) moves it, n times over."""
+    n, own = len(truth), np.clip(proba[np.arange(len(truth)), truth], EDGE, 1.0)
+    log_loss, brier = np.log(own), -((proba - np.eye(proba.shape[1])[truth]) ** 2).sum(axis=1) / 2
+    called, real = proba.argmax(axis=1) == positive, truth == positive
+    both = called.astype(float) + real
+    f1 = float(2 * (called & real).sum() / max(both.sum(), 1.0))
+    moved = (2.0 * (called & real) - f1 * both) * n / max(both.sum(), 1.0)
+    return {"log_loss": (float(log_loss.mean()), log_loss), "brier": (float(brier.mean()), brier), "f1": (f1, moved)}
 
 
 def standard_error(values: Floats, cluster: Ints) -> float:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from sklearn.pipeline import Pipeline
 
-from sensecf.classifiers.fit import fit_classifier, make_classifier
+from sensecf.classifiers.fit import fit_anew, fit_classifier, make_classifier
+from sensecf.classifiers.foreign import is_fitted, load_object
 from sensecf.core.codec import Codec
 from sensecf.core.errors import InputError
 from sensecf.core.rules import Floats
@@ -56,15 +56,35 @@ def folds(rows: pd.DataFrame, schema: FeatureSchema, count: int, seed: int) -> F
     return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(everyone, labels.astype(str)))
 
 
+@dataclass(frozen=True)
+class EvenedOut:
+    """An estimator of the user's, fitted on rows as they come, whose answers are those of one to whom the classes
+    weigh alike: each probability is divided by the share of its class among the rows that it learned from.
+
+    `shares` (classes,) in the order of `classes_`.
+    """
+
+    estimator: Any
+    classes_: Any
+    shares: Floats
+
+    def predict_proba(self, X: pd.DataFrame) -> Floats:
+        """Class probabilities, shape (n, classes)."""
+        told = in_order(self.estimator.predict_proba(X.copy()), self.estimator.classes_, self.classes_.tolist())
+        odds = np.clip(told, EDGE, 1.0) / self.shares
+        out: Floats = odds / odds.sum(axis=1, keepdims=True)
+        return out
+
+
 @dataclass
 class Committee:
     """Fitted classifiers that vote with weights; itself a classifier on raw rows, with `classes_`.
 
-    `members`: pipelines of `classifiers.make_classifier`, fitted on the same rows; `weights` of the same
-    length, summing to 1.
+    `members`: pipelines of `classifiers.make_classifier`, or estimators of the user's (`EvenedOut`), fitted on the same
+    rows; `weights` of the same length, summing to 1.
     """
 
-    members: tuple[Pipeline, ...]
+    members: tuple[Any, ...]
     weights: tuple[float, ...]
     classes_: Any
 
@@ -77,6 +97,9 @@ class Committee:
         encoded: dict[bool, Floats] = {}
         said = []
         for member in self.members:
+            if isinstance(member, EvenedOut):
+                said.append(member.predict_proba(X))
+                continue
             encoder = member[0]
             if encoder.dense not in encoded:
                 encoded[encoder.dense] = encoder.transform(X)
@@ -119,7 +142,9 @@ def convene(
 ) -> Panel:
     """Fit the families in folds of labelled rows, weigh them by how well they judge, and fit them on all rows.
 
-    `count` is lowered to the rows of the smallest class. Raises `InputError` as `folds` does.
+    `families`: classifiers by name, or unfitted estimators of the user's by `module:object` (no class weights: see
+    `EvenedOut`). `count` is lowered to the rows of the smallest class. Raises `InputError` as `folds` does, and for an
+    estimator that is fitted or cannot be.
     """
     labels = rows[schema.label].tolist()
     classes = [c for c in schema.classes if c in set(labels)]
@@ -155,7 +180,17 @@ def convene_without(
 
 
 def _judge(name: str, schema: FeatureSchema, rows: pd.DataFrame, seed: int) -> Any:
-    """A family's classifier, fitted with each class weighing alike."""
+    """A family's classifier, fitted with each class weighing alike; or, by `module:object`, the user's estimator.
+
+    Raises `InputError` for an object that is fitted already: it may have learned from the rows that it is to judge.
+    """
+    if ":" in name:
+        found = load_object(name)
+        codec = Codec(schema)
+        if is_fitted(found, codec.decode(codec.encode(rows.head(1)))):
+            raise InputError(f"judge {name} is fitted already and may know the rows it judges; name an unfitted one")
+        classes, counts = np.unique(np.array(rows[schema.label].tolist()), return_counts=True)
+        return EvenedOut(fit_anew(found, schema, rows), classes, counts / counts.sum())
     model = make_classifier(name, schema, seed, len(rows))
     if name == "random-forest":
         model.set_params(model__model__n_estimators=TREES)

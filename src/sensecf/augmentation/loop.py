@@ -38,6 +38,6 @@ def loop(
         task = Task(schema, rows, classifier)
         wanted = evenly((count * (number + 1)) // rounds - (count * number) // rounds, len(task.classes))
         pool = draw(task, build(task, seed), wanted, PURPOSES["pairs"], panel, seed + 1000 * number, classifier)
-        added.append(to_frame(task, pool, PURPOSES["pairs"]))
+        added.append(to_frame(task, pool, PURPOSES["pairs"], panel, seed + 1000 * number))
         classifier = learn(learner, rows, pd.concat(added, ignore_index=True), schema, seed)
     return classifier

@@ -12,11 +12,12 @@ import pandas as pd
 from sensecf import generators
 from sensecf.augmentation import PURPOSES, augment, controls, munged
 from sensecf.augmentation.controls import Situation, Treatment
-from sensecf.augmentation.gate import NOTHING, choose
-from sensecf.augmentation.judges import Panel, convene
+from sensecf.augmentation.gate import NOTHING, OPTIONS, choose, weighed
+from sensecf.augmentation.judges import FAMILIES, Panel, convene
 from sensecf.augmentation.loop import loop
 from sensecf.augmentation.soft import label_softly
 from sensecf.core.errors import InputError
+from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
 from sensecf.generators import Context, Generator
 
@@ -38,8 +39,8 @@ class Ours(NamedTuple):
 
 #: Ours by name; the first is the method, the others take it apart.
 OURS: dict[str, Ours] = {
-    "augment": Ours("reduced", True, "judged rows: the real ones, and some on the way to counterfactuals"),
-    "gated": Ours("reduced", False, "these, where a gate does not find them harmful"),
+    "augment": Ours("reduced", True, "judged rows, the real ones and made ones, where a gate finds no harm in them"),
+    "ungated": Ours("reduced", True, "these, whatever a gate finds"),
     "munge": Ours("reduced", True, "judged rows that no counterfactual has a part in: a control"),
     "pairs": Ours("reduced", True, "judged pairs"),
     "counterfactuals": Ours("reduced", True, "judged pairs, the counterfactuals only"),
@@ -63,8 +64,12 @@ class ArmName(NamedTuple):
 
 @dataclass
 class Shared:
-    """What the arms of one split share, each thing made once: judges, task, generators."""
+    """What the arms of one split share, each thing made once: judges, task, generators.
 
+    `judges`: estimators of the user's that judge beside the families, by `module:object`.
+    """
+
+    judges: tuple[str, ...] = ()
     made: dict[str, Any] = field(default_factory=dict)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
@@ -120,7 +125,7 @@ def apply(text: str, situation: Situation, shared: Shared) -> Treatment:
 
 def _ours(method: ArmName, situation: Situation, shared: Shared) -> Treatment:
     rows, schema, seed = situation.rows.reset_index(drop=True), situation.schema, situation.seed
-    panel: Panel = shared.once("panel", lambda: convene(rows, schema, seed))
+    panel: Panel = shared.once("panel", lambda: _convene(rows, schema, seed, shared.judges))
     if method.name == "committee":
         return Treatment(fit=lambda name: panel.whole)
     if method.name == "unlabelled":
@@ -129,7 +134,7 @@ def _ours(method: ArmName, situation: Situation, shared: Shared) -> Treatment:
         return Treatment(added=added, balanced=True, facts=facts)
     task: Task = shared.once("task", lambda: Task(schema, rows, panel.whole))
     build = generator_of(method.generator)
-    amount = method.amount or (AMOUNT if method.name in ("augment", "munge") else 1.0)
+    amount = method.amount or (AMOUNT if method.name in ("augment", "ungated", "munge") else 1.0)
     count = max(1, round(amount * situation.budget))
     if method.name == "loop":
         return Treatment(fit=lambda name: loop(situation, panel, build, name, count))
@@ -138,28 +143,47 @@ def _ours(method: ArmName, situation: Situation, shared: Shared) -> Treatment:
         return _plain(method.name, situation, task, generator, panel, amount)
     if method.name == "munge":
         return Treatment(added=munged(task, count, panel, seed), balanced=True)
-    if method.name == "gated":
-        return _gated(situation, task, generator, panel, build)
+    if method.name == "augment":
+        return _gated(method, situation, shared, build, amount)
+    if method.name == "ungated":
+        return Treatment(added=_judged_rows(method, situation, shared, amount), balanced=True)
     made = augment(task, generator, count, purpose=method.name, panel=panel, seed=seed)
     return Treatment(added=made, balanced=True)
 
 
+def _convene(rows: pd.DataFrame, schema: FeatureSchema, seed: int, judges: tuple[str, ...]) -> Panel:
+    return convene(rows, schema, seed, (*FAMILIES, *judges)) if judges else convene(rows, schema, seed)
+
+
+def _judged_rows(method: ArmName, situation: Situation, shared: Shared, amount: float) -> pd.DataFrame:
+    """The rows of `augment` and `ungated`: made once for both."""
+    made = shared.made
+    task, generator, panel = made["task"], made[f"generator {method.generator}"], made["panel"]
+    count = max(1, round(amount * situation.budget))
+    rows: pd.DataFrame = shared.once(
+        f"rows {method.generator} {count}", lambda: augment(task, generator, count, panel=panel, seed=situation.seed)
+    )
+    return rows
+
+
 def _gated(
-    situation: Situation, task: Task, generator: Generator, panel: Panel, build: Callable[[Task, int], Generator]
+    method: ArmName, situation: Situation, shared: Shared, build: Callable[[Task, int], Generator], amount: float
 ) -> Treatment:
     """The rows that the gate lets pass, the same for every classifier; without any, class weights."""
-    seed, budget = situation.seed, situation.budget
-    decision = choose(situation, panel, build, budget)
-    purpose, amount = decision.option
+    options = [option._replace(amount=amount) for option in OPTIONS]
+    decision = choose(situation, shared.made["panel"], build, situation.budget, options=options)
+    purpose, amount, weight = decision.option
     made = pd.DataFrame()
     if decision.option != NOTHING:
-        count = max(1, round(amount * budget))
-        made = augment(task, generator, count, purpose=purpose, panel=panel, seed=seed)
+        made = weighed(_judged_rows(method, situation, shared, amount), weight)
     tried = {
-        f"{o.purpose} x{o.amount:g}": {"gain": round(decision.gain[o], 6), "error": round(decision.error[o], 6)}
-        for o in decision.gain
+        f"x{option.amount:g}, weight {option.weight:g}": {
+            name: {"gain": round(gain.mean, 6), "error": round(gain.error, 6)} for name, gain in gains.items()
+        }
+        for option, gains in decision.gains.items()
     }
-    return Treatment(added=made, balanced=True, facts={"purpose": purpose, "amount": amount, "tried": tried})
+    facts = {"purpose": purpose, "amount": amount, "weight": weight, "tried": tried}
+    return Treatment(added=made, balanced=True, facts=facts, note="" if len(made) else "the gate adds nothing")
 
 
 def _plain(name: str, situation: Situation, task: Task, generator: Generator, panel: Panel, amount: float) -> Treatment:

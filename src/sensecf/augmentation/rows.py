@@ -3,8 +3,8 @@
     factuals -> propose -> verify -> judge -> curate -> draw -> between -> judge -> rows with label, weight, origin
 
 A counterfactual near the boundary with the label it was made for is label noise: it says no more than
-the classifier that made it believed. So judges of other families say how likely each class is, and a row
-enters once per class with that likelihood as its weight. LOG.md has the experiments.
+the classifier that made it believed. So judges of other families say how likely each class is, and a learner
+sees the row once per class with that likelihood as its weight. LOG.md has the experiments.
 """
 
 from __future__ import annotations
@@ -42,6 +42,16 @@ PROVENANCE = (
     "added_probability",
     "added_agreement",
 )
+#: What the columns of a row's soft label begin with; the class follows.
+SOFT = "added_soft_"
+#: How many times more frequent than another a class may be among labelled rows and still count for no more frequent
+#: than it: labels are scarce, and a class that lost half of them looks twice as rare as it is.
+DOUBTED = 2.0
+#: How far the odds beyond that are believed: 0 is not at all, each class alike; 1 as they stand. In between neither F1
+#: nor Brier score is worse than with class weights: near 0 the one, near 1 the other is, where a class is scarce.
+BELIEF = 0.5
+#: Rounds of the estimate of `leanings`, and the natural logarithm that they may reach.
+ROUNDS, LEANING = 100, 1.0
 #: Times the generator is asked again (with other random numbers) while rows are missing.
 ATTEMPTS = 4
 #: Inner folds in which an SVM is calibrated, as in `classifiers`.
@@ -50,7 +60,7 @@ SVM_FOLDS = 5
 BATCH = 512
 #: Numbers of pairs of one attempt: more than there can be.
 SPAN = 1_000_000
-#: Weights below this are left out: such a row says nothing of the class.
+#: Entries that weigh less are left out: such a row says nothing of the class.
 LEAST_WEIGHT = 0.01
 
 
@@ -59,7 +69,7 @@ class Policy:
     """What is added, and what a row must be to be added.
 
     `margin`: the lead (see `Task.valid`) that the classifier must give the wanted class. `judged`:
-    rows get one entry per class, weighed by what judges say, instead of the wanted class alone.
+    rows have what judges say for a soft label, instead of the wanted class alone.
     `curated`: rows that held-out judges confidently contradict, outliers and near copies are left out.
     `mixed`: where real rows are too few to ask about, mixtures of them are asked about too. `sides`:
     what of each pair is added: its ends, or a row at random between them. `around`: half of the
@@ -100,19 +110,21 @@ def augment(
     """Rows to learn from beside the training rows, made from counterfactuals, with label and provenance columns.
 
     With purpose "augment", half of the rows lie at random between factuals and their counterfactuals, half around
-    training rows, and the training rows themselves come once more. A row is one entry per class, weighed by what
+    training rows, and the training rows themselves come once more. A row has a soft label: what
     judges say who have not seen the training row that it was made from.
 
-    Columns: the features, the label, then, each beginning with `added_`: `weight` (what the entry counts beside a
+    Columns: the features, the label, then, each beginning with `added_`: `weight` (what the row counts beside a
     real row's 1), `source` ("between", "around" or "real", or which end of a pair), `generator`, `factual` (position
-    of the training row it was made from), `pair` (shared by the entries of a row, and by a factual and its
+    of the training row it was made from), `pair` (shared by a factual and its
     counterfactual), `target` (of a counterfactual the class asked for, of others the class they are put in),
-    `probability` (of the label, by the judges) and `agreement` (share of the judges' families that say the target).
+    `probability` (of the label), `agreement` (share of the judges' families that say the target), and the soft label:
+    for each class `soft_CLASS`, its probability by the judges (`settled`). The label is drawn by these,
+    of "real" rows it is their own. With "margin" and "boundary" it is the class asked for, and there is no soft label.
 
     `rows`: how many are made (default: as many as there are training rows), or `per_class`: how many towards each
-    class. The weights of each class sum to the same: fit with each class weighing alike. With "margin" and
-    "boundary" a row is one entry of weight 1. Fewer come back where no more are found. `panel`: judges convened
-    before; by default they are convened here. Only training rows are seen, and the same arguments give the same rows.
+    class. Fit with each class weighing alike among the real rows (`learn` does). Fewer come back where no more are
+    found. Made rows together weigh no more than the training rows do. `panel`: judges convened before; by default they
+    are convened here. Only training rows are seen, and the same arguments give the same rows.
     Raises `InputError` for an unknown purpose and numbers that are not positive.
     """
     if purpose not in PURPOSES:
@@ -122,16 +134,15 @@ def augment(
     panel = panel or convene(task.train, task.schema, seed)
     policy, wanted = PURPOSES[purpose], _wanted(task, rows, per_class)
     if not policy.around:
-        return to_frame(task, draw(task, generator, wanted, policy, panel, seed), policy)
+        return to_frame(task, draw(task, generator, wanted, policy, panel, seed), policy, panel, seed)
     on_the_way = draw(task, generator, wanted // 2, policy, panel, seed)
-    return _with_opinion(
-        task, panel, ProposedRows.concat([on_the_way, _around(task, panel, wanted - wanted // 2, seed)])
-    )
+    pool = ProposedRows.concat([on_the_way, _around(task, panel, wanted - wanted // 2, seed)])
+    return _with_opinion(task, panel, pool, seed)
 
 
 def munged(task: Task, rows: int, panel: Panel, seed: int = 0) -> pd.DataFrame:
     """A control: as `augment`, but all rows are made around training rows; no counterfactual has a part in them."""
-    return _with_opinion(task, panel, _around(task, panel, evenly(rows, len(task.classes)), seed))
+    return _with_opinion(task, panel, _around(task, panel, evenly(rows, len(task.classes)), seed), seed)
 
 
 def _around(task: Task, panel: Panel, wanted: Ints, seed: int) -> ProposedRows:
@@ -143,12 +154,14 @@ def _around(task: Task, panel: Panel, wanted: Ints, seed: int) -> ProposedRows:
     return _judge(task, panel, replace(made, source=np.full(len(first), "around", dtype=object), pair=number))
 
 
-def _with_opinion(task: Task, panel: Panel, pool: ProposedRows) -> pd.DataFrame:
+def _with_opinion(task: Task, panel: Panel, pool: ProposedRows, seed: int) -> pd.DataFrame:
     """The pool's rows after the training rows as those judge them who have not seen them; see `to_frame`."""
     at, policy = np.arange(len(task.rows)), PURPOSES["augment"]
     own = _judge(task, panel, _asked(task, np.clip(task.rows, task.codec.low, task.codec.high), at, "none"))
     own = replace(own, source=np.full(len(at), "real", dtype=object), pair=-1 - at)
-    return pd.concat([to_frame(task, own, policy), to_frame(task, pool, policy)], ignore_index=True)
+    made = to_frame(task, pool, policy, panel, seed)
+    made["added_weight"] *= min(1.0, len(at) / max(1, len(pool)))
+    return pd.concat([to_frame(task, own, policy, panel, seed), made], ignore_index=True)
 
 
 def _wanted(task: Task, rows: int | None, per_class: dict[Value, int] | None) -> Ints:
@@ -297,30 +310,76 @@ def _judge(task: Task, panel: Panel, pool: ProposedRows) -> ProposedRows:
     return replace(pool, unseen=unseen, agreement=agreement, target=target)
 
 
-def to_frame(task: Task, pool: ProposedRows, policy: Policy) -> pd.DataFrame:
-    """The pool as labelled rows with their provenance; see `augment`."""
-    n, k = len(pool), len(task.classes)
-    if policy.judged:
-        mass = pool.unseen.sum(axis=0)
-        weight = pool.unseen * (n / k / np.maximum(mass, 1e-9))
-        row, label = np.nonzero(weight >= LEAST_WEIGHT)
-        weight = weight[row, label]
-    else:
-        row, label, weight = np.arange(n), pool.target, np.ones(n)
-    frame = task.codec.decode(pool.rows[row])
+def to_frame(task: Task, pool: ProposedRows, policy: Policy, panel: Panel, seed: int) -> pd.DataFrame:
+    """The pool as labelled rows with their provenance; see `augment`. `panel`: its judges."""
+    n, everyone = len(pool), np.arange(len(pool))
+    unseen = in_order(panel.proba, panel.classes, task.classes)
+    soft = settled(pool.unseen, np.bincount(task.y, minlength=len(task.classes)), leanings(unseen, task.y))
+    drawn = (np.random.default_rng([seed, 404]).random((n, 1)) >= soft.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    label = drawn if policy.judged else pool.target
+    label = np.where(pool.source == "real", task.y[pool.factual], label)
+    frame = task.codec.decode(pool.rows)
     words = np.array([*task.classes, None], dtype=object)
     provenance: dict[str, Any] = {
         task.schema.label: words[label],
-        "added_weight": weight.round(6),
-        "added_source": pool.source[row],
-        "added_generator": pool.generator[row],
-        "added_factual": pool.factual[row],
-        "added_pair": pool.pair[row],
-        "added_target": words[pool.target[row]],
-        "added_probability": pool.unseen[row, label].round(6),
-        "added_agreement": pool.agreement[row].round(6),
+        "added_weight": np.ones(n),
+        "added_source": pool.source,
+        "added_generator": pool.generator,
+        "added_factual": pool.factual,
+        "added_pair": pool.pair,
+        "added_target": words[pool.target],
+        "added_probability": soft[everyone, label].round(6),
+        "added_agreement": pool.agreement.round(6),
     }
+    if policy.judged:
+        provenance |= {f"{SOFT}{c}": soft[:, k].round(6) for k, c in enumerate(task.classes)}
     return pd.concat([frame, pd.DataFrame(provenance, index=frame.index)], axis=1).infer_objects()
+
+
+def leanings(proba: Floats, y: Ints) -> Floats:
+    """Factors (classes,) by which odds are multiplied so that judges name each class as often as it is there.
+
+    `proba` (n, classes): what judges say, to whom each class weighs alike, of labelled rows that they have not seen;
+    `y` (n,) their classes. With each class weighing alike, the mean probability of each is then the same. Trees say a
+    class of few rows too seldom, whatever the rows weigh.
+    """
+    k = proba.shape[1]
+    share = 1.0 / np.bincount(y, minlength=k)[y] / k
+    factor = np.ones(k)
+    for _ in range(ROUNDS):
+        odds = proba * factor
+        mean = share @ (odds / np.maximum(odds.sum(axis=1, keepdims=True), 1e-12))
+        logs = np.log(factor) - np.log(np.maximum(mean * k, 1e-12))
+        factor = np.exp(np.clip(logs - logs.mean(), -LEANING, LEANING))
+    return factor
+
+
+def settled(proba: Floats, counts: Ints, lean: Floats | float = 1.0) -> Floats:
+    """Soft labels (n, classes) from what judges say to whom each class weighs alike.
+
+    `counts` (classes,): labelled rows of each class; `lean` (classes,): `leanings` of the judges. A class more than
+    `DOUBTED` times rarer than the most frequent one is held for rare, by the excess to the power `BELIEF`: with each
+    class alike a learner that is right about the order of rows says a rare class too often.
+    """
+    odds = proba * lean * np.minimum(1.0, DOUBTED * counts / counts.max()) ** BELIEF
+    out: Floats = odds / np.maximum(odds.sum(axis=1, keepdims=True), 1e-12)
+    return out
+
+
+def entries(added: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
+    """Added rows as a learner takes them: a row with a soft label becomes one entry per class, of that class and with
+    the class's share of the row's `added_weight`. Rows without a soft label stay as they are."""
+    soft = [f"{SOFT}{c}" for c in schema.classes]
+    if not set(soft) & set(added.columns):
+        return added
+    share = added.reindex(columns=soft).fillna(0.0).to_numpy(dtype=float)
+    weight = share * added["added_weight"].to_numpy(dtype=float)[:, None]
+    row, label = np.nonzero(weight >= LEAST_WEIGHT)
+    words = np.array([*schema.classes, None], dtype=object)
+    out = added.iloc[row].drop(columns=[*set(soft) & set(added.columns)]).reset_index(drop=True)
+    out[schema.label] = pd.Series(words[label], dtype=object).infer_objects()
+    out["added_weight"] = weight[row, label]
+    return out
 
 
 def learn(
@@ -329,12 +388,14 @@ def learn(
     """One of the five classifiers, fitted on labelled rows and on rows that were added to them.
 
     With `balanced` each class weighs alike among the real rows, otherwise each row 1. An added row
-    has its `added_weight`, 1 where the frame has no such column. Where it has `added_factual` (position in `rows`,
+    has its `added_weight`, 1 where the frame has no such column, divided among the classes where it has a soft label
+    (`entries`). Where it has `added_factual` (position in `rows`,
     or a number beyond them for a row of another origin),
     the inner folds in which an SVM is calibrated keep a row and all that was made from it
     together: a counterfactual in another fold than its factual, to which it is close and whose label it does not
     have, turns the calibration around.
     """
+    added = entries(added, schema)
     train, weight = combine(rows, added, schema, balanced)
     if name != "svm" or "added_factual" not in added:
         return fit_classifier(name, schema, train, seed, weight)
@@ -351,6 +412,7 @@ def combine(
     rows: pd.DataFrame, added: pd.DataFrame, schema: FeatureSchema, balanced: bool = True
 ) -> tuple[pd.DataFrame, Floats]:
     """Real and added rows to fit on, and the weight of each; see `learn`."""
+    added = entries(added, schema)
     columns = [*schema.names, schema.label]
     labels = rows[schema.label].astype(str).to_numpy()
     weight = np.asarray(compute_sample_weight("balanced" if balanced else None, labels), dtype=float)

@@ -8,16 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sensecf import metrics
 from sensecf.augmentation import methods
 from sensecf.augmentation.controls import Situation, Treatment
-from sensecf.augmentation.measure import assess, learn
+from sensecf.augmentation.measure import Answers, against, answers, learn, score
 from sensecf.augmentation.scarcity import positive_class, remove_labels
 from sensecf.classifiers import storage
 from sensecf.core.errors import InputError
-from sensecf.core.files import replacing, write_json
+from sensecf.core.files import replacing, write_json, write_text
 from sensecf.core.folder import named
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
@@ -25,7 +26,9 @@ from sensecf.data.prepare import prepare
 from sensecf.version import __version__
 
 #: What the command leaves in its folder.
-FILES = ("augmented.csv", "scores.csv", "schema.toml", "run.json")
+FILES = ("augmented.csv", "scores.csv", "schema.toml", "run.json", "report.md")
+#: A loss of F1, or of Brier score, that is worth a word.
+HARM = 0.01
 #: Methods that are scored beside ours.
 BESIDE = ("nothing", "class-weights", "smote")
 
@@ -41,7 +44,8 @@ class AugmentSpec:
     removed: float = 0.5
     amount: float | None = None
     rows: int | None = None
-    gate: bool = False
+    gate: bool = True
+    judges: tuple[str, ...] = ()
     positive: str | None = None
     classifiers: tuple[str, ...] = methods.LEARNERS
     seed: int = 0
@@ -62,7 +66,8 @@ def run(
     facts says how good each classifier is on them without added rows, as in `metrics.json`.
     With a scenario, labels are removed from the others first. The rows come from `methods`' `augment`:
     `request.amount` (by default 4) times as many as labels were removed, or as there are labelled rows where none
-    were; or `request.rows`. With `request.gate` (`methods`' `gated`) none, where inner folds find them harmful.
+    were; or `request.rows`. Unless `request.gate` is off (`methods`' `ungated`), inner folds decide whether there are
+    any. `request.judges`: estimators of the user's that judge beside the families.
     Raises `InputError` for what cannot be used, before anything is written.
     """
     folder, say = _free(out, overwrite), progress or (lambda phase, share: None)
@@ -73,15 +78,13 @@ def run(
         rows, removed = remove_labels(train, schema, request.scenario, request.removed, positive, request.seed)
     budget = request.rows or len(removed) or len(rows)
     situation = Situation(schema, rows, positive, budget, request.seed)
-    if request.gate and (request.amount is not None or request.rows is not None):
-        raise InputError("a gate decides about the usual amount; leave out --gate, or --amount and --rows")
     amount = 1.0 if request.rows is not None and request.amount is None else request.amount
     suffix = "" if amount is None else f"@{amount:g}"
-    name = f"{'gated' if request.gate else 'augment'}:{request.generator}{suffix}"
+    name = f"{'augment' if request.gate else 'ungated'}:{request.generator}{suffix}"
     methods.find(name)
 
     began = time.perf_counter()
-    made, table, quality = _scored(situation, (*BESIDE, name), request, test, say)
+    made, table, quality, gained = _scored(situation, (*BESIDE, name), request, test, say)
     facts: dict[str, Any] = {
         **asdict(request),
         "sensecf": __version__,
@@ -90,8 +93,12 @@ def run(
         "train_rows": len(rows),
         "labels_removed": len(removed),
         "test_rows": len(test),
+        "test_people": int(test[schema.group].nunique()) if schema.group else len(test),
         "quality": quality,
-        "added_entries": len(made.added),
+        "against_class_weights": {
+            name: {key: round(value, 6) for key, value in found.items()} for name, found in gained.items()
+        },
+        "added_rows": len(made.added),
         "added_weight": round(float(made.added["added_weight"].sum()), 3) if len(made.added) else 0.0,
         "seconds": round(time.perf_counter() - began, 3),
         **made.facts,
@@ -102,6 +109,7 @@ def run(
             content.to_csv(path, index=False)
     schema.to_toml(folder / "schema.toml")
     write_json(folder / "run.json", facts)
+    write_text(folder / "report.md", _report(facts, table))
     return added, table, facts
 
 
@@ -118,23 +126,66 @@ def _free(out: str | Path, overwrite: bool) -> Path:
 
 def _scored(
     situation: Situation, arms: Sequence[str], request: AugmentSpec, test: pd.DataFrame, say: Progress
-) -> tuple[Treatment, pd.DataFrame, dict[str, Any]]:
-    """What the last arm makes, the scores of all arms, and how good each classifier is without added rows."""
-    shared = methods.Shared()
+) -> tuple[Treatment, pd.DataFrame, dict[str, Any], dict[str, Any]]:
+    """What the last arm makes, the scores of all arms, how good each classifier is without added rows, and how much
+    better than class weights the last arm is."""
+    shared = methods.Shared(judges=request.judges)
     treatments: dict[str, Treatment] = {}
+    said: dict[str, list[Answers]] = {}
     scores, quality = [], {}
     for number, arm in enumerate(arms):
         say("making rows", number / len(arms))
         treatments[arm] = methods.apply(arm, situation, shared)
-        for classifier in request.classifiers:
-            found = assess(classifier, situation, treatments[arm], test)
-            scores.append({"method": arm, "classifier": classifier, **found})
+        said[arm] = [answers(classifier, situation, treatments[arm], test) for classifier in request.classifiers]
+        for classifier, told in zip(request.classifiers, said[arm], strict=True):
+            scores.append({"method": arm, "classifier": classifier, **score(*told)})
             if arm == "nothing":
                 alone = Task(situation.schema, situation.rows, learn(classifier, situation, treatments[arm]))
                 measured = metrics.quality(alone, test, situation.positive, request.seed)[0]
                 quality[classifier] = metrics.to_json(measured)
     say("making rows", 1.0)
-    return treatments[arms[-1]], pd.DataFrame(scores), quality
+    group = situation.schema.group
+    people = np.arange(len(test)) if group is None else pd.factorize(test[group])[0]
+    gained = against(said[arms[-1]], said["class-weights"], people, request.seed)
+    return treatments[arms[-1]], pd.DataFrame(scores), quality, gained
+
+
+def sentences(facts: dict[str, Any]) -> list[str]:
+    """What a run says of its rows: what was added, what that is worth beside class weights, and with which caution."""
+    f1, brier = (facts["against_class_weights"][name] for name in ("f1", "brier"))
+    out = []
+    if facts.get("purpose") == "nothing":
+        out.append("The gate adds nothing: on held-out parts of the labelled rows, rows did harm or too little good.")
+    elif facts.get("weight", 1.0) != 1.0:
+        out.append(f"The gate gives a row {facts['weight']:g} of the weight of a real one.")
+    out.append(
+        f"Beside class weights: F1 {_interval(f1)}, Brier score {_interval(brier)} (lower is better), "
+        f"95 % intervals over the {facts['test_people']} held-out people or rows, mean of the classifiers."
+    )
+    if f1["high"] < 0 or brier["low"] > 0:
+        out.append("Harm: these rows make the classifiers worse; leave them out.")
+    elif f1["low"] < -HARM or brier["high"] > HARM:
+        out.append(f"Caution: a loss of {HARM:g} or more cannot be excluded with so few held-out people.")
+    out.append(
+        "A row is an opinion of classifiers about a made-up day, not a measurement: learn from it, and never count, "
+        "publish or test with it."
+    )
+    return out
+
+
+def _interval(found: dict[str, float]) -> str:
+    return f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+
+
+def _report(facts: dict[str, Any], scores: pd.DataFrame) -> str:
+    """The run as a page of Markdown."""
+    means = scores.drop(columns="classifier").groupby("method", sort=False).mean()
+    shown = ("f1", "f1_tuned", "average_precision", "auc", "balanced_accuracy", "brier")
+    lines = ["# Rows to learn from", "", *(f"- {text}" for text in sentences(facts)), ""]
+    lines += [f"{facts['test_rows']} held-out rows, mean of the classifiers.", ""]
+    lines += ["| method | " + " | ".join(name.replace("_", " ") for name in shown) + " |", "|---" * 7 + "|"]
+    lines += [f"| {name} | " + " | ".join(f"{row[m]:.3f}" for m in shown) + " |" for name, row in means.iterrows()]
+    return "\n".join(lines) + "\n"
 
 
 def _nothing(schema: FeatureSchema) -> pd.DataFrame:

@@ -24,7 +24,16 @@ from sensecf.cli.shared import GENERATORS, SCHEMA, OutPath, open_table, progress
 @click.option("--removed", type=float, default=0.5, show_default=True, help="Share of the labels removed.")
 @click.option("--rows", type=int, help="Rows to add (default: as many as labels were removed, or as there are).")
 @click.option("--amount", type=float, help="Multiple of that to add (default: 4; 1 with --rows).")
-@click.option("--gate", is_flag=True, help="Add nothing where inner folds find the rows harmful.")
+@click.option(
+    "--gate/--no-gate", default=True, show_default=True, help="Add nothing where inner folds find no good in it."
+)
+@click.option(
+    "--judge",
+    "judges",
+    multiple=True,
+    metavar="MODULE:OBJECT",
+    help="An unfitted estimator of yours that judges beside the five families, out of fold; may be repeated.",
+)
 @click.option("--positive", help="Class that F1 is about (default: the one that is not the schema's target).")
 @click.option("--classifiers", default="svm,random-forest,xgboost,mlp", show_default=True, help="Which are scored.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -40,13 +49,14 @@ def augment(
 ) -> None:
     """Rows to learn from beside those of TABLE, and what they are worth on held-out rows.
 
-    Writes augmented.csv (features, label, weight, origin of every row), scores.csv and run.json.
+    Writes augmented.csv (features, label, weight, soft label and origin of every row), scores.csv, run.json and
+    report.md.
     """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from sensecf.augmentation.run import AugmentSpec, run
+    from sensecf.augmentation.run import AugmentSpec, run, sentences
     from sensecf.core.schema import FeatureSchema
     from sensecf.metrics import from_json, sentence
 
@@ -58,12 +68,13 @@ def augment(
     for name, quality in facts["quality"].items():
         console.print(Text(sentence(from_json(quality), name, facts["positive"])), soft_wrap=True)
     shown = Table(title=f"{facts['test_rows']} held-out rows, mean of the classifiers", title_justify="left")
-    for column in ("method", "f1", "auc", "balanced accuracy", "brier"):
+    measures = ("f1", "f1_tuned", "average_precision", "auc", "brier")
+    for column in ("method", *(name.replace("_", " ") for name in measures)):
         shown.add_column(column)
     means = scores.drop(columns="classifier").groupby("method", sort=False).mean()
     for name, row in means.iterrows():
-        shown.add_row(str(name), *(f"{row[m]:.3f}" for m in ("f1", "auc", "balanced_accuracy", "brier")))
+        shown.add_row(str(name), *(f"{row[m]:.3f}" for m in measures))
     console.print(shown)
-    if "purpose" in facts:
-        console.print(f"Chosen by the gate: {facts['purpose']} ×{facts['amount']:g}", highlight=False)
-    console.print(f"{len(added):,} entries: {out / 'augmented.csv'}", highlight=False, soft_wrap=True)
+    for told in sentences(facts):
+        console.print(Text(told), soft_wrap=True)
+    console.print(f"{len(added):,} rows: {out / 'augmented.csv'}", highlight=False, soft_wrap=True)

@@ -52,7 +52,7 @@ def read_cells(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         }
         if _belongs(place, asked):
             rows += [
-                {**place, "classifier": name, **{m: _number(scores[m]) for m in MEASURES}}
+                {**place, "classifier": name, **{m: _number(scores.get(m)) for m in MEASURES}}
                 for name, scores in cell["scores"].items()
                 if name in asked["classifiers"]
             ]

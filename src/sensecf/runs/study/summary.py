@@ -25,7 +25,8 @@ PAIRS = (
     ("munge", "class-weights"),
     ("committee", "class-weights"),
     ("threshold", "class-weights"),
-    ("gated", "augment"),
+    ("augment", "ungated"),
+    ("ungated", "munge"),
     ("loop@1", "pairs@1"),
     ("boundary@1", "shuffled@1"),
 )
