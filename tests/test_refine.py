@@ -52,7 +52,8 @@ def test_the_page_offers_a_menu_and_no_fewer_plans_than_the_library(cohort: Any)
     found = boundary.explain(cohort.task, cohort.generator, asked, cohort.target, SHOWN, fallback=cohort.fallback)
     menus = np.array([len(rank(cohort, pool, "effort", {})) for pool in pools])
     assert menus.sum() >= len(found.answers)
-    assert menus[menus > 0].mean() > 3
+    # Four levers and no two plans that contradict each other leave fewer than four for some.
+    assert menus[menus > 0].mean() > 2.5
     assert menus.max() == SHOWN
 
 
@@ -74,7 +75,7 @@ def polished(task: Task, query: Query, chosen: Judged) -> Any:
 
 def test_one_answer_is_the_cheapest_of_three_polished_and_costs_as_much(cohort: Any) -> None:
     task, people = cohort.task, away(cohort)[:PEOPLE]
-    query = Limits().query(task, task.codec.decode(cohort.rows[people]), cohort.target)
+    query = Limits(consequences="still").query(task, task.codec.decode(cohort.rows[people]), cohort.target)
     judged = judge(task, query, cohort.generator.propose(query, np.random.default_rng(0)))
     good = judged.take(judged.verdict.good)
     price, owner = good.verdict.price(1.0), good.found.query

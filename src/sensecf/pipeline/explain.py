@@ -34,7 +34,7 @@ from sensecf.generators.search import Search
 from sensecf.pipeline.blocking import blame, sentence
 from sensecf.pipeline.consequences import Mechanisms
 from sensecf.pipeline.hold import RAISE, RAISES, STRICTEST, Held, Holding, lower_bound
-from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing, withstands
+from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing
 
 #: Queries answered together: at least and at most. Between, a sixteenth of all, so that workers share them evenly.
 BATCH = (256, 1024)
@@ -364,8 +364,9 @@ def _find(asked: _Asked, query: Query, sources: Sequence[tuple[str, Generator]],
         judged = judge(task, query, proposed, final=not task.takes_codes)
         tried.append(_outcome(judged))
         refined = refine(task, query, judged, n, plausibility)
-        good = Judged.concat([good, refined.take(withstands(task, query, refined))])
-        undone = np.setdiff1d(refined.found.query, good.found.query)
+        good = Judged.concat([good, refined])
+        told = judged.found.query[judged.verdict.good]
+        undone = np.setdiff1d(told[query.consequences[told] > 0], good.found.query)
         if not traits_of(source).asks_model:  # a model would be asked, and paid, again
             good = Judged.concat([good, *_surer(asked, query, undone, source, name, rng)])
         open_queries = np.setdiff1d(np.arange(len(query)), good.found.query)
@@ -432,7 +433,6 @@ def _surer(
         found = replace(found, generator=np.full(len(found), name, dtype=object))
         judged = judge(task, surer, found, final=not task.takes_codes)
         refined = refine(task, surer, judged, asked.n, asked.plausibility)
-        refined = refined.take(withstands(task, query.take(undone), refined))
         answered = undone[refined.found.query]
         yield replace(refined, found=replace(refined.found, query=answered))
         undone = np.setdiff1d(undone, answered)

@@ -307,7 +307,7 @@ class Holding:
                 tried = [(float(m), int(of), int(held)) for m, of, held in one["tried"]]
                 self._found[name] = Calibration(**{**one, "tried": tried})
         if key not in self._found:
-            asked = Limits(edit=edit, hold=0.0)
+            asked = Limits(edit=edit, hold=0.0, consequences="still")
             self._found[key] = calibrate(self._task, target, asked, limits.hold, self.change, self.seed, say)
             if self.folder is not None:
                 write_sealed(self._kept, self.content(), self.mark())

@@ -60,14 +60,20 @@ def refine(task: Task, query: Query, judged: Judged, n: int, plausibility: float
     The first answer is chosen among the cheapest few, whatever `n` is: whoever asks for one, for three, or for a
     menu is told the same first. Further answers come from the candidates after them, polished by themselves.
     Each query's first answer stands before its other rows. The classifier's own `predict` has the last word, on what
-    the polish made or else on what was proposed.
+    the polish made or else on what was proposed; rows that what follows from them would undo are left out, and where
+    none of the cheapest few is left there are no further ones.
     """
     good = judged.take(judged.verdict.good)
     order = np.lexsort((good.verdict.price(plausibility), good.found.query))
     place = np.arange(len(order)) - np.searchsorted(good.found.query[order], good.found.query[order])
     first = _polished(task, query, good.take(order[place < POLISHED]), plausibility)
-    further = good.take(order[(place >= POLISHED) & (place < POLISHED * n)])
-    done = Judged.concat([first, _polished(task, query, further, plausibility)]) if len(further) else first
+    first = first.take(withstands(task, query, first))
+    more = (place >= POLISHED) & (place < POLISHED * n) & np.isin(good.found.query[order], first.found.query)
+    further = good.take(order[more])
+    done = first
+    if len(further):
+        further = _polished(task, query, further, plausibility)
+        done = Judged.concat([first, further.take(withstands(task, query, further))])
     stage = np.arange(len(done)) >= len(first)
     done = done.take(np.lexsort((done.verdict.price(plausibility), stage, done.found.query)))
     key = np.column_stack([done.found.query, np.where(np.isnan(done.found.rows), -np.inf, done.found.rows)])

@@ -1,8 +1,7 @@
 """Plans for one person: asked once as a pool, ranked anew as often as one likes.
 
-Whoever waits while others are answered is answered together with them: all rows of a batch share the
-verification and the polish. Every ask is proposed for alone, so that its plans do not depend on
-who else asked.
+A pool holds the answers of `explain` to the person alone, so that page and library say the same and plans do not
+depend on who else asks.
 """
 
 from __future__ import annotations
@@ -13,21 +12,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from sensecf.core.candidates import Candidates
+from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.distances import Scale
 from sensecf.core.limits import Limits
 from sensecf.core.plausibility import Plausibility
-from sensecf.core.query import Query, in_tow
+from sensecf.core.query import Query
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.select import select
-from sensecf.core.task import Ints
 from sensecf.core.verify import DISTANCE_WEIGHT, edits, outlier_price
-from sensecf.generators import Generator
 from sensecf.pipeline.blocking import blame, sentence
 from sensecf.pipeline.consequences import Mechanisms
 from sensecf.pipeline.explain import NOT_HELD, explain
-from sensecf.pipeline.refine import Judged, judge, refine, standing, withstands
+from sensecf.pipeline.refine import Judged, judge
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import Blocker, blocks, clean, inside
 
@@ -95,83 +94,54 @@ class Pool:
 
 
 def answer(cohort: Cohort, asks: Sequence[Ask], say: Say = lambda step, words: None) -> list[Pool]:
-    """The pools of several asks, computed together. Raises `InputError` for impossible limits (see `Limits`)."""
-    if cohort.held() is not None:
-        return [_holding(cohort, ask, say) for ask in asks]
-    parts = [_queries(cohort, ask) for ask in asks]
-    owner = np.concatenate([np.full(len(part), k) for k, part in enumerate(parts)])
-    query = _concat(parts)
-    say(0, STEPS[0])
-    # Seeded as the first batch of `explain` is: who is asked about alone gets the same answers there and here.
-    rngs = [np.random.default_rng([cohort.seed, 0]) for _ in range(len(query))]
-    good = standing(cohort.task, query)
-    proposed = _propose(cohort.generator, query, np.setdiff1d(np.arange(len(query)), good.found.query), rngs)
-    say(1, STEPS[1])
-    good = Judged.concat([good, _refined(cohort, query, proposed)])
-    open_asks = sorted(set(range(len(asks))) - set(owner[good.found.query].tolist()))
-    if open_asks:
-        say(2, STEPS[2])
-        # Surer margins are a choice beside an answer; here there is none yet.
-        asked = np.searchsorted(owner, open_asks)
-        if query.consequences[asked].any():  # plans at the boundary may not withstand what follows from them
-            asked = np.flatnonzero(np.isin(owner, open_asks))
-        harder = _propose(cohort.fallback, query, asked, rngs)
-        good = Judged.concat([good, _refined(cohort, query, harder)])
-    pools = []
-    told = False
-    for k, ask in enumerate(asks):
-        first = parts[k].take(slice(0, 1))
-        plans = _plans(cohort, ask, good.take(owner[good.found.query] == k))
-        identity = secrets.token_urlsafe(9)
-        if plans:
-            there = bool((cohort.predicted[ask.person] == cohort.position) and plans[0].n_changed == 0)
-            found_by = "not needed" if there else "fallback" if k in open_asks else "own"
-            pools.append(Pool(identity, ask, first, plans, there=there, found=found_by))
-            continue
-        if not told:
-            say(3, STEPS[3])
-            told = True
-        rng = np.random.default_rng([cohort.seed, ask.person, 1])
-        [why] = blame(cohort.task, first, ask.limits, cohort.plausibility, rng)
-        found = blocks(why, ask.limits, cohort.task.schema, cohort.labels)
-        pools.append(Pool(identity, ask, first, [], sentence(why, cohort.task.schema), found, found="nobody"))
-    return pools
+    """The pools of several asks. Raises `InputError` for impossible limits (see `Limits`)."""
+    return [_pool(cohort, ask, say) for ask in asks]
 
 
-def _holding(cohort: Cohort, ask: Ask, say: Say) -> Pool:
-    """The pool of one ask where plans are to hold: the answers of `explain`, in their order."""
+def _pool(cohort: Cohort, ask: Ask, say: Say) -> Pool:
+    """The answers of `explain` to one ask, in their order, and below them surer ones."""
     query, identity = person_query(cohort, ask), secrets.token_urlsafe(9)
+    holding = cohort.held() is not None
+    limits = replace(ask.limits, hold=cohort.hold if holding else 0.0)
     say(0, STEPS[0])
-    found = explain(
+    found = _explained(cohort, ask, limits)
+    say(1, STEPS[1])
+    answers = found.answers
+    if len(answers):
+        there = bool((cohort.predicted[ask.person] == cohort.position) and not answers["n_changed"].iloc[0])
+        own = set(answers["generator"]) == {cohort.generator.name}
+        by = "not needed" if there else "own" if own else "fallback"
+        if not holding and not there:
+            # Plans at the boundary are shown beside surer ones; where plans are to hold, all of them are.
+            surer = [_explained(cohort, ask, replace(limits, margin=m)) for m in SURER if m > limits.margin]
+            answers = pd.concat([answers, *(more.answers for more in surer)], ignore_index=True)
+        rows = cohort.task.codec.encode(answers)
+        judged = judge(cohort.task, query, Candidates.of(np.zeros(len(rows), dtype=np.intp), rows, "explain"))
+        shares = answers["holds"].tolist() if holding else [None] * len(answers)
+        return Pool(identity, ask, query, _plans(cohort, ask, judged, shares), there=there, found=by)
+    say(3, STEPS[3])
+    reason = str(found.abstentions["reason"].iloc[0])
+    if reason.startswith(NOT_HELD):
+        return Pool(identity, ask, query, [], reason, found="nobody")
+    rng = np.random.default_rng([cohort.seed, ask.person, 1])
+    [why] = blame(cohort.task, query, ask.limits, cohort.plausibility, rng)
+    blocked = blocks(why, ask.limits, cohort.task.schema, cohort.labels)
+    return Pool(identity, ask, query, [], sentence(why, cohort.task.schema), blocked, found="nobody")
+
+
+def _explained(cohort: Cohort, ask: Ask, limits: Limits) -> Counterfactuals:
+    """The answers of `explain` to one ask, as many as are shown."""
+    return explain(
         cohort.task,
         cohort.generator,
         cohort.task.codec.decode(cohort.rows[[ask.person]]),
         cohort.target,
         SHOWN,
-        limits=replace(ask.limits, hold=cohort.hold),
+        limits=limits,
         fallback=cohort.fallback,
         plausibility=cohort.plausibility,
         seed=cohort.seed,
     )
-    say(1, STEPS[1])
-    answers = found.answers
-    if len(answers):
-        rows = cohort.task.codec.encode(answers)
-        judged = judge(cohort.task, query, Candidates.of(np.zeros(len(rows), dtype=np.intp), rows, "explain"))
-        shares = answers["holds"].tolist()
-        plans = [replace(plan, holds=share) for plan, share in zip(_plans(cohort, ask, judged), shares, strict=True)]
-        there = bool((cohort.predicted[ask.person] == cohort.position) and plans[0].n_changed == 0)
-        own = set(answers["generator"]) == {cohort.generator.name}
-        return Pool(
-            identity, ask, query, plans, there=there, found="not needed" if there else "own" if own else "fallback"
-        )
-    say(3, STEPS[3])
-    reason = str(found.abstentions["reason"].iloc[0])
-    if reason.startswith(NOT_HELD):
-        return Pool(identity, ask, query, [], reason, found="nobody")
-    [why] = blame(cohort.task, query, ask.limits, cohort.plausibility, np.random.default_rng([cohort.seed, 1]))
-    blocked = blocks(why, ask.limits, cohort.task.schema, cohort.labels)
-    return Pool(identity, ask, query, [], sentence(why, cohort.task.schema), blocked, found="nobody")
 
 
 def person_query(cohort: Cohort, ask: Ask) -> Query:
@@ -179,46 +149,11 @@ def person_query(cohort: Cohort, ask: Ask) -> Query:
     return ask.limits.query(cohort.task, cohort.rows[[ask.person]], cohort.target)
 
 
-def _queries(cohort: Cohort, ask: Ask) -> Query:
-    """The query of an ask, and below it the same with surer margins."""
-    query = person_query(cohort, ask)
-    margins = [float(query.margin[0]), *(m for m in SURER if m > query.margin[0])]
-    many = query.take(np.zeros(len(margins), dtype=np.intp))
-    many.margin[:] = margins
-    return many
-
-
-def _concat(parts: Sequence[Query]) -> Query:
-    return Query(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])})
-
-
-def _propose(source: Generator, query: Query, at: Ints, rngs: Sequence[np.random.Generator]) -> Candidates:
-    """Candidates for the queries at positions `at`, each asked alone with random numbers of its own."""
-    found = [Candidates.of(np.empty(0, np.intp), np.empty((0, query.rows.shape[1])), source.name)]
-    for k in at.tolist():
-        one = source.propose(query.take(np.array([k])), rngs[k])
-        kept = one.take(one.reason == "")
-        found.append(Candidates(kept.query + k, kept.rows, kept.reason, kept.generator))
-    return Candidates.concat(found)
-
-
-def _refined(cohort: Cohort, query: Query, proposed: Candidates) -> Judged:
-    """What is good of the proposals, as `explain` refines them where a menu is asked for."""
-    task = cohort.task
-    proposed = replace(proposed, rows=in_tow(task, query, proposed.query, proposed.rows))
-    judged = judge(task, query, proposed, final=not task.takes_codes)
-    refined = refine(task, query, judged, SHOWN, cohort.plausibility)
-    return refined.take(withstands(task, query, refined))
-
-
-def _plans(cohort: Cohort, ask: Ask, good: Judged) -> list[Plan]:
-    """Distinct rows as plans: the first answer of `explain`, others under the same limits, those with surer margins."""
-    rows, verdict, source = good.found.rows, good.verdict, good.found.query
-    if not len(rows):
-        return []
-    order = np.argsort(source, kind="stable")
-    _, first = np.unique(np.where(np.isnan(rows[order]), -np.inf, rows[order]), axis=0, return_index=True)
-    first = order[np.sort(first)]
+def _plans(cohort: Cohort, ask: Ask, good: Judged, shares: Sequence[float | None]) -> list[Plan]:
+    """Distinct rows as plans, in their order; `shares`: of the jurors that agree with each."""
+    rows, verdict = good.found.rows, good.verdict
+    _, first = np.unique(np.where(np.isnan(rows), -np.inf, rows), axis=0, return_index=True)
+    first = np.sort(first)
     similar, nearest = cohort.similar(rows[first])
     in_range = cohort.task.once(Plausibility).in_range(rows[first])
     return [
@@ -235,6 +170,7 @@ def _plans(cohort: Cohort, ask: Ask, good: Judged) -> list[Plan]:
             float(verdict.proximity[at]),
             int(similar[k]),
             float(nearest[k]),
+            shares[at],
         )
         for k, at in enumerate(first)
     ]
@@ -375,7 +311,7 @@ def restore(cohort: Cohort, kept: Mapping[str, Any]) -> tuple[Plan, Pool] | None
     kept_row = judge(cohort.task, query, Candidates.of(np.zeros(1, dtype=np.intp), row[None], "kept"))
     if not kept_row.verdict.good[0]:
         return None
-    [plan] = _plans(cohort, ask, kept_row)
+    [plan] = _plans(cohort, ask, kept_row, [None])
     plan = replace(plan, id=str(kept["plan"]))
     return plan, Pool(secrets.token_urlsafe(9), ask, query, [plan])
 
