@@ -156,7 +156,7 @@ BAD_SCHEMAS: dict[str, tuple[Callable[[str], str], tuple[str, ...]]] = {
     "a range that is no number": (with_text("low = 1000", "low = nan"), ("'steps'", "finite number as low")),
     "no step": (with_text("step = 1\n", "step = 0\n"), ("'steps'", "step 0 must be positive")),
     "a broken step": (with_text("step = 1\n", "step = 0.5\n"), ("'steps'", "whole step")),
-    "an unknown field": (with_text(STEPS, 'unti = "steps"'), ("'steps'", "unknown field 'unti'", "use description")),
+    "an unknown field": (with_text(STEPS, 'unti = "steps"'), ("'steps'", "unknown field 'unti'", "use causes")),
     "an unknown field above": (with_text(TARGET, "targte = 1"), ("unknown field 'targte'", "the fields of a schema")),
     "an unknown role": (with_text('"actionable"', '"changeable"'), ("'steps'", "role 'changeable'", "actionable")),
     "an unknown kind": (with_text('"integer"', '"int"'), ("'steps'", "kind 'int' is unknown", "use continuous")),

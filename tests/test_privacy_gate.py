@@ -286,6 +286,8 @@ ASK = (
     "age",
     "--shots",
     "2",
+    "--hold",
+    "0",
 )
 
 
@@ -372,12 +374,12 @@ def test_on_a_terminal_the_cost_is_confirmed_before_anything_is_asked(
 
 def test_a_token_cap_ends_the_asking_and_says_so(files: Path, recorder: Recorder) -> None:
     done = call("explain", *ASK, "--llm", recorder.url, "--token-cap", "1", "--generator", PROMPTED, "--out", "out")
-    # One request goes alone past the cap; its answer is no plan, so the model answered nobody.
-    assert done.status == 3, done.err
-    assert "the cap of 1 tokens is reached" in done.err
-    assert len(recorder.bodies) == 1
+    # One request goes alone past the cap; where its answer is no plan, the model answered nobody.
+    own = (pd.read_csv("out/counterfactuals.csv")["generator"] == "prompted").sum()
+    assert done.status == (0 if own else 3), done.err
+    assert own <= len(recorder.bodies) == 1
     answers = pd.read_csv("out/model_answers.csv")
-    assert len(answers) >= 6
+    assert answers["reason"].str.contains("the cap of 1 tokens is reached").sum() == 5
     judge(Path("out"), lock=["age"])
 
 

@@ -320,7 +320,7 @@ def test_plans_that_hold_are_counted_said_and_kept_and_nothing_is_fitted_twice(
 
 #: Queries of several batches.
 MANY = 6 * 256 + 40
-LONG = ("--queries", "queries.csv", "--classifier", "logistic", "--generator", "search")
+LONG = ("--queries", "queries.csv", "--classifier", "logistic", "--generator", "search", "--hold", "0")
 
 
 def batches() -> list[Path]:

@@ -108,8 +108,12 @@ def test_plans_stand_side_by_side_and_are_ranked_anew_without_asking_again(
 
 
 def test_a_hard_feature_sinks_in_the_ranking(page: Any, address: str, cohort: Any) -> None:
-    ask(page, address, away(cohort)[STEP])
-    name = page.locator(".card .changes .name").first.inner_text()
+    for person in away(cohort)[:: STEP + 1]:
+        ask(page, address, person)
+        cards = page.locator(".card").all()
+        name = page.locator(".card .changes .name").first.inner_text()
+        if any(name not in card.locator(".name").all_inner_texts() for card in cards):
+            break  # a plan without it can take the first place
     item = page.locator(f".feature:has(.label:text-is('{name}'))")
     item.locator("summary").click()
     with page.expect_response(lambda response: "/rank" in response.url):

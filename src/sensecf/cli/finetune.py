@@ -93,7 +93,7 @@ def finetune(
             "card": opened.card,
             "classifier": source.classifier,
         }
-        facts = tuning.finetune(task, model, out, asked, classifier=source.classifier, progress=progress, **more)
+        facts = tuning.finetune(task, model, out, asked, progress=progress, **more)
     if everyone.is_main_process:
         _show(facts, out)
 

@@ -240,6 +240,14 @@ class Holding:
         self.trust: bool = False
         self.problem = ""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to another process: all but the lock, of which each process has one of its own."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.RLock()
+
     def settle(
         self, jurors: int | None, seed: int | None = None, folder: Path | None = None, cache: Path | None = None
     ) -> None:

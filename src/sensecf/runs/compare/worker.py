@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -177,9 +177,10 @@ def answer(task: Task, generator: Generator, query: Query, asked: Ints, job: Job
         else:
             rng = np.random.default_rng([job.seed, int(asked[0]), len(asked)])
             asking = query.take(asked)
-            proposed = generator.propose(asking, rng)
-            proposed = replace(proposed, rows=in_tow(task, asking, proposed.query, proposed.rows))
-            found, numbers, stated = _checked(task, proposed, len(asked)), asked, None
+            found = _checked(task, generator.propose(asking, rng), len(asked))
+            kept = found.reason == ""
+            found.rows[kept] = in_tow(task, asking, found.query[kept], found.rows[kept])
+            numbers, stated = asked, None
     except Exception as error:
         if len(asked) == 1:
             width, reason = len(task.schema), f"the generator raised {type(error).__name__}: {one_line(error)}"
