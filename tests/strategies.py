@@ -63,6 +63,7 @@ def features(draw: st.DrawFn, name: str) -> Feature:
     if kind in ("binary", "categorical"):
         return Feature(name, kind, levels=draw(levels(2 if kind == "binary" else 6)), **fields)  # type: ignore[arg-type]
     step = draw(st.sampled_from([1.0, 2.0, 10.0, 500.0] if kind == "integer" else STEPS))
+    fields["most_change"] = draw(st.none() | st.floats(0.01, 1e4))
     first, count = draw(st.integers(-200, 200)), draw(st.integers(0, 400))
     slack = draw(st.sampled_from([0.0, 0.3])) * step  # ranges need not end on the grid
     low, high = first * step - slack, (first + count) * step + slack

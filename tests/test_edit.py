@@ -73,7 +73,9 @@ def test_the_reason_says_that_a_feature_only_moves_as_a_result() -> None:
         replace(HAND, features=tuple(replace(f, role="mutable") if f.name != "device" else f for f in HAND.features))
     )
     (reason,) = ask(task, Search(task), pd.DataFrame([BASE])).abstentions["reason"]
-    assert reason == "blocked by deep, which only moves as a result"
+    assert reason == (
+        "what a person can do is not enough: deep would have to change too, and it only moves as a result"
+    )
 
 
 def test_without_an_action_there_is_one_warning_and_the_same_answers_as_asked_for() -> None:

@@ -367,44 +367,27 @@ SHOWN = (
     "n_changed",
     "mad_l1",
     "margin",
+    "seconds",
 )
+#: Plans in the terminal's table, and results that are listed of what follows from each.
+PLANS, RESULTS = 10, 2
+#: Reasons of abstentions in the terminal.
+REASONS = 4
 
 
 def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any], out: Path) -> int:
     """The first plans and the summary, as tables; returns the exit status: see `status`."""
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     from sensecf.metrics import sentence
 
     target = answers.schema.meaning(facts["target"])
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=None if sys.stdout.isatty() else 80)
     console.print(_plain(sentence(summary, facts["classifier"], target)), soft_wrap=True)
     for line in hold_words(facts):
         console.print(_plain(line), soft_wrap=True)
-    plans = answers.plans()
-    shown = Table(
-        title=_plain(f"Plans towards {target!r} (the first {min(len(plans), 12)} of {len(plans)})"),
-        title_justify="left",
-    )
-    for column, options in (
-        ("query", {"justify": "right"}),
-        ("plan", {"overflow": "fold"}),
-        ("p", {"justify": "right"}),
-        ("like the data", {}),
-    ):
-        shown.add_column(column, **options)  # type: ignore[arg-type]
-    for row in plans.head(12).itertuples():
-        follows = [f"follows: {row.follows!s}"] if row.follows else []
-        follows += [f"expected to follow: {row.expected!s}"] if row.expected else []
-        shown.add_row(
-            _plain(row.query),
-            Text("\n").join(map(_plain, [row.plan, *follows])),
-            f"{row.probability:.2f}",
-            "yes" if row.plausible else "no",
-        )
-    console.print(shown)
+    console.print(_plans(answers, target))
 
     if facts.get("generator_why"):
         console.print(_plain(f"Plans by {facts['generator']}: {facts['generator_why']}."), soft_wrap=True)
@@ -413,6 +396,8 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
     table = Table(title="Summary" + (f", with {fallback} as fallback" if fallback else ""), title_justify="left")
     for column in ("measure", "value", "95 % interval", "of", "better"):
         table.add_column(column)
+    for cells in _survival(answers, facts):
+        table.add_row(*cells)
     for name in SHOWN:
         if name in summary.index and (summary.loc[name, "value"] or name not in SHOWN[1:4]):
             m = summary.loc[name]
@@ -425,18 +410,62 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
             interval = "–" if share["low"] is None else f"{share['low']:.3f} to {share['high']:.3f}"
             requests = f"{share['n']:,} requests"
             table.add_row(f"model alone: {name}", f"{share['value']:.3f}", interval, requests, "higher")
+    asked = max(facts["queries_asked"], 1)
+    rows = facts["classifier_rows"]["answers"] / asked
+    table.add_row("classifier rows", f"{rows:,.0f}", "–", f"{asked:,} requests", "lower")
     console.print(table)
-    rows = facts["classifier_rows"]["answers"] / max(facts["queries_asked"], 1)
-    console.print(f"The classifier was asked about {rows:,.0f} rows per answer.", highlight=False)
     _closing(console, answers, out)
     return status(answers)
 
 
+def _plans(answers: Counterfactuals, target: str) -> Any:
+    """The table of the first plans: what to do on a line of its own, then the largest of what follows."""
+    from rich.table import Table
+    from rich.text import Text
+
+    plans = answers.plans().assign(expected=answers.expected(most=RESULTS))
+    title = f"Plans towards {target!r} (the first {min(len(plans), PLANS)} of {len(plans)})"
+    asked = bool(answers.answers["holds"].notna().any())
+    shown = Table(
+        title=_plain(title), title_justify="left", show_lines=bool((plans.head(PLANS)["expected"] != "").any())
+    )
+    shown.add_column("query", justify="right", overflow="fold")
+    shown.add_column("plan", overflow="fold", ratio=1)
+    shown.add_column("p", justify="right")
+    if asked:
+        shown.add_column("holds", justify="right")
+    for row, holds in zip(plans.head(PLANS).itertuples(), answers.answers["holds"], strict=False):
+        lines = [_plain(row.plan)]
+        for word, told in (("with it", row.follows), ("then", row.expected)):
+            if told:
+                lines.append(_plain(f"{word}: {told}"))
+                lines[-1].stylize("dim")
+        share = [f"{holds:.0%}" if holds == holds else "–"] if asked else []
+        shown.add_row(_plain(row.query), Text("\n").join(lines), f"{row.probability:.2f}", *share)
+    return shown
+
+
+def _survival(answers: Counterfactuals, facts: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+    """Rows of the summary: how many plans hold, and of how many refits; none where no plan was asked to hold."""
+    if "jury" not in facts:
+        return []
+    jury = facts["jury"]
+    found = jury["plans"] + jury["left_out"]
+    moved = answers.answers[answers.answers["n_changed"] > 0]["holds"]
+    mean = f"{moved.mean():.3f}" if len(moved) else "not defined"
+    return [
+        ("plans that hold", f"{jury['plans']:,}", "–", f"{found:,} plans found", "higher"),
+        ("refits that agree", mean, "–", f"{len(moved):,} plans that hold", "higher"),
+    ]
+
+
 def _closing(console: Any, answers: Counterfactuals, out: Path) -> None:
     """Why some have no answer, and where to read on."""
-    reasons = answers.abstentions["reason"].value_counts().head(3)
-    for reason, number in reasons.items():
-        console.print(_plain(f"No answer for {number}: {reason}"), soft_wrap=True)
+    reasons = answers.reasons()
+    for reason, queries in reasons[:REASONS]:
+        console.print(_plain(f"No answer for {len(queries)}: {reason}"), soft_wrap=True)
+    if left := sum(len(queries) for _, queries in reasons[REASONS:]):
+        console.print(f"No answer for {left} more: see the report", highlight=False)
     console.print(_plain(f"Report: {out / 'report.html'}"), soft_wrap=True)
     console.print(CAUTION, style="italic", highlight=False)
 

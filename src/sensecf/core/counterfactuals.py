@@ -17,7 +17,7 @@ from sensecf.core.errors import InputError, one_line
 from sensecf.core.files import replacing
 from sensecf.core.kept import read_bytes
 from sensecf.core.names import join_names, split_names
-from sensecf.core.schema import RESERVED, FeatureSchema
+from sensecf.core.schema import RESERVED, Feature, FeatureSchema
 
 if TYPE_CHECKING:
     from sensecf.core.rules import Bools, Floats
@@ -32,6 +32,9 @@ ACTIONS_MARK = ";"
 #: Columns that are blank where nobody asked for plans that hold: the share of refits, which took no part in finding
 #: an answer, that agree with it; its exact lower bound (one-sided, 95 %); the same where the person lands a little off.
 SHARES = ("holds", "holds_low", "lands")
+#: How reasons say how many refits agree with the nearest plan: the reason of one request, and of several.
+_SEVERAL = "the nearest ones hold in some of"
+_AGREED = r"the nearest one holds in (?P<k>\d+) of (?P<of>\d+)"
 #: Who may have found an answer; see `Counterfactuals.found_by`.
 FINDERS = ("own", "fallback", "nobody", "not needed")
 
@@ -238,17 +241,54 @@ class Counterfactuals:
         out.insert(4, "expected", self.expected())
         return out.reset_index(drop=True)
 
-    def expected(self) -> list[str]:
+    def expected(self, most: int | None = None) -> list[str]:
         """What is expected to follow from each of `answers`, as people read it: "glucose 131 → 126 (124 to 129) mg/dL";
-        "" where nothing is."""
-        told: dict[tuple[Any, int], list[str]] = {}
+        "" where nothing is.
+
+        The largest first, in standard deviations of the rows asked about; with `most` no more than so many, and how
+        many more there are. What stays where it is once it is rounded is left out.
+        """
+        told: dict[tuple[Any, int], list[tuple[float, str]]] = {}
+        spread = {f.name: self._spread(f) for f in self.schema.features if f.numeric}
         for query, rank, name, _unit, before, expected, low, high in self.consequences().itertuples(index=False):
             say = self.schema[name].format
+            if say(before) == say(expected):
+                continue
             text = f"{name} {say(before)} → {say(expected)} ({say(low)} to {say(high, unit=True)})"
-            told.setdefault((query, rank), []).append(text)
+            size = abs(float(expected) - float(before)) / spread[name] if name in spread else 1.0
+            told.setdefault((query, rank), []).append((size, text))
         answers = self.answers
-        keys = zip(answers["query"], answers["rank"].astype(int), strict=True)
-        return ["; ".join(told.get(key, [])) for key in keys]
+        found = []
+        for key in zip(answers["query"], answers["rank"].astype(int), strict=True):
+            texts = [text for _, text in sorted(told.get(key, []), key=lambda one: -one[0])]
+            more = [] if most is None or len(texts) <= most else [f"and {len(texts) - most} more"]
+            found.append("; ".join(texts[:most] + more))
+        return found
+
+    def _spread(self, feature: Feature) -> float:
+        """The standard deviation of a number among the rows asked about; the range where they are all alike."""
+        values = pd.to_numeric(self.factuals[feature.name]).astype(float)
+        spread = float(values.std(ddof=0))
+        return spread if spread > 0 else float((feature.high or 0.0) - (feature.low or 0.0)) or 1.0
+
+    def reasons(self) -> list[tuple[str, list[Any]]]:
+        """Why requests have no answer, with the requests, the most frequent reason first.
+
+        Plans that would not hold are one reason, whatever number of refits agree: the text says the median.
+        """
+        silent = self.factuals.index[~self.factuals.index.isin(self.answers["query"])]
+        noted = self.abstentions.drop_duplicates("query").set_index("query")["reason"].reindex(silent)
+        noted = noted.fillna("").replace("", "no reason was given")
+        agreed = noted.str.extract(_AGREED, expand=False).astype(float)
+        found = []
+        for reason, group in noted.groupby(noted.str.replace(_AGREED, rf"{_SEVERAL} \2", regex=True), sort=False):
+            text = str(group.iloc[0])
+            counts = agreed["k"][group.index].dropna()
+            if counts.nunique() > 1:
+                some = f"{counts.median():.0f} (median; {counts.min():.0f} to {counts.max():.0f})"
+                text = str(reason).replace(_SEVERAL, f"the nearest ones hold in {some} of")
+            found.append((text, list(group.index)))
+        return sorted(found, key=lambda entry: -len(entry[1]))
 
     def record(self, query: Any, rank: int = 1) -> Mapping[str, Any]:
         """One row as a mapping. Raises `KeyError` when there is no such answer."""

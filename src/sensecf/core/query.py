@@ -51,8 +51,9 @@ class Query:
     def of_rows(cls, task: Task, rows: Floats, target: Any, limits: Limits) -> Query:
         """The query for encoded rows (n, d) towards one class (None: the schema's), under limits that were checked.
 
-        A changed value stays within what the training rows show (`Task.reach`), but where a range of `limits`
-        reaches further. Raises `InputError` for a target that is no class.
+        A changed value stays within what the training rows show (`Task.reach`), and an action within what a person can
+        be asked for (`most_change`), but where a range of `limits` reaches further. Raises `InputError` for a target
+        that is no class.
         """
         schema, codec = task.schema, task.codec
         n = len(rows)
@@ -74,10 +75,12 @@ class Query:
             if feature.max_change is not None and feature.numeric:
                 low[:, j] = np.fmax(low[:, j], rows[:, j] - feature.max_change)
                 high[:, j] = np.fmin(high[:, j], rows[:, j] + feature.max_change)
+        meant = limits.resolved(schema)
+        if meant.edit == "actionable":
+            _within_what_is_asked(schema, rows, low, high, limits)
         movable = moves(codec, rows, low, high)
         movable[:, [schema.columns[name] for name in limits.lock]] = False
         follows = np.zeros_like(movable)
-        meant = limits.resolved(schema)
         if meant.edit == "actionable":
             movable, follows = _acts(schema, rows, movable)
         budget = min(x for x in (limits.max_changes, schema.max_changes, len(schema)) if x is not None)
@@ -100,6 +103,19 @@ class Query:
             margin=self.margin[index],
             consequences=self.consequences[index],
         )
+
+
+def _within_what_is_asked(schema: FeatureSchema, rows: Floats, low: Floats, high: Floats, limits: Limits) -> None:
+    """Narrow the ranges `low`, `high` (n, d) of actions to what a person can be asked for, in place; an end that
+    `limits` states stays as it is stated."""
+    for j, feature in enumerate(schema.features):
+        if feature.most_change is None or feature.role != "actionable":
+            continue
+        lowest, highest = limits.ranges.get(feature.name, (None, None))
+        if lowest is None:
+            low[:, j] = np.fmax(low[:, j], rows[:, j] - feature.most_change)
+        if highest is None:
+            high[:, j] = np.fmin(high[:, j], rows[:, j] + feature.most_change)
 
 
 def moves(codec: Codec, rows: Floats, low: Floats, high: Floats) -> Bools:

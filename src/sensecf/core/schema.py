@@ -44,7 +44,9 @@ class Feature:
     `unit`) limit what a counterfactual may do. `protected` marks an attribute such as sex or
     ethnicity: it never changes and effort is compared across it. `missing` says that blanks occur.
     `least_change`: the smallest edit worth a person's while, in `unit`; no answer edits a number by less, but for
-    features that follow others by a rule. `missing_codes`: values of the table that stand for "not measured" and
+    features that follow others by a rule. `most_change`: the largest change that a person can be asked for, in `unit`;
+    plans made of actions stay within it but where a range asks for more, boundary answers do not (`max_change` holds in
+    both). `missing_codes`: values of the table that stand for "not measured" and
     are read as blanks. `suspect_codes`: values that may; they stay, but no answer starts from or leads to them.
     `causes`: the features that this one answers to where nobody edits it, as a person has accepted them; `sign`: which
     way, one for each cause or none at all; `causes_source`: where that is from.
@@ -69,6 +71,7 @@ class Feature:
     causes: tuple[str, ...] = ()
     sign: tuple[Sign, ...] = ()
     causes_source: str = ""
+    most_change: float | None = None
 
     def __post_init__(self) -> None:
         def fail(problem: str) -> None:
@@ -127,6 +130,13 @@ class Feature:
                 fail(f"least_change {self.least_change!r} must be a positive number; delete it for a single step")
             if self.max_change is not None and self.least_change > self.max_change:
                 fail(f"least_change {self.least_change:g} > max_change {self.max_change:g} leaves no change")
+        if self.most_change is not None:
+            if not self.numeric:
+                fail(f"most_change is for numbers, and the feature is {self.kind}; delete it")
+            if not 0 < self.most_change < math.inf:
+                fail(f"most_change {self.most_change!r} must be a positive number; delete it for no such limit")
+            if self.least_change is not None and self.least_change > self.most_change:
+                fail(f"least_change {self.least_change:g} > most_change {self.most_change:g} leaves no change")
         if self.missing_codes and not self.missing:
             object.__setattr__(self, "missing", True)  # what a code stands for is a blank
 
@@ -430,6 +440,7 @@ _FEATURE_TYPES: dict[str, Any] = {
     "missing": bool,
     "description": str,
     "least_change": int | float,
+    "most_change": int | float,
     "missing_codes": list,
     "suspect_codes": list,
     "causes": list,
@@ -482,6 +493,7 @@ Edit it: it is what a counterfactual is held to.
   role       actionable (a person can change it), mutable (it moves as a result), immutable
   direction  any, increase, decrease        max_change  largest absolute change, in the unit
   least_change   the smallest edit worth making, in the unit
+  most_change    the largest change that a person can be asked for, in the unit; --range may ask for more
   missing_codes  values that stand for "not measured": read as blanks
   suspect_codes  values that may: rename to missing_codes if they do, delete if they are measured
   [meanings]     what the classes mean: {"1" = "diabetes"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
@@ -22,15 +22,16 @@ from sensecf.generators.search import Effort, Search
 EFFORT = Effort(beam=3, edits=32, depth=4, neighbours=4, keep=1)
 
 
-Kind = Literal["lock", "result", "fixed", "range", "budget", "margin", "rule", "blank"]
+Kind = Literal["lock", "result", "fixed", "range", "most", "budget", "margin", "rule", "blank"]
 
 
 class Blocked(NamedTuple):
     """One thing that stands in the way of an answer.
 
     `kind`: "lock" (asked for), "result" (only moves as a result, which `edit` holds still), "fixed" (cannot move),
-    "range" (of a feature, `bound` its ends), "budget" and "margin" (`bound` the number), "rule" (`bound` the rule),
-    "blank" (not measured). `feature`: its name, "" where the kind has none.
+    "range" (of a feature, `bound` its ends), "most" (more than a person can be asked for, see `Feature.most_change`),
+    "budget" and "margin" (`bound` the number), "rule" (`bound` the rule), "blank" (not measured).
+    `feature`: its name, "" where the kind has none.
     """
 
     kind: Kind
@@ -82,7 +83,10 @@ def blame(task: Task, query: Query, limits: Limits, plausibility: float, rng: np
         for i in at[~ok]:
             bound: Any = part.bound
             if part.kind == "range":
-                bound = tuple(float(getattr(query, end)[i, column]) for end, column in where.items())
+                j = task.schema.columns[part.feature]
+                bound = float(query.low[i, j]), float(query.high[i, j])
+                if part._replace(bound=bound) in blocking[i]:
+                    continue  # by its other end
             elif part.kind in ("budget", "margin"):
                 bound = getattr(query, *where)[i].item()
             blocking[i].append(part._replace(bound=bound))
@@ -118,8 +122,15 @@ def _families(
         result = name in held or bool(query.follows[:, j].any())
         kind: Kind = "lock" if name in limits.lock else "result" if result else "fixed"
         yield Blocked(kind, name), fixed, {"movable": j, "follows": j}
-        narrow = (query.low[:, j] > loose.low[:, j]) | (query.high[:, j] < loose.high[:, j])
-        yield Blocked("range", name), narrow & ~fixed, {"low": j, "high": j}
+        most = task.schema[name].most_change
+        for end, sign in (("low", -1), ("high", 1)):
+            there = getattr(query, end)[:, j]
+            narrow = (there != getattr(loose, end)[:, j]) & ~fixed
+            asked = np.zeros_like(narrow)
+            if most is not None and name not in limits.ranges:
+                asked = np.isclose(there, query.rows[:, j] + sign * most)
+            yield Blocked("most", name, most), narrow & asked, {end: j}
+            yield Blocked("range", name), narrow & ~asked, {end: j}
     yield Blocked("budget"), query.max_changes < loose.max_changes, {"max_changes": ...}
     yield Blocked("margin"), query.margin > 0, {"margin": ...}
 
@@ -130,7 +141,7 @@ def sentence(why: Blame, schema: FeatureSchema) -> str:
     if blanks:
         return _ask_to_measure(blanks)
     if why.blocked:
-        return f"blocked by {' and '.join(map(_words, why.blocked))}"
+        return _in_the_way(why.blocked, schema)
     if why.possible:
         return "no answer among the rows tried; one may exist: another generator or seed may find it"
     fixed = [f.name for f in schema.features if not f.changeable]
@@ -138,22 +149,42 @@ def sentence(why: Blame, schema: FeatureSchema) -> str:
     return f"no answer found even without locks and limits{some}"
 
 
-def _words(part: Blocked) -> str:
+def _in_the_way(parts: Sequence[Blocked], schema: FeatureSchema) -> str:
+    """What stands in the way, limits first; what nobody can set is said last and together."""
+    stay = {kind: [part.feature for part in parts if part.kind == kind] for kind in ("result", "fixed")}
+    limits = [_words(part, schema) for part in parts if part.kind not in stay]
+    if stay["fixed"]:
+        limits.append(f"{_listed(stay['fixed'])}, which cannot move")
+    if not stay["result"]:
+        return f"blocked by {_listed(limits)}"
+    within = f" within {_listed(limits)}" if limits else ""
+    they = "it only moves" if len(stay["result"]) == 1 else "they only move"
+    return (
+        f"what a person can do{within} is not enough: {_listed(stay['result'])} would have to change too, and {they} "
+        "as a result"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def _words(part: Blocked, schema: FeatureSchema) -> str:
     match part.kind:
         case "lock":
             return f"the lock on {part.feature}"
-        case "result":
-            return f"{part.feature}, which only moves as a result"
         case "range":
             return f"the limits on {part.feature}"
+        case "most":
+            feature = schema[part.feature]
+            return f"the most that is asked of a person ({part.feature}: {feature.format(part.bound, unit=True)})"
         case "budget":
             return "the budget of changes"
         case "margin":
             return "the margin asked for"
-        case "rule":
-            return f"the rule {part.bound}"
         case _:
-            return f"{part.feature}, which cannot move"
+            return f"the rule {part.bound}"
 
 
 def _unmeasured(

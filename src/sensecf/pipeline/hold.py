@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import beta, binom
 
-from sensecf.classifiers.change import CHANGES, Source, family, refit
+from sensecf.classifiers.change import CHANGES, Source, family, refit, unfitted
 from sensecf.classifiers.fit import fit_anew, one_blas_thread
 from sensecf.classifiers.jury import Jury, fingerprint, judge_of, seed_of
 from sensecf.core.codec import Codec
@@ -274,6 +274,16 @@ class Holding:
     def mark(self) -> str:
         """A name for all that jury and margins depend on, but the number of jurors."""
         return fingerprint(self._task, self.change, self.seed)
+
+    def refusal(self) -> str:
+        """Why no jury can be, in words; "" where there is one or may be one. Fits nothing."""
+        if self.problem or self._jury is not None or (self.folder is not None and seed_of(self.folder) is not None):
+            return self.problem
+        try:
+            unfitted(self._task.classifier)
+        except InputError as error:
+            return str(error)
+        return ""
 
     def of(self, target: int, limits: Limits, say: Say = lambda share: None) -> Held | None:
         """What is needed for plans that hold as `limits` asks; None, and `problem` in words, where no jury can be."""

@@ -104,6 +104,16 @@ class Cohort:
         """The jury that says which plans hold, fitted at the first call; None where none is asked for or can be."""
         return self.task.once(Holding).of(self.position, Limits(hold=self.hold))
 
+    @property
+    def unheld(self) -> str:
+        """Why plans are not asked to hold though they should be, as a sentence; "" where they are."""
+        why = self.task.once(Holding).refusal() if self.hold > 0 else ""
+        return (
+            f"No plan here was asked to hold: {why}. Each is a boundary answer, which a refit may refuse."
+            if why
+            else ""
+        )
+
     @cached_property
     def position(self) -> int:
         """Position of the target among the classifier's classes."""

@@ -266,12 +266,15 @@ def record(cohort: Cohort, plan: Plan) -> dict[str, Any]:
 
 
 def _expected(cohort: Cohort, base: Floats, row: Floats) -> list[dict[str, Any]]:
-    """What is expected to follow from a plan, with its band, as plain data; nothing without accepted causes."""
+    """What is expected to follow from a plan, with its band, as plain data, the largest in standard deviations first;
+    nothing without accepted causes."""
     codec, mechanisms = cohort.task.codec, cohort.task.once(Mechanisms)
     if not mechanisms:
         return []
     found = mechanisms.follow(base[None], row[None])
-    moved = codec.changed(row, found.expected[0]) | codec.changed(found.low[0], found.high[0])
+    moved = codec.changed(row, found.expected[0])
+    spread = cohort.task.once(Scale).std
+    size = np.abs(found.expected[0] - base) / np.where(spread > 0, spread, 1.0)
     return [
         {
             "feature": cohort.task.schema.names[j],
@@ -285,7 +288,8 @@ def _expected(cohort: Cohort, base: Floats, row: Floats) -> list[dict[str, Any]]
             "low_text": cohort.columns[j].text(float(found.low[0, j])),
             "high_text": cohort.columns[j].text(float(found.high[0, j])),
         }
-        for j in np.flatnonzero(moved).tolist()
+        for j in sorted(np.flatnonzero(moved).tolist(), key=lambda j: -size[j])
+        if cohort.columns[j].text(float(base[j])) != cohort.columns[j].text(float(found.expected[0, j]))
     ]
 
 

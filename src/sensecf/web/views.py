@@ -61,6 +61,7 @@ def _head(cohort: Cohort) -> dict[str, Any]:
         "title": clean(cohort.title),
         "notice": clean(cohort.notice),
         "quality": clean(cohort.quality),
+        "unheld": clean(cohort.unheld),
         "label": cohort.said(cohort.task.schema.label),
         "target": cohort.said(cohort.target),
     }

@@ -155,6 +155,10 @@ def _block(part: Blocked, limits: Limits, schema: FeatureSchema, label: Sequence
         case "range":
             own = part.feature in limits.ranges or part.feature in limits.directions
             return Blocker(f"The limits on {inside(label[j])}", f"limits-{j}" if own else "")
+        case "most":
+            feature = schema.features[j]
+            most = clean(feature.format(feature.most_change, unit=True))
+            return Blocker(f"No plan asks for more than {most} of change in {inside(label[j])}", "")
         case "result":
             return Blocker(f"{label[j]} only moves as a result", "")
         case _:

@@ -36,7 +36,7 @@ import pandas as pd
 from sensecf.core.rules import Condition, Implication, Linear, Order, Total
 from sensecf.core.schema import Feature, FeatureSchema, Sign
 from sensecf.data.card import Card
-from sensecf.data.infer.catalogue import ERRORS
+from sensecf.data.infer.catalogue import ERRORS, MOST
 from sensecf.data.world.cohort import BLANK_SHARE, CLIP, INTERCEPT, MECHANISM, PERSON_SD, STUDY_GROUPS, Cohort
 
 __all__ = [
@@ -84,7 +84,8 @@ def simulated_schema() -> FeatureSchema:
     what a person does; sleep stages, efficiency, glucose and heart rate are results, and the stages share what the
     night gains or loses. Directions are set only where the
     opposite is never advice; the other features may move either way. No
-    plan asks for less than a device tells apart. The causes among what follows are those of the equations that made
+    plan asks for less than a device tells apart, or for more than a person can do (`MOST`).
+    The causes among what follows are those of the equations that made
     the table, so that they are accepted here.
     """
     stage: dict[str, Any] = {"role": "mutable", "unit": "min", "step": 1, "missing": True}
@@ -125,6 +126,7 @@ def simulated_schema() -> FeatureSchema:
         if f.name in CAUSES else f
         for f in features
     )  # fmt: skip
+    features = tuple(replace(f, most_change=MOST[f.name][0]) if f.name in MOST else f for f in features)
     rules = (
         Total(("sleep_deep_min", "sleep_light_min", "sleep_rem_min"), "sleep_total_min", tolerance=0.5),
         Order(("resting_hr_bpm", "hr_mean_bpm")),

@@ -298,6 +298,28 @@ ERRORS: dict[str, tuple[float, str]] = {
 }
 
 
+#: The largest change of a day that a person can be asked for, in the unit of `Entry`, and why: about twice what trials
+#: bring on average, since plans concern single days. The numbers are ours, to be edited in the schema.
+MOST: dict[str, tuple[float, str]] = {
+    "sleep_total_min": (
+        120,
+        "two hours; sleep extension brings 21 (Al Khatib et al. 2018) to 70 minutes (Tasali et al. 2022) on average",
+    ),
+    "sleep_midpoint_sd_min": (90, "an hour and a half: from changing hours to fixed ones (ours)"),
+    "steps": (6000, "an hour of brisk walking; pedometers bring 2,500 steps on average (Bravata et al. 2007)"),
+    "active_min": (60, "an hour; guidelines ask for 22 to 43 minutes a day (WHO 2020)"),
+    "sedentary_min": (180, "three hours; desks that stand bring one and a half (Shrestha et al. 2018, Cochrane)"),
+    "lightly_active_min": (180, "three hours: what sitting less can be filled with (ours)"),
+    "moderately_active_min": (60, "an hour; guidelines ask for 22 to 43 minutes a day (WHO 2020)"),
+    "very_active_min": (45, "three quarters of an hour; guidelines ask for 11 to 21 minutes a day (WHO 2020)"),
+    "distance_m": (5000, "an hour of brisk walking (ours)"),
+    "carbs_g": (100, "a hundred grams: about 400 kcal of a day's food (ours)"),
+    "screen_time_min": (180, "three hours (ours)"),
+    "caffeine_mg": (300, "three cups of coffee (ours)"),
+    "alcohol_g": (40, "three to four drinks (ours)"),
+}
+
+
 def known_feature(name: str) -> Entry | None:
     """The catalogue's entry of that name, or the first under that other name; None when it is not known.
 

@@ -273,7 +273,7 @@ def _least(feature: Feature, values: Mapping[str, Floats], errors: Mapping[str, 
     assert feature.high is not None
     assert feature.step is not None
     wanted = max(errors.get(feature.name, 0.0), float(np.nanstd(values[feature.name])) / 10)
-    most = min((feature.high - feature.low) / 4, feature.max_change or np.inf)
+    most = min((feature.high - feature.low) / 4, feature.max_change or np.inf, feature.most_change or np.inf)
     cells = min(np.ceil(wanted / feature.step - 1e-9), np.floor(most / feature.step + 1e-9))
     return replace(feature, least_change=_neat(round(cells * feature.step, 10))) if cells > 1 else feature
 

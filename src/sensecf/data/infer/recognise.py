@@ -11,7 +11,7 @@ import pandas as pd
 
 from sensecf.core.rules import Floats, Rule
 from sensecf.core.schema import Feature
-from sensecf.data.infer.catalogue import ALIASES, ENTRIES, ERRORS, SOURCES, Entry, known_rules
+from sensecf.data.infer.catalogue import ALIASES, ENTRIES, ERRORS, MOST, SOURCES, Entry, known_rules
 from sensecf.data.infer.causes import Known, known_causes
 from sensecf.data.infer.names import ColumnName, english, parse_names, words_of
 
@@ -214,7 +214,15 @@ def _known(feature: Feature, entry: Entry, directed: bool, weeks: float | None) 
         max_change=change,
         protected=feature.protected or entry.protected,
         description=entry.description,
+        most_change=_most(entry, step, constant),
     )
+
+
+def _most(entry: Entry, step: float, constant: bool) -> float | None:
+    """The largest change that a person can be asked for; None where none is known or the steps are coarser."""
+    if constant or entry.name not in MOST or MOST[entry.name][0] < step:
+        return None
+    return MOST[entry.name][0]
 
 
 def _widened(feature: Feature, entry: Entry) -> list[str]:
@@ -237,4 +245,6 @@ def _comment(entry: Entry) -> list[str]:
         facts.append(
             f"a change of less than {error:g} {entry.unit} is within the error of measurement ({SOURCES[source]})"
         )
+    if entry.name in MOST:
+        facts.append(f"most_change: {MOST[entry.name][1]}")
     return [*facts, f"known column; source: {'; '.join(SOURCES[key] for key in entry.sources)}"]

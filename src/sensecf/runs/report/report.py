@@ -24,6 +24,8 @@ from sensecf.version import __version__
 
 #: People whose plans are listed.
 PEOPLE = 50
+#: Results that are listed of what is expected to follow from a plan; the others unfold.
+EXPECTED = 3
 #: Names of queries given as an example of a reason.
 EXAMPLES = 5
 
@@ -169,7 +171,7 @@ def _plans(scored: Scored, boxes: bool) -> list[dict[str, Any]]:
     valid, plausible = scored.reached[kept], metrics.plausible(scored).to_numpy()[kept] > 0
     queries, ranks = (scored.index.get_level_values(level).to_numpy() for level in ("query", "rank"))
     several = bool((ranks > 1).any())
-    told = scored.cfs.expected()
+    told, first = scored.cfs.expected(), scored.cfs.expected(most=EXPECTED)
     return [
         {
             "query": queries[row],
@@ -179,7 +181,8 @@ def _plans(scored: Scored, boxes: bool) -> list[dict[str, Any]]:
                 | {"follows": "" if scored.edited[row, j] else "follows"}
                 for j in np.flatnonzero(scored.changed[row])
             ],
-            "expected": told[row],
+            "expected": first[row],
+            "all_expected": told[row] if told[row] != first[row] else "",
             "before": f"{chances[0][i]:.2f}",
             "after": f"{chances[1][i]:.2f}",
             "stays": _stays(scored, int(row)) if boxes else "",
@@ -243,13 +246,9 @@ def _figures(scored: Scored) -> list[dict[str, Any]]:
 
 def _reasons(cfs: Counterfactuals) -> list[dict[str, Any]]:
     """Why requests were not answered, the most frequent reason first."""
-    answered = set(cfs.answers["query"])
-    silent = cfs.factuals.index[~cfs.factuals.index.isin(answered)]
-    noted = cfs.abstentions.drop_duplicates("query").set_index("query")["reason"].reindex(silent)
-    noted = noted.fillna("").replace("", "no reason was given")
     found = []
-    for reason, group in noted.groupby(noted, sort=False):
-        names = [str(query) for query in group.index[:EXAMPLES]]
-        more = ", …" if len(group) > EXAMPLES else ""
-        found.append({"text": reason, "count": len(group), "examples": ", ".join(names) + more})
-    return sorted(found, key=lambda entry: -entry["count"])
+    for reason, queries in cfs.reasons():
+        more = ", …" if len(queries) > EXAMPLES else ""
+        examples = ", ".join(map(str, queries[:EXAMPLES])) + more
+        found.append({"text": reason, "count": len(queries), "examples": examples})
+    return found
