@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import pandas as pd
@@ -49,7 +50,7 @@ def test_reasons_that_differ_in_a_count_only_are_one() -> None:
 def test_the_table_of_plans_fits_and_begins_with_what_to_do(width: int) -> None:
     from rich.console import Console
 
-    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=width, record=True, file=io.StringIO())
     console.print(_plans(answers(TOLD, ["x"]), "low"))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= width
