@@ -46,6 +46,17 @@ def test_reasons_that_differ_in_a_count_only_are_one() -> None:
     assert alone.reasons() == [(why.format(40), [1, 2])]
 
 
+def test_what_nobody_can_set_is_one_reason_that_says_which_it_is_most_often() -> None:
+    why = "what a person can do is not enough: {} would have to change too, and {} as a result"
+    one, two = why.format("pulse", "it only moves"), why.format("pulse and sugar", "they only move")
+    (text, who), (other, last) = answers("", [one, two, one, "no answer"]).reasons()
+    assert text == (
+        "what a person can do is not enough: what only moves as a result would have to change too (pulse for 3, "
+        "sugar for 1)"
+    )
+    assert (who, other, last) == ([1, 2, 3], "no answer", [4])
+
+
 @pytest.mark.parametrize("width", [80, 60])
 def test_the_table_of_plans_fits_and_begins_with_what_to_do(width: int) -> None:
     from rich.console import Console

@@ -435,8 +435,10 @@ def _plans(answers: Counterfactuals, target: str) -> Any:
     if asked:
         shown.add_column("holds", justify="right")
     for row, holds in zip(plans.head(PLANS).itertuples(), answers.answers["holds"], strict=False):
+        first, *others = str(row.follows).split("; ")
+        along = f"{first}; and {len(others)} more" if others else first
         lines = [_plain(row.plan)]
-        for word, told in (("with it", row.follows), ("then", row.expected)):
+        for word, told in (("with it", along), ("then", row.expected)):
             if told:
                 lines.append(_plain(f"{word}: {told}"))
                 lines[-1].stylize("dim")

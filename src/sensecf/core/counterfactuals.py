@@ -34,7 +34,10 @@ ACTIONS_MARK = ";"
 SHARES = ("holds", "holds_low", "lands")
 #: How reasons say how many refits agree with the nearest plan: the reason of one request, and of several.
 _SEVERAL = "the nearest ones hold in some of"
-_AGREED = r"the nearest one holds in (?P<k>\d+) of (?P<of>\d+)"
+_AGREED = r"the nearest one holds in (\d+) of (\d+)"
+#: The same of the features that would have to move and that nobody sets.
+_RESULTS = r"(?<=is not enough: )(.+) would have to change too, and (?:it only moves|they only move) as a result"
+_FOLLOWS = "what only moves as a result would have to change too"
 #: Who may have found an answer; see `Counterfactuals.found_by`.
 FINDERS = ("own", "fallback", "nobody", "not needed")
 
@@ -274,19 +277,26 @@ class Counterfactuals:
     def reasons(self) -> list[tuple[str, list[Any]]]:
         """Why requests have no answer, with the requests, the most frequent reason first.
 
-        Plans that would not hold are one reason, whatever number of refits agree: the text says the median.
+        Plans that would not hold are one reason, whatever number of refits agree: the text says the median. What a
+        person cannot set is one reason too: the text says which features it is most often.
         """
         silent = self.factuals.index[~self.factuals.index.isin(self.answers["query"])]
         noted = self.abstentions.drop_duplicates("query").set_index("query")["reason"].reindex(silent)
         noted = noted.fillna("").replace("", "no reason was given")
-        agreed = noted.str.extract(_AGREED, expand=False).astype(float)
+        alike = noted.str.replace(_AGREED, rf"{_SEVERAL} \2", regex=True).str.replace(_RESULTS, _FOLLOWS, regex=True)
         found = []
-        for reason, group in noted.groupby(noted.str.replace(_AGREED, rf"{_SEVERAL} \2", regex=True), sort=False):
-            text = str(group.iloc[0])
-            counts = agreed["k"][group.index].dropna()
-            if counts.nunique() > 1:
-                some = f"{counts.median():.0f} (median; {counts.min():.0f} to {counts.max():.0f})"
-                text = str(reason).replace(_SEVERAL, f"the nearest ones hold in {some} of")
+        for reason, group in noted.groupby(alike, sort=False):
+            text = str(reason)
+            if group.nunique() == 1:
+                text = str(group.iloc[0])
+            elif _SEVERAL in text:
+                held = group.str.extract(_AGREED)[0].astype(int)
+                some = f"{held.median():.0f} (median; {held.min()} to {held.max()})"
+                text = text.replace(_SEVERAL, f"the nearest ones hold in {some} of")
+            else:
+                names = group.str.extract(_RESULTS)[0].str.split(", | and ", regex=True).explode().value_counts()
+                most = ", ".join(f"{name} for {count}" for name, count in names.head(3).items())
+                text = f"{text} ({most}{', ...' if len(names) > 3 else ''})"
             found.append((text, list(group.index)))
         return sorted(found, key=lambda entry: -len(entry[1]))
 

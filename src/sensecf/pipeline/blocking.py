@@ -115,13 +115,18 @@ def _rules_in_the_way(
 def _families(
     task: Task, query: Query, loose: Query, limits: Limits
 ) -> Iterator[tuple[Blocked, Bools, dict[str, Any]]]:
-    """The limits that can be put back one by one: what each is, whose queries have it, and its parts of a query."""
+    """The limits that can be put back one by one: what each is, whose queries have it, and its parts of a query.
+
+    What nobody can lift comes first, so that it is not blamed where lifting a wish would do.
+    """
     held = results(task.schema) if limits.resolved(task.schema).edit == "actionable" else []
     for j, name in enumerate(task.schema.names):
         fixed = loose.movable[:, j] & ~query.movable[:, j]
         result = name in held or bool(query.follows[:, j].any())
         kind: Kind = "lock" if name in limits.lock else "result" if result else "fixed"
         yield Blocked(kind, name), fixed, {"movable": j, "follows": j}
+    for j, name in enumerate(task.schema.names):
+        fixed = loose.movable[:, j] & ~query.movable[:, j]
         most = task.schema[name].most_change
         for end, sign in (("low", -1), ("high", 1)):
             there = getattr(query, end)[:, j]

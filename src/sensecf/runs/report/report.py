@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,7 @@ def render(
         "fallback": cfs.fallbacks() if cfs.asked else "",
         "tiles": [_tile(name, summary) for name in TILES if name in summary.index],
         "plans": _plans(scored, "jury" in run),
+        "boxes": "jury" in run,
         "plan_caption": f"The first {PEOPLE} of {people} answered requests" if people > PEOPLE else "All answers",
         "figures": _figures(scored) if len(scored) else [],
         "reasons": _reasons(cfs),
@@ -142,10 +144,12 @@ def render(
 def _facts(cfs: Counterfactuals, task: Task, run: Mapping[str, Any]) -> list[tuple[str, str]]:
     generators = sorted({str(name) for name in cfs.frame["generator"].dropna()})
     why = f" ({run['generator_why']})" if run.get("generator_why") else ""
+    roles = Counter(f.role for f in task.schema.features if f.changeable)
     facts = {
         "Generator": (run.get("generator") or ", ".join(generators) or "none") + why,
         "Training rows": f"{len(task.train):,}",
-        "Features": f"{len(task.schema)}, of which {sum(f.changeable for f in task.schema.features)} may change",
+        "Features": f"{len(task.schema)}, of which {roles['actionable']} a person can change and "
+        f"{roles['mutable']} only move as a result",
         "Rules": len(task.schema.rules),
         "Seed": run.get("seed"),
     }
@@ -171,6 +175,8 @@ def _plans(scored: Scored, boxes: bool) -> list[dict[str, Any]]:
     valid, plausible = scored.reached[kept], metrics.plausible(scored).to_numpy()[kept] > 0
     queries, ranks = (scored.index.get_level_values(level).to_numpy() for level in ("query", "rank"))
     several = bool((ranks > 1).any())
+    shares = scored.cfs.answers.get("holds", pd.Series(np.nan, index=range(len(queries))))
+    holds = shares.to_numpy(dtype=float)
     told, first = scored.cfs.expected(), scored.cfs.expected(most=EXPECTED)
     return [
         {
@@ -185,6 +191,7 @@ def _plans(scored: Scored, boxes: bool) -> list[dict[str, Any]]:
             "all_expected": told[row] if told[row] != first[row] else "",
             "before": f"{chances[0][i]:.2f}",
             "after": f"{chances[1][i]:.2f}",
+            "holds": f"{holds[row]:.0%}".replace("%", " %") if holds[row] == holds[row] else "",
             "stays": _stays(scored, int(row)) if boxes else "",
             "valid": bool(valid[i]),
             "plausible": bool(plausible[i]),
