@@ -103,6 +103,10 @@ def test_what_stands_in_the_way_is_one_sentence() -> None:
         "what a person can do within the budget of changes is not enough: sleep and deep would have to change too, and "
         "they only move as a result"
     )
+    far = (Blocked("most", "steps", 3000), Blocked("lock", "deep"), Blocked("most", "sleep", 120))
+    assert sentence(Blame(far), schema) == (
+        "blocked by the lock on deep and the most that is asked of a person (steps: 3,000 steps; sleep: 120 min)"
+    )
     limits = (Blocked("lock", "steps"), Blocked("budget"), Blocked("fixed", "age"))
     assert sentence(Blame(limits), schema) == (
         "blocked by the lock on steps, the budget of changes and age, which cannot move"

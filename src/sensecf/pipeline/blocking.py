@@ -157,7 +157,11 @@ def sentence(why: Blame, schema: FeatureSchema) -> str:
 def _in_the_way(parts: Sequence[Blocked], schema: FeatureSchema) -> str:
     """What stands in the way, limits first; what nobody can set is said last and together."""
     stay = {kind: [part.feature for part in parts if part.kind == kind] for kind in ("result", "fixed")}
-    limits = [_words(part, schema) for part in parts if part.kind not in stay]
+    limits = [_words(part) for part in parts if part.kind not in (*stay, "most")]
+    asked = {p.feature: schema[p.feature].format(p.bound, unit=True) for p in parts if p.kind == "most"}
+    if asked:
+        amounts = "; ".join(f"{name}: {most}" for name, most in asked.items())
+        limits.append(f"the most that is asked of a person ({amounts})")
     if stay["fixed"]:
         limits.append(f"{_listed(stay['fixed'])}, which cannot move")
     if not stay["result"]:
@@ -175,15 +179,12 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
-def _words(part: Blocked, schema: FeatureSchema) -> str:
+def _words(part: Blocked) -> str:
     match part.kind:
         case "lock":
             return f"the lock on {part.feature}"
         case "range":
             return f"the limits on {part.feature}"
-        case "most":
-            feature = schema[part.feature]
-            return f"the most that is asked of a person ({part.feature}: {feature.format(part.bound, unit=True)})"
         case "budget":
             return "the budget of changes"
         case "margin":
