@@ -57,6 +57,20 @@ def test_what_nobody_can_set_is_one_reason_that_says_which_it_is_most_often() ->
     assert (who, other, last) == ([1, 2, 3], "no answer", [4])
 
 
+def test_what_is_asked_too_much_of_is_one_reason_too() -> None:
+    why = "blocked by the budget of changes and the most that is asked of a person ({})"
+    told = [
+        why.format("steps: 4,000 steps; sleep: 120 min"),
+        why.format("sleep: 120 min"),
+        "blocked by the budget of changes",
+    ]
+    (text, who), (other, last) = answers("", told).reasons()
+    assert text == (
+        "blocked by the budget of changes and the most that is asked of a person (sleep for 2, steps for 1)"
+    )
+    assert (who, other, last) == ([1, 2], told[2], [3])
+
+
 @pytest.mark.parametrize("width", [80, 60])
 def test_the_table_of_plans_fits_and_begins_with_what_to_do(width: int) -> None:
     from rich.console import Console

@@ -38,6 +38,8 @@ _AGREED = r"the nearest one holds in (\d+) of (\d+)"
 #: The same of the features that would have to move and that nobody sets.
 _RESULTS = r"(?<=is not enough: )(.+) would have to change too, and (?:it only moves|they only move) as a result"
 _FOLLOWS = "what only moves as a result would have to change too"
+#: The same of the features that would have to move by more than a person can be asked for.
+_ASKED = r"(?<=the most that is asked of a person) \((.+)\)"
 #: Who may have found an answer; see `Counterfactuals.found_by`.
 FINDERS = ("own", "fallback", "nobody", "not needed")
 
@@ -284,6 +286,7 @@ class Counterfactuals:
         noted = self.abstentions.drop_duplicates("query").set_index("query")["reason"].reindex(silent)
         noted = noted.fillna("").replace("", "no reason was given")
         alike = noted.str.replace(_AGREED, rf"{_SEVERAL} \2", regex=True).str.replace(_RESULTS, _FOLLOWS, regex=True)
+        alike = alike.str.replace(_ASKED, "", regex=True)
         found = []
         for reason, group in noted.groupby(alike, sort=False):
             text = str(reason)
@@ -294,7 +297,9 @@ class Counterfactuals:
                 some = f"{held.median():.0f} (median; {held.min()} to {held.max()})"
                 text = text.replace(_SEVERAL, f"the nearest ones hold in {some} of")
             else:
-                names = group.str.extract(_RESULTS)[0].str.split(", | and ", regex=True).explode().value_counts()
+                results = group.str.extract(_RESULTS)[0].str.split(", | and ", regex=True)
+                asked = group.str.extract(_ASKED)[0].str.findall(r"(?:^|; )(.+?): ")
+                names = (results if results.notna().any() else asked).explode().value_counts()
                 most = ", ".join(f"{name} for {count}" for name, count in names.head(3).items())
                 text = f"{text} ({most}{', ...' if len(names) > 3 else ''})"
             found.append((text, list(group.index)))
