@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from sensecf.core.files import cache_folder, write_json
+from sensecf.core.schema import FeatureSchema, Sign
+from sensecf.data.world.presets import Preset
 from sensecf.runs.experiment import Call
 from sensecf.runs.truth import TruthSpec, many, truth
 from sensecf.runs.truth.carry import MEASURES
 from sensecf.runs.truth.report import cells, figure, markdown
+from sensecf.runs.truth.run import differences, summary
 
 ROOT = Path(__file__).resolve().parents[1]
 STORED = ROOT / "benchmarks" / "truth"
@@ -26,6 +31,53 @@ OURS = ("search", "constant+raw")
 EVERYBODY = TruthSpec((*OURS, *PEERS), limit=120, time_limit=300.0)
 #: What is asked in twenty worlds: whether plans hold takes a jury in each of them.
 QUICK = ("boundary", "levers", "levers+lead")
+#: Plans that hold, without and with what follows.
+HOLDING = ("levers+hold", "levers+hold+consequences")
+OTHER: dict[Sign, Sign] = {"+": "-", "-": "+", "": ""}
+
+
+@dataclass(frozen=True)
+class Flipped(Preset):
+    """The easy world with a schema that accepts wrong causes: a `share` of the edges, drawn from the seed `draw`, have
+    the other sign or are turned round (half and half; the sign where turning makes a circle)."""
+
+    name: str = "flipped"
+    share: float = 0.2
+    draw: int = 0
+
+    def schema(self) -> FeatureSchema:
+        """The schema with its wrong causes."""
+        schema = super().schema()
+        edges = [(c, f.name, s) for f in schema.features for c, s in zip(f.causes, f.sign, strict=True)]
+        rng = np.random.default_rng(self.draw)
+        for at in rng.permutation(len(edges))[: round(self.share * len(edges))]:
+            cause, result, sign = edges[at]
+            turned = [*edges[:at], (result, cause, sign), *edges[at + 1 :]]
+            edges[at] = (cause, result, OTHER[sign])
+            if rng.random() < 0.5 and schema[cause].changeable and _no_circle(turned):
+                edges = turned
+        found = [
+            replace(
+                feature,
+                causes=tuple(c for c, r, _ in edges if r == feature.name),
+                sign=tuple(s for _, r, s in edges if r == feature.name),
+            )
+            for feature in schema.features
+        ]
+        return replace(schema, features=tuple(found))
+
+
+def _no_circle(edges: list[tuple[str, str, Sign]]) -> bool:
+    causes: dict[str, set[str]] = {}
+    for cause, result, _ in edges:
+        causes.setdefault(result, set()).add(cause)
+    try:
+        TopologicalSorter(causes).prepare()
+    except CycleError:
+        return False
+    return True
+
+
 #: What is run of each world.
 RUNS = {
     "easy": EVERYBODY,
@@ -34,11 +86,18 @@ RUNS = {
     "random": replace(
         EVERYBODY, world="random", generators=("search", "constant+raw", "nice+raw"), limit=40, settings=QUICK
     ),
+    "flipped": replace(
+        EVERYBODY,
+        world="flipped",
+        generators=("search",),
+        settings=("levers", "levers+consequences", *HOLDING),
+        limit=60,
+    ),
 }
-WORLDS = 20
+WORLDS, DRAWS = 20, 3
 #: Rows and columns of the small table of the README.
 SMALL_WORLDS, SMALL = ("easy", "confounded"), ("improvement", "success", "harm", "undoable_edits")
-SMALL_METHODS = ("unchanged", "oracle", "search", "nice", "cfnow", "dice", "treecf-sparse")
+SMALL_METHODS = ("unchanged", "oracle", "search", "constant", "nice", "cfnow", "dice", "treecf-sparse")
 
 
 def run(name: str, place: Path) -> None:
@@ -47,9 +106,21 @@ def run(name: str, place: Path) -> None:
     call = Call(
         arguments={"benchmark": "truth"}, progress=lambda phase, share: print(f"{phase} {share:.2f}", flush=True)
     )
-    made = many(spec, WORLDS, place / name, call=call) if name == "random" else truth(spec, place / name, call=call)
     STORED.mkdir(exist_ok=True)
+    if name == "random":
+        made = many(spec, WORLDS, place / name, call=call)
+    elif name == "flipped":
+        each = [truth(spec, place / f"{name}-{draw}", world=Flipped(draw=draw), call=call) for draw in range(DRAWS)]
+        # The same requests each time: whole people are drawn, whatever the draw of the edges.
+        found = pd.concat([m.outcomes.assign(query=m.outcomes["query"] + 10_000 * k) for k, m in enumerate(each)])
+        made = replace(each[0], outcomes=found, table=summary(found, spec.seed))
+        made.facts["seconds"] = sum(float(m.facts["seconds"]) for m in each)
+    else:
+        made = truth(spec, place / name, call=call)
     made.table.round(6).to_csv(STORED / f"{name}.csv", index=False)
+    if name != "random":
+        pairs = differences(made.outcomes, spec.seed)
+        pairs[pairs["method"] == "search"].round(6).to_csv(STORED / f"{name}-pairs.csv", index=False)
     kept = ("world", "requests", "people_asked", "not_well_before", "classifier", "seed", "ours", "people", "days")
     write_json(STORED / f"{name}.json", {key: made.facts[key] for key in (*kept, "limit", "seconds", "settings")})
 
@@ -67,8 +138,27 @@ def small() -> str:
     for name in [n for n in SMALL_WORLDS if (STORED / f"{n}.csv").exists()]:
         table, _ = stored(name)
         for (setting, method), part in table.groupby(["setting", "method"], sort=False):
-            if method in SMALL_METHODS and (setting in ("–", "boundary") or method == "search"):
+            shown = setting in ("–", "boundary") or method == "search" or (setting, method) == ("levers", "constant")
+            if method in SMALL_METHODS and shown:
                 lines.append(f"| {name} | {setting} | {method} | " + " | ".join(cells(part, SMALL)) + " |")
+    return "\n".join(lines)
+
+
+def pairs() -> str:
+    """What holding gains by what follows: a row for each world, of the same requests."""
+    lines = [
+        "| world | requests | measure | hold | and what follows | difference | p |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in [n for n in RUNS if (STORED / f"{n}-pairs.csv").exists()]:
+        table = pd.read_csv(STORED / f"{name}-pairs.csv")
+        asked = table[(table["first"] == HOLDING[0]) & (table["second"] == HOLDING[1])]
+        for row in asked.to_dict("records"):
+            points = f"{100 * row['difference']:+.1f} ({100 * row['low']:+.1f} to {100 * row['high']:+.1f})"
+            means = f"{100 * row['mean_first']:.1f} % | {100 * row['mean_second']:.1f} %"
+            lines.append(
+                f"| {name} | {row['n']} | {MEASURES[row['metric']][0]} | {means} | {points} points | {row['p']:.3f} |"
+            )
     return "\n".join(lines)
 
 
@@ -78,7 +168,7 @@ def sections() -> dict[str, str]:
     for name in RUNS:
         if (STORED / f"{name}.csv").exists():
             found[f"truth {name}"] = f"## {name.capitalize()}\n\n{markdown(*stored(name)).strip()}"
-    return found | {"truth": small()}
+    return found | {"truth": small(), "truth pairs": pairs()}
 
 
 def write(page: Path) -> None:
@@ -105,7 +195,7 @@ def main() -> None:
     for page in ("README.md", "docs/truth.md"):
         write(ROOT / page)
     for name in RUNS:
-        if name != "random" and (STORED / f"{name}.csv").exists():
+        if name not in ("random", "flipped") and (STORED / f"{name}.csv").exists():
             table, facts = stored(name)
             svg = figure(table, list(facts["ours"]))  # type: ignore[call-overload]
             (ROOT / "docs" / f"truth-{name}.svg").write_text(svg, encoding="utf-8")

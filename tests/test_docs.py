@@ -55,6 +55,19 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page: str, tmp_path: Path, m
     assert run_blocks(page)
 
 
+def test_the_worked_case_says_what_its_code_finds() -> None:
+    """Within a tenth: another machine's boosted trees may end a step elsewhere."""
+    case = run_blocks("docs/schema.md")["case"]
+    shown = text("docs/schema.md").split("<!-- case -->")[1].split("<!-- /case -->")[0]
+    rows = [line.strip("| ").split(" | ") for line in shown.splitlines() if re.match(r"\| \w+ \| [\d.,]+ \|", line)]
+    told = {name: [float(v.replace(",", "")) for v in values[:2]] for name, *values in rows}
+    done = case.changes().set_index("feature")[["before", "after"]].to_dict("index")
+    follows = case.consequences().set_index("feature")[["before", "expected"]].to_dict("index")
+    assert told == {name: pytest.approx(list(ends.values()), rel=0.1) for name, ends in {**done, **follows}.items()}
+    assert all(case.schema[name].role == "actionable" for name in done)
+    assert "glucose_mean_mgdl" in follows
+
+
 def test_the_generator_of_the_contributors_page_is_one(mixed_task: sensecf.Task) -> None:
     made = run_blocks("CONTRIBUTING.md")["Medians"](mixed_task)
     predicted = mixed_task.classifier.predict(mixed_task.train[mixed_task.schema.names])

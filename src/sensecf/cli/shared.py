@@ -220,7 +220,7 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             {
                 "type": click.Choice(["still", "expected", "cautious"]),
                 "help": "What a plan must withstand of what follows from it by the schema's causes: nothing, what is "
-                "expected, or the worse end of the band (default: cautious, where causes are accepted).",
+                "expected, or the worse end of the band (default: still; what follows is told all the same).",
             },
         ),
         (

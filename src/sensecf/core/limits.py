@@ -55,8 +55,8 @@ class Limits:
     "actionable" holds still what only moves as a result (see `query.results`), "mutable" lets everything move
     that the schema lets move; None is "actionable" where the schema names an actionable feature, else "mutable".
     `consequences`: "cautious" asks that an answer stays valid where each result that follows from it lies at the worse
-    end of its band, "expected" where it lies where it is expected, "still" looks at the edits alone; None is "cautious"
-    where actions are edited and the schema accepts causes, else "still".
+    end of its band, "expected" where it lies where it is expected, "still" looks at the edits alone; None is "still",
+    since plans that hold work as often without this (docs/truth.md).
     `hold` in [0, 1): the share of refits of the classifier that are to agree with a plan (see `pipeline.hold`); 0 asks
     for the boundary answer, the smallest change that this one classifier accepts.
     Raises `InputError` for what can be no limit in any schema; `check` looks at one schema.
@@ -153,9 +153,7 @@ class Limits:
     def resolved(self, schema: FeatureSchema) -> Limits:
         """These limits with `edit` and `consequences` as they are meant in a schema."""
         edit: Edit = self.edit or ("actionable" if _acts(schema) else "mutable")
-        causes = any(f.causes for f in schema.features)
-        follow: Consequences = self.consequences or ("cautious" if edit == "actionable" and causes else "still")
-        return replace(self, edit=edit, consequences=follow)
+        return replace(self, edit=edit, consequences=self.consequences or "still")
 
     def remark(self, schema: FeatureSchema) -> str:
         """What a person should know of how `edit` is meant in a schema, "" where there is nothing to say."""
