@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from llm_servers import tiny_model
@@ -21,8 +22,9 @@ pytest.importorskip("trl", reason="needs trl")
 pytest.importorskip("peft", reason="needs peft")
 
 from sensecf.finetune.processes import processes
-from sensecf.finetune.tune import finetune
-from tuning import GRPO, SMALL, facts_of, furthest, weights
+from sensecf.finetune.text_pairs import Pairs, draw
+from sensecf.finetune.tune import VALIDATION, finetune, wording
+from tuning import GRPO, SMALL, TUNING, facts_of, furthest, weights
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,12 +34,20 @@ def together(base: Path, folder: Path, batch: int) -> None:
     schema = simulated_schema()
     table = simulate_cohort(12, 6)
     task = Task(schema, table, fit_classifier("logistic", schema, table))
-    # With this seed 24 of 25 pairs are learned from, beside 8 canaries: whole batches.
     preset = replace(
-        SMALL, pairs=25, epochs=1, batch=batch, evaluations=1, samples=4, preference_queries=8,
-        preference_batch=batch // 4,
-    )  # fmt: skip
-    finetune(task, base, folder, replace(GRPO, preset=preset, seed=0), device="cpu")
+        SMALL, epochs=1, batch=batch, evaluations=1, samples=4, preference_queries=8, preference_batch=batch // 4
+    )
+    finetune(task, base, folder, replace(GRPO, preset=preset, seed=0), pairs=whole_batches(task, 16), device="cpu")
+
+
+def whole_batches(task: Task, count: int) -> Pairs:
+    """Pairs of which `count` are learned from, whole batches beside the 8 canaries, and at least one validates."""
+    pairs = draw(wording(task, TUNING.full), TUNING.preset.pairs)
+    learned = [bool(len(pairs.take(np.array([i])).split(VALIDATION)[0])) for i in range(len(pairs))]
+    validation, lessons = np.flatnonzero(~np.array(learned)), np.flatnonzero(learned)[:count]
+    assert len(validation)
+    assert len(lessons) == count
+    return pairs.take(np.concatenate([lessons, validation]))
 
 
 def test_two_processes_learn_what_one_learns_from_batches_twice_as_large(tmp_path: Path) -> None:

@@ -62,6 +62,15 @@ def test_violated_reads_the_rules_as_a_slow_reader_does(schema: FeatureSchema, s
     np.testing.assert_array_equal(codec.rules.violated(rows), np.array(slow, dtype=bool).reshape(12, -1))
 
 
+@pytest.mark.parametrize(("low", "high", "over"), [(-1, 0, 3.0), (0, 1, -3.0)])
+def test_a_ratio_that_ends_at_zero_asks_nothing_where_the_denominator_is_blank(
+    low: float, high: float, over: float
+) -> None:
+    _, rules = compiled(Ratio("a", "b", low, high))
+    measured, blank = row(over, 2, 0, 0, 0), row(over, np.nan, 0, 0, 0)
+    assert rules.violated(np.concatenate([measured, blank])).tolist() == [[True], [False]]
+
+
 @cases(100)
 @given(worlds())
 def test_violated_reads_worlds_as_a_slow_reader_does(world: World) -> None:

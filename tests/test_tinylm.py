@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checker import problems
-from sensecf.core.limits import make_query
+from sensecf.core.limits import Edit, make_query
 from sensecf.core.query import Query
 from sensecf.core.task import Ints, Task
 from sensecf.generators.tiny.sampling import Draws, _pick, replay, sample
@@ -117,17 +117,19 @@ def test_locks_and_budgets_differ_from_person_to_person(numeric_task: Task) -> N
     np.testing.assert_array_equal(changed.all(axis=1), np.eye(4, dtype=bool))
 
 
-def test_a_whole_moves_with_its_part_and_counts_against_the_budget(mixed_task: Task) -> None:
+def test_a_whole_moves_with_its_part_and_counts_against_the_budget_where_it_is_an_edit(mixed_task: Task) -> None:
+    """A whole that only follows is no change of a person's; where results are open to edits it is one."""
     people = mixed_task.train.dropna().head(12)
-    sleep = ("deep", "rem", "light", "sleep")
-    others = [name for name in mixed_task.schema.names if name not in sleep]
-    two = make_query(mixed_task, people, lock=others, max_changes=2)
-    _, _, answers = untrained(mixed_task, two, k=8)
-    assert answers.ended.any()
-    changed = mixed_task.codec.changed(two.rows[:, None], answers.rows)[answers.ended]
-    assert (changed.sum(axis=1) == 2).all()
-    assert changed[:, mixed_task.schema.columns["sleep"]].all()
-    _, _, none = untrained(mixed_task, make_query(mixed_task, people, lock=others, max_changes=1), k=8)
+    others = [name for name in mixed_task.schema.names if name not in ("deep", "rem", "light", "sleep")]
+    settings: list[tuple[Edit, int]] = [("actionable", 1), ("mutable", 2)]
+    for edit, budget in settings:
+        asked = make_query(mixed_task, people, lock=others, max_changes=budget, edit=edit)
+        _, _, answers = untrained(mixed_task, asked, k=8)
+        assert answers.ended.any()
+        changed = mixed_task.codec.changed(asked.rows[:, None], answers.rows)[answers.ended]
+        assert (changed.sum(axis=1) == 2).all()
+        assert changed[:, mixed_task.schema.columns["sleep"]].all()
+    _, _, none = untrained(mixed_task, make_query(mixed_task, people, lock=others, max_changes=1, edit="mutable"), k=8)
     assert not none.ended.any()
 
 

@@ -134,6 +134,7 @@ class Compiling:
     encode: Callable[[str, Any], Any]
     number: int = 0
     matrix: list[Floats] = field(default_factory=list)
+    members: list[Bools] = field(default_factory=list)
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
     owner: list[int] = field(default_factory=list)
@@ -142,10 +143,12 @@ class Compiling:
 
     def linear(self, weights: Mapping[str, float], low: float = -np.inf, high: float = np.inf) -> int:
         """Ask that the weighted sum lies in `[low, high]`; the number of the row."""
-        row = np.zeros(len(self.columns))
+        row, members = np.zeros(len(self.columns)), np.zeros(len(self.columns), dtype=bool)
         for name, weight in weights.items():
             row[self.columns[name]] += weight
+            members[self.columns[name]] = True
         self.matrix.append(row)
+        self.members.append(members)
         self.low.append(low)
         self.high.append(high)
         self.owner.append(self.number)

@@ -57,11 +57,13 @@ class RuleSet:
     """Rules compiled to column numbers of the encoded rows.
 
     `matrix @ row` must lie in `[low, high]` for each linear constraint (an order of three
-    features is two of them); `owner` maps a constraint to its rule.
+    features is two of them), and applies where all its `members` are measured, also those of weight 0 (the
+    denominator of a ratio of at most 0); `owner` maps a constraint to its rule.
     """
 
     rules: tuple[Rule, ...]
     matrix: Floats
+    members: Bools
     low: Floats
     high: Floats
     owner: NDArray[np.intp]
@@ -88,6 +90,7 @@ class RuleSet:
         return cls(
             tuple(rules),
             np.array(made.matrix).reshape(-1, width),
+            np.array(made.members, dtype=bool).reshape(-1, width),
             np.array(made.low),
             np.array(made.high),
             np.array(made.owner, dtype=np.intp),
@@ -124,7 +127,7 @@ class RuleSet:
         if len(self.matrix):
             missing = np.isnan(rows)
             value = np.nan_to_num(rows) @ self.matrix.T
-            applies = ~(missing.astype(float) @ (self.matrix.T != 0) > 0)
+            applies = ~(missing.astype(float) @ self.members.T > 0)
             broken = ((value < self.low - EPS) | (value > self.high + EPS)) & applies
             for constraint, rule in enumerate(self.owner):
                 out[:, rule] |= broken[:, constraint]
@@ -238,7 +241,7 @@ class RuleSet:
             reaction = own[c]
             for f in moves:
                 reaction = reaction + self.matrix[c, f] * moves[f]
-            unknown = missing[:, self.matrix[c] != 0].any(axis=1)
+            unknown = missing[:, self.members[c]].any(axis=1)
             ends = np.where(unknown, -np.inf, self.low[c]), np.where(unknown, np.inf, self.high[c])
             limits.append((reaction, filled @ self.matrix[c], *ends))
         limits += [(moves[f], rows[:, f], low[:, f], high[:, f]) for f in moves]
@@ -280,7 +283,7 @@ class RuleSet:
         nothing = size.sum(axis=1) <= 0
         size[nothing] = 1.0  # nothing to go by: equal shares
         share: Floats = size / size.sum(axis=1, keepdims=True)
-        share[np.isnan(rows[:, self.matrix[constraint] != 0]).any(axis=1)] = 0.0
+        share[np.isnan(rows[:, self.members[constraint]]).any(axis=1)] = 0.0
         return share
 
     def forbidden(self, rows: Floats, column: int, values: Floats) -> Bools:
