@@ -1,4 +1,4 @@
-"""Tables with a scarce class are what their names say, and methods are compared cell by cell."""
+"""The page of uneven tables says what its command found."""
 
 from __future__ import annotations
 
@@ -25,6 +25,22 @@ def uneven() -> ModuleType:
     finally:
         sys.path.remove(str(BENCHMARKS))
     return module
+
+
+def test_the_page_has_the_figures_of_the_stored_cells(uneven: ModuleType) -> None:
+    page = uneven.PAGE.read_text(encoding="utf-8").partition("<!-- results -->")[2]
+    assert page.strip() == uneven.markdown(pd.read_csv(uneven.STORED)).strip()
+
+
+def test_augment_has_the_scores_of_what_the_gate_chose(uneven: ModuleType) -> None:
+    found = pd.read_csv(uneven.STORED)
+    key = [*uneven.PLACE, "gate"]
+    wide = found.pivot_table(index=key, columns="method", values="f1").reset_index("gate")
+    refused = wide[wide["gate"] == 0]
+    pd.testing.assert_series_equal(refused["augment"], refused["class-weights"], check_names=False)
+    passed = wide[wide["gate"] == 1]
+    assert len(passed) > 0
+    pd.testing.assert_series_equal(passed["augment"], passed["ungated"], check_names=False)
 
 
 @pytest.mark.parametrize(("share", "auc"), [(0.05, 0.75), (0.10, 0.98), (0.50, 0.90)])
