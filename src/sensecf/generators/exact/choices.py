@@ -107,5 +107,4 @@ def find_cuts(task: Task, opened: Whitebox) -> list[Floats]:
 
 def applying(task: Task, factual: Floats) -> Bools:
     """Which linear constraints of the rules apply to a person: those without a missing member."""
-    missing: Bools = task.codec.rules.members[:, np.isnan(factual)].any(axis=1)
-    return ~missing
+    return ~np.asarray(task.codec.rules.members[:, np.isnan(factual)].any(axis=1))
