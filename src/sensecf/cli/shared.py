@@ -440,7 +440,7 @@ def _plans(answers: Counterfactuals, target: str) -> Any:
         lines = [_plain(row.plan)]
         for word, told in (("with it", along), ("then", row.expected)):
             if told:
-                lines.append(_plain(f"{word}: {told}"))
+                lines.append(_plain(f"{word}: {told!s}"))
                 lines[-1].stylize("dim")
         share = [f"{holds:.0%}" if holds == holds else "–"] if asked else []
         shown.add_row(_plain(row.query), Text("\n").join(lines), f"{row.probability:.2f}", *share)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
 from sensecf.core.errors import InputError
 from sensecf.core.rules import Rule, rule_from_dict, rule_to_dict
@@ -74,71 +74,86 @@ class Feature:
     most_change: float | None = None
 
     def __post_init__(self) -> None:
-        def fail(problem: str) -> None:
-            raise InputError(f"feature {self.name!r}: {problem}")
-
         if not isinstance(self.name, str) or not self.name:
-            fail("the name must be text and not empty")
+            self._fail("the name must be text and not empty")
         if self.name in RESERVED:
-            fail(f"the name is a column of counterfactuals.csv; rename the column (taken: {', '.join(RESERVED)})")
+            taken = ", ".join(RESERVED)
+            self._fail(f"the name is a column of counterfactuals.csv; rename the column (taken: {taken})")
         for attribute, allowed in (
             ("kind", ("continuous", "integer", "binary", "categorical")),
             ("role", ("actionable", "mutable", "immutable")),
             ("direction", ("any", "increase", "decrease")),
         ):
             if getattr(self, attribute) not in allowed:
-                fail(f"{attribute} {getattr(self, attribute)!r} is unknown: use {', '.join(allowed)}")
+                self._fail(f"{attribute} {getattr(self, attribute)!r} is unknown: use {', '.join(allowed)}")
         if self.numeric:
-            for attribute in ("low", "high", "step"):
-                value = getattr(self, attribute)
-                if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-                    fail(f"a {self.kind} feature needs a finite number as {attribute}, not {value!r}")
-            low, high, step = cast(float, self.low), cast(float, self.high), cast(float, self.step)
-            if step <= 0:
-                fail(f"step {step:g} must be positive")
-            if low > high:
-                fail(f"the range is impossible: low {low:g} > high {high:g}")
-            if high > low and math.floor(high / step + 1e-9) * step < low - 1e-9 * step:
-                fail(f"no multiple of the step {step:g} lies in the range {low:g} to {high:g}")
-            if self.kind == "integer" and step != round(step):
-                fail(f"an integer feature needs a whole step, not {step:g}")
-            if self.levels:
-                fail(f"a {self.kind} feature has a range, not levels")
+            self._check_range()
         else:
-            if not self.levels:
-                fail(f"a {self.kind} feature needs its levels")
-            if len(set(self.levels)) != len(self.levels):
-                fail("a level is listed twice")
-            if self.kind == "binary" and len(self.levels) > 2:
-                fail(f"a binary feature has at most 2 levels, not {len(self.levels)}")
-            if self.low is not None or self.high is not None or self.step is not None:
-                fail(f"a {self.kind} feature has levels, not a range or step")
-        if self.sign and len(self.sign) != len(self.causes):
-            fail(f"sign has {len(self.sign)} entries for {len(self.causes)} causes; give one for each, or none")
-        if wrong := [sign for sign in self.sign if sign not in ("+", "-", "")]:
-            fail(f'sign {wrong[0]!r} is unknown: use "+", "-" or ""')
-        if self.causes and not self.changeable:
-            fail("what never changes has no causes; delete them, or give the feature another role")
-        if self.causes and not self.numeric and self.kind != "binary":
-            fail("a categorical feature has no causes: what follows must be a number or one of two levels; delete them")
-        if self.max_change is not None and not self.max_change > 0:
-            fail(f'max_change {self.max_change!r} must be positive; use role = "immutable" to forbid change')
-        if self.least_change is not None:
-            if not self.numeric:
-                fail(f"least_change is for numbers, and the feature is {self.kind}; delete it")
-            if not 0 < self.least_change < math.inf:
-                fail(f"least_change {self.least_change!r} must be a positive number; delete it for a single step")
-            if self.max_change is not None and self.least_change > self.max_change:
-                fail(f"least_change {self.least_change:g} > max_change {self.max_change:g} leaves no change")
-        if self.most_change is not None:
-            if not self.numeric:
-                fail(f"most_change is for numbers, and the feature is {self.kind}; delete it")
-            if not 0 < self.most_change < math.inf:
-                fail(f"most_change {self.most_change!r} must be a positive number; delete it for no such limit")
-            if self.least_change is not None and self.least_change > self.most_change:
-                fail(f"least_change {self.least_change:g} > most_change {self.most_change:g} leaves no change")
+            self._check_levels()
+        self._check_causes()
+        self._check_sizes()
         if self.missing_codes and not self.missing:
             object.__setattr__(self, "missing", True)  # what a code stands for is a blank
+
+    def _fail(self, problem: str) -> NoReturn:
+        raise InputError(f"feature {self.name!r}: {problem}")
+
+    def _check_range(self) -> None:
+        for attribute in ("low", "high", "step"):
+            value = getattr(self, attribute)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+                self._fail(f"a {self.kind} feature needs a finite number as {attribute}, not {value!r}")
+        low, high, step = cast(float, self.low), cast(float, self.high), cast(float, self.step)
+        if step <= 0:
+            self._fail(f"step {step:g} must be positive")
+        if low > high:
+            self._fail(f"the range is impossible: low {low:g} > high {high:g}")
+        if high > low and math.floor(high / step + 1e-9) * step < low - 1e-9 * step:
+            self._fail(f"no multiple of the step {step:g} lies in the range {low:g} to {high:g}")
+        if self.kind == "integer" and step != round(step):
+            self._fail(f"an integer feature needs a whole step, not {step:g}")
+        if self.levels:
+            self._fail(f"a {self.kind} feature has a range, not levels")
+
+    def _check_levels(self) -> None:
+        if not self.levels:
+            self._fail(f"a {self.kind} feature needs its levels")
+        if len(set(self.levels)) != len(self.levels):
+            self._fail("a level is listed twice")
+        if self.kind == "binary" and len(self.levels) > 2:
+            self._fail(f"a binary feature has at most 2 levels, not {len(self.levels)}")
+        if self.low is not None or self.high is not None or self.step is not None:
+            self._fail(f"a {self.kind} feature has levels, not a range or step")
+
+    def _check_causes(self) -> None:
+        if self.sign and len(self.sign) != len(self.causes):
+            self._fail(f"sign has {len(self.sign)} entries for {len(self.causes)} causes; give one for each, or none")
+        if wrong := [sign for sign in self.sign if sign not in ("+", "-", "")]:
+            self._fail(f'sign {wrong[0]!r} is unknown: use "+", "-" or ""')
+        if self.causes and not self.changeable:
+            self._fail("what never changes has no causes; delete them, or give the feature another role")
+        if self.causes and not self.numeric and self.kind != "binary":
+            self._fail(
+                "a categorical feature has no causes: what follows must be a number or one of two levels; delete them"
+            )
+
+    def _check_sizes(self) -> None:
+        if self.max_change is not None and not self.max_change > 0:
+            self._fail(f'max_change {self.max_change!r} must be positive; use role = "immutable" to forbid change')
+        if self.least_change is not None:
+            if not self.numeric:
+                self._fail(f"least_change is for numbers, and the feature is {self.kind}; delete it")
+            if not 0 < self.least_change < math.inf:
+                self._fail(f"least_change {self.least_change!r} must be a positive number; delete it for a single step")
+            if self.max_change is not None and self.least_change > self.max_change:
+                self._fail(f"least_change {self.least_change:g} > max_change {self.max_change:g} leaves no change")
+        if self.most_change is not None:
+            if not self.numeric:
+                self._fail(f"most_change is for numbers, and the feature is {self.kind}; delete it")
+            if not 0 < self.most_change < math.inf:
+                self._fail(f"most_change {self.most_change!r} must be a positive number; delete it for no such limit")
+            if self.least_change is not None and self.least_change > self.most_change:
+                self._fail(f"least_change {self.least_change:g} > most_change {self.most_change:g} leaves no change")
 
     @property
     def numeric(self) -> bool:

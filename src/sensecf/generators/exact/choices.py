@@ -107,4 +107,5 @@ def find_cuts(task: Task, opened: Whitebox) -> list[Floats]:
 
 def applying(task: Task, factual: Floats) -> Bools:
     """Which linear constraints of the rules apply to a person: those without a missing member."""
-    return ~np.asarray(task.codec.rules.members[:, np.isnan(factual)].any(axis=1))
+    applies: Bools = np.logical_not(task.codec.rules.members[:, np.isnan(factual)].any(axis=1))
+    return applies
