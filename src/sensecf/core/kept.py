@@ -211,7 +211,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Any], mark: str = "") -> None:
     buffer = io.BytesIO()
     plain = {name: np.asarray(value) for name, value in arrays.items()}
     texts: dict[str, Any] = {k: v.astype(str) if v.dtype == object else v for k, v in plain.items()}
-    np.savez(buffer, **texts)
+    np.savez_compressed(buffer, **texts)
     write_sealed(path, buffer.getvalue(), mark)
 
 

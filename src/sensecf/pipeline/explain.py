@@ -539,9 +539,8 @@ def _followed(task: Task, query: Query, judged: Judged) -> dict[str, np.ndarray]
     found |= {name: judged.verdict.valid.copy() for name in ("expected_valid", "cautious_valid")}
     at = np.flatnonzero((judged.found.reason == "") & judged.verdict.good & (judged.verdict.n_changed > 0))
     if m and len(at) and task.once(Mechanisms):
-        judge_of = task.uncounted()
         mechanisms = task.once(Mechanisms)
-        follow, expected, cautious = mechanisms.verdicts(query, judged.found.query[at], rows[at], judge_of)
+        follow, expected, cautious = mechanisms.verdicts(query, judged.found.query[at], rows[at], task)
         for name in ("expected", "low", "high"):
             found[name][at] = getattr(follow, name)
         found["expected_valid"][at], found["cautious_valid"][at] = expected, cautious

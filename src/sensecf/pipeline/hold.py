@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from sensecf.classifiers.fit import fit_anew, one_blas_thread
 from sensecf.classifiers.jury import Jury, fingerprint, judge_of, seed_of
 from sensecf.core.codec import Codec
 from sensecf.core.distances import Scale
-from sensecf.core.errors import InputError
+from sensecf.core.errors import InputError, one_line
 from sensecf.core.kept import read_sealed, write_sealed
 from sensecf.core.limits import Limits
 from sensecf.core.parallel import spread
@@ -312,8 +313,7 @@ class Holding:
                 self._jury = kept if kept is not None and self.jurors in (None, len(kept)) else None
             if self._jury is None:
                 self._jury = Jury.fit(self._task, self.change, self.jurors, self.seed, say)
-                if self.folder is not None:
-                    self._jury.save(self.folder, mark)
+                self._kept_if_it_can_be(lambda folder: self._jury.save(folder, mark) if self._jury else None)
         return self._jury
 
     def _calibrated(self, target: int, limits: Limits, say: Say) -> Calibration:
@@ -327,9 +327,20 @@ class Holding:
         if key not in self._found:
             asked = Limits(edit=edit, hold=0.0, consequences="still")
             self._found[key] = calibrate(self._task, target, asked, limits.hold, self.change, self.seed, say)
-            if self.folder is not None:
-                write_sealed(self._kept, self.content(), self.mark())
+            self._kept_if_it_can_be(lambda folder: write_sealed(folder / "hold.json", self.content(), self.mark()))
         return self._found[key]
+
+    def _kept_if_it_can_be(self, keep: Callable[[Path], object]) -> None:
+        """Keep something in `folder`. Where that cannot be written, nothing is kept there from now on: it would spare
+        the next run the work, and is no reason to end this one."""
+        if self.folder is None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            keep(self.folder)
+        except OSError as error:
+            warnings.warn(f"the jury is not kept in {self.folder}: {one_line(error)}", stacklevel=2)
+            self.folder = None
 
     @property
     def _kept(self) -> Path:
