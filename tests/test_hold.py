@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from handmade import Stub, calm, hand_task, random_task
 from sensecf import Limits, explain, fit_classifier
-from sensecf.core.errors import InputError
+from sensecf.core.errors import InputError, SenseCFWarning
 from sensecf.core.task import Task
 from sensecf.generators import Search
 from sensecf.pipeline.hold import MARGINS, Holding, choose, confidence_of, landed, lower_bound, passes
@@ -204,3 +204,18 @@ def test_the_first_plan_of_the_page_is_the_first_answer_of_explain_and_says_how_
             shown += 1
         assert pool.plans or "no plan that would hold" in pool.reason or pool.reason
     assert shown
+
+
+# --- what is not an answer's business ---------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_written_ends_nothing_and_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file where a folder is wanted")
+    task = random_task(people=80)
+    holding = task.once(Holding)
+    holding.settle(5, folder=tmp_path / "file" / "cache")
+    with pytest.warns(SenseCFWarning, match="the jury is not kept in .*; the next run fits it again"):
+        held = holding.of(0, Limits(hold=0.9))
+    assert held is not None
+    assert len(held.jury) == 5
+    assert (tmp_path / "file").read_text() == "a file where a folder is wanted"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, get_args
 
 import numpy as np
 from scipy.stats import beta
@@ -14,9 +13,7 @@ from sensecf.core.errors import InputError
 from sensecf.core.query import Query
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task
-from sensecf.generators.nice import Nice
-from sensecf.generators.robx import Base, first_answers, on_grid, within
-from sensecf.generators.search import Search
+from sensecf.generators.robx import Base, base_of, first_answers, on_grid, within
 from sensecf.generators.traits import Traits
 
 #: Width of a shell in shares of the training ranges (L2), and rows drawn in each.
@@ -62,8 +59,6 @@ class BetaRCE:
         jurors: int = 32,
         filter_rules: bool = False,
     ) -> None:
-        if base not in get_args(Base):
-            raise InputError(f"base {base!r} is unknown; use {' or '.join(get_args(Base))}")
         if not 0 < delta < 1 or not 0 < confidence < 1 or jurors < 1:
             raise InputError("delta and confidence must lie between 0 and 1, and jurors must be at least 1")
         votes = np.arange(jurors + 1)
@@ -77,7 +72,7 @@ class BetaRCE:
         self.task, self.delta, self.confidence = task, delta, confidence
         self._least = int(np.argmax(self._bounds > delta))
         self._filter_rules = filter_rules
-        self.base: Any = Nice(task, seed, filter_rules=filter_rules) if base == "nice" else Search(task, seed)
+        self.base = base_of(base, task, seed, filter_rules)
         self._jurors = [judge_of(task, juror) for juror in Jury.fit(task, "bootstrap", jurors, seed).members]
         spread = task.observed_high - task.observed_low
         self._spread = np.where(task.codec.numeric & np.isfinite(spread) & (spread > 0), spread, 1.0)

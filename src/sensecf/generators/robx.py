@@ -25,6 +25,13 @@ ASKED = 100_000
 STRIDE, STEPS = 0.1, 25
 
 
+def base_of(base: Base, task: Task, seed: int, filter_rules: bool) -> Nice | Search:
+    """The generator whose answers are made to hold. Raises `InputError` for an unknown name."""
+    if base not in get_args(Base):
+        raise InputError(f"base {base!r} is unknown; use {' or '.join(get_args(Base))}")
+    return Nice(task, seed, filter_rules=filter_rules) if base == "nice" else Search(task, seed)
+
+
 class RobX:
     """RobX: make a counterfactual robust by walking it towards training rows where the classifier is steady.
 
@@ -62,8 +69,6 @@ class RobX:
         neighbours: int = 3,
         filter_rules: bool = False,
     ) -> None:
-        if base not in get_args(Base):
-            raise InputError(f"base {base!r} is unknown; use {' or '.join(get_args(Base))}")
         if not 0 < tau < 1:
             raise InputError(f"tau must lie between 0 and 1, not {tau}")
         if not noise > 0 or draws < 2 or neighbours < 1:
@@ -71,7 +76,7 @@ class RobX:
         self.name = "robx" + ("" if base == "nice" else f"-{base}") + ("-filtered" if filter_rules else "")
         self.task, self.tau, self.noise, self.draws, self.neighbours = task, tau, noise, draws, neighbours
         self._filter_rules = filter_rules
-        self.base: Any = Nice(task, seed, filter_rules=filter_rules) if base == "nice" else Search(task, seed)
+        self.base = base_of(base, task, seed, filter_rules)
         spread = task.observed_high - task.observed_low
         self._spread = np.where(task.codec.numeric & np.isfinite(spread) & (spread > 0), spread, 1.0)
         rng = np.random.default_rng([seed, 3])

@@ -28,7 +28,7 @@ from sensecf.classifiers.fit import fit_anew, one_blas_thread
 from sensecf.classifiers.jury import Jury, fingerprint, judge_of, seed_of
 from sensecf.core.codec import Codec
 from sensecf.core.distances import Scale
-from sensecf.core.errors import InputError, one_line
+from sensecf.core.errors import InputError, SenseCFWarning, one_line
 from sensecf.core.kept import read_sealed, write_sealed
 from sensecf.core.limits import Limits
 from sensecf.core.parallel import spread
@@ -339,7 +339,8 @@ class Holding:
             self.folder.mkdir(parents=True, exist_ok=True)
             keep(self.folder)
         except OSError as error:
-            warnings.warn(f"the jury is not kept in {self.folder}: {one_line(error)}", stacklevel=2)
+            text = f"the jury is not kept in {self.folder} ({one_line(error)}); the next run fits it again"
+            warnings.warn(text, SenseCFWarning, stacklevel=2)
             self.folder = None
 
     @property

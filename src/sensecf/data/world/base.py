@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from sensecf.core.errors import InputError
 from sensecf.core.rules import Floats
 from sensecf.core.schema import FeatureSchema
 
@@ -95,6 +96,13 @@ class World(Protocol):
     def well(self, noises: Noises, actions: Actions) -> Floats:
         """The true probability of the wanted class where exactly these values are set, shape (n,): `do` in short."""
         ...
+
+
+def check_levers(actions: Actions, levers: Collection[str]) -> None:
+    """Raise `InputError` for an action that is no lever."""
+    for name in actions:
+        if name not in levers:
+            raise InputError(f"{name!r} is nothing that a person sets; the levers are {', '.join(levers)}")
 
 
 def carried(natural: Floats, wanted: Floats | None, share: Floats | float, low: float, high: float) -> Floats:

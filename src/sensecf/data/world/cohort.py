@@ -24,7 +24,7 @@ from scipy.stats import norm, poisson
 
 from sensecf.core.errors import InputError
 from sensecf.core.rules import Bools, Floats
-from sensecf.data.world.base import Actions, Noises, Outcome, carried, shares
+from sensecf.data.world.base import Actions, Noises, Outcome, carried, check_levers, shares
 
 STUDY_GROUPS = (
     "healthy",
@@ -160,9 +160,7 @@ class Cohort:
 
         Raises `InputError` for an action that is no lever.
         """
-        unknown = [name for name in actions if name not in LEVERS]
-        if unknown:
-            raise InputError(f"{unknown[0]!r} is nothing that a person sets; the levers are {', '.join(LEVERS)}")
+        check_levers(actions, LEVERS)
         rng = np.random.default_rng([seed, len(noises)])
         if self.delay:
             noises = self._later(noises, self.delay)

@@ -17,7 +17,7 @@ import pandas as pd
 from sensecf.core.errors import InputError
 from sensecf.core.rules import Floats
 from sensecf.core.schema import Feature, FeatureSchema, Role
-from sensecf.data.world.base import Actions, Noises, Outcome, carried, shares
+from sensecf.data.world.base import Actions, Noises, Outcome, carried, check_levers, shares
 
 #: Features of a world: causes of nothing above them that stay, levers, and results.
 STAYS, LEVERS, RESULTS = 2, 4, 6
@@ -172,9 +172,7 @@ class Graph:
         seed: int = 0,
     ) -> Outcome:
         """See `World`. Raises `InputError` for an action that is no lever."""
-        unknown = [name for name in actions if name not in self.levers]
-        if unknown:
-            raise InputError(f"{unknown[0]!r} is nothing that a person sets; the levers are {', '.join(self.levers)}")
+        check_levers(actions, self.levers)
         rng = np.random.default_rng([seed, len(noises)])
         natural, _ = self._lived(noises, {})
         acted = self._carried(natural, actions, natural, shares(rng, len(noises), adherence, slip))
