@@ -34,7 +34,7 @@ from sensecf.core.room import check_numbers, check_room
 from sensecf.core.rules import Condition, Implication, Linear, Order, Total
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.runs.finished import request_of
-from sensecf.web.audit import FILE, KEY, Journal
+from sensecf.runs.record.journal import FILE, KEY, Journal
 from strategies import cases
 
 
@@ -249,7 +249,7 @@ def test_what_the_disk_refuses_is_not_kept_and_the_log_opens_again(
 
     before = log.path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("os.write" if where == "line" else "sensecf.web.audit.replacing", full)
+        patch.setattr("os.write" if where == "line" else "sensecf.runs.record.journal.replacing", full)
         with pytest.raises(InputError, match="nothing was kept"):
             log.append("Ada", "note", {"plan": "0"}, "x")
     assert log.path.read_bytes() == before

@@ -27,8 +27,8 @@ from sensecf.core.task import Task
 from sensecf.core.verify import feasible
 from sensecf.generators.search import Search
 from sensecf.pipeline.blocking import Blame, Blocked
+from sensecf.runs.record.journal import Journal
 from sensecf.web.app import make_app
-from sensecf.web.audit import Journal
 from sensecf.web.cohort import Cohort, encode_people
 from sensecf.web.controls import Wish, first_wish, read_wish
 from sensecf.web.export import to_fhir

@@ -240,13 +240,12 @@ async def robust(request: Request) -> Response:
 
 
 async def decide(request: Request) -> Response:
-    """Bookmark, note, sign off or reject: one more line in the log."""
+    """A signature, a remark or a status: one more line in the log."""
     desk = _desk(request)
     form = await _form(request)
-    found, _ = await to_thread.run_sync(_found, request)
-    written = await to_thread.run_sync(views.record_of, desk, found)
+    found, pool = await to_thread.run_sync(_found, request)
     who, action, note = (str(form.get(name, "")) for name in ("who", "action", "note"))
-    await to_thread.run_sync(desk.journal.append, who, action, written, note)
+    await to_thread.run_sync(desk.decide, found, pool, who, action, note)
     return RedirectResponse(f"/plan/{found.id}#decisions", 303)
 
 

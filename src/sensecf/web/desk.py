@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 from anyio import to_thread
 
 from sensecf.core.errors import InputError
-from sensecf.web.audit import Journal
+from sensecf.runs.record.bound import bind
+from sensecf.runs.record.journal import Journal
 from sensecf.web.cohort import Cohort
 from sensecf.web.controls import Wish
-from sensecf.web.plans import STEPS, Ask, Plan, Pool, answer, person_query, restore
+from sensecf.web.plans import STEPS, Ask, Plan, Pool, answer, person_query, record, restore
 from sensecf.web.robust import Robustness, robustness
 from sensecf.web.start import Start
 from sensecf.web.survey import Survey, survey
@@ -112,12 +113,17 @@ class Desk:
     def plan(self, identity: str) -> tuple[Plan, Pool]:
         """A plan by its id, from memory or from the log. Raises `KeyError` when there is none."""
         if identity not in self.plans:
-            entries = self.journal.of_plan(identity)
-            found = restore(self.cohort, entries[0]["plan"]) if entries else None
+            kept = self.journal.plan(identity)
+            found = None if kept is None else restore(self.cohort, kept)
             if found is None:
                 raise KeyError(identity)
             self.plans[identity] = found
         return self.plans[identity]
+
+    def decide(self, plan: Plan, pool: Pool, who: str, action: str, note: str = "") -> None:
+        """Write one decision down, tied to what made the plan. Raises `InputError` as `Journal.append` does."""
+        tied = bind(self.cohort.task, pool.ask.limits, plan.holds, plan.holds_low)
+        self.journal.append(who, action, record(self.cohort, plan), note, tied)
 
     async def test(self, plan: Plan, say: Say) -> Robustness:
         """Test a plan once; later calls know. Raises `InputError` when the classifier cannot be fitted again."""

@@ -35,6 +35,8 @@ Order = Literal["effort", "changes", "lead"]
 EFFORTS = {"easy": 0.5, "normal": 1.0, "hard": 2.5}
 #: Leads asked for beside the person's own: the pool holds surer plans too, for the ranking by lead.
 SURER = (0.5,)
+#: The survival of one plan that nobody asked a jury about.
+UNASKED: list[tuple[float | None, float | None]] = [(None, None)]
 #: Plans shown side by side.
 SHOWN = 4
 
@@ -57,8 +59,9 @@ class Plan:
     """One verified answer. `row` (d,): encoded; the rest is the verdict on it, see `verify.Verdicts`.
 
     `score`: LOF, 0 or more is an inlier; `in_range`: all values inside those seen in training;
-    `holds`: the share of refits that took no part in finding it which agree, None where nobody asked. `similar`,
-    `nearest`: see `Cohort.similar`. `id` is random: it stands in addresses and says nothing.
+    `holds`: the share of refits that took no part in finding it which agree, `holds_low` its exact lower bound, None
+    where nobody asked. `similar`, `nearest`: see `Cohort.similar`. `id` is random: it stands in addresses and says
+    nothing.
     """
 
     id: str
@@ -74,6 +77,7 @@ class Plan:
     similar: int
     nearest: float
     holds: float | None = None
+    holds_low: float | None = None
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,8 @@ def _pool(cohort: Cohort, ask: Ask, say: Say) -> Pool:
             answers = pd.concat([answers, *(more.answers for more in surer)], ignore_index=True)
         rows = cohort.task.codec.encode(answers)
         judged = judge(cohort.task, query, Candidates.of(np.zeros(len(rows), dtype=np.intp), rows, "explain"))
-        shares = answers["holds"].tolist() if holding else [None] * len(answers)
-        return Pool(identity, ask, query, _plans(cohort, ask, judged, shares), there=there, found=by)
+        survival = list(zip(answers["holds"], answers["holds_low"], strict=True)) if holding else UNASKED * len(answers)
+        return Pool(identity, ask, query, _plans(cohort, ask, judged, survival), there=there, found=by)
     say(3, STEPS[3])
     reason = str(found.abstentions["reason"].iloc[0])
     if reason.startswith(NOT_HELD):
@@ -149,8 +153,8 @@ def person_query(cohort: Cohort, ask: Ask) -> Query:
     return ask.limits.query(cohort.task, cohort.rows[[ask.person]], cohort.target)
 
 
-def _plans(cohort: Cohort, ask: Ask, good: Judged, shares: Sequence[float | None]) -> list[Plan]:
-    """Distinct rows as plans, in their order; `shares`: of the jurors that agree with each."""
+def _plans(cohort: Cohort, ask: Ask, good: Judged, survival: Sequence[tuple[float | None, float | None]]) -> list[Plan]:
+    """Distinct rows as plans, in their order; `survival`: the share of jurors that agree with each, and its bound."""
     rows, verdict = good.found.rows, good.verdict
     _, first = np.unique(np.where(np.isnan(rows), -np.inf, rows), axis=0, return_index=True)
     first = np.sort(first)
@@ -170,7 +174,7 @@ def _plans(cohort: Cohort, ask: Ask, good: Judged, shares: Sequence[float | None
             float(verdict.proximity[at]),
             int(similar[k]),
             float(nearest[k]),
-            shares[at],
+            *survival[at],
         )
         for k, at in enumerate(first)
     ]
@@ -315,7 +319,7 @@ def restore(cohort: Cohort, kept: Mapping[str, Any]) -> tuple[Plan, Pool] | None
     kept_row = judge(cohort.task, query, Candidates.of(np.zeros(1, dtype=np.intp), row[None], "kept"))
     if not kept_row.verdict.good[0]:
         return None
-    [plan] = _plans(cohort, ask, kept_row, [None])
+    [plan] = _plans(cohort, ask, kept_row, UNASKED)
     plan = replace(plan, id=str(kept["plan"]))
     return plan, Pool(secrets.token_urlsafe(9), ask, query, [plan])
 

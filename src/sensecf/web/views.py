@@ -146,8 +146,17 @@ def _shares(desk: Desk) -> list[str]:
 
 
 def _last_decisions(desk: Desk) -> dict[str, str]:
-    words = {"bookmark": "bookmarked", "sign off": "signed off", "reject": "rejected", "note": "noted"}
-    return {entry["plan"]["person"]: words[entry["action"]] for entry in desk.journal.entries}
+    words = {
+        "bookmark": "bookmarked",
+        "sign off": "signed off",
+        "countersign": "countersigned",
+        "reject": "rejected",
+        "note": "noted",
+    }
+    return {
+        entry["plan"]["person"]: words.get(entry["action"], entry["action"])
+        for entry in desk.journal.of_kind("decision")
+    }
 
 
 # --- a person -----------------------------------------------------------------------------
@@ -336,6 +345,7 @@ def plan_page(request: Request, desk: Desk, plan: Plan, pool: Pool) -> str:
         card=_card(desk, plan),
         way=_way(cohort, plan, way),
         entries=desk.journal.of_plan(plan.id),
+        standing=desk.journal.standing(plan.id),
         exports=EXPORTS,
         pool=pool.id,
         made=datetime.now(UTC).date().isoformat(),
@@ -439,6 +449,6 @@ def groups_page(request: Request, desk: Desk, by: int | None) -> str:
 def kept_page(request: Request, desk: Desk) -> str:
     """The log of decisions, newest first."""
     entries: list[Mapping[str, Any]] = [
-        {**entry, "sentence": plan_sentence(entry["plan"])} for entry in reversed(desk.journal.entries)
+        {**entry, "sentence": plan_sentence(entry["plan"])} for entry in reversed(desk.journal.of_kind("decision"))
     ]
     return _write(request, "kept.html.j2", head=_head(desk.cohort), entries=entries, file=desk.journal.path.name)
