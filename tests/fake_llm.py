@@ -55,25 +55,25 @@ def always(text: str) -> Scripted:
 
 def answer(**changes: Any) -> str:
     """The JSON of an answer."""
-    return json.dumps({"changes": [{"feature": name, "value": value} for name, value in changes.items()]})
+    return json.dumps(changes)
 
 
 def draw(schema: dict[str, Any], rng: np.random.Generator) -> str:
     """A random answer that follows a JSON Schema of ours but for steps, which it does not know."""
-    changes = schema["properties"]["changes"]
-    kinds = changes["items"]["anyOf"]
-    most = min(changes["maxItems"], len(kinds))
-    items = []
-    for k in rng.choice(len(kinds), int(rng.integers(1, most + 1)), replace=False):
-        value = kinds[k]["properties"]["value"]
+    members = list(schema["properties"].items())
+    changes = {}
+    for k in rng.choice(len(members), int(rng.integers(1, schema["maxProperties"] + 1)), replace=False):
+        name, value = members[k]
+        value = rng.choice(value["anyOf"]) if "anyOf" in value else value
         if "enum" in value:
             made = value["enum"][int(rng.integers(len(value["enum"])))]
         else:
             made = rng.uniform(value["minimum"], value["maximum"])
             step = value.get("multipleOf", 1 if value["type"] == "integer" else 0)
             made = min(max(round(made / step) * step, value["minimum"]), value["maximum"]) if step else round(made, 1)
-        items.append({"feature": kinds[k]["properties"]["feature"]["enum"][0], "value": made})
-    return json.dumps({"changes": items})
+            made = min(max(made, value["minimum"]), value["maximum"])
+        changes[name] = made
+    return json.dumps(changes)
 
 
 def like_the_search(prompted: Prompted, query: Query, otherwise: str = "I cannot.") -> Scripted:

@@ -225,7 +225,7 @@ def tiny_model(folder: Path, architecture: str = "llama", template: str | None =
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    corpus = ['{"changes":[{"feature":"steps","value":9000},{"feature":"deep","value":62.5}]}', "minutes of sleep"]
+    corpus = ['{"steps":9000,"deep":62.5}', "minutes of sleep"]
     tokenizer.train_from_iterator(corpus * 20, trainer)
     fast = transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>"

@@ -68,7 +68,13 @@ def test_a_tuned_model_is_compared(table: Task, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     tiny_model(folder / "merged", "llama", None)
     wording = f"brief {BRIEF_VERSION}"
-    record = {"base": "base", "full": False, "wording": wording, "schema": table_shape(table.schema)}
+    record = {
+        "base": "base",
+        "full": False,
+        "wording": wording,
+        "schema": table_shape(table.schema),
+        "pairs": {"order": table.schema.names},
+    }
     (folder / "tuned.json").write_text(json.dumps(record))
     made = run(table, tmp_path / "out", "", "tuned+raw", model=str(folder))
     assert len(made.answers["tuned+raw"].factuals) == 3

@@ -79,7 +79,7 @@ def test_an_example_is_what_asking_would_continue_from(base: Path, pairs: Pairs)
 
 def test_tokens_of_new_values_weigh_more(base: Path) -> None:
     learner = load(base, device="cpu")
-    text = '{"changes":[{"feature":"steps","value":9000},{"feature":"a \\"b\\"}","value":"x}, y"}]}'
+    text = '{"steps":9000,"a \\"b\\"}":"x}, y"}'
     example = encode(learner, [_hello()], [text])[0]
     heavy = "".join(
         learner.tokenizer.decode([token])
@@ -88,7 +88,7 @@ def test_tokens_of_new_values_weigh_more(base: Path) -> None:
     )
     assert "9000" in heavy
     assert "x}, y" in heavy
-    assert "feature" not in heavy
+    assert "steps" not in heavy
     assert set(example.weight) == {1.0, VALUE_WEIGHT}
 
 
@@ -314,7 +314,7 @@ def test_an_answer_costs_what_it_asks_for_and_a_bad_one_most(base: Path, numeric
 
     query = pairs.query.take(np.flatnonzero(pairs.query.max_changes > 2)[:6])
     prompts = Brief(numeric_task)
-    texts = iter(['{"changes":[]}', "nonsense", *pairs.completions] * 10)
+    texts = iter(["{}", "nonsense", *pairs.completions] * 10)
     answers = ask(prompts, Scripted(lambda prompt, schema, sample: next(texts)), query, 2)
     found = prices(prompts, query, answers, 1.0)
     assert found.shape == (6, 2)
@@ -408,7 +408,7 @@ def test_the_small_base_is_an_ordinary_folder_that_spells_numbers(
     record = json.loads((small / "base.json").read_text(encoding="utf-8"))
     assert record["loss"][-1] < record["loss"][0]
     answers = ask(Brief(numeric_task), Client(learner.local), pairs.query.take(np.arange(3)))
-    assert all(json.loads(text)["changes"] for text in answers.texts)
+    assert all(json.loads(text) for text in answers.texts)
 
 
 def test_the_small_base_depends_on_its_seed_alone(small: Path, tmp_path: Path) -> None:

@@ -408,6 +408,35 @@ def test_a_parameter_that_is_refused_is_left_out_with_one_warning(name: str, cap
 
 
 @pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("maxProperties", "min/maxProperties only supported when all keys are required"),
+        ("strict", "Invalid schema for response_format 'answer': 'required' is required to be supplied"),
+    ],
+)
+def test_a_schema_is_kept_without_the_part_that_a_server_refuses(what: str, said: str) -> None:
+    def script(server: ScriptedServer) -> Script:
+        async def act(received: Received, writer: Writer) -> None:
+            form = received.body["response_format"]["json_schema"]
+            if what in form or what in form["schema"]:
+                send(writer, 400, error("x", said, "response_format"))
+            else:
+                await server.reply(received, writer, "fine")
+
+        return act
+
+    schema = {"type": "object", "properties": {"a": {"enum": [1]}}, "minProperties": 1, "maxProperties": 1}
+    with scripted(script) as server:
+        client = connect(f"{server.url}#m", concurrency=1)
+        out = client.complete(numbered(3), json_schemas=[schema] * 3)
+        assert {row[0].text for row in out} == {"fine"}
+        assert len(server.received) == 4
+        assert server.received[-1].body["response_format"]["json_schema"]["schema"]["properties"] == {
+            "a": {"enum": [1]}
+        }
+
+
+@pytest.mark.parametrize(
     ("status", "said"),
     [
         (400, "System role not supported"),

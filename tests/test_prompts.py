@@ -124,7 +124,7 @@ def test_a_change_of_wording_changes_the_version() -> None:
         texts += [f"{m.role}\n{m.content}" for m in prompts.render(asked, [(asked, row)])]
         texts.append(json.dumps(json_schema(prompts, asked)))
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
-    assert (PROMPT_VERSION, digest) == (2, "5a3af78e9e47867a")
+    assert (PROMPT_VERSION, digest) == (3, "48156df720e39aa4")
 
 
 # --- masks --------------------------------------------------------------------------------
@@ -199,34 +199,27 @@ def _works_out(text: str, shown: dict[str, Any]) -> bool:
 MALFORMED = [
     ("not JSON", ""),
     ("not JSON", "I would walk more."),
-    ("not JSON", '{"changes": [{"feature": "steps", "value": 8000}'),
-    ("not JSON", '{"changes": [{"feature": "steps", "value": 8000}], "why": "health"}'),
-    ("not JSON", '{"changes": {"feature": "steps", "value": 8000}}'),
-    ("not JSON", '{"steps": 8000}'),
-    ("not JSON", '{"feature": "steps", "value": 8000}'),
-    ("not JSON", '{"changes": [], "changes": [{"feature": "steps", "value": 8000}]}'),
-    ("not JSON", '{"changes": [{"feature": "steps", "value": NaN}]}'),
-    ("not JSON", '{"changes": [{"feature": "steps", "value": Infinity}]}'),
-    ("not JSON", "{'changes': [{'feature': 'steps', 'value': 8000}]}"),
+    ("not JSON", '{"steps": 8000'),
+    ("not JSON", '[{"steps": 8000}]'),
+    ("not JSON", 'So [{"steps": 8000}, {"deep": 40}]'),
+    ("not JSON", '{"steps": 8000, "steps": 8100}'),
+    ("not JSON", '{"steps": NaN}'),
+    ("not JSON", '{"steps": Infinity}'),
+    ("not JSON", "{'steps': 8000}"),
     ("not JSON", "[" * 5000),
-    ("not JSON", '{"changes": ' * 3000),
+    ("not JSON", '{"steps": ' * 3000),
     ("not JSON", "x" * 30_000 + answer(steps=8000)),
     ("not JSON", f"First {answer(steps=8000)}, or rather {answer(steps=9000)}"),
     ("not JSON", f"<think>{answer(steps=8000)}</think> I am not sure."),
     ("not JSON", f"<think>{answer(steps=8000)}</think>"),
-    ("no change", '{"changes": []}'),
-    ("no change", "[]"),
-    ("wrong form", '{"changes": ["steps"]}'),
-    ("wrong form", '{"changes": [{"feature": "steps"}]}'),
-    ("wrong form", '{"changes": [{"feature": "steps", "value": 8000, "from": 4000}]}'),
+    ("no change", "{}"),
+    ("unknown feature", '{"steps": 8000, "why": "health"}'),
+    ("unknown feature", '{"changes": [{"feature": "steps", "value": 8000}]}'),  # the form of older versions
     ("unknown feature", answer(stairs=3)),
-    ("unknown feature", '{"changes": [{"feature": ["steps"], "value": 8000}]}'),
-    ("unknown feature", '{"changes": [{"feature": null, "value": 8000}]}'),
     ("unknown feature", answer(Steps=8000)),
     ("unknown feature", answer(stress="low")),
     ("locked", answer(age=40)),
     ("locked", answer(sleep=420)),
-    ("named twice", '[{"feature": "steps", "value": 8000}, {"feature": "steps", "value": 9000}]'),
     ("wrong type", answer(steps="8000")),
     ("wrong type", answer(steps=True)),
     ("wrong type", answer(steps=None)),
@@ -237,10 +230,11 @@ MALFORMED = [
     ("outside the range", answer(steps=45_000)),
     ("outside the range", answer(steps=3000)),  # it may only rise
     ("outside the range", answer(deep=120)),  # max_change
-    ("outside the range", '{"changes": [{"feature": "steps", "value": 1e999}]}'),
-    ("outside the range", f'{{"changes": [{{"feature": "steps", "value": {"9" * 5000}}}]}}'),
+    ("outside the range", '{"steps": 1e999}'),
+    ("outside the range", f'{{"steps": {"9" * 5000}}}'),
     ("off the step", answer(steps=8050)),
     ("off the step", answer(deep=51.25)),
+    ("present value", answer(deep=30)),
     ("no level", answer(device="phone")),
     ("no level", answer(device="Ring")),
     ("no level", answer(device=1)),
@@ -271,7 +265,6 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     "text",
     [
         answer(steps=8000),
-        '[{"feature": "steps", "value": 8000}]',
         f"```json\n{answer(steps=8000)}\n```",
         f"Here you are: {answer(steps=8000)} Anything else?",
         f"<think>{answer(steps=9000)} is too much</think>\n{answer(steps=8000)}",
@@ -280,8 +273,8 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
         f"{answer(steps=8000)}<|return|>",
         f"[THINK]{answer(steps=9000)}[/THINK]\n{answer(steps=8000)}",
         f"{answer(steps=8000)}\nThat is: {answer(steps=8000)}",
-        '{"changes": [{"feature": "steps", "value": 8000.0}]}',
-        '{"changes": [{"value": 8e3, "feature": "st\\u0065ps"}]}',
+        '{"steps": 8000.0}',
+        '{"st\\u0065ps": 8e3}',
         "The set {steps} grows: " + answer(steps=8000),
     ],
 )
@@ -294,16 +287,17 @@ def test_what_stands_around_the_json_does_not_matter(text: str) -> None:
 
 
 def test_a_broken_answer_is_not_read_by_its_parts() -> None:
-    """The list inside of an object that is cut off is complete, and yet no answer."""
-    with pytest.raises(Unreadable):
-        find_changes('{"changes": [{"feature": "steps", "value": 8000}], "also": [{"feature":')
+    """The object inside of one that is cut off is complete, and yet no answer."""
+    for text in ('{"changes": {"steps": 8000}, "also": {"deep":', '[{"steps": 8000}, {"deep":'):
+        with pytest.raises(Unreadable):
+            find_changes(text)
 
 
 def test_reading_hostile_text_is_quick() -> None:
     import time
 
     began = time.perf_counter()
-    for text in ("[{" * 9000, '{"' * 9000, '[{"feature": ' * 1500, "<think>" * 2500, '{"changes": [' * 1500):
+    for text in ("[{" * 9000, '{"' * 9000, '[{"steps": ' * 1500, "<think>" * 2500, '{"steps": [' * 1500):
         with pytest.raises(Unreadable):
             find_changes(text)
     assert time.perf_counter() - began < 5
@@ -324,17 +318,15 @@ def test_the_reader_accepts_what_the_json_schema_accepts_and_no_more(world: Worl
         texts = [draw(schema, rng)]
         for _ in range(3):
             edits = json.loads(draw(schema, rng))
-            item = edits["changes"][0]
-            item["value"] = data.draw(
-                st.sampled_from(
-                    [item["value"], -item["value"] if isinstance(item["value"], int) else "?", 1e9, "", True]
-                )
-            )
-            item["feature"] = data.draw(st.sampled_from([item["feature"], *prompts.wording.names]))
+            name = next(iter(edits))
+            value = edits.pop(name)
+            other = [value, -value if isinstance(value, int) else "?", 1e9, "", True]
+            edits[data.draw(st.sampled_from([name, *prompts.wording.names]))] = data.draw(st.sampled_from(other))
             texts.append(json.dumps(edits))
         for text in texts:
             _, problems = read(prompts, asked, text)
-            left = {problem.kind for problem in problems} - {"off the step", "named twice"}
+            left = {problem.kind for problem in problems} - {"off the step"}
+            schema["maxProperties"] = min(asked.max_changes, len(asked.choices))  # more than asked for may be named
             followed = not list(jsonschema.Draft202012Validator(schema).iter_errors(json.loads(text)))
             # Without multipleOf a schema cannot know the steps; a value off the step may break it besides.
             assert followed == (not left) or (problems and not left), (text, problems)
@@ -357,8 +349,9 @@ def test_an_answer_written_for_a_row_is_read_as_that_row(world: World, style: St
         assert problems == [], text
         assert again is not None
         np.testing.assert_allclose(again, row, atol=1e-9)
-        errors = list(jsonschema.Draft202012Validator(json_schema(prompts, questions[i])).iter_errors(json.loads(text)))
-        assert not errors, text
+        schema = json_schema(prompts, questions[i]) | {"maxProperties": len(questions[i].choices)}
+        assert not list(jsonschema.Draft202012Validator(schema).iter_errors(json.loads(text))), text
+        assert len(text.encode()) <= prompts.longest
 
 
 def test_features_follow_unless_the_answer_sets_them(mixed_task: Task) -> None:
@@ -370,9 +363,9 @@ def test_features_follow_unless_the_answer_sets_them(mixed_task: Task) -> None:
     row, _ = read(prompts, asked, answer(deep=deep + 10))
     assert row is not None
     assert row[names["sleep"]] == sleep + 10
-    row, _ = read(prompts, asked, answer(deep=deep + 10, sleep=sleep))
+    row, _ = read(prompts, asked, answer(deep=deep + 10, sleep=sleep + 5))
     assert row is not None
-    assert row[names["sleep"]] == sleep
+    assert row[names["sleep"]] == sleep + 5
     said = infeasible_words(prompts, asked, row)
     assert said == ['this does not hold: "deep" + "rem" + "light" = "sleep"']
     row, _ = read(prompts, asked, answer(sleep=sleep + 5))  # alone it breaks the total, and nobody mends it
@@ -517,6 +510,6 @@ def test_a_schema_without_exact_steps_names_none() -> None:
     schema = replace(SCHEMA, features=(Feature("x", "continuous", low=0, high=1, step=0.1), *SCHEMA.features[1:]))
     assert schema["x"].step == 0.1
     prompts, asked = question(edit="mutable")
-    kinds = json_schema(prompts, asked)["properties"]["changes"]["items"]["anyOf"]
-    steps = {kind["properties"]["feature"]["enum"][0]: kind["properties"]["value"].get("multipleOf") for kind in kinds}
+    members = json_schema(prompts, asked)["properties"]
+    steps = {name: value.get("anyOf", [value])[0].get("multipleOf") for name, value in members.items()}
     assert steps == {"steps": 100, "deep": 0.5, "sleep": 1, "device": None}

@@ -46,7 +46,13 @@ def test_every_shipped_generator_keeps_the_protocol(name: str, task: Task, tmp_p
     if name in ("prompted", "tuned"):
         options |= {"llm": always(answer(x0=3.0, kind="b")), "samples": 2}
     wording = f"brief {BRIEF_VERSION}"
-    record = {"base": "base", "full": False, "wording": wording, "schema": table_shape(task.schema)}
+    record = {
+        "base": "base",
+        "full": False,
+        "wording": wording,
+        "schema": table_shape(task.schema),
+        "pairs": {"order": task.schema.names},
+    }
     (tmp_path / "tuned.json").write_text(json.dumps(record))
     context = Context(model=tmp_path, options=options)
     if name.startswith(("dice", "treecf")):

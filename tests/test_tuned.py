@@ -24,6 +24,7 @@ from sensecf.generators.search import Search
 from sensecf.generators.tuned import Tuned, table_shape
 from sensecf.llm.ask import ALONE, ask_alone
 from sensecf.llm.language.brief import BRIEF_VERSION, Brief
+from sensecf.llm.language.replies import json_schema
 
 __all__ = ["loopback_only"]
 
@@ -32,7 +33,13 @@ __all__ = ["loopback_only"]
 def folder(tmp_path: Path, numeric_task: Task) -> Path:
     """The folder of a tuned model, without the model."""
     wording = f"brief {BRIEF_VERSION}"
-    record = {"base": "base", "full": False, "wording": wording, "schema": table_shape(numeric_task.schema)}
+    record = {
+        "base": "base",
+        "full": False,
+        "wording": wording,
+        "schema": table_shape(numeric_task.schema),
+        "pairs": {"order": numeric_task.schema.names},
+    }
     (tmp_path / "tuned.json").write_text(json.dumps(record))
     return tmp_path
 
@@ -92,7 +99,7 @@ def test_whom_nobody_checks_it_asks_for_a_lead_and_verdicts_are_those_of_the_que
 
 
 def test_questions_go_out_by_length_and_answers_come_back_in_order(mixed_task: Task, folder: Path) -> None:
-    changed(folder, schema=table_shape(mixed_task.schema))
+    changed(folder, schema=table_shape(mixed_task.schema), pairs={"order": mixed_task.schema.names})
     rng = np.random.default_rng(0)
     llm = Scripted(lambda prompt, schema, sample: draw(schema, rng))
     query = make_query(mixed_task, mixed_task.train.head(20), "low")
@@ -151,8 +158,20 @@ def test_a_model_of_another_table_or_wording_is_refused(numeric_task: Task, mixe
     wider = FeatureSchema((replace(schema["x0"], high=9), *schema.features[1:]), "y", ("bad", "good"), "good")
     assert table_shape(wider) == table_shape(schema)  # a range may be edited afterwards
     changed(folder, wording="brief 0")
-    with pytest.raises(InputError, match=r"wording 'brief 0', this is 'brief 2'"):
+    with pytest.raises(InputError, match=r"wording 'brief 0', this is 'brief 3'"):
         Tuned(numeric_task, model=folder, llm=always(""))
+    changed(folder, wording="brief 3", pairs={"order": ["x0"]})
+    with pytest.raises(InputError, match="names no order of the features"):
+        Tuned(numeric_task, model=folder, llm=always(""))
+
+
+def test_the_order_of_answers_is_the_one_it_was_tuned_on(numeric_task: Task, folder: Path) -> None:
+    names = list(reversed(numeric_task.schema.names))
+    changed(folder, pairs={"order": names})
+    generator = Tuned(numeric_task, model=folder, llm=always(""))
+    query = make_query(numeric_task, numeric_task.train.head(1), "good")
+    offered = list(json_schema(generator.prompts, generator.prompts.ask(query)[0])["properties"])
+    assert offered == [name for name in names if name in offered]
 
 
 def test_a_number_of_samples_below_one_is_refused(numeric_task: Task, folder: Path) -> None:

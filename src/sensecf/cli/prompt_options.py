@@ -35,7 +35,11 @@ _OPTIONS = (
     click.option("--masked", is_flag=True, help="Hide names and shift numbers: what the model knows by heart."),
     click.option("--hint", is_flag=True, help="Name the features that the classifier leans on."),
     click.option("--unconstrained", is_flag=True, help="Do not hand the model the JSON Schema of its answer."),
-    click.option("--max-tokens", type=int, default=512, show_default=True, help="Longest answer of the model."),
+    click.option(
+        "--max-tokens",
+        type=int,
+        help="Longest answer (default: what the form of the answer takes); models that reason first need more.",
+    ),
     click.option(
         "--allow-host",
         "allow_hosts",

@@ -31,6 +31,7 @@ from sensecf.generators.tiny.pairs import draw_queries, teach
 from sensecf.llm import Prompt
 from sensecf.llm.language.brief import BRIEF_VERSION, Brief
 from sensecf.llm.language.prompts import PROMPT_VERSION, Prompts
+from sensecf.llm.language.replies import find_changes
 
 #: Pairs are drawn in so many times the number wanted, so that there is a choice.
 SURPLUS = 1.5
@@ -195,8 +196,12 @@ def _finish(
     if not len(query):
         raise InputError("no query drawn from the training rows could be answered, so there are no pairs to learn from")
     questions = prompts.ask(query)
+    answers = [prompts.completion(question, row) for question, row in zip(questions, rows, strict=True)]
+    brief_enough = [len(find_changes(text)) <= prompts.most(q) for q, text in zip(questions, answers, strict=True)]
     texts = [prompts.render(question) for question in questions]
-    first = sorted({text: i for i, text in reversed(list(enumerate(texts)))}.values())
+    first = sorted({text: i for i, text in reversed(list(enumerate(texts))) if brief_enough[i]}.values())
+    if not first:
+        raise InputError("every answer found changes more features than an answer in words may name; no pairs are left")
     price = cost(task, query, np.arange(len(query)), rows, plausibility)
     chosen = np.array(first)[_balanced(task, query.take(first), rows[first], price[first], count, rng)]
     query, rows = query.take(chosen), rows[chosen]
@@ -206,8 +211,10 @@ def _finish(
         "pairs": len(chosen),
         "asked": len(asked),
         "verified": int(good.sum()),
-        "duplicates": int(good.sum()) - len(first),
+        "too many changes": brief_enough.count(False),
+        "duplicates": brief_enough.count(True) - len(first),
         "wording": f"brief {BRIEF_VERSION}" if isinstance(prompts, Brief) else f"full {PROMPT_VERSION}",
+        "order": [task.schema.names[j] for j in prompts.order],
         "withheld": [name for name, hidden in zip(task.schema.names, prompts.wording.withheld, strict=True) if hidden],
         "balance": {
             "target": _counts([task.classes[k] for k in query.target]),
@@ -219,8 +226,7 @@ def _finish(
         # Mixtures are made of, and answers measured against, all training rows: all of them were seen.
         "rows_seen": row_hashes(task.rows),
     }
-    completions = [prompts.completion(questions[i], row) for i, row in zip(chosen, rows, strict=True)]
-    return Pairs(query, rows, [texts[i] for i in chosen], completions, card)
+    return Pairs(query, rows, [texts[i] for i in chosen], [answers[i] for i in chosen], card)
 
 
 def _balanced(task: Task, query: Query, rows: Floats, price: Floats, count: int, rng: np.random.Generator) -> Ints:

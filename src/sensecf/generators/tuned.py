@@ -54,7 +54,8 @@ class Tuned:
         self.record = read_facts(self.folder)
         _check(self.folder, self.record, task.schema)
         self.task, self.samples, self.seed, self.tokens = task, samples, seed, 0
-        self.prompts: Prompts = (Prompts if self.record["full"] else Brief)(task, withheld=withheld(task.schema))
+        words = Prompts if self.record["full"] else Brief
+        self.prompts: Prompts = words(task, withheld=withheld(task.schema), order=self.record["pairs"]["order"])
         self.llm = llm or Client(_open(self.folder, self.record, device, batch_size))
 
     def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
@@ -89,6 +90,7 @@ class _Tuned(TypedDict):
     full: bool
     wording: str
     schema: _Shape
+    pairs: dict[str, Any]
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
@@ -116,6 +118,8 @@ def _check(folder: Path, record: dict[str, Any], schema: FeatureSchema) -> None:
         raise InputError(f"{folder} was tuned in the wording {record['wording']!r}, this is {now!r}; tune it again")
     theirs, ours = record["schema"], table_shape(schema)
     if theirs == ours:
+        if sorted(record["pairs"].get("order") or []) != sorted(schema.names):
+            raise InputError(f"tuned.json of {folder} names no order of the features (pairs.order); tune it again")
         return
     different = sorted(set(theirs["features"]) ^ set(ours["features"]))
     what = f"the feature {different[0]!r}" if different else "kinds, levels, label or classes"

@@ -18,9 +18,6 @@ from sensecf.llm.language.replies import json_schema, read
 #: The lead that a model is asked for when nobody checks its answer, as the embedded model is (`tiny.ALONE`).
 ALONE = 0.2
 
-#: Tokens of an answer, at most: about ten changed features.
-LONGEST = 256
-
 
 class Answers(NamedTuple):
     """`candidates` (q × samples, in the order of the query), the verdict on each, the texts, and the tokens used."""
@@ -71,7 +68,7 @@ def ask(
         json_schemas=[json_schema(prompts, asked[i]) for i in open_],
         temperature=temperature,
         seed=seed,
-        max_tokens=LONGEST,
+        max_tokens=prompts.longest,
     )
     n = len(query)
     rows = np.full((n * samples, len(task.schema)), np.nan)

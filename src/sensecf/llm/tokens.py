@@ -19,7 +19,7 @@ from sensecf.llm.backends.local import Local
 #: Tokens of new values weigh so much more in the loss than the others: they make an answer valid or not.
 VALUE_WEIGHT = 2.0
 
-_VALUE = re.compile(r'"value":("(?:[^"\\]|\\.)*"|[^}]*)}')
+_VALUE = re.compile(r'"(?:[^"\\]|\\.)*":("(?:[^"\\]|\\.)*"|[^,}]*)')
 
 
 class Example(NamedTuple):

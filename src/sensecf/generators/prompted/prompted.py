@@ -26,6 +26,8 @@ from sensecf.llm.language.wording import defused
 
 #: The temperature at which several answers to one prompt differ; one answer is asked for at 0.
 SAMPLING = 0.7
+#: Tokens of an answer that follows no JSON Schema, at most.
+UNBOUND = 512
 #: Characters of an answer that go back to the model with what is wrong with it.
 MAX_RETURNED = 2_000
 #: What is kept of every answer; see `Prompted.answers`.
@@ -61,7 +63,7 @@ class Options(TypedDict, total=False):
     samples: int
     style: Style
     constrained: bool
-    max_tokens: int
+    max_tokens: int | None
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Asking:
     samples: int = 1
     style: Style = PLAIN
     constrained: bool = True
-    max_tokens: int = 512
+    max_tokens: int | None = None
 
     def __post_init__(self) -> None:
         for option, value, least in (
@@ -82,7 +84,7 @@ class Asking:
             ("samples", self.samples, 1),
             ("max_tokens", self.max_tokens, 1),
         ):
-            if value < least:
+            if value is not None and value < least:
                 raise InputError(f"{option} must be at least {least}, not {value}")
 
 
@@ -93,7 +95,8 @@ class Prompted:
     as `shot_choice` says (see `Shots`). `rounds`: how often a person without a good answer is asked
     again; `samples`: answers per round. With `rounds=0, samples=1` it is what a bare prompt gives.
     `style`: see `Style`. `constrained`: hand the model the JSON Schema of each answer; without it
-    answers are read all the same. `max_tokens`: longest answer.
+    answers are read all the same. `max_tokens`: longest answer; None for what the longest answer to the schema of
+    the table takes, and `UNBOUND` without a JSON Schema. Models that reason before they answer need more.
     `card`, `allow_hosts`: whether rows may leave this machine, see `privacy_gate.permission`.
 
     Every answer of every round becomes a candidate: a row, or the reason why it is none.
@@ -134,7 +137,8 @@ class Prompted:
     def sampling(self) -> dict[str, Any]:
         """How the model is asked to write: `temperature`, `seed`, `max_tokens`."""
         temperature = 0.0 if self.how.samples == 1 else SAMPLING
-        return {"temperature": temperature, "seed": self.seed, "max_tokens": self.how.max_tokens}
+        most = self.how.max_tokens or (self.prompts.longest if self.how.constrained else UNBOUND)
+        return {"temperature": temperature, "seed": self.seed, "max_tokens": most}
 
     @property
     def tokens(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 
 import llguidance
@@ -13,6 +12,7 @@ from transformers import LogitsProcessor, PreTrainedTokenizerFast
 
 from sensecf.core.errors import InputError
 from sensecf.llm import JsonSchema
+from sensecf.llm.language.wording import quote
 
 #: Share of the token limit from which on an answer is led to its end.
 _CLOSING = 0.75
@@ -23,20 +23,16 @@ class Constraint(LogitsProcessor):
 
     A schema alone does not make an answer end: numbers and lists may go on. In the last quarter of
     the limit, tokens that close what is open go before all others, wherever the schema allows them.
-    Nor can it forbid that a list names a thing twice: `once` (one per row) does.
     """
 
     def __init__(
         self,
         matchers: Sequence[llguidance.LLMatcher | None],
-        once: Sequence[Once | None],
         ends: Sequence[int],
         limit: int,
         grammars: Grammars,
     ) -> None:
         self._matchers = matchers
-        self._once = once
-        self._texts = [b"" for _ in matchers]
         self._done = [matcher is None for matcher in matchers]
         self._ends = set(ends)
         self._close_from = int(limit * _CLOSING)
@@ -53,70 +49,16 @@ class Constraint(LogitsProcessor):
                 if self._done[row]:  # from here on generation pads the row
                     continue
                 matcher.consume_token(last[row])
-                self._texts[row] += self._grammars.spelling[last[row]]
             allowed = torch.frombuffer(bytearray(matcher.compute_logit_bias()), dtype=torch.uint8) > 0
             if matcher.is_error():
                 raise InputError(f"constrained decoding failed: {' '.join(matcher.get_error().split())[:200]}")
             if self._written >= self._close_from and bool((closing := allowed & self._grammars.closers).any()):
                 allowed = closing
-            if (once := self._once[row]) is not None:
-                allowed = once.leaves(self._texts[row], allowed, self._grammars.spelling)
             width = min(len(allowed), scores.shape[1])
             scores[row, :width].masked_fill_(~allowed[:width].to(scores.device), -torch.inf)
             scores[row, width:] = -torch.inf
         self._written += 1
         return scores
-
-
-class Once:
-    """The names that the items of a list begin with, `{"feature": NAME, …}`: each may stand once.
-
-    `key`: what the name is the value of.
-    """
-
-    def __init__(self, key: str, names: Sequence[str]) -> None:
-        head = re.escape(json.dumps(key, ensure_ascii=False).encode()) + rb': ?"((?:[^"\\]|\\.)*)'
-        self._begun, self._whole = re.compile(head + rb"$", re.DOTALL), re.compile(head + rb'"', re.DOTALL)
-        self._name = re.compile(rb'((?:[^"\\]|\\.)*)"', re.DOTALL)
-        self._names = {json.dumps(name, ensure_ascii=False)[1:-1].encode() for name in names}
-
-    @classmethod
-    def of(cls, schema: JsonSchema | None) -> Once | None:
-        """That of the first list in a schema whose items are told apart by such a name; None without one."""
-        for items in _lists({} if schema is None else schema):
-            kinds = [kind.get("properties", {}) for kind in items.get("anyOf", [])]
-            keys = {next(iter(kind), "") for kind in kinds}
-            if len(keys) != 1 or not (key := keys.pop()):
-                continue
-            names = [name for kind in kinds for name in kind[key].get("enum", [None])]
-            if len(names) == len(kinds) and all(isinstance(name, str) for name in names):
-                return cls(key, names)
-        return None
-
-    def leaves(self, text: bytes, allowed: torch.Tensor, spelling: Sequence[bytes]) -> torch.Tensor:
-        """The allowed tokens but for those that can only name again what the text has named."""
-        begun = self._begun.search(text)
-        used = set(self._whole.findall(text))
-        if begun is None or not used:
-            return allowed
-        free = self._names - used
-        left = allowed.clone()
-        for token in allowed.nonzero().flatten().tolist():
-            name = begun[1] + spelling[token]
-            whole = self._name.match(name)
-            if not (whole[1] in free if whole else any(other.startswith(name) for other in free)):
-                left[token] = False
-        # Where names are spelt in a way that is not known here, the schema decides alone.
-        return left if bool(left.any()) else allowed
-
-
-def _lists(schema: JsonSchema) -> Iterator[JsonSchema]:
-    """The items of every list below an object's properties."""
-    for part in schema.get("properties", {}).values():
-        if isinstance(part, dict):
-            if isinstance(part.get("items"), dict):
-                yield part["items"]
-            yield from _lists(part)
 
 
 class Draw(LogitsProcessor):
@@ -139,14 +81,14 @@ class Draw(LogitsProcessor):
 
 
 class Grammars:
-    """Compiled schemas of one tokenizer, how its tokens are spelt (`spelling`), and those that close something."""
+    """Compiled schemas of one tokenizer, and those of its tokens that close something."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, vocabulary: int, ends: list[int]) -> None:
         self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=ends)
         self.closers = torch.zeros(vocabulary, dtype=torch.bool)
         self.closers[ends] = True
-        self.spelling = [self._tokenizer.decode_bytes([token]) for token in range(min(vocabulary, len(tokenizer)))]
-        for token, text in enumerate(self.spelling):
+        for token in range(min(vocabulary, len(tokenizer))):
+            text = self._tokenizer.decode_bytes([token])
             if text and not text.strip(b'"]}') and not self._tokenizer.is_special_token(token):
                 self.closers[token] = True
         self._compiled: dict[str, llguidance.LLMatcher] = {}
@@ -157,11 +99,53 @@ class Grammars:
             return None
         text = json.dumps(schema)
         if text not in self._compiled:
-            # Blanks between values would let a model write nothing else for ever.
-            grammar = llguidance.LLMatcher.grammar_from_json_schema(text, defaults={"whitespace_flexible": False})
-            matcher = llguidance.LLMatcher(self._tokenizer, grammar)
+            matcher = llguidance.LLMatcher(self._tokenizer, _grammar(schema))
             if matcher.is_error():
                 said = " ".join(matcher.get_error().split())[:200]
                 raise InputError(f"the JSON Schema of the answer cannot be enforced while decoding: {said}")
             self._compiled[text] = matcher
         return self._compiled[text].deep_copy()
+
+
+def _grammar(schema: JsonSchema) -> str:
+    """A schema as llguidance takes it, without blanks between values: a model could write nothing else for ever."""
+    if schema.get("properties") and "maxProperties" in schema and not schema.get("required"):
+        return llguidance.LLMatcher.grammar_from_lark("\n".join(_members(schema)))
+    return llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults={"whitespace_flexible": False})
+
+
+def _members(schema: JsonSchema) -> Iterator[str]:
+    """Rules for an object of `minProperties` to `maxProperties` of its properties, in their order, each at most once.
+
+    llguidance counts members only where all of them are required. In `may_J_K` member J or a later one is written
+    next, after K of them; in `done_J_K` it or the end.
+    """
+    members = list(schema["properties"].items())
+    most = min(schema["maxProperties"], len(members))
+    least = schema.get("minProperties", 0)
+    yield 'start: "{" done_0_0' if least == 0 else 'start: "{" may_0_0'
+    for j, (name, value) in enumerate(members):
+        yield f"member_{j}: {_literal(quote(name) + ':')} value_{j}"
+        yield f"value_{j}: " + " | ".join(_values(value))
+        for k in range(most):
+            later = f" | may_{j + 1}_{k}" if j + 1 < len(members) else ""
+            yield f"may_{j}_{k}: member_{j} done_{j + 1}_{k + 1}{later}"
+    for j in range(len(members) + 1):
+        for k in range(most + 1):
+            more = f"{',' if k else ''}"
+            ways = [f"{_literal(more) if more else ''} may_{j}_{k}"] if j < len(members) and k < most else []
+            ways += ['"}"'] if k >= least else []
+            if ways:
+                yield f"done_{j}_{k}: " + " | ".join(ways)
+
+
+def _values(schema: JsonSchema) -> Iterator[str]:
+    """The ways to write a value, spelt as prompts spell it where they can be told one by one."""
+    if "enum" in schema:
+        yield from (_literal(quote(value)) for value in schema["enum"])
+    else:
+        yield f"%json {json.dumps(schema)}"
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

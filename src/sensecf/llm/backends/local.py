@@ -21,7 +21,7 @@ from llguidance import LLMatcher
 from sensecf.core.errors import InputError, MissingExtraError
 from sensecf.llm import Completion, JsonSchema
 from sensecf.llm.asking import Answer, Request
-from sensecf.llm.backends.constrain import Constraint, Draw, Grammars, Once
+from sensecf.llm.backends.constrain import Constraint, Draw, Grammars
 from sensecf.llm.backends.prefix import prefill, reusable
 
 
@@ -124,8 +124,7 @@ class Local:
         matchers = [self._matcher(request.schema) for request in batch]
         processors = transformers.LogitsProcessorList()
         if self._grammars is not None:
-            once = [Once.of(request.schema) for request in batch]
-            processors.append(Constraint(matchers, once, self._ends, limit, self._grammars))
+            processors.append(Constraint(matchers, self._ends, limit, self._grammars))
         if temperature > 0:
             processors.append(Draw([request.draw for request in batch], temperature, self._device))
         written = self._model.generate(

@@ -37,6 +37,8 @@ CONNECTING = 10.0
 _OPTIONAL = {
     "the system role": r"\bsystem\b.{0,20}\b(role|message|prompt)|\brole\b.{0,20}\bsystem\b|roles? must alternate"
     r"|only user\b.*\broles?\b",
+    "how many properties": r"(min|max)/?(max)?Properties",
+    "strict": r"\bstrict\b|'required' is required",
     "response_format": r"response_format|json|schema|grammar|guided|structured",
     "seed": r"\bseed\b",
     "temperature": r"\btemperature\b",
@@ -77,9 +79,9 @@ class OpenAICompatible:
     answers in no known format are asked again, after the server's Retry-After or growing pauses.
     `timeout`: seconds for one whole try, slow drips included. `note`: said when the model is unknown.
 
-    JSON Schemas go along as `response_format`; a server that refuses it, or `seed`, `temperature` or
-    `max_tokens`, is asked without, with one warning. One that refuses the role `system` finds its text at the head
-    of the user's turn.
+    JSON Schemas go along as `response_format`; a server that refuses to count their properties or to be strict is
+    asked without that, one that refuses it, or `seed`, `temperature` or `max_tokens`, without it, with one warning.
+    One that refuses the role `system` finds its text at the head of the user's turn.
 
     Raises `InputError` for an address that cannot be used. `answer` raises it when the server does not
     know the model or refuses the key, when nothing answers there, and for redirects: they are never
@@ -240,6 +242,12 @@ class OpenAICompatible:
             body["max_completion_tokens"] = body["max_tokens"]
         if "the system role" in self._refused:
             body["messages"] = without_system(body["messages"])
+        form = body.get("response_format", {}).get("json_schema", {})
+        if "how many properties" in self._refused and "schema" in form:
+            counts = ("minProperties", "maxProperties")
+            form["schema"] = {key: value for key, value in form["schema"].items() if key not in counts}
+        if "strict" in self._refused:
+            form.pop("strict", None)
         return {key: value for key, value in body.items() if key not in self._refused}
 
     def _judge(self, error: Exception, body: dict[str, Any]) -> _Fault:
@@ -289,10 +297,16 @@ class OpenAICompatible:
         there = {key for key in _OPTIONAL if key in body}
         if any(message["role"] == "system" for message in body["messages"]):
             there.add("the system role")
-        if error.param in there:
+        form = body.get("response_format", {}).get("json_schema", {})
+        if "maxProperties" in form.get("schema", {}):
+            there.add("how many properties")
+        if "strict" in form:
+            there.add("strict")
+        finer = [key for key in ("how many properties", "strict") if key in there]
+        if error.param in there and not any(re.search(_OPTIONAL[key], said, re.IGNORECASE) for key in finer):
             return error.param
         if error.status_code not in (400, 415, 422, 501):
-            there &= {"the system role", "response_format"}
+            there &= {"the system role", "how many properties", "response_format"}
         found = (key for key, words in _OPTIONAL.items() if key in there and re.search(words, said, re.IGNORECASE))
         return next(found, None)
 

@@ -17,7 +17,7 @@ from sensecf.llm.language.prompts import Asked, Prompts
 from sensecf.llm.language.wording import number, quote
 
 #: Goes up with every change of wording: a model is asked in the words that it was tuned on.
-BRIEF_VERSION = 2
+BRIEF_VERSION = 3
 
 BRIEF_SYSTEM = "Name the smallest change to the row after which the classifier gives the wanted answer, as JSON."
 

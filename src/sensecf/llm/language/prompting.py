@@ -37,7 +37,7 @@ class Prompting:
     masked: bool = False
     hint: bool = False
     constrained: bool = True
-    max_tokens: int = 512
+    max_tokens: int | None = None
     allow_hosts: tuple[str, ...] = ()
     cap_money: float | None = None
     cap_tokens: int | None = None

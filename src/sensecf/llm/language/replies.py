@@ -1,8 +1,8 @@
 """Replies: the JSON Schema that an answer follows, the answer read or refused, and what is said of a bad one.
 
-The reader accepts what the JSON Schema accepts, and no more: a feature named twice or a value between two
-steps, which not every schema can forbid, are refused too. It is tolerant only about what stands around the
-JSON: reasoning, a fence, a sentence. Nothing is repaired.
+The reader accepts what the JSON Schema accepts: a value between two steps, which not every schema can forbid, is
+refused too. It is tolerant only about what stands around the JSON (reasoning, a fence, a sentence), about the order
+of the features, and about how many there are as long as the person allows as many. Nothing is repaired.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ MAX_STARTS = 200
 #: Characters of a value that are repeated to the model.
 MAX_REPEATED = 60
 
-_START = re.compile(r"\[\s*\{|\{\s*\"")
+_START = re.compile(r"\[\s*\{|\{\s*[\"}]")
 _REASONED = re.compile(
     r"</(?:think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad)>|\[/THINK\]"
     r"|<\|end_of_(?:thought|thinking)\|>|<\|channel\|>\s*final\b[^<]*<\|message\|>",
     re.IGNORECASE,
 )
-_MEMBER = re.compile(r"\"\s*:\s*$")
-_TOP, _ITEM = {"changes"}, {"feature", "value"}
+_INSIDE = re.compile(r"(\"\s*:|\[)\s*$")
+_FORM = '{"NAME":NEW VALUE,...}'
 
 
 class Problem(NamedTuple):
@@ -54,29 +54,35 @@ class Unreadable(ValueError):
 def json_schema(prompts: Prompts, asked: Asked) -> JsonSchema:
     """The JSON Schema of an answer: the features that may change and what each may become, for one person.
 
-    The root is an object, and only keywords are used that hosted and local engines for constrained
-    decoding share. `multipleOf` stands where it is exact in binary: validators take 0.3 for no
-    multiple of 0.1. The reader holds answers to every step.
+    An object keyed by feature: an engine that holds a model to it lets no feature be named twice. Only keywords are
+    used that hosted and local engines for constrained decoding share; not all of them count (`maxProperties`).
+    `multipleOf` stands where it is exact in binary: validators take 0.3 for no multiple of 0.1. The reader holds
+    answers to every step.
     """
     words = prompts.wording
-    kinds = []
-    for column, choice in asked.choices.items():
-        value: JsonSchema
-        if choice.codes:
-            value = {"enum": [words.shown(column, code) for code in choice.codes]}
-        else:
-            low, high = words.shown(column, choice.low), words.shown(column, choice.high)
-            step = float(words.step[column])
-            value = {"type": "integer" if words.whole[column] else "number", "minimum": low, "maximum": high}
-            if step.as_integer_ratio()[1] <= 1024 and not (words.whole[column] and step == 1):
-                value["multipleOf"] = int(step) if step.is_integer() else step
-        kinds.append(_object({"feature": {"enum": [words.names[column]]}, "value": value}))
-    most = min(asked.max_changes, len(asked.choices))
-    return _object({"changes": {"type": "array", "items": {"anyOf": kinds}, "minItems": 1, "maxItems": most}})
+    members = {words.names[j]: _value_schema(prompts, asked, j) for j in prompts.order if j in asked.choices}
+    return {
+        "type": "object",
+        "properties": members,
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": prompts.most(asked),
+    }
 
 
-def _object(properties: dict[str, JsonSchema]) -> JsonSchema:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+def _value_schema(prompts: Prompts, asked: Asked, column: int) -> JsonSchema:
+    words, choice = prompts.wording, asked.choices[column]
+    if choice.codes:
+        return {"enum": [words.shown(column, code) for code in choice.codes]}
+    step, whole = float(words.step[column]), words.whole[column]
+    parts: list[JsonSchema] = []
+    for low, high in choice.parts:
+        ends = {"minimum": words.shown(column, low), "maximum": words.shown(column, high)}
+        part: JsonSchema = {"type": "integer" if whole else "number", **ends}
+        if step.as_integer_ratio()[1] <= 1024 and not (whole and step == 1):
+            part["multipleOf"] = int(step) if step.is_integer() else step
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else {"anyOf": parts}
 
 
 # --- reading ------------------------------------------------------------------------------
@@ -85,8 +91,8 @@ def _object(properties: dict[str, JsonSchema]) -> JsonSchema:
 def read(prompts: Prompts, asked: Asked, text: str) -> tuple[Floats | None, list[Problem]]:
     """The encoded row that an answer makes of the person's, or everything that is wrong with it.
 
-    Changes are made as they are written; then the features that follow move, unless the answer
-    sets them itself. Rules are not judged here.
+    Changes are made together; then the features that follow move, unless the answer sets them itself. Rules are
+    not judged here.
     """
     try:
         changes = find_changes(text)
@@ -95,27 +101,21 @@ def read(prompts: Prompts, asked: Asked, text: str) -> tuple[Floats | None, list
     words, codec = prompts.wording, prompts.task.codec
     problems: list[Problem] = []
     edits: dict[int, float] = {}
-    for change in changes:
-        if not isinstance(change, dict) or set(change) != _ITEM:
-            problems.append(Problem("wrong form", 'a change is {"feature": NAME, "value": NEW VALUE} and nothing else'))
-            continue
-        name = change["feature"]
-        column = words.columns.get(name) if isinstance(name, str) else None
+    for name, given in changes.items():
+        column = words.columns.get(name)
         if column is None:
             problems.append(Problem("unknown feature", f"{_repeated(name)} is no feature of the table"))
-        elif column in edits:
-            problems.append(Problem("named twice", f"{quote(words.names[column])} is listed twice"))
         elif column not in asked.choices:
             problems.append(Problem("locked", f"{quote(words.names[column])} must stay as it is"))
         else:
-            value, problem = _value(prompts, asked, column, change["value"])
+            value, problem = _value(prompts, asked, column, given)
             edits[column] = value
             problems += [] if problem is None else [problem]
     most = min(asked.max_changes, len(asked.choices))
     if len(changes) > most:
         problems.append(Problem("too many changes", f"{len(changes)} changes where at most {most} are allowed"))
     if not changes:
-        problems.append(Problem("no change", "no change is listed, and without one the answer stays the same"))
+        problems.append(Problem("no change", "no change is named, and without one the answer stays the same"))
     if problems:
         return None, problems
     row = asked.row.copy()
@@ -126,12 +126,12 @@ def read(prompts: Prompts, asked: Asked, text: str) -> tuple[Floats | None, list
     return row, []
 
 
-def find_changes(text: str) -> list[Any]:
-    """The list of changes in a text, unchecked. Raises `Unreadable` unless there is exactly one.
+def find_changes(text: str) -> dict[str, Any]:
+    """The changes in a text, unchecked, by the name of the feature. Raises `Unreadable` unless there is exactly one
+    object of them.
 
     What a model writes before the mark that ends its reasoning (`</think>`, `<|channel|>final<|message|>`, …) is
-    passed over. `{"changes": [...]}` and the bare
-    list count; a part of an object that is cut off does not.
+    passed over. A part of an object or a list does not count.
     """
     if len(text) > MAX_LENGTH:
         raise Unreadable(f"the answer is too long: {len(text):,} characters")
@@ -143,37 +143,28 @@ def find_changes(text: str) -> list[Any]:
     if not text:
         raise Unreadable("the answer is empty")
     if whole is not None and whole[1] == len(text):
-        found = _changes(whole[0], bare=True)
-        if found is None:
-            raise Unreadable('the JSON is not of the form {"changes": [...]}')
-        return found
-    answers: list[list[Any]] = []
+        if not isinstance(whole[0], dict):
+            raise Unreadable(f"the JSON is not of the form {_FORM}")
+        return whole[0]
+    answers: list[dict[str, Any]] = []
     position = 0
     for _ in range(MAX_STARTS):
         start = _START.search(text, position)
         if start is None:
             break
         position = start.start() + 1
-        if text[start.start()] == "[" and _MEMBER.search(text[: start.start()]):
-            continue  # what is left of a broken object
+        if _INSIDE.search(text[: start.start()]):
+            continue  # what is left of a broken object or list
         decoded = _decoded(text, start.start())
         if decoded is not None:
-            changes = _changes(decoded[0], bare=text[start.start()] == "[")
-            position = decoded[1]
-            if changes is not None and changes not in answers:
-                answers.append(changes)
+            found, position = decoded
+            if isinstance(found, dict) and found not in answers:
+                answers.append(found)
     if len(answers) > 1:
         raise Unreadable(f"the text holds {len(answers)} different answers; give one")
     if not answers:
-        raise Unreadable('the answer is not JSON of the form {"changes": [...]}')
+        raise Unreadable(f"the answer is not JSON of the form {_FORM}")
     return answers[0]
-
-
-def _changes(value: Any, bare: bool) -> list[Any] | None:
-    """The changes of a decoded answer, None where it has not the form of one."""
-    if isinstance(value, dict) and set(value) == _TOP and isinstance(value["changes"], list):
-        return value["changes"]
-    return value if bare and isinstance(value, list) else None
 
 
 def _decoded(text: str, start: int) -> tuple[Any, int] | None:
@@ -231,7 +222,13 @@ def _value(prompts: Prompts, asked: Asked, column: int, value: Any) -> tuple[flo
     cells = meant / step
     if abs(cells - round(cells)) > 1e-6:
         return bad("off the step", f"is no multiple of {number(float(words.step[column]))}")
-    return float(codec.snap_column(np.array([meant]), np.array([column]))[0]), None
+    at = float(codec.snap_column(np.array([meant]), np.array([column]))[0])
+    if not any(first - 1e-6 * step <= at <= last + 1e-6 * step for first, last in choice.parts):
+        now = float(asked.row[column])
+        if abs(at - now) <= step / 2:
+            return bad("present value", "is what it is already")
+        return bad("too small", f"is less than {number(float(words.least[column]))} away from what it is")
+    return at, None
 
 
 def _repeated(value: Any) -> str:
