@@ -122,7 +122,7 @@ def random_task(people: int = 200, d: int = 4, seed: int = 0) -> Task:
         label="y",
         classes=("bad", "good"),
         target="good",
-        group="person",
+        person="person",
     )
     encode = ColumnTransformer([("numbers", StandardScaler(), names), ("levels", OneHotEncoder(), ["kind"])])
     model = make_pipeline(encode, LogisticRegression()).fit(table[schema.names], table["y"])

@@ -119,7 +119,7 @@ def schemas(draw: st.DrawFn) -> FeatureSchema:
         label=label,
         classes=classes,
         target=draw(st.none() | st.sampled_from(classes)),
-        group=draw(st.none() | st.just(group)),
+        person=draw(st.none() | st.just(group)),
         rules=tuple(rule for rule in rules if rule is not None),
         max_changes=draw(st.none() | st.integers(1, 9)),
         ignored=draw(st.dictionaries(names, _words, max_size=2)),

@@ -83,7 +83,7 @@ def build(task: Task, seed: int) -> Nearest:
 @cases(30)
 def test_every_fold_has_every_class_on_both_sides(people: int, count: int, seed: int) -> None:
     frame = table(80, seed).assign(who=np.random.default_rng(seed).integers(0, people, 80))
-    schema = FeatureSchema(SCHEMA.features, "stress", ("high", "low"), group="who")
+    schema = FeatureSchema(SCHEMA.features, "stress", ("high", "low"), person="who")
     found = folds(frame, schema, count, seed)
     assert np.array_equal(np.sort(np.concatenate([rest for _, rest in found])), np.arange(80))
     for fit, rest in found:
@@ -94,7 +94,7 @@ def test_every_fold_has_every_class_on_both_sides(people: int, count: int, seed:
 
 def test_people_stay_in_one_fold_where_there_are_enough() -> None:
     frame = table(240).assign(who=np.arange(240) % 24)
-    schema = FeatureSchema(SCHEMA.features, "stress", ("high", "low"), group="who")
+    schema = FeatureSchema(SCHEMA.features, "stress", ("high", "low"), person="who")
     for fit, rest in folds(frame, schema, 4, 0):
         assert not set(frame["who"].iloc[fit]) & set(frame["who"].iloc[rest])
 

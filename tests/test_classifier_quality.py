@@ -38,7 +38,7 @@ def table(rows: int, people: int, seed: int = 0) -> pd.DataFrame:
 
 def three(group: str | None) -> Task:
     features = tuple(Feature(name, "integer", low=1, high=30, step=1) for name in "abc")
-    return Task(FeatureSchema(features, "y", CLASSES, "good", group=group), table(40, 8, seed=9), Three())
+    return Task(FeatureSchema(features, "y", CLASSES, "good", person=group), table(40, 8, seed=9), Three())
 
 
 def test_the_measures_are_those_of_scikit_learn_for_one_class_against_the_rest() -> None:

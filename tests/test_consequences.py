@@ -27,7 +27,7 @@ SCHEMA = FeatureSchema(
     label="stress",
     classes=("high", "low"),
     target="low",
-    group="who",
+    person="who",
     rules=(Order(("pulse", "glucose")),),
 )
 

@@ -42,7 +42,7 @@ def test_every_row_fits_the_schema(name):
     assert {f.name for f in schema.features if f.missing} >= set(
         frame[schema.names].columns[np.isnan(rows).any(axis=0)]
     )
-    assert set(frame.columns) == {*schema.names, schema.label, *schema.ignored} | ({schema.group} - {None})
+    assert set(frame.columns) == {*schema.names, schema.label, *schema.ignored, *schema.kept}
     assert set(frame[schema.label]) == set(schema.classes)
     assert card.name == schema.name == name
     assert card.simulated == (name == "simulated")
@@ -146,7 +146,7 @@ def test_inference_agrees_with_the_schema_made_by_hand():
     frame, by_hand, _ = load("simulated")
     inferred = infer_schema(frame, "stress")
     assert inferred.names == by_hand.names
-    assert (inferred.group, inferred.target, inferred.ignored) == (by_hand.group, by_hand.target, by_hand.ignored)
+    assert (inferred.kept, inferred.target, inferred.ignored) == (by_hand.kept, by_hand.target, by_hand.ignored)
     assert set(map(str, inferred.rules)) == set(map(str, by_hand.rules))
     assert [f.kind for f in inferred.features] == [f.kind for f in by_hand.features]
 
@@ -264,7 +264,7 @@ def test_what_is_made_of_several_tables_may_go_where_all_of_them_may():
 
 def schema_of(group: str | None = None, classes: tuple = (0, 1)) -> FeatureSchema:
     feature = Feature("x", "integer", low=0, high=10**6, step=1)
-    return FeatureSchema((feature,), label="y", classes=classes, group=group)
+    return FeatureSchema((feature,), label="y", classes=classes, person=group)
 
 
 @settings(max_examples=100, deadline=None)

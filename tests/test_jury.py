@@ -108,7 +108,7 @@ def test_a_juror_that_never_saw_a_class_answers_with_the_others() -> None:
     table["y"] = np.where(table["x"] > 0, "b", "a")
     table.loc[table["who"] == 0, "y"] = "c"  # one person alone has it
     schema = FeatureSchema(
-        (Feature("x", "continuous", low=-9, high=9, step=0.1),), "y", ("a", "b", "c"), "b", group="who"
+        (Feature("x", "continuous", low=-9, high=9, step=0.1),), "y", ("a", "b", "c"), "b", person="who"
     )
     for name in NAMES:
         task = Task(schema, table, fit_classifier(name, schema, table))

@@ -172,7 +172,7 @@ def test_a_prompt_holds_no_id_date_group_free_text_label_or_ignored_column(style
         "stress",
         ("high", "low"),
         "low",
-        group="person",
+        person="person",
         ignored={"dropped": "SECRET-REASON"},
     )
 

@@ -26,7 +26,7 @@ def table(yes: int, no: int, people: int | None = None, seed: int = 0) -> pd.Dat
 
 
 def by_person() -> FeatureSchema:
-    return FeatureSchema(SCHEMA.features, SCHEMA.label, SCHEMA.classes, target="no", group="who")
+    return FeatureSchema(SCHEMA.features, SCHEMA.label, SCHEMA.classes, target="no", person="who")
 
 
 @given(

@@ -49,7 +49,7 @@ SCHEMA = FeatureSchema(
     label="stress",
     classes=("high", "low"),
     target="low",
-    group="person",
+    person="person",
 )
 
 
@@ -439,7 +439,7 @@ class TestTheUsersOwn:
 
     def test_a_classifier_of_other_classes_is_refused(self, tmp_path: Path) -> None:
         save_task(task_of("logistic"), tmp_path)
-        schema = FeatureSchema(SCHEMA.features, label="stress", classes=("high", "low", "odd"), group="person")
+        schema = FeatureSchema(SCHEMA.features, label="stress", classes=("high", "low", "odd"), person="person")
         train = table()
         train.loc[:20, "stress"] = "odd"
         other = fit_classifier("logistic", schema, train)

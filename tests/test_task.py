@@ -132,7 +132,7 @@ def test_a_classifier_fitted_with_an_unknown_column_or_not_at_all_is_refused() -
 
 
 def test_a_group_column_must_be_there() -> None:
-    grouped = FeatureSchema(SCHEMA.features, "y", ("no", "yes"), group="person")
+    grouped = FeatureSchema(SCHEMA.features, "y", ("no", "yes"), person="person")
     with pytest.raises(InputError, match="no group column 'person'"):
         Task(grouped, TRAIN, Line())
 

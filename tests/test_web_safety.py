@@ -74,7 +74,7 @@ def hostile_cohort() -> Cohort:
         "y",
         (XSS[0], XSS[1]),
         XSS[0],
-        group="who",
+        person="who",
     )
     from sklearn.compose import ColumnTransformer
     from sklearn.linear_model import LogisticRegression

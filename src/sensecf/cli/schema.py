@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from sensecf.cli.shared import open_table, table_options
+from sensecf.cli.shared import open_table, split_names, table_options
 
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--label", required=True, help="Column with the classes.")
-@click.option("--group", help="Column that says whose row it is; found by itself where its name is plain.")
+@click.option("--person", "--group", help="Column that says whose row it is; found where names or values say.")
+@click.option("--when", help="Column with the date or time of a row; found where there is one.")
+@click.option("--shown", default="", metavar="A,B", help="Columns that are kept and shown, never learned from or sent.")
 @click.option("--name", default="", help="What to call the data set.")
 @click.option(
     "--weeks",
@@ -21,12 +24,19 @@ from sensecf.cli.shared import open_table, table_options
 )
 @click.option("--merge-spellings", is_flag=True, help="Make levels one that differ in case and blanks only.")
 @table_options
-def schema(table: Path, label: str, group: str | None, name: str, weeks: float | None, merge_spellings: bool) -> None:
+def schema(table: Path, label: str, name: str, weeks: float | None, merge_spellings: bool, **whose: Any) -> None:
     """Infer a schema from a table (CSV or Parquet) and print it as commented TOML, to be edited."""
     from sensecf.data.infer.infer import infer_schema_with_notes
 
+    frame = open_table(table, merge_spellings=merge_spellings)
     found = infer_schema_with_notes(
-        open_table(table, merge_spellings=merge_spellings), label, group, name or table.stem, weeks
+        frame,
+        label,
+        whose["person"],
+        name or table.stem,
+        weeks,
+        when=whose["when"],
+        shown=split_names(whose["shown"]),
     )
     for remark in found.remarks:
         click.echo(remark, err=True)

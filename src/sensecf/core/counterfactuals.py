@@ -17,6 +17,7 @@ from sensecf.core.errors import InputError, one_line
 from sensecf.core.files import replacing
 from sensecf.core.kept import read_bytes
 from sensecf.core.names import join_names, split_names
+from sensecf.core.people import PERSON, WHEN
 from sensecf.core.schema import RESERVED, Feature, FeatureSchema
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Counterfactuals:
 
     `frame`: the columns `VERDICT_COLUMNS`, then every feature in schema order. An abstention has
     no rank and no feature values, and its `reason` says what blocked it.
-    `factuals`: index `query`, the features, then `predicted` and `probability` (of the target).
+    `factuals`: index `query`, then `person`, `when` and the columns shown beside them, where the schema names them, the
+    features, `predicted` and `probability` (of the target).
     `attempts`: how many candidates came to each verdict, by generator (columns generator, verdict, count).
     `cost`: `seconds`, `classifier_rows`, and whatever a generator adds.
     `asked`: the generator that was asked for; answers under another name in column `generator` are a fallback's.
@@ -101,6 +103,9 @@ class Counterfactuals:
         found["consequences"] = _written(task, columns, rows) if told else ""
         found |= {
             "actions": [join_names(names[mask], ACTIONS_MARK) for mask in edited],
+            **_whose(factuals, columns["query"]),
+            "plan_id": np.asarray(columns.get("plan_id", np.full(len(rank), "", dtype=object)), dtype=object),
+            **{n: pd.array(columns.get(n, [None] * len(rank)), dtype="Int64") for n in ("turns", "of")},
             "predicted": labels[np.asarray(columns["predicted"])],
             "seconds": np.asarray(columns["seconds"], float).round(6),
         }
@@ -336,6 +341,13 @@ class Counterfactuals:
         return cls(frame, factuals.set_index("query"), schema)
 
 
+def _whose(factuals: pd.DataFrame, queries: ArrayLike) -> dict[str, Any]:
+    """Columns `person` and `when` of answers to queries, "" where nobody says."""
+    at = factuals.index.get_indexer(pd.Index(np.asarray(queries)))
+    blank = np.full(len(at), "", dtype=object)
+    return {name: factuals[name].to_numpy(dtype=object)[at] if name in factuals else blank for name in (PERSON, WHEN)}
+
+
 def _written(task: Task, columns: Mapping[str, ArrayLike], rows: Floats) -> list[str]:
     """What is expected to follow from each row, as text: "feature=expected|low|high", joined by `ACTIONS_MARK`."""
     expected, low, high = (np.asarray(columns[name], dtype=float) for name in ("expected", "low", "high"))
@@ -359,7 +371,7 @@ def _typed(path: Path, schema: FeatureSchema) -> pd.DataFrame:
     frame = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False, na_values=[""])
     classes = {str(value): value for value in schema.classes}
     numbers = {"probability", "proximity", "seconds", *SHARES, *(f.name for f in schema.features if f.numeric)}
-    whole = {"rank", "n_changed", *(f.name for f in schema.features if f.kind == "integer")}
+    whole = {"rank", "n_changed", "turns", "of", *(f.name for f in schema.features if f.kind == "integer")}
     levels = {f.name: {str(level): level for level in f.levels} for f in schema.features if not f.numeric}
     levels |= {"target": classes, "predicted": classes}
     levels |= {name: {"True": True, "False": False} for name in ("valid", "feasible", "plausible")}
@@ -388,7 +400,7 @@ def _typed(path: Path, schema: FeatureSchema) -> pd.DataFrame:
     for name in ("expected_valid", "cautious_valid"):
         if name in frame:
             frame[name] = frame[name].map({"True": True, "False": False}).astype("boolean")
-    for name in ("reason", "actions", "consequences"):
+    for name in ("reason", "actions", "consequences", PERSON, WHEN, "plan_id", *schema.shown):
         if name in frame:
             frame[name] = frame[name].fillna("")
     return frame

@@ -21,6 +21,7 @@ FILES = (
     "counterfactuals.csv",
     "counterfactuals.parquet",
     "factuals.csv",
+    "held_out.csv",
     "schema.toml",
     "metrics.json",
     "report.html",

@@ -28,7 +28,7 @@ Value = str | int | float | bool
 RESERVED = (
     "query", "rank", "generator", "target", "predicted", "probability", "valid", "feasible",
     "plausible", "n_changed", "proximity", "seconds", "reason", "actions", "holds", "holds_low", "lands",
-    "expected_valid", "cautious_valid", "consequences",
+    "expected_valid", "cautious_valid", "consequences", "person", "when", "plan_id", "turns", "of",
 )  # fmt: skip
 
 
@@ -183,10 +183,12 @@ class Feature:
 
 @dataclass(frozen=True)
 class FeatureSchema:
-    """The features of a table in order, its label, its groups and its rules.
+    """The features of a table in order, its label, whose rows they are and its rules.
 
     `classes`: every value of the label. `target`: the class to reach when none is named.
-    `group`: the column (a person's id) whose rows stay on one side of every split.
+    `person`: the column that says whose row it is; one person's rows stay on one side of every split (`group`, its
+    old spelling, is read too). `when`: the column with the date or time of a row. `shown`: columns shown beside them.
+    The three are kept on this machine: nothing is learned from them, and no model or endpoint is sent them.
     `ignored`: columns of the table left out on purpose, each with the reason.
     `meanings`: what the label and its classes mean, by name: {"1": "diabetes"}.
     `max_changes`: at most so many features change in one counterfactual.
@@ -197,12 +199,14 @@ class FeatureSchema:
     label: str
     classes: tuple[Value, ...]
     target: Value | None = None
-    group: str | None = None
+    person: str | None = None
     rules: tuple[Rule, ...] = ()
     max_changes: int | None = None
     ignored: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     meanings: Mapping[str, str] = field(default_factory=dict)
+    when: str | None = None
+    shown: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = self.names
@@ -213,14 +217,11 @@ class FeatureSchema:
             raise InputError(f"the schema lists {', '.join(map(repr, twice))} more than once")
         if self.label in names:
             raise InputError(f"{self.label!r} is both the label and a feature; remove one of them from the schema")
-        if self.group in names:
-            raise InputError(f"{self.group!r} is both the group and a feature; remove one of them from the schema")
         if len(set(self.classes)) != len(self.classes):
             raise InputError(f"label {self.label!r}: a class is listed twice in {list(self.classes)}")
         if len(self.classes) < 2:
             raise InputError(f"label {self.label!r} needs at least two classes, not {list(self.classes)}")
-        if self.group is not None and self.group == self.label:
-            raise InputError(f"{self.group!r} is both the group and the label; name another group")
+        _check_kept(self)
         if self.target is not None:
             self.find_class(self.target)
         for key, text in self.meanings.items():
@@ -290,6 +291,16 @@ class FeatureSchema:
         text = self.meanings.get(str(value), "")
         return f"{value} ({text})" if text else str(value)
 
+    @property
+    def group(self) -> str | None:
+        """The old spelling of `person`."""
+        return self.person
+
+    @property
+    def kept(self) -> list[str]:
+        """The columns that are kept on this machine and never learned from: person, when, shown."""
+        return [name for name in (self.person, self.when, *self.shown) if name is not None]
+
     def edit(self, **changes: Mapping[str, Any]) -> FeatureSchema:
         """A copy in which the named features have the given fields replaced.
 
@@ -323,12 +334,16 @@ class FeatureSchema:
             "label": self.label,
             "classes": list(self.classes),
             "target": self.target,
-            "group": self.group,
+            "person": self.person,
+            "when": self.when,
+            "shown": list(self.shown) or None,
             "max_changes": self.max_changes,
         }
         remarks = {
             "target": "the class a counterfactual is to reach",
-            "group": "rows of one group stay on one side of every split",
+            "person": "whose row it is; one person's rows stay on one side of every split",
+            "when": "its date or time",
+            "shown": "kept on this machine and shown, never learned from, never sent",
         }
         for key, value in head.items():
             if value is not None:
@@ -389,7 +404,10 @@ class FeatureSchema:
             "label",
             "classes",
             "target",
+            "person",
             "group",
+            "when",
+            "shown",
             "max_changes",
             "ignored",
             "features",
@@ -422,12 +440,14 @@ class FeatureSchema:
             label=data["label"],
             classes=tuple(data["classes"]),
             target=data.get("target"),
-            group=data.get("group"),
+            person=_person(data),
             rules=tuple(rule_from_dict(rule) for rule in _entries(data.get("rules", []))),
             max_changes=data.get("max_changes"),
             ignored=dict(data.get("ignored", {})),
             name=data.get("name", ""),
             meanings=dict(data.get("meanings", {})),
+            when=data.get("when"),
+            shown=tuple(map(str, data.get("shown", ()))),
         )
 
 
@@ -437,7 +457,10 @@ _SCHEMA_TYPES: dict[str, Any] = {
     "label": str,
     "classes": list,
     "target": Value,
+    "person": str,
     "group": str,
+    "when": str,
+    "shown": list,
     "max_changes": int,
     "ignored": Mapping,
     "features": list,
@@ -463,6 +486,30 @@ _FEATURE_TYPES: dict[str, Any] = {
     "causes_source": str,
 }
 _WORDS = {str: "text", list: "a list", int: "a whole number", bool: "true or false", Mapping: "a table"}
+
+
+def _check_kept(schema: FeatureSchema) -> None:
+    """Raise `InputError` for a column that is to be learned from and kept apart, or named twice."""
+    kept = schema.kept
+    for role, name in [("person", schema.person), ("when", schema.when), *(("shown", name) for name in schema.shown)]:
+        if name is None:
+            continue
+        if name in schema.columns:
+            raise InputError(f"{name!r} is both {role} and a feature; remove one of them from the schema")
+        if name == schema.label:
+            raise InputError(f"{name!r} is both {role} and the label; name another column as {role}")
+        if kept.count(name) > 1:
+            raise InputError(f"{name!r} is named twice among person, when and shown; remove one of them")
+        if role == "shown" and name in RESERVED:
+            raise InputError(f"{name!r} is shown, and the name is one of the answers' own columns; rename the column")
+
+
+def _person(data: Mapping[str, Any]) -> str | None:
+    """The column of a schema file that says whose row it is, by its name or by the old one."""
+    found = {data[key] for key in ("person", "group") if data.get(key) is not None}
+    if len(found) > 1:
+        raise InputError("the schema has a person and a group (its old spelling) that differ; delete group")
+    return next(iter(found), None)
 
 
 def _check_causes(schema: FeatureSchema) -> None:
@@ -505,6 +552,7 @@ def _entries(rules: Any) -> Sequence[Mapping[str, Any]]:
 _HEADER = """
 A SenseCF schema: what each column is, what may change, which rules a row obeys.
 Edit it: it is what a counterfactual is held to.
+  person, when, shown   whose row it is, its date, columns shown beside: kept on this machine, never learned from
   role       actionable (a person can change it), mutable (it moves as a result), immutable
   direction  any, increase, decrease        max_change  largest absolute change, in the unit
   least_change   the smallest edit worth making, in the unit

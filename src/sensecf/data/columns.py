@@ -17,6 +17,7 @@ import pandas as pd
 from sensecf.core.codec import EXACT, plain_spelling
 from sensecf.core.errors import InputError
 from sensecf.core.missing import may_mean_missing, means_missing
+from sensecf.core.people import as_text
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.schema import FeatureSchema
 from sensecf.data.infer.names import ColumnName, is_date, is_identifier, word_set
@@ -70,8 +71,11 @@ class Wanted:
         """Whether the column identifies: by the schema or by its name."""
         if self.schema is not None and name in self.schema.columns:
             return False
-        people = () if self.schema is None else (self.schema.group, getattr(self.schema, "person", None))
-        return name in people or is_identifier(words)
+        return self.kept(name) or is_identifier(words)
+
+    def kept(self, name: str) -> bool:
+        """Whether the schema has the column as one that names or describes people and is never learned from."""
+        return self.schema is not None and name in (self.schema.person, *self.schema.shown)
 
     def free(self, name: str) -> bool:
         """Whether the column may become what it looks like: without a schema, and where the schema has no levels."""
@@ -118,6 +122,8 @@ class Columns:
         which digits that are text stay text. `assume`: see `numerals.settle`. `odd`: whether some digits in
         the file look like an identifier's.
         """
+        kept = self._kept(frame, again)
+        order, frame = list(frame), frame.drop(columns=list(kept))
         texts = {str(n): column for n, column in frame.items() if _is_text(column)}
         distinct = {name: column.dropna().unique().tolist() for name, column in texts.items()}
         doubtful: list[str] = []
@@ -134,7 +140,23 @@ class Columns:
                 out[name] = column
             else:
                 out |= self.mend(texts[name], marks[name], typed=again is None)
-        return self._finished(pd.DataFrame(out, copy=False))
+        found = self._finished(pd.DataFrame(out, index=frame.index, copy=False))
+        if not kept:
+            return found
+        added = [name for name in found if name not in order]  # the two columns of a blood pressure
+        whole = found.assign(**kept)[[*(name for name in order if name in found or name in kept), *added]]
+        whole.attrs |= found.attrs
+        return whole
+
+    def _kept(
+        self, frame: pd.DataFrame, again: Callable[[list[str]], pd.DataFrame] | None
+    ) -> dict[str, pd.Series[Any]]:
+        """Identifiers and what is shown beside them, as the text that stands in the file."""
+        names = [str(name) for name in frame if self.wanted.kept(str(name))]
+        if not names:
+            return {}
+        texts = frame[names] if again is None else again(names)
+        return {name: as_text(texts[name]).replace("", np.nan) for name in names}
 
     def _doubtful(self, numbers: pd.DataFrame, commas: bool, odd: bool) -> tuple[list[str], dict[str, list[str]]]:
         """Columns that were parsed as numbers and must be seen as text; and what the others show of the marks.

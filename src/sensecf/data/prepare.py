@@ -30,10 +30,12 @@ def prepare(
     """
     frame = as_frame(frame, "frame")
     queries = None if queries is None else as_frame(queries, "queries")
-    absent = [n for n in [*schema.names, schema.label, schema.group] if n is not None and n not in frame.columns]
+    absent = [n for n in [*schema.names, schema.label, *schema.kept] if n not in frame.columns]
     if absent:
         raise InputError(f"the table has no column {absent[0]!r}, which the schema names; mend the schema or the table")
-    columns = [*schema.names, schema.label, *([schema.group] if schema.group else [])]
+    # When and what is shown never come to where anything is learned from; whose row it is keeps people on one side.
+    learned = [*schema.names, schema.label, *([schema.person] if schema.person else [])]
+    columns = [*learned, *(name for name in schema.kept if name != schema.person)]
     for name in columns:
         check_single(frame[name])
     official = [OFFICIAL] if OFFICIAL in frame.columns and OFFICIAL not in columns else []
@@ -45,7 +47,7 @@ def prepare(
     check_ranges(schema, frame)
     if queries is None:
         train, test = split(frame, schema, TEST_SHARE, seed)
-        return frame[columns], train[columns], test[columns]
+        return frame[columns], train[learned], test[columns]
     missing = [n for n in schema.names if n not in queries.columns]
     if missing:
         raise InputError(f"the queries have no column {missing[0]!r}, which the schema lists ({len(missing)} absent)")
@@ -56,8 +58,8 @@ def prepare(
     outside = out_of_range(codec, codec.encode(queries), queries)
     if outside:
         raise InputError(f"the queries, {next(iter(outside.values()))} ({len(outside)} rows in all)")
-    kept = [*schema.names, *([schema.group] if schema.group in queries.columns else [])]
-    return frame[columns], frame[columns], queries[kept]
+    kept = [*schema.names, *(name for name in schema.kept if name in queries.columns)]
+    return frame[columns], frame[learned], queries[kept]
 
 
 def _uncoded(frame: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:

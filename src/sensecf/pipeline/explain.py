@@ -29,6 +29,7 @@ from sensecf.core.parallel import LOCAL, Engine, spread
 from sensecf.core.query import Query, in_tow, out_of_range
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task
+from sensecf.data.whose import whose
 from sensecf.generators import Context, Generator, build, traits_of
 from sensecf.generators.search import Search
 from sensecf.pipeline.blocking import blame, sentence
@@ -144,7 +145,8 @@ def explain(
         "predicted": np.array(task.classes, dtype=object)[judged.predicted],
         "probability": judged.proba[:, position].round(6),
     }
-    origin = pd.concat([task.codec.decode(rows, nullable=True), pd.DataFrame(verdict)], axis=1)
+    ids = whose(task.schema, factuals).reset_index(drop=True)
+    origin = pd.concat([ids, task.codec.decode(rows, nullable=True), pd.DataFrame(verdict)], axis=1)
     return Counterfactuals.of(
         task,
         origin.set_index(factuals.index).infer_objects(),

@@ -22,11 +22,13 @@ from sensecf.classifiers.storage import data_hash
 from sensecf.core.errors import InputError
 from sensecf.core.judge import Judgement
 from sensecf.core.parallel import LOCAL, Engine
+from sensecf.core.people import Counted, counted, noun_of
 from sensecf.core.query import out_of_range
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Ints, Task
 from sensecf.data.prepare import prepare
+from sensecf.data.whose import whose
 from sensecf.version import __version__
 
 if TYPE_CHECKING:
@@ -188,9 +190,33 @@ class Experiment:
         return at
 
     def people(self, at: Ints) -> pd.Series[Any] | None:
-        """The person of each held-out row at the positions `at`; None where the schema names no group."""
-        group, held_out = self.table.schema.group, self.table.held_out
-        return held_out[group].iloc[at] if group is not None and group in held_out else None
+        """The person of each held-out row at the positions `at`; None where the schema names none."""
+        person, held_out = self.table.schema.person, self.table.held_out
+        return held_out[person].iloc[at] if person is not None and person in held_out else None
+
+    def counted(self, at: Ints) -> Counted:
+        """How many rows of how many people those at the positions `at` are, in the table's own noun."""
+        return counted(self.whose.iloc[at], noun_of(self.whose))
+
+    @cached_property
+    def whose(self) -> pd.DataFrame:
+        """Whose the held-out rows are and when: columns `person`, `when` and those shown, as far as there are any."""
+        return whose(self.table.schema, self.table.held_out)
+
+    @cached_property
+    def days(self) -> pd.DataFrame:
+        """Every held-out row, asked about or not: whose it is and when, the features, the label where it is known,
+        what the classifier says of it (`predicted`, `probability` of the target)."""
+        task, table, said = self.task, self.table, self.judged
+        position = task.target_position(self.target)
+        verdict = {
+            "predicted": np.array(task.classes, dtype=object)[said.predicted],
+            "probability": said.proba[:, position].round(6),
+        }
+        found = pd.concat([task.codec.decode(self.rows, nullable=True), pd.DataFrame(verdict)], axis=1)
+        found = pd.concat([self.whose, found.set_index(table.held_out.index)], axis=1)
+        label = table.schema.label
+        return found.assign(**{label: table.held_out[label]}) if label in table.held_out else found
 
 
 def experiment(table: Prepared, say: Progress = silent) -> Experiment:

@@ -124,6 +124,7 @@ def run(
             "target": goal,
             "train_rows": len(table.train),
             "queries_asked": len(job.at),
+            **_counted(job),
             "versions": versions(),
             "seconds": {"fit": round(fitted, 3), "answers": round(answers.cost["seconds"], 3)},
             "classifier_rows": {"fit": rows, "answers": answers.cost["classifier_rows"]},
@@ -186,6 +187,12 @@ def _ready(folder: Path, request: RunSpec, made: Experiment, model: Client | Non
     if model is not None and request.prompting is not None:
         call.confirm(estimate(generator, model, request.prompting, _query(job)))
     return job
+
+
+def _counted(job: _Job) -> dict[str, Any]:
+    """Of how many people the rows asked about are, where that is known, and what a row is: "days" or "rows"."""
+    found = job.made.counted(job.at)
+    return {"people_asked": found.people, "rows_are": found.noun}
 
 
 def _answers(job: _Job) -> Counterfactuals:
@@ -310,6 +317,9 @@ def _write(job: _Job, scored: metrics.Scored, summary: pd.DataFrame, facts: dict
     """Everything that a run leaves, `run.json` last."""
     folder, task, spec, answers = job.folder, job.made.task, job.request.classifier, scored.cfs
     answers.save(folder)
+    if "person" in job.made.whose and not job.made.table.named:
+        with replacing(folder / "held_out.csv") as path:
+            job.made.days.to_csv(path, index_label="query")
     if job.made.table.card is not None:
         job.made.table.card.save(folder)
     write_json(folder / "metrics.json", metrics.to_json(summary))

@@ -52,5 +52,5 @@ def load(folder: Path) -> tuple[pd.DataFrame, FeatureSchema, Card]:
             f"build it first: sensecf sensors build DOWNLOAD --format aireadi --out {folder / FILES[-1]}"
         )
     frame = read_table(table)
-    schema = infer_schema(frame, "stress", group="person_id", name=CARD.name)
+    schema = infer_schema(frame, "stress", person="person_id", name=CARD.name)
     return frame, schema, card_beside(table) or CARD

@@ -39,7 +39,7 @@ def load(folder: Path) -> tuple[pd.DataFrame, FeatureSchema, Card]:
     ratio = {"role": "mutable", "description": "apparently minutes over the person's own 30-day average"}
     with warnings.catch_warnings():  # bmi comes binned, from "<19" to ">=30", and is meant as levels
         warnings.filterwarnings("ignore", "column 'bmi' has numbers", TableWarning)
-        guessed = infer_schema(frame, "high_stress", group="participant_id", name=CARD.name)
+        guessed = infer_schema(frame, "high_stress", person="participant_id", name=CARD.name)
     schema = guessed.edit(
         day_of_week={"description": "0 is Monday"},
         bmi={"role": "immutable", "unit": "kg/m²", "description": "binned"},

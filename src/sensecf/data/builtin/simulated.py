@@ -138,9 +138,9 @@ def simulated_schema() -> FeatureSchema:
         label="stress",
         classes=("high", "low"),
         target="low",
-        group="participant_id",
+        person="participant_id",
         rules=rules,
-        ignored={"date": "a date or time"},
+        when="date",
         name="simulated",
     )
 

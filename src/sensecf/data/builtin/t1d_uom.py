@@ -36,7 +36,7 @@ _SAMPLE_COUNTS = ["stress_n", "hr_n", "act_epochs", "glucose_n"]
 def load(folder: Path) -> tuple[pd.DataFrame, FeatureSchema, Card]:
     """The table without label sources and sample counts, its schema and card."""
     frame = read_table(folder / FILE).drop(columns=_LABEL_SOURCES + _SAMPLE_COUNTS)
-    schema = infer_schema(frame, "high_stress", group="participant_id", name=CARD.name).edit(
+    schema = infer_schema(frame, "high_stress", person="participant_id", name=CARD.name).edit(
         day_of_week={"description": "0 is Monday"},
         glucose_tir_pct={"description": "share of the day in 3.9 to 10.0 mmol/L"},
         glucose_tbr_pct={"description": "share of the day below 3.9 mmol/L"},

@@ -26,13 +26,13 @@ from sensecf.core.schema import Feature, FeatureSchema, Kind, Value
 from sensecf.data.infer.causes import Known
 from sensecf.data.infer.disguise import Disguised, is_clock, mixed_units, uncover
 from sensecf.data.infer.findrules import find_rules
+from sensecf.data.infer.identity import find_identity, hashable
 from sensecf.data.infer.laws import find_laws
 from sensecf.data.infer.leaks import find_leaks
 from sensecf.data.infer.names import (
     ColumnName,
     is_code,
     is_identifier,
-    is_person,
     is_protected,
     is_row_number,
     parse_names,
@@ -69,29 +69,48 @@ class Inferred(NamedTuple):
     proposed: tuple[Rule, ...]
 
 
-def infer_schema(frame: pd.DataFrame, label: str, group: str | None = None, name: str = "") -> FeatureSchema:
-    """The schema of a table; see `infer_schema_with_notes` for one that explains itself."""
-    return infer_schema_with_notes(frame, label, group, name).schema
+def infer_schema(
+    frame: pd.DataFrame,
+    label: str,
+    person: str | None = None,
+    name: str = "",
+    *,
+    when: str | None = None,
+    shown: Sequence[str] = (),
+    group: str | None = None,
+) -> FeatureSchema:
+    """The schema of a table; see `infer_schema_with_notes` for one that explains itself. `group`: the old spelling of
+    `person`."""
+    return infer_schema_with_notes(frame, label, group if person is None else person, name, when=when, shown=shown)[0]
 
 
 def infer_schema_with_notes(
-    frame: pd.DataFrame, label: str, group: str | None = None, name: str = "", weeks: float | None = None
+    frame: pd.DataFrame,
+    label: str,
+    person: str | None = None,
+    name: str = "",
+    weeks: float | None = None,
+    *,
+    when: str | None = None,
+    shown: Sequence[str] = (),
 ) -> Inferred:
     """The schema of a table with the reasons of its choices.
 
-    `group` names the column whose rows belong to one person; without it, a column named like a
-    person's identifier that repeats is taken. Ranges, steps and levels hold all rows. With `weeks`,
-    known columns may change by no more than is reasonable in so many weeks.
+    `person` names the column that says whose row it is, `when` that of its date; without them names and values say
+    (see `identity`). `shown`: columns that are kept and shown, never learned from. Ranges, steps and levels hold all
+    rows. With `weeks`, known columns may change by no more than is reasonable in so many weeks.
     Raises `InputError` for a table or label that cannot be used (see `tables.check_label` and
-    `tables.check_values`), a group that is no column, and a table that leaves no feature.
+    `tables.check_values`), a person, when or shown that is no column, and a table that leaves no feature.
     """
     frame = as_frame(frame, "frame")
     units: Mapping[str, str] = frame.attrs.get("units", {})
     frame = frame.set_axis(check_names(frame.columns), axis=1)
     labelled, unlabelled = check_label(frame, label)
     names = {column: _with_unit(name, units.get(column, "")) for column, name in parse_names(frame.columns).items()}
-    group = _checked_group(group, label, names) or _find_group(frame, label, names)
-    read = _read(frame, [column for column in frame.columns if column not in (label, group)], names)
+    _check_shown(shown, names)
+    whose = find_identity(frame, label, {n: parsed for n, parsed in names.items() if n not in shown}, person, when)
+    apart = (label, whose.person, whose.when, *shown)
+    read = _read(frame, [column for column in frame.columns if column not in apart], names)
     labelled = read.frame[frame[label].notna()].assign(**{label: labelled[label].to_numpy()})
 
     values = {f.name: _numbers(read.frame[f.name]) for f in read.features if f.numeric}
@@ -115,7 +134,9 @@ def infer_schema_with_notes(
         label=label,
         classes=tuple(classes),
         target=target,
-        group=group,
+        person=whose.person,
+        when=whose.when,
+        shown=tuple(shown),
         rules=(*rules.found, *rules.known),
         ignored=ignored,
         name=name,
@@ -133,8 +154,7 @@ def infer_schema_with_notes(
         remarks.append(
             f"causes are known for {len(proposals)} columns and stand as comments; take the # away to let them follow"
         )
-    if group is not None:
-        remarks.append(f"group: rows of one {group} ({frame[group].nunique()} of them) stay on one side of every split")
+    remarks += whose.remarks
     if unlabelled:
         remarks.append(f"label: {unlabelled} of {len(frame)} rows have no {label} and are left out of training")
     return Inferred(
@@ -222,12 +242,10 @@ def _leaks(
     return leaks, near
 
 
-def _checked_group(group: str | None, label: str, names: Mapping[str, ColumnName]) -> str | None:
-    if group is not None and group not in names:
-        raise InputError(f"the table has no column {group!r} to use as group; the columns are {', '.join(names)}")
-    if group == label:
-        raise InputError(f"{group!r} cannot be both the label and the group; name another group")
-    return group
+def _check_shown(shown: Sequence[str], names: Mapping[str, ColumnName]) -> None:
+    absent = [name for name in shown if name not in names]
+    if absent:
+        raise InputError(f"the table has no column {absent[0]!r} to show; the columns are {', '.join(names)}")
 
 
 def _with_unit(name: ColumnName, unit: str) -> ColumnName:
@@ -294,26 +312,12 @@ def _obeyed(
     return kept, [rule for rule, wrong in zip(new, bad, strict=True) if wrong]
 
 
-def _find_group(frame: pd.DataFrame, label: str, names: dict[str, ColumnName]) -> str | None:
-    for column, name in names.items():
-        if column != label and is_person(name.words) and _hashable(frame[column]):
-            people = frame[column].nunique()
-            if 1 < people < frame[column].notna().sum():
-                return column
-    return None
-
-
-def _hashable(column: pd.Series[Any]) -> bool:
-    first = column.dropna().head(20)
-    return not any(isinstance(value, list | dict | set | np.ndarray) for value in first)
-
-
 def _unusable(column: pd.Series[Any], name: ColumnName) -> str:
     """Why a column is no feature, or "" when it can be one."""
     known = column.dropna()
     if known.empty:
         return "no value in any row"
-    if not _hashable(column) or column.dtype.kind == "c":
+    if not hashable(column) or column.dtype.kind == "c":
         return "holds lists, records or complex numbers, not single values"
     different = known.nunique()
     unique = different == len(known)

@@ -194,9 +194,20 @@ _MAY_BE_ZERO = word_set(
 )
 
 _ID = word_set("id ids uid uuid guid mrn ssn identifier rowid")
-_NUMBER = word_set("no nr number code key")
+_NUMBER = word_set("no nr nbr num number code key nummer numero")
 _ROW = frozenset({"index", "row", "row number", "rownum", "row nr", "record", "record number", "unnamed 0", "key"})
-_PEOPLE = ("participant", "subject", "patient", "person", "user", "individual", "respondent", "client", "pid", "subj")
+_PEOPLE = word_set(
+    "participant subject patient person user individual respondent client pid subj teilnehmer teilnehmerin proband "
+    "probandin patientin patienten probanden versuchsperson vp vpn sujet sujeto paciente participante personne persona"
+)
+#: One word in German: Patientennummer.
+_PEOPLE_NUMBERS = word_set("patientennummer patientenid probandennummer probandenid teilnehmernummer teilnehmerid")
+#: What an identifier names that is nobody.
+_THINGS = word_set(
+    "row rowid encounter visit order transaction sample specimen measurement session device sensor site hospital "
+    "clinic ward centre center product item event image file batch"
+)
+_BIRTH = word_set("birth birthday birthdate dob born geburt geburtsdatum geburtstag naissance nacimiento")
 _DATES = word_set(
     "date datetime timestamp time ts dob epoch unixtime unix clock created recorded datum zeit zeitpunkt zeitstempel "
     "fecha hora horodatage heure data visit visited admission admitted discharge measured at on start end begin"
@@ -296,8 +307,18 @@ def is_row_number(words: tuple[str, ...]) -> bool:
 
 def is_person(words: tuple[str, ...]) -> bool:
     """Whether the name is that of a person's identifier: participant_id, subject, patientNo, id."""
-    rest = [word for word in words if word not in _ID and word not in _NUMBER]
-    return words == ("id",) or (len(rest) == 1 and rest[0] in _PEOPLE)
+    rest = [word for word in map(bare, words) if word not in _ID and word not in _NUMBER]
+    return words == ("id",) or (len(rest) == 1 and rest[0] in _PEOPLE | _PEOPLE_NUMBERS)
+
+
+def names_things(words: tuple[str, ...]) -> bool:
+    """Whether an identifier names something else than people: a row, a visit, a sample."""
+    return bool(set(words) & _THINGS) or is_row_number(words)
+
+
+def is_birth(words: tuple[str, ...]) -> bool:
+    """Whether the name is that of a day of birth."""
+    return bool({*words, *map(bare, words)} & _BIRTH)
 
 
 def is_date(words: tuple[str, ...]) -> bool:

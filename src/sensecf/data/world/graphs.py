@@ -146,7 +146,7 @@ class Graph:
             for low, high in [self._bounds(node)]
         )
         return FeatureSchema(
-            features=features, label=LABEL, classes=("ill", "well"), target="well", group="person", name=self.name
+            features=features, label=LABEL, classes=("ill", "well"), target="well", person="person", name=self.name
         )
 
     def simulate(self, people: int, days: int, seed: int = 0) -> tuple[pd.DataFrame, Noises]:
