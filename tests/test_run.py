@@ -104,7 +104,7 @@ def test_counterfactuals_have_the_columns_of_the_contract_in_order(run: Path) ->
     header = (run / "counterfactuals.csv").read_text().splitlines()[0]
     assert header == (
         "query,rank,generator,target,predicted,probability,valid,feasible,plausible,n_changed,proximity,seconds,reason,"
-        "actions,holds,holds_low,lands,expected_valid,cautious_valid,consequences,steps,deep_sleep_min,age,device"
+        "actions,holds,holds_low,lands,expected_valid,cautious_valid,consequences,person,when,plan_id,turns,of,steps,deep_sleep_min,age,device"
     )
     assert (run / "factuals.csv").read_text().splitlines()[0] == (
         "query,steps,deep_sleep_min,age,device,predicted,probability"
