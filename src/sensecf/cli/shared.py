@@ -332,6 +332,9 @@ def progress_bars() -> Iterator[Progress]:
         "jury": "Fitting the classifier again",
         "answers": "Answering",
         "measuring": "Measuring and writing",
+        "comparing": "Comparing groups",
+        "mending": "Trying remedies",
+        "attacking": "Attacking",
     }
     console = Console(stderr=True)
     columns = (TextColumn("{task.description:<34}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
