@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from command import call, explain, make_schema, people, refused
 from sensecf.core.limits import Limits
+from sensecf.core.schema import Feature
 from sensecf.metrics.gaps import FEWEST_SHOWN, gap, strata
 from sensecf.metrics.proxies import area, predicted
 from sensecf.runs.experiment import Call
@@ -24,6 +26,16 @@ from sensecf.runs.run import RunSpec, run
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import fairness as bench  # noqa: E402
+
+#: The schema of the benchmark's cohorts, with the protected columns as features.
+SCHEMA = replace(
+    bench.SCHEMA,
+    features=(
+        Feature("group", "categorical", "immutable", levels=("A", "B"), protected=True),
+        Feature("age", "integer", "immutable", "years", 20, 80, 1, protected=True),
+        *bench.SCHEMA.features,
+    ),
+)
 
 
 def efforts(ratio: float, n: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -133,7 +145,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = bench.cohort(0, 0.5, 1600)
     table.to_csv(place / "table.csv", index=False)
     asked = RunSpec(classifier="logistic", generator="search", limits=Limits(hold=0.0))
-    run(table, bench.SCHEMA, place / "run", asked, call=Call(arguments={"table": str(place / "table.csv")}))
+    run(table, SCHEMA, place / "run", asked, call=Call(arguments={"table": str(place / "table.csv")}))
     return place
 
 
