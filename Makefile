@@ -1,6 +1,7 @@
 # make demo   the main job on a simulated cohort; the report is demo/report.html
 # make test   the whole test suite
 # make lint   style and types
+# make docs   the documentation site with its notebooks; docs/_build/html/index.html
 # make peers  the original packages of NICE, CFNOW and DiCE beside ours, each in an environment of its own
 # make clean  remove the environment and everything that was made
 #
@@ -17,9 +18,10 @@ MADE := .venv/made
 # One file per set of extras, touched when they are installed.
 FOR_USE := .venv/installed-for-use
 FOR_DEV := .venv/installed-for-development
+FOR_DOCS := .venv/installed-for-docs
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint peers clean
+.PHONY: demo test lint docs peers clean
 
 demo: $(FOR_USE)
 	$(BIN)/sensecf demo --out demo --overwrite
@@ -34,11 +36,16 @@ lint: $(FOR_DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# A link that leads nowhere, a name that is not there and a notebook that fails end it.
+docs: $(FOR_DOCS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 peers: $(FOR_DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python bench/peers/compare_originals.py $(ARGS)
 
 clean:
-	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo build dist docs/_build docs/about .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(MADE):
 	@test -n "$(PYTHON)" || { echo "SenseCF needs Python 3.11 or later; name it: make PYTHON=/path/to/python3"; exit 1; }
@@ -57,4 +64,9 @@ $(FOR_DEV): $(MADE) pyproject.toml constraints.txt
 	@$(INSTALL) '.[dev]'
 	@# DiCE without what its metadata ask for: the plain XGBoost with its CUDA libraries, over the CPU build.
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --no-deps dice-ml raiutils
+	@touch $@ $(FOR_USE)
+
+$(FOR_DOCS): $(MADE) pyproject.toml constraints.txt
+	@echo "Installing SenseCF and the packages that make its documentation into .venv; the first time takes some minutes"
+	@$(INSTALL) '.[tiny,web,llm,docs]'
 	@touch $@ $(FOR_USE)

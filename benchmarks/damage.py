@@ -55,8 +55,8 @@ from sensecf.runs import run as running
 from sensecf.runs.apply import Layout, answer
 from sensecf.runs.experiment import Call, silent
 from sensecf.runs.finished import open_run
+from sensecf.runs.record.journal import Journal
 from sensecf.runs.run import RunSpec, run
-from sensecf.web.audit import Journal
 
 #: A try hangs after so many times what the slowest undamaged one took, in seconds at least the second.
 HANGS = 10.0, 30.0

@@ -37,6 +37,8 @@ def check_classifier(classifier: Any, schema: FeatureSchema, frame: pd.DataFrame
     What is checked: `predict`, `predict_proba`, `classes_`; columns, blanks, pandas categories; shapes and ranges of
     the answers; that a row is answered alike when asked twice, in another order and alone. Its input may be edited:
     it gets a copy.
+
+    >>> sensecf.testing.check_classifier("logistic", data.schema, train)
     """
     rows = Codec(schema).encode(frame)
     categories = {n: d for n in schema.names if isinstance(d := frame[n].dtype, pd.CategoricalDtype)}
@@ -52,6 +54,8 @@ def check_generator(make: Callable[[Task, int], Generator], task: Task, target: 
     that the same seed gives the same candidates. Rules, validity and likeness are not: others verify these.
 
     Raises `AssertionError` that says what is wrong, under which limits and for which feature.
+
+    >>> sensecf.testing.check_generator(sensecf.generators.Nearest, task)
     """
     first, second = make(task, seed), make(task, seed)
     for generator in (first, second):
@@ -82,6 +86,8 @@ def check_metric(function: Callable[..., Any], answers: Counterfactuals, task: T
     asked twice, and the same for each answer when the answers come in another order.
 
     Raises `AssertionError` that says what is wrong, and for which answer.
+
+    >>> sensecf.testing.check_metric(sensecf.metrics.METRICS["n_changed"].function, plans, task)
     """
     name = getattr(function, "__name__", "")
     declared = next(

@@ -145,6 +145,8 @@ def convene(
     `families`: classifiers by name, or unfitted estimators of the user's by `module:object` (no class weights: see
     `EvenedOut`). `count` is lowered to the rows of the smallest class. Raises `InputError` as `folds` does, and for an
     estimator that is fitted or cannot be.
+
+    >>> panel = sensecf.augmentation.convene(train, data.schema, families=("logistic",), count=2)
     """
     labels = rows[schema.label].tolist()
     classes = [c for c in schema.classes if c in set(labels)]

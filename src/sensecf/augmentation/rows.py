@@ -126,6 +126,10 @@ def augment(
     found. Made rows together weigh no more than the training rows do. `panel`: judges convened before; by default they
     are convened here. Only training rows are seen, and the same arguments give the same rows.
     Raises `InputError` for an unknown purpose and numbers that are not positive.
+
+    >>> added = sensecf.augment(task, sensecf.generators.Search(task), 40)
+    >>> bool(set(data.schema.names) <= set(added.columns))
+    True
     """
     if purpose not in PURPOSES:
         raise InputError(f"purpose {purpose!r} is unknown; use {', '.join(PURPOSES)}")
@@ -141,7 +145,12 @@ def augment(
 
 
 def munged(task: Task, rows: int, panel: Panel, seed: int = 0) -> pd.DataFrame:
-    """A control: as `augment`, but all rows are made around training rows; no counterfactual has a part in them."""
+    """A control: as `augment`, but all rows are made around training rows; no counterfactual has a part in them.
+
+    >>> panel = sensecf.augmentation.convene(train, data.schema, families=("logistic",), count=2)
+    >>> len(sensecf.augmentation.munged(task, 20, panel)) > 0
+    True
+    """
     return _with_opinion(task, panel, _around(task, panel, evenly(rows, len(task.classes)), seed), seed)
 
 
@@ -174,7 +183,11 @@ def _wanted(task: Task, rows: int | None, per_class: dict[Value, int] | None) ->
 
 
 def evenly(total: int, classes: int) -> Ints:
-    """`total` rows divided among classes as evenly as may be, shape (classes,)."""
+    """`total` rows divided among classes as evenly as may be, shape (classes,).
+
+    >>> sensecf.augmentation.evenly(7, 2).tolist()
+    [4, 3]
+    """
     return np.array([total // classes + (k < total % classes) for k in range(classes)], dtype=np.intp)
 
 
@@ -191,6 +204,10 @@ def draw(
 
     Which factuals are asked about, and which rows are taken, is drawn by how uncertain the judges
     are there; with a `learner` (on raw rows), by how far it is from what the judges say.
+
+    >>> from sensecf.augmentation import PURPOSES, convene, draw, evenly
+    >>> panel = convene(train, data.schema, families=("logistic",), count=2)
+    >>> pool = draw(task, sensecf.generators.Search(task), evenly(20, 2), PURPOSES["augment"], panel, seed=0)
     """
     rng = np.random.default_rng([seed, 401])
     empty = ProposedRows.empty(len(task.schema), len(task.classes))
@@ -311,7 +328,14 @@ def _judge(task: Task, panel: Panel, pool: ProposedRows) -> ProposedRows:
 
 
 def to_frame(task: Task, pool: ProposedRows, policy: Policy, panel: Panel, seed: int) -> pd.DataFrame:
-    """The pool as labelled rows with their provenance; see `augment`. `panel`: its judges."""
+    """The pool as labelled rows with their provenance; see `augment`. `panel`: its judges.
+
+    >>> from sensecf.augmentation import PURPOSES, convene, draw, evenly, to_frame
+    >>> panel = convene(train, data.schema, families=("logistic",), count=2)
+    >>> pool = draw(task, sensecf.generators.Search(task), evenly(20, 2), PURPOSES["augment"], panel, seed=0)
+    >>> len(to_frame(task, pool, PURPOSES["augment"], panel, seed=0)) > 0
+    True
+    """
     n, everyone = len(pool), np.arange(len(pool))
     unseen = in_order(panel.proba, panel.classes, task.classes)
     soft = settled(pool.unseen, np.bincount(task.y, minlength=len(task.classes)), leanings(unseen, task.y))
@@ -342,6 +366,11 @@ def leanings(proba: Floats, y: Ints) -> Floats:
     `proba` (n, classes): what judges say, to whom each class weighs alike, of labelled rows that they have not seen;
     `y` (n,) their classes. With each class weighing alike, the mean probability of each is then the same. Trees say a
     class of few rows too seldom, whatever the rows weigh.
+
+    >>> import numpy as np
+    >>> said = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]])
+    >>> sensecf.augmentation.leanings(said, np.array([0, 0, 1])).shape
+    (2,)
     """
     k = proba.shape[1]
     share = 1.0 / np.bincount(y, minlength=k)[y] / k
@@ -360,6 +389,10 @@ def settled(proba: Floats, counts: Ints, lean: Floats | float = 1.0) -> Floats:
     `counts` (classes,): labelled rows of each class; `lean` (classes,): `leanings` of the judges. A class more than
     `DOUBTED` times rarer than the most frequent one is held for rare, by the excess to the power `BELIEF`: with each
     class alike a learner that is right about the order of rows says a rare class too often.
+
+    >>> import numpy as np
+    >>> sensecf.augmentation.settled(np.array([[0.5, 0.5]]), np.array([10, 10])).round(2).tolist()
+    [[0.5, 0.5]]
     """
     odds = proba * lean * np.minimum(1.0, DOUBTED * counts / counts.max()) ** BELIEF
     out: Floats = odds / np.maximum(odds.sum(axis=1, keepdims=True), 1e-12)
@@ -368,7 +401,12 @@ def settled(proba: Floats, counts: Ints, lean: Floats | float = 1.0) -> Floats:
 
 def entries(added: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
     """Added rows as a learner takes them: a row with a soft label becomes one entry per class, of that class and with
-    the class's share of the row's `added_weight`. Rows without a soft label stay as they are."""
+    the class's share of the row's `added_weight`. Rows without a soft label stay as they are.
+
+    >>> added = sensecf.augment(task, sensecf.generators.Search(task), 20)
+    >>> len(sensecf.augmentation.entries(added, data.schema)) >= len(added)
+    True
+    """
     soft = [f"{SOFT}{c}" for c in schema.classes]
     if not set(soft) & set(added.columns):
         return added
@@ -394,6 +432,11 @@ def learn(
     the inner folds in which an SVM is calibrated keep a row and all that was made from it
     together: a counterfactual in another fold than its factual, to which it is close and whose label it does not
     have, turns the calibration around.
+
+    >>> added = sensecf.augment(task, sensecf.generators.Search(task), 20)
+    >>> learned = sensecf.augmentation.learn("logistic", train, added, data.schema)
+    >>> learned.classes_.tolist()
+    ['high', 'low']
     """
     added = entries(added, schema)
     train, weight = combine(rows, added, schema, balanced)
@@ -411,7 +454,13 @@ def learn(
 def combine(
     rows: pd.DataFrame, added: pd.DataFrame, schema: FeatureSchema, balanced: bool = True
 ) -> tuple[pd.DataFrame, Floats]:
-    """Real and added rows to fit on, and the weight of each; see `learn`."""
+    """Real and added rows to fit on, and the weight of each; see `learn`.
+
+    >>> added = sensecf.augment(task, sensecf.generators.Search(task), 20)
+    >>> rows, weight = sensecf.augmentation.combine(train, added, data.schema)
+    >>> len(rows) == len(weight)
+    True
+    """
     added = entries(added, schema)
     columns = [*schema.names, schema.label]
     labels = rows[schema.label].astype(str).to_numpy()

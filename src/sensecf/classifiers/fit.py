@@ -303,6 +303,10 @@ def fit_classifier(
     only; by default each class weighs alike. `classes`: the schema's names of the classes that the user's object
     calls 0, 1, .... Raises `InputError` when the name is unknown, the label has blanks or one class, or the
     user's own code fails.
+
+    >>> classifier = sensecf.fit_classifier("logistic", data.schema, train)
+    >>> classifier.predict_proba(people[data.schema.names]).shape
+    (4, 2)
     """
     classifier, train = name_or_object, as_frame(train, "train")
     if isinstance(classifier, str):

@@ -109,6 +109,10 @@ def save_task(task: Task, directory: str | Path, classifier_spec: str | None = N
     skops cannot write the classifier, or only with types that a loader does not know. Without it a
     classifier that cannot be written must be given to `load_task` again.
     Raises `InputError` when the training rows would not read back exactly, or the classifier breaks its contract.
+
+    >>> sensecf.save_task(task, folder / "saved")
+    >>> sensecf.load_task(folder / "saved").schema.label
+    'stress'
     """
     task.check()
     directory = Path(directory)

@@ -18,6 +18,12 @@ class Candidates:
     `query` (m,): position of the query each row answers; `rows` (m, d): encoded, all NaN where
     nothing was proposed; `reason` (m,): why nothing was proposed, "" otherwise;
     `generator` (m,): who proposed it.
+
+    >>> import numpy as np
+    >>> query = limits.query(task, people, "low")
+    >>> found = sensecf.generators.Search(task).propose(query, np.random.default_rng(0))
+    >>> found.rows.shape[1] == len(task.schema.names)
+    True
     """
 
     query: Ints

@@ -57,6 +57,11 @@ class Counterfactuals:
     `cost`: `seconds`, `classifier_rows`, and whatever a generator adds.
     `asked`: the generator that was asked for; answers under another name in column `generator` are a fallback's.
     `failures`: why it found nothing, with the number of distinct requests, the most frequent reason first.
+
+    >>> plans
+    <Counterfactuals: 3 answers to 3 of 4 requests by search>
+    >>> plans.changes().columns.tolist()[:6]
+    ['query', 'rank', 'feature', 'unit', 'before', 'after']
     """
 
     frame: pd.DataFrame

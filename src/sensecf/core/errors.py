@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 class SenseCFError(Exception):
-    """Base of all deliberate errors."""
+    """Base of all deliberate errors.
+
+    >>> issubclass(sensecf.InputError, sensecf.SenseCFError)
+    True
+    """
 
 
 class InputError(SenseCFError, ValueError):
@@ -12,6 +16,12 @@ class InputError(SenseCFError, ValueError):
 
     The message is one line: what was wrong, where (column, row, value) and what to do.
     The command line prints it and ends with exit status 2.
+
+    >>> try:
+    ...     sensecf.Limits(max_changes=-1)
+    ... except sensecf.InputError as error:
+    ...     print(error)
+    max_changes must be a whole number of at least 1, not -1
     """
 
 

@@ -60,6 +60,10 @@ class Limits:
     `hold` in [0, 1): the share of refits of the classifier that are to agree with a plan (see `pipeline.hold`); 0 asks
     for the boundary answer, the smallest change that this one classifier accepts.
     Raises `InputError` for what can be no limit in any schema; `check` looks at one schema.
+
+    >>> limits = sensecf.Limits(lock=["steps"], ranges={"sleep_total_min": (None, 480)}, hold=0)
+    >>> sensecf.Limits.parse(lock="steps", ranges=["sleep_total_min=:480"], hold=0) == limits
+    True
     """
 
     lock: Collection[str] = ()

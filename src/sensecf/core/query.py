@@ -32,6 +32,12 @@ class Query:
     sum of the parts that a person sets); `max_changes` (q,) how many features may be edited; `margin` (q,) the
     lead over the other classes that an answer must have; `consequences` (q,): what it has to withstand of that which
     follows from it, a position in `CONSEQUENCES`.
+
+    >>> query = sensecf.Limits(lock=["steps"]).query(task, people, "low")
+    >>> query.rows.shape == (len(people), len(task.schema.names))
+    True
+    >>> bool(query.movable[:, task.schema.names.index("steps")].any())
+    False
     """
 
     rows: Floats

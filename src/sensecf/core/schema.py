@@ -50,6 +50,10 @@ class Feature:
     are read as blanks. `suspect_codes`: values that may; they stay, but no answer starts from or leads to them.
     `causes`: the features that this one answers to where nobody edits it, as a person has accepted them; `sign`: which
     way, one for each cause or none at all; `causes_source`: where that is from.
+
+    >>> sleep = sensecf.Feature("sleep_total_min", "integer", unit="min", low=240, high=600, step=1)
+    >>> sleep.role
+    'actionable'
     """
 
     name: str
@@ -193,6 +197,12 @@ class FeatureSchema:
     `meanings`: what the label and its classes mean, by name: {"1": "diabetes"}.
     `max_changes`: at most so many features change in one counterfactual.
     Raises `InputError` when anything does not fit together.
+
+    >>> steps = sensecf.Feature("steps", "integer", low=0, high=30000, step=1)
+    >>> age = sensecf.Feature("age", "integer", "immutable", low=18, high=90, step=1)
+    >>> schema = sensecf.FeatureSchema((age, steps), label="stress", classes=("high", "low"), target="low")
+    >>> schema.names
+    ['age', 'steps']
     """
 
     features: tuple[Feature, ...]

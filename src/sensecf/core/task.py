@@ -30,6 +30,10 @@ class Task:
 
     Copies of a task share its judge, so that `rows_judged` counts what they ask too.
     Raises `InputError` when the three do not fit together.
+
+    >>> task = sensecf.Task(data.schema, train, classifier)
+    >>> task.rows_judged
+    0
     """
 
     def __init__(self, schema: FeatureSchema, train: pd.DataFrame, classifier: Classifier) -> None:

@@ -29,6 +29,9 @@ class Card:
     sent to where that is "named hosts". `derivatives`: what rows, answers and models made from it
     inherit. `label`: how the label is defined. `simulated`: the rows come from a random number
     generator. Raises `InputError` for hosts without "named hosts" and the reverse.
+
+    >>> data.card.licence
+    'Apache-2.0 (part of SenseCF)'
     """
 
     name: str

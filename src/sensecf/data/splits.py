@@ -31,6 +31,10 @@ def split(
     Without, `test_share` of each class, at least one row. Raises `InputError` for rows without
     label, group or recommended split, and when some class cannot be on both sides (by the
     recommended split: in training).
+
+    >>> train, test = sensecf.datasets.split(data.frame, data.schema)
+    >>> set(train["participant_id"]) & set(test["participant_id"])
+    set()
     """
     if not 0 < test_share < 1:
         raise InputError(f"test_share must lie between 0 and 1, not {test_share}")

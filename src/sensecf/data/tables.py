@@ -80,6 +80,10 @@ def read_table(
 
     Raises `InputError` for a file that is absent, empty, not UTF-8, not a table or larger than `MAX_CELLS`, for
     numbers with two readings, and for words among measured numbers; `MissingExtraError` for Parquet without pyarrow.
+
+    >>> train.to_csv(folder / "days.csv", index=False)
+    >>> sensecf.read_table(folder / "days.csv", data.schema).shape == train.shape
+    True
     """
     path = Path(path)
     suffix = path.suffix.lower()

@@ -109,6 +109,8 @@ def draw(
     much more than is asked for, so that a model that is a little off is still valid. `generator`: who
     answers instead of the teacher search; its best verified answer is polished and taken.
     Raises `InputError` when nothing can be answered.
+
+    >>> pairs = sensecf.finetune.draw(sensecf.llm.Brief(task), 8)
     """
     if count < 1:
         raise InputError(f"the number of pairs must be at least 1, not {count}")

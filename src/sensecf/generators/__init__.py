@@ -91,7 +91,18 @@ USUAL = Context()
 
 
 class Generator(Protocol):
-    """Proposes candidates for a batch of queries. `name` is what the tables call it; see also `Traits`."""
+    """Proposes candidates for a batch of queries. `name` is what the tables call it; see also `Traits`.
+
+    >>> import numpy as np
+    >>> class Unchanged:
+    ...     name = "unchanged"
+    ...     def __init__(self, task, seed=0):
+    ...         pass
+    ...     def propose(self, query, rng):
+    ...         return sensecf.Candidates.of(np.arange(len(query)), query.rows, self.name)
+    >>> Unchanged(task).name
+    'unchanged'
+    """
 
     name: str
 
@@ -104,6 +115,9 @@ def find(name: str) -> Any:
     """The class behind a name of `NAMES`, or behind `module:Class`.
 
     Raises `InputError` for an unknown name, a class without `propose`, and an extra that is not installed.
+
+    >>> sensecf.generators.find("nearest").__name__
+    'Nearest'
     """
     if ":" in name:
         found = resolve_object(name)
@@ -133,7 +147,11 @@ def _only_generator(module: ModuleType) -> Any:
 
 
 def check(name: str, context: Context) -> Any:
-    """The class of that name, which `context` can build. Raises `InputError` as `find` does, and for what it lacks."""
+    """The class of that name, which `context` can build. Raises `InputError` as `find` does, and for what it lacks.
+
+    >>> sensecf.generators.check("search", sensecf.generators.Context()).__name__
+    'Search'
+    """
     made = find(name)
     has = context.settings(traits_of(made)) | ({} if context.prompting is None else {"llm": context.prompting})
     for need in traits_of(made).needs:
@@ -147,6 +165,9 @@ def build(name: str, task: Task, context: Context = USUAL) -> Generator:
     """The generator of that name, built on the task with what it takes of the context.
 
     Raises `InputError` as `check` does, and when a class of the user's own cannot be built as `Class(task, seed)`.
+
+    >>> sensecf.generators.build("nearest", task).name
+    'nearest'
     """
     made = check(name, context)
     options = context.settings(traits_of(made))

@@ -24,6 +24,10 @@ class Nearest:
     in that order, and the shortest valid prefix is proposed. (Greedy undo comes with `polish`.)
     The classifier is asked about at most two rows per neighbour and feature, and some 60 per
     neighbour where there are many features.
+
+    >>> nearest = sensecf.generators.Nearest(task)
+    >>> sensecf.explain(task, nearest, people, target="low", hold=0).answers["valid"].all()
+    np.True_
     """
 
     name = "nearest"

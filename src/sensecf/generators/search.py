@@ -47,6 +47,10 @@ class Search:
     their influence on the classifier.
 
     `plausibility`: the dial of `verify.cost`; 0 ignores it.
+
+    >>> search = sensecf.generators.Search(task)
+    >>> sensecf.explain(task, search, people, target="low", hold=0).answers["feasible"].all()
+    np.True_
     """
 
     name = "search"

@@ -27,6 +27,9 @@ class Traits:
     `takes`, `needs`: keywords of its `__init__` beside `(task, seed)` that `Context` fills, and those of them without
     which it cannot be built. One that needs `llm` also has `questions`, `sampling`, `answers` and `facts`, as
     `Prompted` does.
+
+    >>> sensecf.generators.Search.traits.asks_model
+    False
     """
 
     asks_model: bool = False
@@ -40,7 +43,11 @@ class Traits:
 
 
 def traits_of(generator: Any) -> Traits:
-    """The traits of a generator or of its class; the defaults where none are declared."""
+    """The traits of a generator or of its class; the defaults where none are declared.
+
+    >>> sensecf.generators.traits_of(sensecf.generators.Nearest).asks_model
+    False
+    """
     found = getattr(generator, "traits", None)
     return found if isinstance(found, Traits) else Traits()
 
@@ -53,6 +60,9 @@ class Context:
     told how far the building is; `model`: folder of a tuned model. `llm`, `prompting`, `card`: the language model,
     how it is asked and what the data's card permits, for generators that need one. `options`: settings of single
     generators (`effort`, `recipe`, …), which come before the others.
+
+    >>> sensecf.generators.build("search", task, sensecf.generators.Context(seed=1)).name
+    'search'
     """
 
     seed: int = 0

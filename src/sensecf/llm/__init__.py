@@ -33,7 +33,11 @@ _HOME = {
 
 @dataclass(frozen=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    >>> sensecf.llm.Message("user", "How many steps?").role
+    'user'
+    """
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -58,6 +62,9 @@ class Completion:
         tokens_out: tokens written.
         seconds: time from the first try to the answer; 0 for an answer from the ledger.
         cached: whether the answer came from a ledger or a recorded run and cost nothing now.
+
+    >>> sensecf.llm.Completion("", reason="cut off at the token limit").cached
+    False
     """
 
     text: str
@@ -70,7 +77,16 @@ class Completion:
 
 @runtime_checkable
 class LLM(Protocol):
-    """A language model that answers whole batches."""
+    """A language model that answers whole batches.
+
+    >>> from sensecf.llm import LLM, Completion
+    >>> class Silent:
+    ...     name, host = "silent", None
+    ...     def complete(self, prompts, n=1, **settings):
+    ...         return [[Completion("", "says nothing")] * n for _ in prompts]
+    >>> isinstance(Silent(), LLM)
+    True
+    """
 
     name: str
     """The name for tables: the preset's or the model's."""

@@ -66,6 +66,10 @@ class Answer:
         lost: of these, the tries that may be billed though no usable answer arrived.
         final: whether asking again would only cost again; False for failures on the way.
         stop: why nothing else should be asked; empty to go on.
+
+    >>> from sensecf.llm import Answer, Completion
+    >>> Answer(Completion('{"steps": 9000}', tokens_in=120, tokens_out=7)).tries
+    1
     """
 
     completion: Completion

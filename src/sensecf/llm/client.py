@@ -63,6 +63,8 @@ class Client:
     Attributes:
         name: for tables.
         host: the machine that prompts are sent to, None where they stay in this process.
+
+    >>> client = sensecf.llm.connect("http://127.0.0.1:8000/v1#small", cap_tokens=10_000)  # doctest: +SKIP
     """
 
     def __init__(

@@ -43,6 +43,10 @@ def connect(
     Raises:
         InputError: an unknown name, a missing key, an address or setting that cannot be used.
         MissingExtraError: the backend needs packages that are absent.
+
+    >>> model = sensecf.llm.connect("http://127.0.0.1:8000/v1#small", ledger=folder / "ledger", cap_tokens=10_000)
+    >>> model.host
+    '127.0.0.1'
     """
     known = None
     if spec.startswith("replay:"):

@@ -48,6 +48,10 @@ def quality(task: Task, held_out: pd.DataFrame, target: Any, seed: int = 0) -> t
     target class though they are in it by their own label; lower is better. Intervals resample people.
     The table has a row per bin: `from`, `to`, `said` (mean probability), `true` (share of the target
     class), `low`, `high` (95 % interval of it) and `rows`.
+
+    >>> summary, bins = sensecf.metrics.quality(task, test, "low")
+    >>> bool(0.5 < summary.loc["classifier_auc", "value"] < 1)
+    True
     """
     position = task.target_position(target)
     judged = ask(task, task.codec.encode(held_out))
@@ -83,7 +87,11 @@ def quality(task: Task, held_out: pd.DataFrame, target: Any, seed: int = 0) -> t
 
 
 def unknown() -> pd.DataFrame:
-    """The measures where no labelled row was held out: none is defined."""
+    """The measures where no labelled row was held out: none is defined.
+
+    >>> sensecf.metrics.unknown()["value"].isna().all()
+    np.True_
+    """
     return _frame({m.name: (np.nan, np.nan, np.nan, 0, False, m.better, OVER, 0) for m in (*AVERAGED, ALARMS)})
 
 
@@ -92,7 +100,12 @@ def _frame(table: dict[str, tuple[Any, ...]]) -> pd.DataFrame:
 
 
 def sentence(summary: pd.DataFrame, name: str, target: Any) -> str:
-    """The measures of `quality` in a summary, as a sentence about the classifier `name`."""
+    """The measures of `quality` in a summary, as a sentence about the classifier `name`.
+
+    >>> summary, bins = sensecf.metrics.quality(task, test, "low")
+    >>> sensecf.metrics.sentence(summary, "logistic", "low").startswith("logistic on 600 held-out rows: AUC")
+    True
+    """
     if "classifier_auc" not in summary.index or not summary.loc["classifier_brier", "defined"]:
         return f"It is not known how good {name} is: no labelled row was held out from it."
 

@@ -50,6 +50,9 @@ class Metric:
     depends on the other answers too (a fit, or draws in their order). `name`: by default the function's.
     `function`: `Scored` -> one value per answer or per request, NaN where undefined; None where another
     function gives the value (the classifier, the costs).
+
+    >>> sensecf.metrics.METRICS["validity"].better
+    'higher'
     """
 
     title: str
@@ -107,5 +110,9 @@ metric = Metric
 
 
 def sections() -> dict[str, list[Metric]]:
-    """The metrics of each section, both in the order of tables."""
+    """The metrics of each section, both in the order of tables.
+
+    >>> [metric.title for metric in next(iter(sensecf.metrics.sections().values()))][:1]
+    ['Area under the ROC curve']
+    """
     return {name: [m for m in METRICS.values() if m.section == name] for name in get_args(Section)}

@@ -24,6 +24,9 @@ def breaches(scored: Scored) -> pd.DataFrame:
     features changed than the schema's `max_changes`. `request`, when `query` (in the order of the
     factuals) is given: a lock, range, direction or budget of that person. Rules are judged on the
     whole row, also where the factual broke them already; one with a blank member does not apply.
+
+    >>> sensecf.metrics.breaches(sensecf.metrics.read(plans, task)).any(axis=None)
+    np.False_
     """
     task = scored.task
     codec, schema = task.codec, task.schema

@@ -52,6 +52,11 @@ def cross_fitted(
 
     Whole people are in one fold. None with fewer than two people, or where some class cannot be learned outside
     of every fold.
+
+    >>> fit = lambda rows: sensecf.fit_classifier("logistic", data.schema, rows)
+    >>> models, fold = sensecf.metrics.cross_fitted(fit, train, "stress", train["participant_id"])
+    >>> len(models), len(fold) == len(train)
+    (5, True)
     """
     codes = pd.factorize(np.asarray(people), use_na_sentinel=False)[0]
     folds = min(folds, len(np.unique(codes)))
@@ -100,6 +105,11 @@ def agreement(scored: Scored, judges: Mapping[str, Classifier | CrossFitted], be
     1 or 0.
 
     A judge is fitted, takes raw rows and knows the same classes as the task's classifier.
+
+    >>> other = sensecf.fit_classifier("random-forest", data.schema, train)
+    >>> scored = sensecf.metrics.read(plans, task)
+    >>> sensecf.metrics.agreement(scored, {"random-forest": other}).columns.tolist()
+    ['random-forest']
     """
     task, rows = scored.task, scored.before if before else scored.after
     votes = {}
@@ -181,6 +191,9 @@ def retrained(
     groups where the schema names one; `fewer`: a random nine tenths of them. Rows are given as they were to the
     task's classifier (`fit_classifier`). Raises `InputError` when scikit-learn cannot clone the classifier, or a
     clone is fitted as it is or cannot be fitted.
+
+    >>> sorted(sensecf.metrics.retrained(task, "bootstrap", count=2))
+    ['bootstrap 1', 'bootstrap 2']
     """
     try:
         blank = clone(task.classifier)
@@ -228,6 +241,12 @@ def perturbed(task: Task, rows: Floats, changed: np.ndarray, rng: np.random.Gene
 
     Normal noise of 0.1 training standard deviations, drawn independently for every row and feature,
     rounded to the step, inside the schema's range.
+
+    >>> import numpy as np
+    >>> rows = sensecf.metrics.read(plans, task).after
+    >>> missed = sensecf.metrics.perturbed(task, rows, np.ones(rows.shape, bool), np.random.default_rng(0))
+    >>> missed.shape == rows.shape
+    True
     """
     noise = rng.standard_normal(rows.shape) * NOISE * task.once(Scale).std
     return np.where(changed & task.codec.numeric, task.codec.snap(rows + noise), rows)

@@ -29,7 +29,11 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True)
 class CrossFitted:
-    """A judge in parts, none of which has learned of the people it judges: `models[fold[query]]` judges `query`."""
+    """A judge in parts, none of which has learned of the people it judges: `models[fold[query]]` judges `query`.
+
+    >>> import pandas as pd
+    >>> judge = sensecf.metrics.CrossFitted([classifier, classifier], pd.Series([0, 1, 0, 1], index=people.index))
+    """
 
     models: Sequence[Classifier]
     fold: pd.Series[int]
@@ -41,6 +45,9 @@ class Given:
 
     `query`: the limits of each person, in the order of the factuals. `judges`: independent classifiers by name.
     `models`: retrained ones (see `retrained`). `reference`: distance of another method's answer per query.
+
+    >>> sensecf.metrics.Given(judges={"again": classifier}).models is None
+    True
     """
 
     query: Query | None = None
@@ -56,6 +63,10 @@ class Scored:
     `index` (m): query and rank of each answer; `before`, `after` (m, d): encoded rows;
     `target` (m,): class positions; `requests`: every query asked, answered or not. What several metrics share
     is computed at the first call and kept; a metric must not write to any of it.
+
+    >>> scored = sensecf.metrics.read(plans, task)
+    >>> scored.after.shape == scored.before.shape
+    True
     """
 
     task: Task
@@ -170,6 +181,9 @@ def read(answers: Counterfactuals | Scored, task: Task | None = None, **given: A
 
     Raises `InputError` when the features differ, a query was asked twice or never, or several answers
     have one rank (those of two generators: score them one at a time).
+
+    >>> len(sensecf.metrics.read(plans, task).index) == len(plans.answers)
+    True
     """
     if isinstance(answers, Scored):
         return replace(answers, given=replace(answers.given, **given)) if given else answers

@@ -22,7 +22,12 @@ COLUMNS = ("value", "low", "high", "n", "defined", "direction", "over", "people"
 
 class Values(NamedTuple):
     """What `measure` found: `values` of each metric, one per request or per answer (a table with `of_means`), indexed
-    by query, or by query and rank; and how each is declared."""
+    by query, or by query and rank; and how each is declared.
+
+    >>> found = sensecf.metrics.measure(plans, task)
+    >>> found.values["n_changed"].min() >= 1
+    np.True_
+    """
 
     metrics: dict[str, Metric]
     values: dict[str, pd.Series[float] | pd.DataFrame]
@@ -55,6 +60,10 @@ def summarise(
     `answers`: counterfactuals, with their task, or what `read` made of them. `groups`: the person behind each
     query, indexed by query; without it every query is its own person. `given`: what some metrics need besides:
     `query` (limits of each person), `judges`, `models`, `reference`; see `Given`.
+
+    >>> summary = sensecf.metrics.summarise(plans, task, groups=people["participant_id"])
+    >>> float(summary.loc["rules_kept", "value"])
+    1.0
     """
     scored = read(answers, task, **given)
     rows = aggregate(measure(scored), groups=groups, seed=seed)
@@ -62,7 +71,11 @@ def summarise(
 
 
 def measure(answers: Counterfactuals | Scored, task: Task | None = None, **given: Any) -> Values:
-    """The values behind a summary, before any mean is taken; arguments as in `summarise`."""
+    """The values behind a summary, before any mean is taken; arguments as in `summarise`.
+
+    >>> sorted(sensecf.metrics.measure(plans, task).values)[:2]
+    ['actionable_share', 'change_entropy']
+    """
     scored = read(answers, task, **given)
     valid = scored.valid()
     sets: dict[str, Scored] = {"requests": scored, "answers": scored, "valid answers": valid, "menus": valid}
@@ -71,7 +84,12 @@ def measure(answers: Counterfactuals | Scored, task: Task | None = None, **given
 
 
 def aggregate(found: Values, *, groups: pd.Series[Any] | None = None, seed: int = 0) -> pd.DataFrame:
-    """Means, intervals and denominators of measured values: a summary without the costs of the run."""
+    """Means, intervals and denominators of measured values: a summary without the costs of the run.
+
+    >>> found = sensecf.metrics.measure(plans, task)
+    >>> float(sensecf.metrics.aggregate(found).loc["rules_kept", "value"])
+    1.0
+    """
     rows: dict[str, tuple[Any, ...]] = {}
     samples = _resampled(found, groups, seed)
     for name, metric in found.metrics.items():
@@ -152,7 +170,11 @@ def _costs(cfs: Counterfactuals) -> dict[str, tuple[Any, ...]]:
 
 def to_json(summary: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """A summary as it stands in `metrics.json`: {metric: {value, low, high, n, defined, direction, over, people}},
-    null for what is undefined."""
+    null for what is undefined.
+
+    >>> sensecf.metrics.to_json(sensecf.metrics.summarise(plans, task))["rules_kept"]["value"]
+    1.0
+    """
     return {
         str(name): {
             "value": _number(row["value"]),
@@ -169,7 +191,12 @@ def to_json(summary: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def from_json(data: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """The summary that `to_json` wrote; `people` is 0 where an older version left it out."""
+    """The summary that `to_json` wrote; `people` is 0 where an older version left it out.
+
+    >>> summary = sensecf.metrics.summarise(plans, task)
+    >>> sensecf.metrics.from_json(sensecf.metrics.to_json(summary)).index.tolist() == summary.index.tolist()
+    True
+    """
     rows = [[entry.get(column, 0) for column in COLUMNS] for entry in data.values()]
     table = pd.DataFrame(rows, index=pd.Index(list(data), name="metric"), columns=list(COLUMNS))
     return table.astype(dict.fromkeys(("value", "low", "high"), float))

@@ -96,6 +96,10 @@ def explain(
     says so under `no_jury`.
 
     Raises `InputError` for anything that cannot be asked.
+
+    >>> plans = sensecf.explain(task, "search", people, target="low", n=2, lock=["steps"], hold=0)
+    >>> plans.changes()["feature"].eq("steps").any()
+    np.False_
     """
     generator = _built(task, generator, seed, plausibility)
     fallback = None if fallback is None else _built(task, fallback, seed, plausibility)

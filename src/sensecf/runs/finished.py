@@ -100,8 +100,10 @@ def load_run(folder: str | Path) -> Counterfactuals:
 
     Raises `InputError` where there is no finished run or its files are damaged.
 
-    >>> import sensecf
-    >>> sensecf.load_run("plans").plans()  # doctest: +SKIP
+    >>> request = sensecf.RunSpec(classifier="logistic", generator="search", limit=4, limits=limits)
+    >>> answers, measures, facts = sensecf.run(data.frame, data.schema, folder / "finished", request)
+    >>> len(sensecf.load_run(folder / "finished").answers) == len(answers.answers)
+    True
     """
     facts = facts_of(Path(folder))
     answers = Counterfactuals.load(folder)

@@ -54,7 +54,11 @@ LEDGER = "ledger.jsonl"
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What `sensecf explain` was asked; see its options."""
+    """What `sensecf explain` was asked; see its options.
+
+    >>> sensecf.RunSpec(classifier="logistic", generator="search", limit=20).n
+    1
+    """
 
     classifier: str = "xgboost"
     classes: tuple[str, ...] = ()
@@ -97,6 +101,11 @@ def run(
     language model elsewhere, and is copied into the folder. What a model answered stays in the folder, so that
     nothing is asked and paid for twice.
     Raises `InputError` for what cannot be used, before anything is written.
+
+    >>> request = sensecf.RunSpec(classifier="logistic", generator="search", limit=4, limits=sensecf.Limits(hold=0))
+    >>> answers, measures, facts = sensecf.run(data.frame, data.schema, folder / "plans", request)
+    >>> (folder / "plans" / "report.html").is_file()
+    True
     """
     check(request, schema)
     call = replace(call, notice=f"{call.notice} {request.limits.remark(schema)}".strip())
@@ -361,6 +370,10 @@ def load_task(
     scikit-learn and XGBoost that a saved classifier may be built from. `trust`: whoever made the folder is trusted;
     otherwise the classifier of a folder that was not written here is looked into first.
     Raises `InputError` when there is no task, it is damaged, or holds types that are not trusted.
+
+    >>> sensecf.save_task(task, folder / "kept")
+    >>> sensecf.load_task(folder / "kept").schema == task.schema
+    True
     """
     directory = Path(directory)
     inside = directory / "task"

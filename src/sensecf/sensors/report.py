@@ -19,6 +19,10 @@ class Report:
     `seen`: what was read (people, files, records, ...), `rejected`: how many of each
     (what, why) were left out, with the first places in `examples`; `notes`: how often
     something was decided that a reader of the table should know.
+
+    >>> from collections import Counter
+    >>> sensecf.sensors.Report(seen=Counter(people=2)).seen["people"]
+    2
     """
 
     seen: Counter[str] = field(default_factory=Counter)

@@ -42,7 +42,13 @@ _Person = tuple[list[Day], Report]
 
 
 class Built(NamedTuple):
-    """The table, one row per person and day; what was read and left out; what may be done with it."""
+    """The table, one row per person and day; what was read and left out; what may be done with it.
+
+    >>> people_written = sensecf.sensors.simulate(folder / "devices", people=2, days=2)
+    >>> built = sensecf.sensors.build(folder / "devices", "aireadi", jobs=1)
+    >>> len(built.table) > 0
+    True
+    """
 
     table: pd.DataFrame
     report: Report
@@ -79,6 +85,10 @@ def build(
     Bad files, records and readings are left out and counted in the report; they are no error.
     Raises `InputError` for an unknown format, when `root` holds no files of it, and when its card keeps
     the rows away from the engine's machines; `NothingUsedError` (one too) when no day comes of the files.
+
+    >>> people_written = sensecf.sensors.simulate(folder / "watches", people=2, days=2)
+    >>> "glucose_mean_mgdl" in sensecf.sensors.build(folder / "watches", "aireadi", jobs=1).table
+    True
     """
     if format not in FORMATS:
         raise InputError(f"format {format!r} is unknown; use {', '.join(FORMATS)}")

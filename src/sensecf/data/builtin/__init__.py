@@ -34,7 +34,12 @@ NAMES = tuple(_MODULES)
 
 
 class Dataset(NamedTuple):
-    """A table with its schema and card."""
+    """A table with its schema and card.
+
+    >>> frame, schema, card = sensecf.datasets.load("simulated")
+    >>> frame.shape[0], card.simulated
+    (2000, True)
+    """
 
     frame: pd.DataFrame
     schema: FeatureSchema
@@ -46,6 +51,9 @@ def load(name: str, root: str | Path | None = None) -> Dataset:
 
     `root` is the folder that holds a folder per data set; the simulated cohort needs none.
     Raises `InputError` for an unknown name, or when the folder or its file is not there.
+
+    >>> sensecf.datasets.load("simulated").schema.label
+    'stress'
     """
     if name not in _MODULES:
         raise InputError(f"data set {name!r} is unknown; the data sets are {', '.join(NAMES)}")
@@ -64,6 +72,9 @@ def find_card(table: str | Path) -> Card | None:
     `TABLE.card.json`, else the `card.json` of its folder (a run folder has one, so that what was made
     from a table is held to the same terms), else the card of the public table that it is, byte by
     byte. Raises `InputError` for a card that cannot be read: it is not taken for none.
+
+    >>> sensecf.datasets.find_card(folder / "days.csv") is None
+    True
     """
     card = card_beside(table)
     path = Path(table)

@@ -65,6 +65,9 @@ def simulate_cohort(people: int = 200, days: int = 10, seed: int = 0) -> pd.Data
 
     The same arguments give the same rows. Every value lies in the range of `simulated_schema`
     and every row obeys its rules. Raises `InputError` unless people and days are at least 1.
+
+    >>> sensecf.datasets.simulate_cohort(people=3, days=2).shape
+    (6, 21)
     """
     return Cohort().simulate(people, days, seed)[0]
 

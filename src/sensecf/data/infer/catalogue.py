@@ -323,9 +323,9 @@ MOST: dict[str, tuple[float, str]] = {
 def known_feature(name: str) -> Entry | None:
     """The catalogue's entry of that name, or the first under that other name; None when it is not known.
 
-    >>> known_feature("glucose_mean_mgdl").unit
+    >>> sensecf.sensors.known_feature("glucose_mean_mgdl").unit
     'mg/dL'
-    >>> known_feature("shoe_size") is None
+    >>> sensecf.sensors.known_feature("shoe_size") is None
     True
     """
     return _BY_NAME.get(name) or next((_BY_NAME[other] for other in ALIASES.get(name, ())), None)
@@ -342,7 +342,7 @@ def in_range(name: str, value: float) -> bool:
 def known_rules(names: Iterable[str]) -> list[Rule]:
     """The rules all of whose members are among the columns `names` (canonical names only).
 
-    >>> [str(rule) for rule in known_rules(["sbp", "dbp", "age"])]
+    >>> [str(rule) for rule in sensecf.sensors.known_rules(["sbp", "dbp", "age"])]
     ['dbp <= sbp']
     """
     present = set(names)

@@ -80,7 +80,12 @@ def infer_schema(
     group: str | None = None,
 ) -> FeatureSchema:
     """The schema of a table; see `infer_schema_with_notes` for one that explains itself. `group`: the old spelling of
-    `person`."""
+    `person`.
+
+    >>> schema = sensecf.infer_schema(train, label="stress")
+    >>> schema.person, schema.classes
+    ('participant_id', ('high', 'low'))
+    """
     return infer_schema_with_notes(frame, label, group if person is None else person, name, when=when, shown=shown)[0]
 
 
@@ -101,6 +106,9 @@ def infer_schema_with_notes(
     rows. With `weeks`, known columns may change by no more than is reasonable in so many weeks.
     Raises `InputError` for a table or label that cannot be used (see `tables.check_label` and
     `tables.check_values`), a person, when or shown that is no column, and a table that leaves no feature.
+
+    >>> sensecf.infer_schema_with_notes(train, label="stress").schema.label
+    'stress'
     """
     frame = as_frame(frame, "frame")
     units: Mapping[str, str] = frame.attrs.get("units", {})

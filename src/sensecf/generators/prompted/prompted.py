@@ -101,6 +101,9 @@ class Prompted:
 
     Every answer of every round becomes a candidate: a row, or the reason why it is none.
     Raises `InputError` when rows may not go to the model's host.
+
+    >>> model = sensecf.llm.connect("http://127.0.0.1:8000/v1#small")  # doctest: +SKIP
+    >>> sensecf.explain(task, sensecf.generators.Prompted(task, llm=model), people)  # doctest: +SKIP
     """
 
     name = "prompted"

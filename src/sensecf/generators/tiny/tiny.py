@@ -44,7 +44,11 @@ ALONE = 0.2
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the embedded model is trained; the defaults fit in about a minute on two cores."""
+    """How the embedded model is trained; the defaults fit in about a minute on two cores.
+
+    >>> sensecf.generators.Recipe(pairs=500, epochs=2).pairs
+    500
+    """
 
     shape: Shape = field(default_factory=Shape)
     longest: int = 6
@@ -82,6 +86,9 @@ class Tiny:
     `seed` fixes the training; `plausibility` is the dial of `verify.cost` in the pairs and the
     reward; `cache`: a folder that holds trained models under `fingerprint`, read and written;
     `progress(phase, share)` is told how far the training is.
+
+    >>> tiny = sensecf.generators.Tiny(task)  # doctest: +SKIP
+    >>> sensecf.explain(task, tiny, people, target="low")  # doctest: +SKIP
     """
 
     name = "tiny"

@@ -27,6 +27,11 @@ class Brief(Prompts):
 
     "stays" stands where a feature of the schema that may change is locked, limits where a person's
     are narrower than the schema's.
+
+    >>> brief = sensecf.llm.Brief(task)
+    >>> messages = brief.render(brief.ask(limits.query(task, people, "low"))[0])
+    >>> messages[-1].role
+    'user'
     """
 
     def render(self, asked: Asked, shots: Sequence[tuple[Asked, Floats]] = ()) -> Prompt:

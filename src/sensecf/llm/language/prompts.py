@@ -103,10 +103,10 @@ class Prompts:
     `order`: the names of features in the order in which answers name them; by default, what the classifier leans on
     most comes first.
 
-    >>> prompts = Prompts(task)                                           # doctest: +SKIP
-    >>> asked = prompts.ask(query)                                        # doctest: +SKIP
-    >>> prompts.render(asked[0])          # the conversation to complete      # doctest: +SKIP
-    >>> prompts.completion(asked[0], row) # the answer that makes `row` of it # doctest: +SKIP
+    >>> prompts = sensecf.llm.Prompts(task)
+    >>> asked = prompts.ask(limits.query(task, people, "low"))
+    >>> [message.role for message in prompts.render(asked[0])]
+    ['system', 'user']
     """
 
     def __init__(

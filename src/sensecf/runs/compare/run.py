@@ -56,7 +56,12 @@ PEERS = ("dice-ml", "treecf")
 
 @dataclass(frozen=True)
 class CompareSpec:
-    """What `sensecf compare` was asked; see its options."""
+    """What `sensecf compare` was asked; see its options.
+
+    >>> spec = sensecf.CompareSpec(("search", "nearest"), classifier="logistic", limit=20)
+    >>> spec.generators
+    ('search', 'nearest')
+    """
 
     generators: tuple[str, ...]
     classifier: str = "xgboost"
@@ -117,6 +122,9 @@ def compare(
     in a process of its own under the time limits; its failures are answers with a reason.
     `card`: see `run.run`. What a language model answers is kept in the folder's ledger. Raises `InputError`
     for what cannot be used, before anything is written.
+
+    >>> spec = sensecf.CompareSpec(("search", "nearest"), classifier="logistic", limit=4)
+    >>> table = sensecf.compare(data.frame, data.schema, folder / "comparison", spec)  # doctest: +SKIP
     """
     _check(request, schema)
     call = replace(call, notice=f"{call.notice} {request.limits.remark(schema)}".strip())

@@ -55,6 +55,10 @@ class ExampleDay:
 
     `realised`: the plan's features recomputed from the recording, each within one step of the plan.
     `left`: the other features that the catalogue knows, each with the reason why the day does not realise it.
+
+    >>> day = sensecf.sensors.example_day({"sleep_total_min": 450, "steps": 8000})
+    >>> sorted(day.realised)
+    ['sleep_total_min', 'steps']
     """
 
     timeline: pd.DataFrame
@@ -77,6 +81,9 @@ def example_day(plan: Mapping[str, Any], date: str = "2024-01-02", wake_hour: fl
     The night ends at `wake_hour` on `date`. A glucose summary that no trace within physiological rates
     has is left, with the reason. Raises `InputError` when no such night or movement exists: stages that
     do not sum to the total, more movement than waking hours, steps too fast or too slow to walk.
+
+    >>> sensecf.sensors.example_day({"sleep_total_min": 450, "steps": 8000}).timeline.columns.tolist()
+    ['start', 'end', 'minutes', 'what', 'steps']
     """
     day = parse_day(date)
     if day is None:

@@ -29,6 +29,9 @@ class Wear:
     active kcal. `stress_min`, `respiration_min`, `spo2_min`: minutes with a valid reading.
     `glucose_share`: share of the day's possible readings (Battelino et al. 2019). `sleep_min`:
     minutes of a night recorded.
+
+    >>> sensecf.sensors.Wear(watch_min=480).glucose_share
+    0.7
     """
 
     watch_min: float = 600

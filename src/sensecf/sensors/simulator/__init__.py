@@ -72,6 +72,9 @@ def simulate(
     cut-off files. `start`: first local day. Also written: `causal_graph.json`, `participants.tsv`,
     `clinical_data/`. The same arguments give the same bytes, whatever `jobs` is.
     Raises `InputError` for impossible arguments, and when `root` already holds files.
+
+    >>> len(sensecf.sensors.simulate(folder / "tree", people=2, days=2, jobs=1))
+    2
     """
     root = Path(root).absolute()  # worker processes that are reused may stand in another folder
     _check(root, people, days, version, movement, start)

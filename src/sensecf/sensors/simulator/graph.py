@@ -100,7 +100,11 @@ NOISE = {
 
 
 def causal_graph() -> dict[str, Any]:
-    """The graph as plain data for JSON: nodes with the columns that show them, traits, edges, noise."""
+    """The graph as plain data for JSON: nodes with the columns that show them, traits, edges, noise.
+
+    >>> sorted(sensecf.sensors.causal_graph())[:2]
+    ['about', 'edges']
+    """
     return {
         "about": "causal graph of the simulated people; sizes in standard units per unit of the cause",
         "nodes": [{"name": name, "meaning": text, "columns": list(shown)} for name, (text, shown) in NODES.items()],
