@@ -1,28 +1,32 @@
-"""The tables of docs/results/augmentation-uneven.md: `python benchmarks/uneven.py` (an hour); `--table NAME` does one.
+"""The tables of docs/results/augmentation-uneven.md.
+
+    python benchmarks/uneven.py --jobs 2          cells that are missing (a quarter of a minute each), then the page
+    python benchmarks/uneven.py --write           the page from what is stored
 
 What rows of `augment` are worth over class weights on tables with a scarce class, easy and hard, beside those of the
-published study. A cell (a table, a scenario, a share removed, a seed) is a file in the cache: interrupt it, the same
-command goes on. What was found is kept in `benchmarks/uneven.csv`; the page is written from there.
+published study. A cell is a table, a scenario, a share removed and a seed, and a line of the file `--out`: interrupt
+it, the same command goes on. What was found is kept in `benchmarks/uneven.csv`; the page is written from there.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import cells
+import numpy as np
 import pandas as pd
-from uneven_tables import PUBLISHED, TABLES
+from uneven_tables import TABLES
 
 from sensecf.augmentation import methods
 from sensecf.augmentation.controls import Situation, Treatment
 from sensecf.augmentation.gate import OPTIONS, Gain, accept, weighed
-from sensecf.augmentation.measure import assess
+from sensecf.augmentation.measure import Answers, against, answers, score
 from sensecf.augmentation.scarcity import positive_class, remove_labels
-from sensecf.core.files import cache_folder, write_json, write_text
+from sensecf.core.files import cache_folder, write_text
 from sensecf.data.prepare import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,10 +34,12 @@ STORED = ROOT / "benchmarks" / "uneven.csv"
 PAGE = ROOT / "docs" / "results" / "augmentation-uneven.md"
 #: Methods that are fitted. `augment` is `ungated` at the weight that the gate chooses (0: class weights), and its rows
 #: are the same rows, so it has the scores of that.
-ARMS = ("nothing", "class-weights", "ungated", "oracle-weights")
-SHOWN = ("nothing", "class-weights", "ungated", "augment", "oracle-weights")
-CLASSIFIERS = ("xgboost", "random-forest", "logistic")
-SCENARIOS, REMOVED, SEEDS = ("a", "c"), (0.5, 0.7), (510, 511)
+ARMS = ("nothing", "class-weights", "threshold", "ungated", "oracle-weights")
+SHOWN = ("nothing", "class-weights", "threshold", "ungated", "augment", "oracle-weights")
+CLASSIFIERS = ("xgboost", "random-forest", "logistic", "svm", "mlp")
+SCENARIOS, REMOVED = ("a", "c"), (0.5, 0.7)
+#: Seeds of the confirmation; choices were made on seeds up to 510.
+SEEDS = (511, 512, 513, 514, 515, 516)
 #: Measures of the page; of all but the last more is better.
 MEASURES = ("f1", "f1_tuned", "average_precision", "auc", "brier")
 #: A setting that loses more F1 than this to class weights is harmed.
@@ -41,39 +47,41 @@ HARM = 0.01
 PLACE = ["table", "scenario", "removed", "seed", "classifier"]
 
 
-class Place(NamedTuple):
-    """The rows that a cell learns from."""
-
-    table: str
-    scenario: str
-    removed: float
-    seed: int
-
-
-def places(tables: tuple[str, ...], seeds: tuple[int, ...]) -> Iterator[Place]:
+def places(tables: tuple[str, ...] = tuple(TABLES), seeds: tuple[int, ...] = SEEDS) -> list[cells.Place]:
     """All cells: every table before any is looked at a second time."""
-    for seed, removed, scenario, table in itertools.product(seeds, REMOVED, SCENARIOS, tables):
-        yield Place(table, scenario, removed, seed)
+    return [
+        {"study": "uneven", "table": table, "scenario": scenario, "removed": removed, "seed": seed}
+        for seed, removed, scenario, table in itertools.product(seeds, REMOVED, SCENARIOS, tables)
+    ]
 
 
-def cell(place: Place) -> dict[str, Any]:
-    """The scores of every arm and classifier, and what the gate decided."""
-    frame, schema = TABLES[place.table]()
-    _, train, test = prepare(frame, schema, None, place.seed)
+def cell(place: cells.Place) -> dict[str, Any]:
+    """The scores of every arm and classifier, what people say of the rows, and what the gate decided."""
+    frame, schema = TABLES[place["table"]]()
+    seed = place["seed"]
+    _, train, test = prepare(frame, schema, None, seed)
     positive = positive_class(schema)
-    rows, removed = remove_labels(train, schema, place.scenario, place.removed, positive, place.seed)
-    seen = Situation(schema, rows, positive, len(removed), place.seed, removed.drop(columns=schema.label), removed)
+    rows, removed = remove_labels(train, schema, place["scenario"], place["removed"], positive, seed)
+    seen = Situation(schema, rows, positive, len(removed), seed, removed.drop(columns=schema.label), removed)
     shared, scores = methods.Shared(), []
     treatments = {arm: methods.apply(arm, seen, shared) for arm in ARMS}
     rows_added = treatments["ungated"].added
     for weight in [option.weight for option in OPTIONS if option.weight != 1]:
         treatments[f"weight {weight:g}"] = Treatment(added=weighed(rows_added, weight), balanced=True)
+    told: dict[str, list[Answers]] = {}
     for arm, made in treatments.items():
-        for name in CLASSIFIERS:
-            found = assess(name, seen, made, test)
-            scores.append({**place._asdict(), "method": arm, "classifier": name, **{m: found[m] for m in MEASURES}})
+        told[arm] = [answers(name, seen, made, test) for name in CLASSIFIERS]
+        for name, said in zip(CLASSIFIERS, told[arm], strict=True):
+            found = score(*said)
+            scores.append({"method": arm, "classifier": name, **{m: round(found[m], 4) for m in MEASURES}})
+    people = np.arange(len(test)) if schema.group is None else pd.factorize(test[schema.group])[0]
+    by_person = {
+        arm: against(told[arm], told["class-weights"], people, seed)["f1"]
+        for arm in treatments
+        if arm == "ungated" or arm.startswith("weight")
+    }
     tried = methods.apply("augment", seen, shared).facts["tried"]
-    return {"scores": scores, "tried": tried}
+    return {"scores": scores, "by_person": by_person, "tried": tried}
 
 
 def chosen(tried: dict[str, dict[str, dict[str, float]]]) -> float:
@@ -84,26 +92,19 @@ def chosen(tried: dict[str, dict[str, dict[str, float]]]) -> float:
     return 0.0
 
 
-def run(tables: tuple[str, ...], seeds: tuple[int, ...], folder: Path) -> None:
-    """The cells that the folder lacks, and all that it has among the stored results."""
-    todo = list(places(tables, seeds))
-    for number, place in enumerate(todo):
-        path = folder / f"{place.table}-{place.scenario}-{place.removed:g}-{place.seed}.json"
-        if not path.exists():
-            write_json(path, cell(place))
-            print(f"{number + 1} of {len(todo)}: {path.stem}", flush=True)
-
-
-def collect(folder: Path) -> pd.DataFrame:
-    """All cells of the folder: one row per method and classifier, and the weight that the gate chose."""
+def collect(kept: list[dict[str, Any]]) -> pd.DataFrame:
+    """All cells: one row per method and classifier, the weight that the gate chose, and F1's error by person."""
     rows = []
-    for path in sorted(folder.glob("*.json")):
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        weight = chosen(kept["tried"])
+    for line in (line for line in kept if line["place"]["study"] == "uneven"):
+        place = {key: line["place"][key] for key in PLACE[:-1]}
+        found = line["found"]
+        weight = chosen(found["tried"])
         source = {1.0: "ungated", 0.0: "class-weights"}.get(weight, f"weight {weight:g}")
-        passed = [{**score, "method": "augment"} for score in kept["scores"] if score["method"] == source]
-        rows += [{**score, "gate": weight} for score in [*kept["scores"], *passed]]
-    return pd.DataFrame(rows).sort_values([*PLACE, "method"], ignore_index=True).round(4)
+        person = found["by_person"].get(source, {"low": 0.0, "high": 0.0})
+        extra = {"gate": weight, "error": round((person["high"] - person["low"]) / 3.92, 4)}
+        passed = [{**one, "method": "augment"} for one in found["scores"] if one["method"] == source]
+        rows += [{**place, **one, **extra} for one in [*found["scores"], *passed]]
+    return pd.DataFrame(rows).sort_values([*PLACE, "method"], ignore_index=True)
 
 
 def gains(found: pd.DataFrame, method: str = "augment") -> pd.DataFrame:
@@ -118,59 +119,80 @@ def settings(found: pd.DataFrame, method: str = "augment") -> pd.DataFrame:
     return every.groupby(["table", "scenario", "removed"], sort=False)[list(MEASURES)].mean().reset_index()
 
 
+def harmed(found: pd.DataFrame, method: str = "augment") -> pd.DataFrame:
+    """Settings that lose more than `HARM`, and whether by more than 1.96 errors (test people counting once)."""
+    by_setting = settings(found, method).set_index(["table", "scenario", "removed"])
+    own = found[found["method"] == "augment"].drop_duplicates(PLACE[:-1])
+    error = own.groupby(["table", "scenario", "removed"], sort=False)["error"].agg(
+        lambda each: float(np.sqrt((each**2).sum()) / len(each))
+    )
+    lost = by_setting[by_setting["f1"] < -HARM].assign(error=error)
+    return lost.assign(significant=lost["f1"] + 1.96 * lost["error"] < 0).reset_index()
+
+
 def markdown(found: pd.DataFrame) -> str:
     """The page below its marker."""
-    lines = []
-    uneven = [name for name in TABLES if name not in PUBLISHED and name in set(found["table"])]
-    even = [name for name in PUBLISHED if name in set(found["table"])]
+    names = [name for name in TABLES if name in set(found["table"])]
     seeds = ", ".join(map(str, sorted(found["seed"].unique())))
-    lines += [f"Cells: {found.groupby(PLACE[:-1]).ngroups}; seeds {seeds}; classifiers {', '.join(CLASSIFIERS)}.", ""]
+    lines = [f"Cells: {found.groupby(PLACE[:-1]).ngroups}; seeds {seeds}; classifiers {', '.join(CLASSIFIERS)}.", ""]
     for method in ("augment", "ungated"):
-        every, by_setting = gains(found, method), settings(found, method)
-        lines += [f"### `{method}` less class weights", ""]
-        lines += ["| table | F1 at 0.5 | F1, tuned threshold | average precision | AUC | Brier (lower is better) |"]
-        lines += ["|---|---|---|---|---|---|"]
-        for title, names in (
-            ("", uneven),
-            ("**mean of these**", uneven),
-            ("", even),
-            ("**mean of the published**", even),
-        ):
-            means = every[every["table"].isin(names)].groupby("table")[list(MEASURES)].mean().reindex(names)
-            if title and names:
-                lines.append(f"| {title} | " + " | ".join(signed(means[m].mean()) for m in MEASURES) + " |")
-            elif not title:
-                lines += [
-                    f"| {n} | " + " | ".join(signed(v) for v in row) + " |"
-                    for n, row in zip(names, means.to_numpy(), strict=True)
-                ]
-        worse = by_setting[by_setting["f1"] < -HARM]
-        named = "; ".join(f"{w.table} {w.scenario} {w.removed:.0%} ({signed(w.f1)})" for w in worse.itertuples())
-        lines += [
-            "",
-            f"Settings that lose more than {HARM} F1: {len(worse)} of {len(by_setting)}{named and ': '}{named}.",
-            "",
-        ]
+        lines += [f"### `{method}` less class weights", "", *_differences(found, names, method)]
     gate = found[found["method"] == "augment"].drop_duplicates(PLACE[:-1])["gate"].value_counts()
     told = ", ".join(f"weight {weight:g} in {count}" for weight, count in sorted(gate.items(), reverse=True))
     lines += [f"What the gate chose: {told} of {int(gate.sum())} cells.", ""]
-    lines += ["### F1 at 0.5 of each method, and what comes back", ""]
-    lines += [
-        "Loss: `oracle-weights` (all labels, class weights) less `nothing`; what comes back of 0.05 or more.",
+    lines += ["### `augment` less class weights, by classifier and by share removed", ""]
+    for key in ("classifier", "removed", "scenario"):
+        means = gains(found).groupby(key)[list(MEASURES)].mean()
+        lines += _measures(key, [(f"{name:.0%}" if key == "removed" else name, row) for name, row in means.iterrows()])
+    lines += ["### What is lost, and what comes back", "", *_recovery(found, names)]
+    return "\n".join(lines) + "\n"
+
+
+def _differences(found: pd.DataFrame, names: list[str], method: str) -> list[str]:
+    """By table, the mean of all, and the settings that are harmed."""
+    every, by_setting, lost = gains(found, method), settings(found, method), harmed(found, method)
+    means = every.groupby("table")[list(MEASURES)].mean().reindex(names)
+    uneven = means[[not name.startswith("cohort-50") for name in names]]
+    rows = [*means.iterrows(), ("**mean of the uneven**", uneven.mean()), ("**mean**", means.mean())]
+    told = "; ".join(f"{w.table} {w.scenario} {w.removed:.0%} ({signed(w.f1)})" for w in lost.itertuples())
+    return [
+        *_measures("table", rows),
+        f"Settings that lose more than {HARM} F1: {len(lost)} of {len(by_setting)}{told and ': '}{told}. "
+        f"By more than their error over test people: {int(lost['significant'].sum())}.",
         "",
     ]
-    lines += ["| table | " + " | ".join(f"`{arm}`" for arm in SHOWN) + " | loss | back: class weights | `augment` |"]
-    lines += ["|---|" + "---|" * (len(SHOWN) + 3)]
+
+
+def _measures(title: str, rows: Iterable[tuple[Any, pd.Series[float]]]) -> list[str]:
+    lines = [f"| {title} | F1 at 0.5 | F1, tuned threshold | average precision | AUC | Brier (lower is better) |"]
+    lines += ["|---" * 6 + "|"]
+    return [*lines, *(f"| {name} | " + " | ".join(signed(row[m]) for m in MEASURES) + " |" for name, row in rows), ""]
+
+
+def _recovery(found: pd.DataFrame, names: list[str]) -> list[str]:
+    """F1 of each method; gain over `nothing` absolute, relative, and as a share of what was lost."""
     means = found.groupby(["table", "method"])["f1"].mean().unstack()
-    for name in [*uneven, *even]:
+    lines = ["F1 at 0.5:", "", "| table | " + " | ".join(f"`{arm}`" for arm in SHOWN) + " |"]
+    lines += ["|---" * (len(SHOWN) + 1) + "|"]
+    lines += [f"| {n} | " + " | ".join(f"{means.loc[n, arm]:.3f}" for arm in SHOWN) + " |" for n in names]
+    lines += [
+        "",
+        "Loss: `oracle-weights` (all labels, class weights) less `nothing`. Each method: gain over `nothing`,",
+    ]
+    lines += ["the same relative to the F1 of `nothing`, and as a share of the loss where that is 0.05 or more.", ""]
+    back = ("class-weights", "threshold", "augment")
+    lines += ["| table | loss | " + " | ".join(f"`{arm}`" for arm in back) + " |", "|---" * (len(back) + 2) + "|"]
+    for name in names:
         row = means.loc[name]
-        loss = row["oracle-weights"] - row["nothing"]
-        back = [
-            f"{(row[m] - row['nothing']) / loss:.0%}" if loss >= 0.05 else "–" for m in ("class-weights", "augment")
-        ]
-        cells = [*(f"{row[arm]:.3f}" for arm in SHOWN), signed(loss), *back]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        lost = row["oracle-weights"] - row["nothing"]
+        lines.append(f"| {name} | {signed(lost)} | " + " | ".join(_back(row, arm, lost) for arm in back) + " |")
+    return [*lines, ""]
+
+
+def _back(row: pd.Series[float], arm: str, lost: float) -> str:
+    gain = row[arm] - row["nothing"]
+    relative = f"{gain / row['nothing']:+.0%}".replace("-", "−") if row["nothing"] >= 0.05 else "–"
+    return f"{signed(gain)}, {relative}, {f'{gain / lost:.0%}' if lost >= 0.05 else '–'}"
 
 
 def signed(value: float) -> str:
@@ -181,14 +203,15 @@ def signed(value: float) -> str:
 def main() -> None:
     """See the module."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--table", choices=TABLES, action="append")
+    options.add_argument("--jobs", type=int, default=1)
+    options.add_argument("--minutes", type=float, default=600.0)
     options.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
-    options.add_argument("--out", type=Path, default=cache_folder() / "uneven-bench")
+    options.add_argument("--out", type=Path, default=cache_folder() / "uneven.jsonl")
     options.add_argument("--write", action="store_true", help="only write the page from what is stored")
     given = options.parse_args()
     if not given.write:
-        run(tuple(given.table or TABLES), tuple(given.seeds), given.out)
-        collect(given.out).to_csv(STORED, index=False)
+        cells.work(cell, places(seeds=tuple(given.seeds)), given.out, given.jobs, given.minutes)
+        collect(cells.read(given.out)).to_csv(STORED, index=False)
     head = PAGE.read_text(encoding="utf-8").partition("<!-- results -->")[0]
     write_text(PAGE, f"{head}<!-- results -->\n\n{markdown(pd.read_csv(STORED))}")
 

@@ -18,8 +18,6 @@ from sensecf.data.world.presets import preset
 
 #: Shares of the scarce class, and the AUC that the true probabilities reach, of the simulated cohorts.
 SHARES, AUCS = (0.05, 0.10, 0.20, 0.50), (0.75, 0.90, 0.98)
-#: The tables of the published study: even classes.
-PUBLISHED = ("simulated", "heart_disease_cleveland", "t1d_uom_daily_stress", "lifesnaps_daily")
 #: People and days of a cohort.
 PEOPLE, DAYS = 100, 10
 #: What decides a cohort's label, and how much a standard deviation of it counts before difficulty is set.
@@ -72,12 +70,6 @@ def _schema(frame: pd.DataFrame, label: str, target: str, group: str | None = No
     return replace(sensecf.infer_schema(frame, label=label, group=group), target=target)
 
 
-def published(name: str) -> Made:
-    """A table of the published study."""
-    data = sensecf.datasets.load(name)
-    return data.frame, data.schema
-
-
 #: How each table is made, by name.
 TABLES: dict[str, Callable[[], Made]] = {
     "cancer": cancer,
@@ -87,5 +79,4 @@ TABLES: dict[str, Callable[[], Made]] = {
         for share in SHARES
         for auc in AUCS
     },
-    **{name: (lambda name=name: published(name)) for name in PUBLISHED},
 }

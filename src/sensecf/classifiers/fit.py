@@ -111,8 +111,10 @@ class RowEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def suits(self, schema: FeatureSchema) -> bool:
         """Whether rows encoded by `Codec(schema)` hold the very numbers and positions that this makes of raw rows."""
         levels = {name: list(values) for name, values in (self.levels or {}).items()}
-        return sorted([*self.numbers, *levels]) == sorted(schema.names) and all(
-            f.numeric if f.name not in levels else list(f.levels) == levels[f.name] for f in schema.features
+        return {*self.numbers, *levels} == {f.name for f in schema.features if not f.nuisance} and all(
+            f.numeric if f.name not in levels else list(f.levels) == levels[f.name]
+            for f in schema.features
+            if not f.nuisance
         )
 
     def of_codes(self, rows: Floats, schema: FeatureSchema) -> Floats:
@@ -233,14 +235,18 @@ class Forest(RandomForestClassifier):  # type: ignore[misc]
 def make_classifier(name: str, schema: FeatureSchema, seed: int = 0, n_rows: int | None = None) -> Pipeline:
     """One of the five, not fitted: a `Pipeline` on frames with the schema's features.
 
+    Features of the schema that are a nuisance are not learned from: such rows differ in nothing that it sees.
     `n_rows`: how many rows it is going to be fitted on; without it, the settings for a small table.
     The settings are ours, chosen on three public tables of 303 to 1,560 rows and on simulated ones of up
     to 100,000. Raises `InputError` for another name.
     """
     if name not in NAMES:
         raise InputError(f"classifier {name!r} is unknown; use {', '.join(NAMES)} or module:object")
-    numbers = [f.name for f in schema.features if f.numeric]
-    levels = {f.name: list(f.levels) for f in schema.features if not f.numeric}
+    learned = [f for f in schema.features if not f.nuisance]
+    if not learned:
+        raise InputError("every feature is a nuisance, so that there is nothing to learn from; leave one that is none")
+    numbers = [f.name for f in learned if f.numeric]
+    levels = {f.name: list(f.levels) for f in learned if not f.numeric}
     n = n_rows or 1_000
     dense = name in ("svm", "mlp", "logistic")
     steps: list[tuple[str, Any]] = [("rows", RowEncoder(numbers, levels, dense))]

@@ -160,13 +160,20 @@ class Limits:
         return replace(self, edit=edit, consequences=self.consequences or "still")
 
     def remark(self, schema: FeatureSchema) -> str:
-        """What a person should know of how `edit` is meant in a schema, "" where there is nothing to say."""
-        if self.edit is not None or _acts(schema):
-            return ""
-        return (
-            "The schema names no feature that a person can change, so plans change what only moves as a result; "
-            'write role = "actionable" at what a person can do, or say --edit mutable.'
-        )
+        """What a person should know of how `edit` is meant in a schema, and of what is never learned from; "" where
+        there is nothing to say."""
+        remarks = []
+        if self.edit is None and not _acts(schema):
+            remarks.append(
+                "The schema names no feature that a person can change, so plans change what only moves as a result; "
+                'write role = "actionable" at what a person can do, or say --edit mutable.'
+            )
+        if nuisances := [f.name for f in schema.features if f.nuisance]:
+            remarks.append(
+                f"Nuisance, by the schema: {', '.join(nuisances)}. None of the five classifiers learns from it, and no "
+                "plan changes it; a classifier of your own may have learned from it."
+            )
+        return " ".join(remarks)
 
     def settled(self, schema: FeatureSchema) -> Limits:
         """`resolved` after `check`, with a `LimitsWarning` where there is something to remark."""

@@ -44,10 +44,12 @@ class Feature:
     `unit`) limit what a counterfactual may do. `protected` marks an attribute such as sex or
     ethnicity: it never changes and effort is compared across it. `missing` says that blanks occur.
     `least_change`: the smallest edit worth a person's while, in `unit`; no answer edits a number by less, but for
-    features that follow others by a rule. `most_change`: the largest change that a person can be asked for, in `unit`;
-    plans made of actions stay within it but where a range asks for more, boundary answers do not (`max_change` holds in
-    both). `missing_codes`: values of the table that stand for "not measured" and
-    are read as blanks. `suspect_codes`: values that may; they stay, but no answer starts from or leads to them.
+    features that follow others by a rule. `nuisance` marks what goes with the label only because of where rows come
+    from (a device, a site, a season): it never changes, and none of the five classifiers learns from it.
+    `most_change`: the largest change that a person can be asked for, in `unit`; plans made of actions stay within it
+    but where a range asks for more, boundary answers do not (`max_change` holds in both). `missing_codes`: values of
+    the table that stand for "not measured" and are read as blanks. `suspect_codes`: values that may; they stay, but no
+    answer starts from or leads to them.
     `causes`: the features that this one answers to where nobody edits it, as a person has accepted them; `sign`: which
     way, one for each cause or none at all; `causes_source`: where that is from.
 
@@ -76,6 +78,7 @@ class Feature:
     sign: tuple[Sign, ...] = ()
     causes_source: str = ""
     most_change: float | None = None
+    nuisance: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -167,7 +170,7 @@ class Feature:
     @property
     def changeable(self) -> bool:
         """True when a counterfactual may change the feature at all."""
-        return self.role != "immutable" and not self.protected
+        return self.role != "immutable" and not self.protected and not self.nuisance
 
     @cached_property
     def decimals(self) -> int:
@@ -494,6 +497,7 @@ _FEATURE_TYPES: dict[str, Any] = {
     "causes": list,
     "sign": list,
     "causes_source": str,
+    "nuisance": bool,
 }
 _WORDS = {str: "text", list: "a list", int: "a whole number", bool: "true or false", Mapping: "a table"}
 
@@ -572,5 +576,6 @@ Edit it: it is what a counterfactual is held to.
   [meanings]     what the classes mean: {"1" = "diabetes"}
   low, high  the closed range a counterfactual may use; step: values are multiples of it
   protected  true for attributes such as sex or ethnicity: never changed, compared for fairness
+  nuisance   true for what says where rows come from (device, site, season): never changed, not learned from
   [[rules]]  order, total, linear, ratio, implication: see docs/schema.md
 """
