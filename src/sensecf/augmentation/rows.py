@@ -45,8 +45,9 @@ PROVENANCE = (
 #: What the columns of a row's soft label begin with; the class follows.
 SOFT = "added_soft_"
 #: How many times more frequent than another a class may be among labelled rows and still count for no more frequent
-#: than it: labels are scarce, and a class that lost half of them looks twice as rare as it is.
-DOUBTED = 2.0
+#: than it: labels are scarce, and a class that lost half of them looks twice as rare as it is, and more where it was
+#: the rarer one before.
+DOUBTED = 2.5
 #: How far the odds beyond that are believed: 0 is not at all, each class alike; 1 as they stand. In between neither F1
 #: nor Brier score is worse than with class weights: near 0 the one, near 1 the other is, where a class is scarce.
 BELIEF = 0.5
