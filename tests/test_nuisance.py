@@ -11,6 +11,7 @@ import pytest
 
 import sensecf
 from command import explain
+from sensecf.classifiers.apart import weigh_apart
 from sensecf.classifiers.fit import NAMES
 from sensecf.core.errors import InputError, LimitsWarning
 
@@ -41,6 +42,38 @@ def test_a_classifier_answers_alike_whatever_the_nuisance_is(name: str) -> None:
     assert np.array_equal(*told)
     learned = sensecf.fit_classifier(name, schema.edit(device={"nuisance": False}), frame)
     assert not np.allclose(*(learned.predict_proba(rows.assign(device=level)) for level in ("A", "B")))
+
+
+def test_rows_weigh_so_that_the_label_does_not_go_with_the_nuisance() -> None:
+    frame, schema = table()
+    total = pd.crosstab(frame["device"], frame["stress"], weigh_apart(schema, frame), aggfunc="sum")
+    assert np.allclose(total["high"], total["low"])
+    assert np.allclose(total.sum(axis=1), frame["device"].value_counts().sort_index())
+    plain = schema.edit(device={"nuisance": False})
+    assert np.allclose(weigh_apart(plain, frame), len(frame) / 2 / frame.groupby("stress")["stress"].transform("size"))
+
+
+def test_a_level_of_one_positive_row_does_not_outweigh_the_table() -> None:
+    frame, schema = table()
+    frame["device"] = np.where(frame["stress"] == "low", "A", "B")
+    frame.loc[frame.index[frame["stress"] == "low"][0], "device"] = "B"
+    weights = weigh_apart(schema, frame)
+    assert weights.max() <= 10 * len(frame) / 2 / frame["stress"].value_counts().min()
+    frame["device"] = np.where(frame["stress"] == "low", "A", "B")
+    assert weigh_apart(schema, frame).tolist() == [1.0] * len(frame)
+
+
+def test_what_a_nuisance_leaves_in_other_columns_counts_less() -> None:
+    frame, schema = table(600)
+    frame["steps"] = frame["steps"] + 4000 * (frame["device"] == "A")
+    fresh = frame.assign(device="A")[schema.names]
+    apart = sensecf.fit_classifier("logistic", schema, frame)
+    dropped = sensecf.fit_classifier("logistic", schema, frame, weight=np.ones(len(frame)))
+    moved = [
+        np.abs(model.predict_proba(fresh)[:, 0] - model.predict_proba(fresh.assign(steps=fresh["steps"] + 4000))[:, 0])
+        for model in (apart, dropped)
+    ]
+    assert moved[0].mean() < 0.8 * moved[1].mean()
 
 
 def test_no_answer_changes_a_nuisance_whatever_its_role_is() -> None:

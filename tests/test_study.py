@@ -20,7 +20,7 @@ from sensecf.data.builtin import load
 from sensecf.runs.study.cells import Split, StudyTable, cell_path, read, read_study, run_study, situation, splits
 from sensecf.runs.study.report import FILES, write_study_report
 from sensecf.runs.study.scores import compare, gains, rank, read_cells, summarise
-from sensecf.runs.study.summary import by_classifier, by_table, other_measures, recovery
+from sensecf.runs.study.summary import by_classifier, by_loss, by_table, other_measures, recovery
 
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = ["smote@1", "smote@2", "class-weights", "nothing", "oracle"]
@@ -325,6 +325,14 @@ def test_the_summary_tells_what_comes_back_of_what_was_lost() -> None:
     little = cells({"nothing": [0.4, 0.4], "ours": [0.5, 0.5], "oracle": [0.4, 0.4]}, scenario="b")
     line = next(row for row in recovery(gains(pd.concat([much, little]))).splitlines() if row.startswith("| `ours`"))
     assert line == "| `ours` | 25 % (too few splits) | 50 % |"
+
+
+def test_the_summary_tells_loss_and_gain_of_each_table() -> None:
+    """0.4 without rows, 0.6 with all labels, 0.5 with class weights: a half comes back, a quarter is gained."""
+    scores = {"nothing": [0.4, 0.4], "class-weights": [0.5, 0.5], "oracle": [0.48, 0.48], "oracle-weights": [0.6, 0.6]}
+    assert by_loss(gains(cells(scores))).splitlines()[2] == "| t | 0.400 | 0.600 | +0.200 | +0.100, 25 %, 50 % |"
+    del scores["oracle-weights"]
+    assert by_loss(gains(cells(scores))).splitlines()[2].endswith("| 0.480 | +0.080 | +0.100, 25 %, 125 % |")
 
 
 def test_a_setting_is_harmed_by_its_mean_and_not_by_a_cell() -> None:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.utils.class_weight import compute_sample_weight
 
 from sensecf.augmentation.curate import ProposedRows, curate
 from sensecf.augmentation.judges import Panel, convene, in_order
 from sensecf.augmentation.mixtures import between, mix, munge
+from sensecf.classifiers.apart import weigh_apart
 from sensecf.classifiers.fit import fit_classifier, make_classifier
 from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits
@@ -464,8 +464,7 @@ def combine(
     """
     added = entries(added, schema)
     columns = [*schema.names, schema.label]
-    labels = rows[schema.label].astype(str).to_numpy()
-    weight = np.asarray(compute_sample_weight("balanced" if balanced else None, labels), dtype=float)
+    weight = weigh_apart(schema, rows) if balanced else np.ones(len(rows))
     if not len(added):
         return rows[columns], weight
     own = added["added_weight"].to_numpy(dtype=float) if "added_weight" in added else np.ones(len(added))

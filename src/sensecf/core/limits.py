@@ -170,8 +170,9 @@ class Limits:
             )
         if nuisances := [f.name for f in schema.features if f.nuisance]:
             remarks.append(
-                f"Nuisance, by the schema: {', '.join(nuisances)}. None of the five classifiers learns from it, and no "
-                "plan changes it; a classifier of your own may have learned from it."
+                f"Nuisance, by the schema: {', '.join(nuisances)}. None of the five classifiers is shown it, rows are "
+                "weighed so that the label does not go with it, and no plan changes it; a classifier of your own may "
+                "have learned from it."
             )
         return " ".join(remarks)
 

@@ -31,6 +31,9 @@ PAIRS = (
     ("boundary@1", "shuffled@1"),
 )
 
+#: Methods of which is told, table by table, what they give back of what was lost.
+GIVING_BACK = ("class-weights", "threshold", "smote", "augment")
+
 Row = Sequence[str]
 
 
@@ -60,6 +63,7 @@ def as_markdown(found: pd.DataFrame, results: pd.DataFrame, asked: dict[str, Any
     parts.append("### F1 less that of class weights, by classifier\n\n" + by_classifier(found))
     parts.append("### Other measures, less those of class weights\n\n" + other_measures(results))
     parts.append("### Relative gain and recovery\n\n" + recovery(found))
+    parts.append("### What is lost, and what comes back, by table\n\n" + by_loss(found))
     chosen = results[results["chosen"] != ""].drop_duplicates([*CELL[:-1], "method"])
     if len(chosen):
         parts.append("### What the gate chose, splits\n\n" + choices(chosen))
@@ -200,6 +204,27 @@ def recovery(found: pd.DataFrame) -> str:
         "recovered of a loss of 0.05 or more",
     )
     return table(heads, rows)
+
+
+def by_loss(found: pd.DataFrame) -> str:
+    """By table: F1 lost by doing nothing to an oracle, and of each of `GIVING_BACK` the gain over doing nothing in F1,
+    relative to the F1 of doing nothing, and as a share of the loss (where that is worth recovering).
+
+    The oracle is the one that weighs classes alike where the study has it, since what gives back does so, too.
+    """
+    means = found.groupby(["table", "method"], sort=False)["value"].mean().unstack()
+    oracle = "oracle-weights" if "oracle-weights" in means else "oracle"
+    methods = [name for name in GIVING_BACK if name in means]
+    rows = []
+    for name, row in means.iterrows():
+        lost = row[oracle] - row["nothing"]
+        cells = [str(name), plain(row["nothing"]), plain(row[oracle]), signed(lost)]
+        for method in methods:
+            gain = row[method] - row["nothing"]
+            share = percent(gain / lost) if lost >= WORTH_RECOVERING else "–"
+            cells.append(f"{signed(gain)}, {percent(gain / row['nothing'])}, {share}")
+        rows.append(cells)
+    return table(("table", "F1 of `nothing`", f"of `{oracle}`", "lost", *(f"`{name}`" for name in methods)), rows)
 
 
 def choices(chosen: pd.DataFrame) -> str:
