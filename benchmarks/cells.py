@@ -53,7 +53,7 @@ def work(cell: Callable[[Place], Any], todo: Iterable[Place], path: Path, jobs: 
 
     A cell that fails is told and left out. Each line holds `place`, `seconds` and what `cell` returned as `found`.
     """
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    os.environ.update(SENSECF_THREADS="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
     done = {json.dumps(kept["place"], sort_keys=True) for kept in read(path)}
     left = [place for place in todo if json.dumps(place, sort_keys=True) not in done]
     until, running = time.monotonic() + 60 * minutes, {}

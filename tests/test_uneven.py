@@ -43,6 +43,20 @@ def test_augment_has_the_scores_of_what_the_gate_chose(uneven: ModuleType) -> No
     pd.testing.assert_series_equal(passed["augment"], passed["ungated"], check_names=False)
 
 
+def test_a_setting_is_harmed_significantly_beyond_its_error(uneven: ModuleType) -> None:
+    """Two seeds of .02 and .04 less than class weights; the error of their mean is .01, or .05."""
+    for error, significant in ((0.01 * 2**0.5, True), (0.05 * 2**0.5, False)):
+        rows = [
+            {"table": "cancer", "scenario": "a", "removed": 0.5, "seed": seed, "classifier": "logistic",
+             "method": method, "error": error, **dict.fromkeys(uneven.MEASURES, 0.5 - lost * (method == "augment"))}
+            for seed, lost in ((1, 0.02), (2, 0.04))
+            for method in ("augment", "class-weights")
+        ]  # fmt: skip
+        [lost] = uneven.harmed(pd.DataFrame(rows)).to_dict("records")
+        assert lost["f1"] == pytest.approx(-0.03)
+        assert lost["significant"] is significant
+
+
 @pytest.mark.parametrize(("share", "auc"), [(0.05, 0.75), (0.10, 0.98), (0.50, 0.90)])
 def test_a_cohort_has_the_share_and_the_difficulty_that_it_was_made_for(
     uneven: ModuleType, share: float, auc: float
