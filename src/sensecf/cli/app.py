@@ -24,6 +24,7 @@ COMMANDS = {
     "finetune": "sensecf.cli.finetune:finetune",
     "augment": "sensecf.cli.augment:augment",
     "truth": "sensecf.cli.truth:truth",
+    "attack": "sensecf.cli.attack:attack",
     "fairness": "sensecf.cli.fairness:fairness",
     "study": "sensecf.cli.study:study",
     "report": "sensecf.cli.study:report",
