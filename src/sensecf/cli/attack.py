@@ -47,7 +47,7 @@ def attack(run: Path, out: Path | None, overwrite: bool, **asking: Any) -> None:
             table=asking["table"],
             classifier=asking["classifier"],
             trust=asking["trust"],
-            call=Call(overwrite, "", arguments(), progress),
+            call=Call(overwrite, "", arguments() | {"files": list(request.files)}, progress),
         )
     for line in verdict(made):
         click.echo(line)
