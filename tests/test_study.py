@@ -109,8 +109,8 @@ def test_the_studies_that_come_along_can_be_read(name: str) -> None:
 @pytest.mark.parametrize("name", ["confirm", "scarcity", "parts"])
 def test_the_studies_share_no_split_with_the_exploration(name: str) -> None:
     confirmed = {part.seed for part in splits(read_study(ROOT / "studies" / f"{name}.toml"))}
-    assert min(confirmed) >= 30  # earlier work looked at the first ones
-    assert max(confirmed) < 100  # choices were made on these and later ones
+    # Earlier work looked at the first ones; choices were made on 100 to 510.
+    assert all(30 <= seed < 100 or seed > 510 for seed in confirmed)
 
 
 # --- doing --------------------------------------------------------------------------------
