@@ -244,23 +244,16 @@ def test_quoted_values_are_json_that_means_the_value(value: Any) -> None:
         assert quote(value) == f'"{value}"'  # comparisons stay readable
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_a_model_that_repeats_an_attack_cannot_end_its_turn_by_it(attack: str) -> None:
+@pytest.mark.parametrize("attack", [*ATTACKS, "obey " * 5_000])
+def test_nothing_that_a_model_says_beside_its_answer_comes_back_to_it(attack: str) -> None:
     task = world(HARMLESS, "none")
     llm = Scripted(lambda prompt, schema, sample: f"As you say: {attack}")
     Prompted(task, llm=llm, rounds=1).propose(make_query(task, task.train.head(1), "wanted"), np.random.default_rng(0))
-    turn = llm.calls[1][0][2]
-    assert turn.role == "assistant"
-    assert not MARKUP.search(turn.content)
-    seen = re.sub(r"\\u([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), turn.content)
-    assert seen.encode("utf-16", "surrogatepass").decode("utf-16") == f"As you say: {attack}"
-
-
-def test_a_long_answer_that_was_led_on_goes_back_cut() -> None:
-    task = world(HARMLESS, "none")
-    llm = Scripted(lambda prompt, schema, sample: "obey " * 5_000)
-    Prompted(task, llm=llm, rounds=1).propose(make_query(task, task.train.head(1), "wanted"), np.random.default_rng(0))
-    assert len(llm.calls[1][0][2].content) <= 2_000
+    first, second = (call[0] for call in llm.calls)
+    assert [turn.role for turn in second] == [turn.role for turn in first] == ["system", "user"]
+    added = [line for line in second[1].content.split("\n") if line not in first[1].content]
+    assert len(added) == 1
+    assert "As you say" not in added[0]
 
 
 def test_an_attack_as_host_is_no_host() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,8 +24,14 @@ from sensecf.core.limits import make_query
 from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.core.verify import verify
+from sensecf.generators.prompted.course import Course, Tried
 from sensecf.generators.prompted.prompted import SAMPLING, Prompted
+from sensecf.generators.search import Search
 from sensecf.llm import Completion, Prompt
+from sensecf.llm.language.knowing import WHICH
+from sensecf.llm.language.prompts import Prompts
+from sensecf.llm.language.replies import row_of
+from sensecf.llm.language.wording import number
 from strategies import cases, limits, worlds
 from worlds import World
 
@@ -102,21 +109,115 @@ FAILURES: list[tuple[str, str, str]] = [
 ]
 
 
+def again(prompt: Prompt) -> bool:
+    """Whether a question is not the first to the person."""
+    return "Tried before" in last(prompt)
+
+
 @pytest.mark.parametrize(("text", "verdict", "told"), FAILURES)
 def test_what_failed_goes_back_in_words_and_the_next_answer_counts(text: str, verdict: str, told: str) -> None:
-    llm = Scripted(lambda prompt, schema, sample: text if len(prompt) == 2 else answer(steps=8000))
+    llm = Scripted(lambda prompt, schema, sample: answer(steps=8000) if again(prompt) else text)
     person = pd.DataFrame([{**BASE, "deep": 45.0, "sleep": 100.0}])
     generator, _, found, verdicts = propose(hand_task(), llm, person, limits={"ranges": {"deep": (0, 200)}})
     assert len(llm.calls) == 2
-    again = llm.calls[1][0]
-    assert again[:2] == llm.calls[0][0]
-    assert [turn.role for turn in again] == ["system", "user", "assistant", "user"]
-    assert again[2].content == text
-    assert told in again[3].content
+    second = llm.calls[1][0]
+    assert [turn.role for turn in second] == ["system", "user"]
+    assert text not in last(second)  # a model would only write it again
+    assert told in last(second)
     assert len(found) == 2
     assert verdicts.good.tolist() == [False, True]
-    first, second = generator.facts()["rounds"]
-    assert (first[verdict], second["good"]) == (1, 1)
+    first, repaired = generator.facts()["rounds"]
+    assert (first[verdict], repaired["good"]) == (1, 1)
+
+
+def test_the_next_question_starts_from_the_best_row_so_far(numeric_task: Task) -> None:
+    rows = numeric_task.train[numeric_task.judge(numeric_task.rows).predicted == 0]
+    query = make_query(numeric_task, rows.head(1), "good", edit="mutable")
+    found = Search(numeric_task).propose(query, np.random.default_rng(0))
+    edits = np.flatnonzero(numeric_task.codec.changed(query.rows[0], found.rows[0])).tolist()
+    prompts = Prompts(numeric_task)
+    [asked] = prompts.ask(query)
+    course = Course.of(prompts, asked)
+    column = edits[0]
+    step = {column: float(found.rows[0][column])}
+    row = row_of(prompts, asked, step)
+    proba = numeric_task.judge(row[None]).proba[0]
+    lead = float(2 * proba[1] - 1)
+    assert lead > 2 * asked.proba[1] - 1
+    course.failed([Tried(step, row, "not enough", lead, 0, proba)])
+    assert course.asked.made == step
+    np.testing.assert_array_equal(course.asked.at, row)
+    name = numeric_task.schema.names[column]
+    text = prompts.person(course.asked)
+    assert f'"{name}": {number(row[column])} (' in text
+    assert f'"{name}" from {number(asked.row[column])} to {number(row[column])}' in text
+    worse = {j: float(course.asked.choices[j].parts[0][0]) for j in list(course.asked.choices)[:1]}
+    course.failed([Tried(worse, asked.row, "worse", lead - 0.1, 0, proba)])
+    assert course.asked.made == step  # from there no more
+
+
+@cases(25)
+@given(worlds(), st.integers(0, 2**32 - 1), st.sampled_from([None, 8]))
+def test_a_model_that_follows_its_schema_repeats_no_row(world: World, seed: int, calls: int | None) -> None:
+    task = world.task("rare")
+    rng = np.random.default_rng(seed)
+    said: dict[str, str] = {}
+
+    def say(prompt: Prompt, schema: dict[str, Any], sample: int) -> str:
+        """What it said before, wherever the schema still allows it."""
+        names = ",".join(schema["properties"])
+        text = said.get(names, draw(schema, rng))
+        if list(jsonschema.Draft202012Validator(schema).iter_errors(json.loads(text))):
+            text = draw(schema, rng)
+        said[names] = text
+        return text
+
+    generator = Prompted(task, llm=Scripted(say), rounds=6, calls=calls)
+    query = make_query(task, world.people, world.schema.classes[-1])
+    found = generator.propose(query, rng)
+    for i in range(len(query)):
+        rows = found.rows[(found.query == i) & (found.reason == "")]
+        assert len(np.unique(np.round(rows, 9), axis=0)) == len(rows)
+
+
+def test_the_temperature_rises_with_the_round() -> None:
+    llm = always("no")
+    propose(hand_task(), llm, rounds=4)
+    assert [settings["temperature"] for settings in llm.settings] == [0.0, 0.35, 0.7, 1.0, 1.0]
+
+
+# --- a budget of calls ----------------------------------------------------------------------
+
+
+def test_a_budget_of_calls_asks_for_features_first_and_then_for_different_answers() -> None:
+    rng = np.random.default_rng(3)
+
+    def say(prompt: Prompt, schema: dict[str, Any], sample: int) -> str:
+        return answer(steps=1, device=1) if last(prompt).endswith(WHICH) else draw(schema, rng)
+
+    llm = Scripted(say)
+    generator, _, found, verdicts = propose(hand_task(), llm, calls=6)
+    assert len(llm.calls) == 6
+    assert [list(schema["properties"]) for schema in llm.settings[1]["schemas"]] == [["steps", "device"]] * 3
+    assert all(set(schema["properties"]) <= {"steps", "device"} for schema in llm.settings[2]["schemas"])
+    facts = generator.facts()
+    assert facts["calls"] == 6
+    assert facts["rounds"][0]["named"] == 3
+    rows = {(i, row.tobytes()) for i, row in zip(found.query, found.rows, strict=True)}
+    assert len(rows) == len(found)
+    assert facts["unique_valid"] == verdicts.good.sum() > 3
+    assert facts["unique_valid_per_call"] == pytest.approx(verdicts.good.sum() / 18, abs=1e-4)
+    table = generator.answers(PEOPLE)
+    assert len(table) == 18
+    assert table["verdict"].tolist()[:3] == ["named"] * 3
+
+
+def test_a_model_that_names_no_feature_is_asked_about_all() -> None:
+    llm = Scripted(lambda prompt, schema, sample: "walk" if last(prompt).endswith(WHICH) else answer(steps=8000))
+    generator, _, _, verdicts = propose(hand_task(), llm, calls=2)
+    assert verdicts.good.all()
+    assert set(llm.settings[1]["schemas"][0]["properties"]) == {"steps", "deep", "device"}
+    assert generator.facts()["rounds"][0]["refused by"] == {"no feature": 3}
 
 
 def test_only_people_without_a_good_answer_are_asked_again_and_no_more_often_than_allowed() -> None:
@@ -132,11 +233,11 @@ def test_only_people_without_a_good_answer_are_asked_again_and_no_more_often_tha
 
 def test_best_of_n_keeps_every_sample_and_sends_the_best_failure_back() -> None:
     texts = ["nonsense", answer(steps=5000), answer(steps=7000)]
-    llm = Scripted(lambda prompt, schema, sample: texts[sample] if len(prompt) == 2 else answer(deep=60))
+    llm = Scripted(lambda prompt, schema, sample: answer(deep=60) if again(prompt) else texts[sample])
     _, _, found, _ = propose(hand_task(), llm, PEOPLE.head(1), samples=3, rounds=1)
     assert len(found) == 6
     assert llm.settings[0] == {**llm.settings[0], "n": 3, "temperature": SAMPLING}
-    assert llm.calls[1][0][2].content == texts[2]  # nearest to the boundary
+    assert '"steps": 7000' in last(llm.calls[1][0])  # nearest to the boundary
 
 
 def test_a_model_that_fails_is_a_reason_and_is_not_corrected() -> None:
@@ -150,7 +251,7 @@ def test_a_model_that_fails_is_a_reason_and_is_not_corrected() -> None:
 
 def test_an_answer_that_was_cut_off_is_not_read_and_may_be_given_again() -> None:
     cut = Completion(answer(steps=8000), "cut off at the token limit")
-    llm = Scripted(lambda prompt, schema, sample: cut if len(prompt) == 2 else answer(steps=8000))
+    llm = Scripted(lambda prompt, schema, sample: answer(steps=8000) if again(prompt) else cut)
     _, _, found, verdicts = propose(hand_task(), llm, PEOPLE.head(1))
     assert found.reason.tolist() == ["cut off at the token limit", ""]
     assert verdicts.good.tolist() == [False, True]
@@ -161,7 +262,7 @@ def test_an_answer_that_was_cut_off_is_not_read_and_may_be_given_again() -> None
 
 def test_every_answer_is_kept_with_who_when_and_why() -> None:
     task = hand_task()
-    llm = Scripted(lambda prompt, schema, sample: answer(steps=7000) if len(prompt) == 2 else answer(steps=8000))
+    llm = Scripted(lambda prompt, schema, sample: answer(steps=8000) if again(prompt) else answer(steps=7000))
     people = PEOPLE.set_axis(["ann", "bob", "cid"])
     generator, _, found, _ = propose(task, llm, people, rounds=2, samples=2)
     table = generator.answers(people)
@@ -171,7 +272,7 @@ def test_every_answer_is_kept_with_who_when_and_why() -> None:
     assert table["sample"].tolist() == [1, 2] * 6
     assert table["verdict"].tolist() == ["not valid"] * 6 + ["good"] * 6
     assert table["probability"].tolist() == [0.5] * 6 + [0.9] * 6
-    assert table["tokens_in"].tolist() == [2] * 6 + [4] * 6
+    assert table["tokens_in"].tolist() == [2] * 12
     facts = generator.facts()
     assert facts["tokens_in"] == table["tokens_in"].sum()
     assert facts["tokens_out"] == table["tokens_out"].sum() > 0
@@ -191,6 +292,7 @@ def test_before_anything_was_asked_the_record_is_empty() -> None:
     ("options", "message"),
     [
         ({"rounds": -1}, "rounds must be at least 0"),
+        ({"calls": 1}, "calls must be at least 2"),
         ({"samples": 0}, "samples must be at least 1"),
         ({"max_tokens": 0}, "max_tokens must be at least 1"),
         ({"shots": -1}, "shots must be at least 0"),

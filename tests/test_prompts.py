@@ -26,13 +26,20 @@ from sensecf.core.schema import Feature
 from sensecf.core.task import Task
 from sensecf.generators.prompted.shots import POOL, Shots
 from sensecf.generators.search import Search
-from sensecf.llm.language.prompts import PROMPT_VERSION, Prompts, Style
+from sensecf.llm.language.knowing import EXAMPLE, FORM, PARTS
+from sensecf.llm.language.prompts import BARE, PROMPT_VERSION, Prompts, Style
 from sensecf.llm.language.replies import Unreadable, find_changes, infeasible_words, invalid_words, json_schema, read
 from sensecf.llm.language.wording import Wording, number, quote
 from strategies import cases, limits, worlds
 from worlds import World
 
-STYLES = [Style(), Style("json"), Style(masked=True), Style("json", masked=True, hint=True)]
+STYLES = [
+    BARE,
+    Style(),
+    Style("json"),
+    Style(masked=True),
+    Style("json", masked=True, hint=True, without=("leanings", "form")),
+]
 
 
 def person(task: Task, base: dict[str, Any] | None = None, **options: Any) -> Query:
@@ -74,7 +81,7 @@ def test_the_person_is_described_with_verdict_wish_locks_and_limits() -> None:
 
 
 def test_as_json_the_person_is_one_object_with_the_same_facts() -> None:
-    prompts, asked = question(Style("json"), lock=["sleep"])
+    prompts, asked = question(Style("json", without=PARTS), lock=["sleep"])
     said, _, wish = prompts.person(asked).rpartition("\n")
     data = json.loads(said)
     assert data["row"] == BASE
@@ -91,6 +98,55 @@ def test_as_json_the_person_is_one_object_with_the_same_facts() -> None:
 def test_a_hint_names_what_the_classifier_leans_on_and_only_on_request() -> None:
     assert 'leans most on "' in question(Style(hint=True))[0].table
     assert "leans" not in question()[0].table
+
+
+def test_each_part_of_a_prompt_can_be_left_out(numeric_task: Task) -> None:
+    query = make_query(numeric_task, numeric_task.train[numeric_task.judge(numeric_task.rows).predicted == 0].head(4))
+    signs = {
+        "neighbours": "The nearest cases that the classifier calls",
+        "leanings": "After one change:",
+        "usual": "mostly ",
+        "example": EXAMPLE,
+        "form": FORM,
+    }
+    assert tuple(signs) == PARTS
+
+    def said(*without: str) -> str:
+        prompts = Prompts(numeric_task, Style(without=without))
+        return "\n".join(turn.content for asked in prompts.ask(query) for turn in prompts.render(asked))
+
+    assert all(sign in said() for sign in signs.values())
+    for part in PARTS:
+        assert [name for name, sign in signs.items() if sign not in said(part)] == [part]
+    assert said().endswith(FORM)
+    with pytest.raises(InputError, match="'rules' is no part of a prompt"):
+        Style(without=("rules",))
+
+
+def test_what_single_changes_do_is_what_the_classifier_says(mixed_task: Task) -> None:
+    rows = mixed_task.train[mixed_task.judge(mixed_task.rows).predicted == 0].head(12)
+    prompts = Prompts(mixed_task)
+    told = 0
+    for asked in prompts.ask(make_query(mixed_task, rows, "low", edit="mutable")):
+        assert asked.known is not None
+        for column, value, chance in asked.known.leanings:
+            text = json.dumps({prompts.wording.names[column]: prompts.wording.shown(column, value)})
+            row, problems = read(prompts, asked, text)
+            assert problems == []
+            assert row is not None
+            assert mixed_task.judge(row[None]).proba[0, asked.target] == pytest.approx(chance)
+            told += 1
+        for case in asked.known.cases:
+            assert mixed_task.judge(case[None]).predicted[0] == asked.target
+            assert (mixed_task.rows == case).all(axis=1).any() or np.isnan(case).any()
+    assert told > 12
+
+
+def test_where_no_training_row_has_the_class_nothing_is_told_of_it(numeric_task: Task) -> None:
+    good = numeric_task.judge(numeric_task.rows).predicted == 1
+    only = Task(numeric_task.schema, numeric_task.train[~good & (numeric_task.y == 0)], numeric_task.classifier)
+    asked = Prompts(only).ask(make_query(only, numeric_task.train.head(2), "good"))
+    assert [one.known for one in asked] == [None, None]
 
 
 def test_features_that_follow_are_said_to(mixed_task: Task) -> None:
@@ -117,14 +173,14 @@ def test_an_unknown_way_to_write_values_is_refused() -> None:
 def test_a_change_of_wording_changes_the_version() -> None:
     """Whoever changes a prompt raises PROMPT_VERSION and puts the new digest here."""
     texts = []
-    for style in STYLES[:2]:  # the others depend on what numpy draws
+    for style in STYLES[:3]:  # the others depend on what numpy draws
         prompts, asked = question(style, max_changes=2, margin=0.1)
         row = asked.row.copy()
         row[0] = 8000
         texts += [f"{m.role}\n{m.content}" for m in prompts.render(asked, [(asked, row)])]
         texts.append(json.dumps(json_schema(prompts, asked)))
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
-    assert (PROMPT_VERSION, digest) == (3, "48156df720e39aa4")
+    assert (PROMPT_VERSION, digest) == (4, "f935364698ccc68f")
 
 
 # --- masks --------------------------------------------------------------------------------

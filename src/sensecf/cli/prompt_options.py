@@ -31,9 +31,21 @@ _OPTIONS = (
     ),
     click.option("--rounds", type=int, default=2, show_default=True, help="How often a failed answer goes back."),
     click.option("--samples", type=int, default=1, show_default=True, help="Answers per round."),
+    click.option(
+        "--calls",
+        type=int,
+        help="Instead of rounds and samples so many calls per person: first which features, then values, for different "
+        "answers.",
+    ),
     click.option("--json-values", is_flag=True, help="Write rows as JSON instead of lines of text."),
     click.option("--masked", is_flag=True, help="Hide names and shift numbers: what the model knows by heart."),
     click.option("--hint", is_flag=True, help="Name the features that the classifier leans on."),
+    click.option(
+        "--without",
+        multiple=True,
+        type=click.Choice(["neighbours", "leanings", "usual", "example", "form"]),
+        help="Leave a part of the prompt out.",
+    ),
     click.option("--unconstrained", is_flag=True, help="Do not hand the model the JSON Schema of its answer."),
     click.option(
         "--max-tokens",

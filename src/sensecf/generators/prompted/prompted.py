@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, TypedDict, Unpack
 
@@ -12,24 +12,34 @@ import pandas as pd
 from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError
 from sensecf.core.query import Query
-from sensecf.core.rules import Floats
-from sensecf.core.task import Ints, Task
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.task import Task
 from sensecf.core.verify import Verdicts, verify
 from sensecf.data.card import Card
 from sensecf.data.privacy_gate import permission, withheld
+from sensecf.generators.prompted.course import Course, Tried
 from sensecf.generators.prompted.shots import Choice, Shots
 from sensecf.generators.traits import Traits
-from sensecf.llm import LLM, Completion, JsonSchema, Message, Prompt
+from sensecf.llm import LLM, Completion, JsonSchema, Prompt
 from sensecf.llm.language.prompts import PLAIN, PROMPT_VERSION, Asked, Prompts, Style
-from sensecf.llm.language.replies import Problem, correction, infeasible_words, invalid_words, json_schema, read
-from sensecf.llm.language.wording import defused
+from sensecf.llm.language.replies import (
+    Problem,
+    infeasible_words,
+    invalid_words,
+    json_schema,
+    named_features,
+    read_edits,
+    row_of,
+)
 
 #: The temperature at which several answers to one prompt differ; one answer is asked for at 0.
 SAMPLING = 0.7
+#: So much the temperature rises from round to round, and no further than this.
+WARMER, HOTTEST = 0.35, 1.0
 #: Tokens of an answer that follows no JSON Schema, at most.
 UNBOUND = 512
-#: Characters of an answer that go back to the model with what is wrong with it.
-MAX_RETURNED = 2_000
+#: What becomes of an answer.
+VERDICTS = ("good", "not valid", "infeasible", "refused")
 #: What is kept of every answer; see `Prompted.answers`.
 COLUMNS = (
     "query",
@@ -47,11 +57,19 @@ COLUMNS = (
 
 
 class Question(NamedTuple):
-    """What is asked about one person, the conversation that asks it, and the JSON Schema of the answer."""
+    """What is asked about one person, the conversation that asks it, the JSON Schema of the answer, the examples."""
 
     asked: Asked
     prompt: Prompt
     json_schema: JsonSchema
+    shots: list[tuple[Asked, Floats]]
+
+
+class Person(NamedTuple):
+    """Somebody who is being asked, and the first question."""
+
+    course: Course
+    question: Question
 
 
 class Options(TypedDict, total=False):
@@ -61,6 +79,7 @@ class Options(TypedDict, total=False):
     shot_choice: Choice
     rounds: int
     samples: int
+    calls: int | None
     style: Style
     constrained: bool
     max_tokens: int | None
@@ -74,6 +93,7 @@ class Asking:
     shot_choice: Choice = "nearest"
     rounds: int = 2
     samples: int = 1
+    calls: int | None = None
     style: Style = PLAIN
     constrained: bool = True
     max_tokens: int | None = None
@@ -82,6 +102,7 @@ class Asking:
         for option, value, least in (
             ("rounds", self.rounds, 0),
             ("samples", self.samples, 1),
+            ("calls", self.calls, 2),
             ("max_tokens", self.max_tokens, 1),
         ):
             if value is not None and value < least:
@@ -93,7 +114,9 @@ class Prompted:
 
     `llm`: anything with `complete` and `host` (see `sensecf.llm`). `shots`: examples per prompt, chosen
     as `shot_choice` says (see `Shots`). `rounds`: how often a person without a good answer is asked
-    again; `samples`: answers per round. With `rounds=0, samples=1` it is what a bare prompt gives.
+    again (see `Course`), at a temperature that rises with the round; `samples`: answers per round. With
+    `rounds=0, samples=1` it is what a bare prompt gives. `calls`: instead of rounds and samples, so many calls per
+    person: the first asks which features, each further one for values, to other answers once there is a good one.
     `style`: see `Style`. `constrained`: hand the model the JSON Schema of each answer; without it
     answers are read all the same. `max_tokens`: longest answer; None for what the longest answer to the schema of
     the table takes, and `UNBOUND` without a JSON Schema. Models that reason before they answer need more.
@@ -135,6 +158,7 @@ class Prompted:
         self.prompts = Prompts(task, how.style, seed=seed, withheld=self.withheld)
         self.shots = Shots(self.prompts, how.shots, how.shot_choice, seed=seed, plausibility=plausibility)
         self._log: list[dict[str, Any]] = []
+        self._good: set[tuple[bytes, bytes]] = set()  # person and row
 
     @property
     def sampling(self) -> dict[str, Any]:
@@ -153,88 +177,143 @@ class Prompted:
         asked = self.prompts.ask(query)
         shots = self.shots.choose(query)
         return [
-            Question(one, self.prompts.render(one, examples), json_schema(self.prompts, one))
+            Question(one, self.prompts.render(one, examples), json_schema(self.prompts, one), examples)
             for one, examples in zip(asked, shots, strict=True)
         ]
 
     def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
         """A candidate per answer of the model, over all rounds; a reason for a person who cannot be asked."""
         questions = self.questions(query)
-        talks = [question.prompt for question in questions]
-        mute = np.array([i for i, question in enumerate(questions) if not question.asked.choices], dtype=np.intp)
+        people = {i: Person(Course.of(self.prompts, q.asked), q) for i, q in enumerate(questions) if q.asked.choices}
+        mute = np.setdiff1d(np.arange(len(query)), list(people)).astype(np.intp)
         nothing = np.full((len(mute), len(self.task.schema)), np.nan)
         parts = [Candidates.of(mute, nothing, self.name, ["nothing may change"] * len(mute))]
-        waiting = np.setdiff1d(np.arange(len(query)), mute)
-        for turn in range(self.how.rounds + 1):
-            if not len(waiting):
+        if self.how.calls is not None and people:
+            self._name_features(query, people)
+        turns = self.how.rounds + 1 if self.how.calls is None else self.how.calls - 1
+        for turn in range(turns):
+            if not people:
                 break
-            completions = self.llm.complete(
-                [talks[i] for i in waiting],
-                self.how.samples,
-                json_schemas=[questions[i].json_schema for i in waiting] if self.how.constrained else None,
-                **self.sampling,
-            )
-            owner = np.repeat(waiting, self.how.samples)
-            answers = [answer for several in completions for answer in several]
-            rows, problems = self._read([questions[i].asked for i in owner], answers)
-            reasons = ["; ".join(problem.words for problem in found) for found in problems]
-            found = Candidates.of(owner, rows, self.name, reasons)
-            verdicts = verify(self.task, query, found)
-            self._note(turn, query, found, verdicts, answers, problems)
+            found, verdicts, tried = self._ask(query, people, turn)
             parts.append(found)
-            waiting = np.setdiff1d(waiting, owner[verdicts.good])
-            if turn < self.how.rounds:
-                waiting = self._send_back(waiting, talks, questions, found, verdicts, answers)
+            for i in list(people):
+                own = np.flatnonzero(found.query == i)
+                if not self._goes_on(people[i].course, [tried[k] for k in own], verdicts.good[own]):
+                    del people[i]
+            self._inform(people)
         return Candidates.concat(parts)
 
-    def _read(self, asked: list[Asked], answers: list[Completion]) -> tuple[Floats, list[list[Problem]]]:
-        """The row of each answer (all NaN where there is none), and what is wrong where there is none."""
+    def _ask(
+        self, query: Query, people: Mapping[int, Person], turn: int
+    ) -> tuple[Candidates, Verdicts, list[Tried | None]]:
+        """One round: a candidate per answer, the verdicts, and what a course is told of each; None without a text."""
+        completions = self._complete(people, turn, self._samples)
+        owner = np.repeat(np.array(list(people), dtype=np.intp), self._samples)
+        answers = [answer for several in completions for answer in several]
         rows = np.full((len(answers), len(self.task.schema)), np.nan)
+        edits: list[dict[int, float] | None] = []
         problems: list[list[Problem]] = []
-        for k, (one, answer) in enumerate(zip(asked, answers, strict=True)):
+        for k, (i, answer) in enumerate(zip(owner.tolist(), answers, strict=True)):
+            asked = people[i].course.asked
             if answer.reason:
-                problems.append([Problem("no answer", answer.reason)])
-                continue
-            row, wrong = read(self.prompts, one, answer.text)
-            if row is not None:
-                rows[k] = row
+                made, wrong = None, [Problem("no answer", answer.reason)]
+            else:
+                made, wrong = read_edits(self.prompts, asked, answer.text)
+            if made is not None:
+                rows[k] = row_of(self.prompts, asked, made)
+            edits.append(made)
             problems.append(wrong)
-        return rows, problems
+        found = Candidates.of(owner, rows, self.name, ["; ".join(one.words for one in several) for several in problems])
+        verdicts = verify(self.task, query, found)
+        self._note(turn + (self.how.calls is not None), query, found, verdicts, answers, problems)
+        proba = self._proba(found, verdicts)
+        tried = [
+            self._tried(people[i].course.asked, edits[k], found, verdicts, proba, k)
+            if answers[k].text.strip()
+            else None
+            for k, i in enumerate(owner.tolist())
+        ]
+        return found, verdicts, tried
 
-    def _send_back(
+    def _tried(
         self,
-        waiting: Ints,
-        talks: list[Prompt],
-        questions: list[Question],
+        asked: Asked,
+        edits: dict[int, float] | None,
         found: Candidates,
         verdicts: Verdicts,
-        answers: list[Completion],
-    ) -> Ints:
-        """Add the best failed answer, and what is wrong with it, to each conversation; who can be asked again.
+        proba: Floats,
+        k: int,
+    ) -> Tried:
+        """What a course is told of answer `k`."""
+        if found.reason[k]:
+            return Tried(edits, found.rows[k], found.reason[k], -np.inf)
+        if not verdicts.feasible[k]:
+            return Tried(edits, found.rows[k], "; ".join(infeasible_words(self.prompts, asked, found.rows[k])), -np.inf)
+        predicted, lead = int(verdicts.predicted[k]), float(verdicts.lead[k])
+        words = invalid_words(self.prompts, asked, predicted, float(verdicts.probability[k]), lead)
+        return Tried(edits, found.rows[k], words, lead, predicted, proba[k])
 
-        The best is a feasible row with the highest lead, else an infeasible row, else a text that is no
-        answer. Where there is no text at all (a server that failed), there is nothing to correct.
-        """
-        again = []
-        grade = np.where(found.reason != "", -3.0, np.where(verdicts.feasible, verdicts.lead, -2.0))
-        for i in waiting.tolist():
-            own = [k for k in np.flatnonzero(found.query == i) if answers[k].text.strip()]
-            if not own:
-                continue
-            best = max(own, key=lambda k: grade[k])
-            asked = questions[i].asked
-            if found.reason[best]:
-                wrong = [found.reason[best]]
-            elif not verdicts.feasible[best]:
-                wrong = infeasible_words(self.prompts, asked, found.rows[best])
-            else:
-                verdict = int(verdicts.predicted[best]), float(verdicts.probability[best]), float(verdicts.lead[best])
-                wrong = [invalid_words(self.prompts, asked, *verdict)]
-            # Led on by a cell, a model may repeat it without the escapes that keep it data.
-            told = Message("assistant", defused(answers[best].text[:MAX_RETURNED]))
-            talks[i] = (*talks[i], told, Message("user", correction(wrong)))
-            again.append(i)
-        return np.array(again, dtype=np.intp)
+    def _proba(self, found: Candidates, verdicts: Verdicts) -> Floats:
+        """The classifier's probabilities for rows that may be where the next question starts, shape (m, classes)."""
+        proba = np.full((len(found), len(self.task.classes)), np.nan)
+        if (at := np.flatnonzero(verdicts.feasible & ~verdicts.good)).size:
+            proba[at] = self.task.judge(found.rows[at]).proba
+        return proba
+
+    def _goes_on(self, course: Course, tried: list[Tried | None], good: Bools) -> bool:
+        """Take a round's answers into account; whether the person is asked again."""
+        told = [one for one in tried if one is not None]
+        best = next((one for one, fine in zip(tried, good, strict=True) if fine and one is not None), None)
+        if best is not None:
+            if self.how.calls is None:
+                return False
+            course.found(best)
+        elif told:
+            course.failed(told)
+        else:  # there is no text at all, as of a server that failed: nothing to correct
+            return False
+        return bool(course.asked.choices)
+
+    def _name_features(self, query: Query, people: dict[int, Person]) -> None:
+        """The first call of a budget: which features; the calls after it ask for values of these."""
+        for person in people.values():
+            person.course.asked = person.course.asked._replace(which=True)
+        self._inform(people)
+        answered = self._complete(people, 0, 1)
+        for (i, person), [answer] in zip(people.items(), answered, strict=True):
+            asked = person.course.asked
+            named = frozenset() if answer.reason else named_features(self.prompts, asked, answer.text)
+            self._log.append(
+                {
+                    **dict.fromkeys(COLUMNS, ""), "row": _key(query.rows[i]), "round": 0, "sample": 1,
+                    "verdict": "named" if named else "refused", "problem": "" if named else "no feature",
+                    "reason": answer.reason, "probability": np.nan, **_spent(answer),
+                }
+            )  # fmt: skip
+            person.course.asked = asked._replace(which=False)
+            person.course.narrow(named)
+        self._inform(people)
+
+    def _complete(self, people: Mapping[int, Person], turn: int, samples: int) -> list[list[Completion]]:
+        prompts = [self.prompts.render(person.course.asked, person.question.shots) for person in people.values()]
+        schemas = [json_schema(self.prompts, person.course.asked) for person in people.values()]
+        warmer = min(self.sampling["temperature"] + WARMER * turn, HOTTEST)
+        return self.llm.complete(
+            prompts,
+            samples,
+            json_schemas=schemas if self.how.constrained else None,
+            **{**self.sampling, "temperature": warmer},
+        )
+
+    def _inform(self, people: Mapping[int, Person]) -> None:
+        """Tell the next questions what is known of the classifier where they start."""
+        asked = self.prompts.informed([person.course.asked for person in people.values()])
+        for person, one in zip(people.values(), asked, strict=True):
+            person.course.asked = one
+
+    @property
+    def _samples(self) -> int:
+        return self.how.samples if self.how.calls is None else 1
 
     # --- the record -----------------------------------------------------------------------
 
@@ -248,23 +327,20 @@ class Prompted:
         problems: list[list[Problem]],
     ) -> None:
         """Keep what became of every answer of one round."""
-        names = np.select(
-            [found.reason != "", ~verdicts.feasible, ~verdicts.valid], ["refused", "infeasible", "not valid"], "good"
-        )
+        names = np.select([found.reason != "", ~verdicts.feasible, ~verdicts.valid], VERDICTS[:0:-1], VERDICTS[0])
         for k, answer in enumerate(answers):
+            if verdicts.good[k]:
+                self._good.add((_key(query.rows[found.query[k]]), _key(found.rows[k])))
             self._log.append(
                 {
                     "row": _key(query.rows[found.query[k]]),
                     "round": turn,
-                    "sample": k % self.how.samples + 1,
+                    "sample": k % self._samples + 1,
                     "verdict": str(names[k]),
                     "problem": problems[k][0].kind if problems[k] else "",
                     "reason": found.reason[k] or verdicts.reason[k],
                     "probability": round(float(verdicts.probability[k]), 6),
-                    "tokens_in": answer.tokens_in,
-                    "tokens_out": answer.tokens_out,
-                    "seconds": round(answer.seconds, 6),
-                    "cached": answer.cached,
+                    **_spent(answer),
                 }
             )
 
@@ -290,12 +366,13 @@ class Prompted:
             part = table[table["round"] == turn]
             verdicts = part["verdict"].value_counts()
             problems = part["problem"][part["problem"] != ""].value_counts()
+            extra = ("named",) if "named" in verdicts else ()  # of a budget of calls, the one that names features
             rounds.append(
                 {
                     "round": turn,
                     "people": int(part["row"].nunique()),
                     "answers": len(part),
-                    **{name: int(verdicts.get(name, 0)) for name in ("good", "not valid", "infeasible", "refused")},
+                    **{name: int(verdicts.get(name, 0)) for name in (*VERDICTS, *extra)},
                     "refused by": {str(kind): int(count) for kind, count in problems.items()},
                 }
             )
@@ -307,7 +384,10 @@ class Prompted:
             "style": asdict(self.prompts.style),
             "shots": self.shots.count,
             "shot_choice": self.shots.choice,
-            "samples": self.how.samples,
+            "samples": self._samples,
+            "calls": self.how.calls,
+            "unique_valid": len(self._good),
+            "unique_valid_per_call": round(len(self._good) / len(table), 4) if len(table) else None,
             "constrained": self.how.constrained,
             "withheld": self.withheld,
             "tokens_in": int(table["tokens_in"].sum()),
@@ -315,6 +395,15 @@ class Prompted:
             "cached_answers": int(table["cached"].sum()),
             "rounds": rounds,
         }
+
+
+def _spent(answer: Completion) -> dict[str, Any]:
+    return {
+        "tokens_in": answer.tokens_in,
+        "tokens_out": answer.tokens_out,
+        "seconds": round(answer.seconds, 6),
+        "cached": answer.cached,
+    }
 
 
 def _key(row: Floats) -> bytes:

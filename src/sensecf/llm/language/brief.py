@@ -40,6 +40,10 @@ class Brief(Prompts):
             raise InputError("short prompts take no examples: a tuned model has learned from them; use shots=0")
         return Message("system", BRIEF_SYSTEM), Message("user", self.person(asked))
 
+    def informed(self, asked: list[Asked]) -> list[Asked]:
+        """The questions as they are: what the classifier is like was learned in tuning."""
+        return asked
+
     def person(self, asked: Asked) -> str:
         """One question: the row, what departs from the schema's limits, the verdict, the wish."""
         words, codec = self.wording, self.task.codec

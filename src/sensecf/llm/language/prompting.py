@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Prompting:
     """The options of `Prompted`, and those of its model.
 
-    `llm`: what `sensecf.llm.connect` takes. `values`, `masked`, `hint`: see `Style`. `allow_hosts`: see
+    `llm`: what `sensecf.llm.connect` takes. `values`, `masked`, `hint`, `without`: see `Style`. `allow_hosts`: see
     `privacy_gate.permission`. `cap_money`, `cap_tokens`: where asking stops, over all runs in a folder.
     `timeout`, `concurrency`: see `OpenAICompatible`; None for its defaults.
     The others as in `Prompted`.
@@ -33,9 +33,11 @@ class Prompting:
     shot_choice: Literal["nearest", "diverse", "fixed"] = "nearest"
     rounds: int = 2
     samples: int = 1
+    calls: int | None = None
     values: Literal["plain", "json"] = "plain"
     masked: bool = False
     hint: bool = False
+    without: tuple[str, ...] = ()
     constrained: bool = True
     max_tokens: int | None = None
     allow_hosts: tuple[str, ...] = ()
@@ -83,7 +85,8 @@ class Prompting:
             "shot_choice": self.shot_choice,
             "rounds": self.rounds,
             "samples": self.samples,
-            "style": Style(self.values, self.masked, self.hint),
+            "calls": self.calls,
+            "style": Style(self.values, self.masked, self.hint, tuple(self.without)),
             "constrained": self.constrained,
             "max_tokens": self.max_tokens,
             "allow_hosts": self.allow_hosts,

@@ -7,9 +7,10 @@ servers can keep it), then examples as question and answer, then the person. `re
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -21,10 +22,11 @@ from sensecf.core.rules import Floats, Follow
 from sensecf.core.schema import Value
 from sensecf.core.task import Task
 from sensecf.llm import Message, Prompt
+from sensecf.llm.language.knowing import EXAMPLE, FORM, PARTS, WHICH, Known, Usual, known, told
 from sensecf.llm.language.wording import Wording, number, quote
 
 #: Goes up with every change of wording: answers to different prompts are not comparable.
-PROMPT_VERSION = 3
+PROMPT_VERSION = 4
 
 #: Changes that one answer may name, unless a person allows fewer.
 FEW = 4
@@ -51,20 +53,29 @@ class Style:
 
     `values`: the row as lines of text ("plain") or as one JSON object ("json"). `masked`: names
     hidden, numbers rescaled and shifted (see `Wording`). `hint`: name the features that the
-    classifier leans on most.
+    classifier leans on most. `without`: parts that are left out: "neighbours" (the nearest cases of the wanted
+    class), "leanings" (what single changes do to its probability), "usual" (ranges of most training rows instead of
+    all that is allowed), "example" (a made-up answer), "form" (the form of the answer as the last line).
     """
 
     values: Literal["plain", "json"] = "plain"
     masked: bool = False
     hint: bool = False
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        unknown = [part for part in self.without if part not in PARTS]
+        if unknown:
+            raise InputError(f"{unknown[0]!r} is no part of a prompt; the parts are {', '.join(PARTS)}")
         if self.values not in ("plain", "json"):
             raise InputError(f'the values of a prompt are written "plain" or "json", not {self.values!r}')
 
 
 #: The style unless another is asked for.
 PLAIN = Style()
+
+#: The style with nothing but the task, the table and the row.
+BARE = Style(without=PARTS)
 
 
 class Allowed(NamedTuple):
@@ -83,7 +94,10 @@ class Allowed(NamedTuple):
 class Asked(NamedTuple):
     """One person's question: the encoded row, the class wanted, the limits, and what the classifier says now.
 
-    `choices` by column holds the features that may change; `follow` says who moves along.
+    `choices` by column holds the features that may change; `follow` says who moves along. `at` is where the question
+    starts from: the row itself, or the row with the edits `made` so far; `predicted` and `proba` are of it. `tried`:
+    what was tried before, in words. `known`: what is told of the classifier. `which`: only the features are asked for,
+    without values.
     """
 
     row: Floats
@@ -94,6 +108,11 @@ class Asked(NamedTuple):
     predicted: int
     proba: Floats
     follow: Follow
+    at: Floats
+    made: Mapping[int, float] = MappingProxyType({})
+    tried: tuple[str, ...] = ()
+    known: Known | None = None
+    which: bool = False
 
 
 class Prompts:
@@ -165,9 +184,14 @@ class Prompts:
                     int(judged.predicted[i]),
                     judged.proba[i],
                     codec.rules.follow(query.movable[i], self.task.medians, query.follows[i]),
+                    query.rows[i],
                 )
             )
-        return out
+        return self.informed(out)
+
+    def informed(self, asked: list[Asked]) -> list[Asked]:
+        """The questions with what is to be told of the classifier."""
+        return [one._replace(known=found) for one, found in zip(asked, known(self, asked), strict=True)]
 
     def _parts(self, column: int, now: float, low: float, high: float) -> tuple[tuple[float, float], ...]:
         """What a number may become within its limits: not what it is, nor anything that counts as no edit."""
@@ -183,7 +207,8 @@ class Prompts:
 
     def most(self, asked: Asked) -> int:
         """How many changes an answer to a question may name."""
-        return min(asked.max_changes, len(asked.choices), FEW)
+        left = asked.max_changes - len(asked.made)
+        return max(min(left, len(asked.choices), FEW), 1)
 
     @cached_property
     def longest(self) -> int:
@@ -248,10 +273,14 @@ class Prompts:
         words, feature = self.wording, self.task.schema.features[column]
         facts = []
         if feature.numeric:
-            low, high = (words.written(column, ends[column]) for ends in self.task.reach)
+            known_ends, said = self.task.reach, ""
+            if "usual" not in self.style.without:
+                usual = self.task.once(Usual)
+                known_ends, said = (usual.low, usual.high), "mostly "
+            low, high = (words.written(column, ends[column]) for ends in known_ends)
             kind = "whole number" if words.whole[column] else "number"
             unit = f" in {quote(words.units[column])}" if words.units[column] else ""
-            facts.append(f"{kind}{unit}, {low} to {high}, step {number(words.step[column])}")
+            facts.append(f"{kind}{unit}, {said}{low} to {high}, step {number(words.step[column])}")
         else:
             facts.append("one of " + ", ".join(map(quote, words.levels[column])))
         if words.meanings[column]:
@@ -277,31 +306,57 @@ class Prompts:
             wish += f" At most {asked.max_changes} of the features may change, those that follow included."
         visible = [j for j in range(len(asked.row)) if not words.withheld[j]]
         if self.style.values == "json":
-            row = ", ".join(f"{quote(words.names[j])}: {self._json(j, asked.row[j])}" for j in visible)
+            row = ", ".join(f"{quote(words.names[j])}: {self._json(j, asked.at[j])}" for j in visible)
             limits = ", ".join(
                 f"{quote(words.names[j])}: {self._limits_json(j, asked)}" for j in visible if j in asked.choices
             )
             follows = ", ".join(quote(words.names[j]) for j in self._followers(asked))
             chance = ", ".join(f"{quote(str(c))}: {number(p)}" for c, p in chances.items())
-            return (
+            said = (
                 f'{{"row": {{{row}}},\n"may_become": {{{limits}}},\n"follow": [{follows}],\n'
-                f'"predicted": {now},\n"probability": {{{chance}}}}}\n{wish}'
+                f'"predicted": {now},\n"probability": {{{chance}}}}}'
             )
+            return "\n".join([said, *self._ending(asked, wish)])
         lines = ["Row:", *(self._line(j, asked) for j in visible)]
         chance = ", ".join(f"{quote(c)} {number(p)}" for c, p in chances.items())
-        return "\n".join([*lines, "", f"The classifier says {now}; probabilities: {chance}.", wish])
+        said = f"The classifier says {now}; probabilities: {chance}."
+        return "\n".join([*lines, "", said, *self._ending(asked, wish)])
+
+    def _ending(self, asked: Asked, wish: str) -> list[str]:
+        """What follows the row: what is known of the classifier, what was tried, the wish, the form of the answer."""
+        if asked.which:
+            return [*told(self, asked), wish, WHICH]
+        form = [line for part, line in (("example", EXAMPLE), ("form", FORM)) if part not in self.style.without]
+        so_far = [f"The row above has these changes already: {self._made(asked)}."] if asked.made else []
+        return [*told(self, asked), *so_far, *asked.tried, wish, *form]
+
+    def _made(self, asked: Asked) -> str:
+        words = self.wording
+        return ", ".join(
+            f"{quote(words.names[j])} from {words.written(j, asked.row[j])} to {words.written(j, value)}"
+            for j, value in asked.made.items()
+        )
 
     def _line(self, column: int, asked: Asked) -> str:
         words = self.wording
-        text = f"{quote(words.names[column])}: {words.written(column, asked.row[column])}"
+        text = f"{quote(words.names[column])}: {words.written(column, asked.at[column])}"
         if column not in asked.choices:
             return f"{text} ({'follows' if column in self._followers(asked) else 'stays'})"
         choice = asked.choices[column]
         if choice.codes:
             text += f" (may become {', '.join(words.written(column, c) for c in choice.codes)}"
         else:
-            text += f" (may become {words.written(column, choice.low)} to {words.written(column, choice.high)}"
+            low, high = self._offered(column, choice)
+            text += f" (may become {words.written(column, low)} to {words.written(column, high)}"
         return text + ("; follows)" if column in self._followers(asked) else ")")
+
+    def _offered(self, column: int, choice: Allowed) -> tuple[float, float]:
+        """The range that is shown of a number: what is usual of what is allowed, where there is any."""
+        if "usual" in self.style.without:
+            return choice.low, choice.high
+        usual = self.task.once(Usual)
+        low, high = max(choice.low, float(usual.low[column])), min(choice.high, float(usual.high[column]))
+        return (low, high) if low < high else (choice.low, choice.high)
 
     def _followers(self, asked: Asked) -> list[int]:
         return [j for j in asked.follow.follower if not self.wording.withheld[j]]
@@ -314,7 +369,7 @@ class Prompts:
         choice = asked.choices[column]
         if choice.codes:
             return f"[{', '.join(self._json(column, c) for c in choice.codes)}]"
-        low, high = (self._json(column, end) for end in (choice.low, choice.high))
+        low, high = (self._json(column, end) for end in self._offered(column, choice))
         return f'{{"from": {low}, "to": {high}}}'
 
     # --- answers --------------------------------------------------------------------------

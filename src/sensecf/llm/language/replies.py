@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,8 @@ from sensecf.llm.language.wording import number, quote
 MAX_LENGTH = 20_000
 #: Places of a text where JSON may begin that are tried.
 MAX_STARTS = 200
+#: Features that are named where only they are asked for.
+WIDE = 6
 #: Characters of a value that are repeated to the model.
 MAX_REPEATED = 60
 
@@ -60,13 +62,21 @@ def json_schema(prompts: Prompts, asked: Asked) -> JsonSchema:
     answers to every step.
     """
     words = prompts.wording
+    if asked.which:
+        named: JsonSchema = {"enum": [1]}
+        members = {words.names[j]: named for j in prompts.order if j in asked.choices}
+        return _object(members, min(WIDE, len(members)))
     members = {words.names[j]: _value_schema(prompts, asked, j) for j in prompts.order if j in asked.choices}
+    return _object(members, prompts.most(asked))
+
+
+def _object(members: dict[str, JsonSchema], most: int) -> JsonSchema:
     return {
         "type": "object",
         "properties": members,
         "additionalProperties": False,
         "minProperties": 1,
-        "maxProperties": prompts.most(asked),
+        "maxProperties": most,
     }
 
 
@@ -91,14 +101,20 @@ def _value_schema(prompts: Prompts, asked: Asked, column: int) -> JsonSchema:
 def read(prompts: Prompts, asked: Asked, text: str) -> tuple[Floats | None, list[Problem]]:
     """The encoded row that an answer makes of the person's, or everything that is wrong with it.
 
-    Changes are made together; then the features that follow move, unless the answer sets them itself. Rules are
-    not judged here.
+    Changes are made together, with those that the question starts from; then the features that follow move, unless
+    the answer sets them itself. Rules are not judged here.
     """
+    edits, problems = read_edits(prompts, asked, text)
+    return (None, problems) if edits is None else (row_of(prompts, asked, edits), [])
+
+
+def read_edits(prompts: Prompts, asked: Asked, text: str) -> tuple[dict[int, float] | None, list[Problem]]:
+    """The encoded values that an answer names, by column, or everything that is wrong with it."""
     try:
         changes = find_changes(text)
     except Unreadable as error:
         return None, [Problem("not JSON", str(error))]
-    words, codec = prompts.wording, prompts.task.codec
+    words = prompts.wording
     problems: list[Problem] = []
     edits: dict[int, float] = {}
     for name, given in changes.items():
@@ -116,14 +132,28 @@ def read(prompts: Prompts, asked: Asked, text: str) -> tuple[Floats | None, list
         problems.append(Problem("too many changes", f"{len(changes)} changes where at most {most} are allowed"))
     if not changes:
         problems.append(Problem("no change", "no change is named, and without one the answer stays the same"))
-    if problems:
-        return None, problems
-    row = asked.row.copy()
+    return (None, problems) if problems else (edits, [])
+
+
+def row_of(prompts: Prompts, asked: Asked, edits: Mapping[int, float]) -> Floats:
+    """The person's row with the edits made so far and further ones, and with what follows."""
+    codec, row = prompts.task.codec, asked.row.copy()
+    edits = {**asked.made, **edits}
     columns, values = list(edits), list(edits.values())
     row[columns] = values
-    row = codec.rules.settle(asked.row[None], row[None], asked.follow, codec.step)[0]
-    row[columns] = values
-    return row, []
+    settled: Floats = codec.rules.settle(asked.row[None], row[None], asked.follow, codec.step)[0]
+    settled[columns] = values
+    return settled
+
+
+def named_features(prompts: Prompts, asked: Asked, text: str) -> frozenset[int]:
+    """The columns that an answer names of those that may change, whatever it says of them."""
+    try:
+        names = find_changes(text)
+    except Unreadable:
+        return frozenset()
+    columns = prompts.wording.columns
+    return frozenset(columns[name] for name in names if columns.get(name) in asked.choices)
 
 
 def find_changes(text: str) -> dict[str, Any]:
@@ -224,7 +254,7 @@ def _value(prompts: Prompts, asked: Asked, column: int, value: Any) -> tuple[flo
         return bad("off the step", f"is no multiple of {number(float(words.step[column]))}")
     at = float(codec.snap_column(np.array([meant]), np.array([column]))[0])
     if not any(first - 1e-6 * step <= at <= last + 1e-6 * step for first, last in choice.parts):
-        now = float(asked.row[column])
+        now = float(asked.at[column])
         if abs(at - now) <= step / 2:
             return bad("present value", "is what it is already")
         return bad("too small", f"is less than {number(float(words.least[column]))} away from what it is")
@@ -288,11 +318,3 @@ def invalid_words(prompts: Prompts, asked: Asked, predicted: int, probability: f
     by = f" by at least {number(asked.margin)}" if asked.margin > 0 else ""
     strongest = number(float(f"{probability - ahead:.3g}"))
     return f"{told} and that of the strongest other class {strongest}; {own} must be ahead{by}"
-
-
-def correction(problems: Sequence[str]) -> str:
-    """The turn that sends an answer back."""
-    return (
-        f"That answer cannot be used. {'; '.join(problems)}.\n"
-        "Give another complete answer, as one JSON object; all changes count from the row as it was given."
-    )

@@ -1,0 +1,132 @@
+"""What each part of a prompt is worth to a real model: each left out by itself, people that no training row is of.
+
+    python benchmarks/prompt_parts.py --model smollm2 --out parts        (again to go on; --people 20)
+
+`--model`: a folder of a model, or whatever `sensecf.llm.connect` takes. One greedy answer each under its JSON Schema,
+before repair, polish and fallback; edits of everything that may change, no margin. Answers are kept in `OUT`, the table
+is printed and written to benchmarks/prompt_parts.json. Intervals are exact (Clopper-Pearson, 95 %); p is of the exact
+McNemar test against the whole prompt, on the same people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+import sensecf
+from sensecf.core.limits import Limits
+from sensecf.core.query import Query
+from sensecf.core.task import Task
+from sensecf.core.verify import verify
+from sensecf.generators.prompted.prompted import Prompted
+from sensecf.llm import connect
+from sensecf.llm.language.knowing import PARTS
+from sensecf.llm.language.prompts import Style
+
+HERE = Path(__file__).parent
+TABLE = "heart_disease_cleveland"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to ask."""
+
+    without: tuple[str, ...] = ()
+    shots: int = 0
+
+
+VARIANTS = {
+    "whole": Variant(),
+    "bare": Variant(PARTS),
+    **{f"without {part}": Variant((part,)) for part in PARTS},
+    "bare, 3 examples": Variant(PARTS, 3),
+    "whole, 3 examples": Variant((), 3),
+}
+
+
+def question() -> tuple[Task, Any, Query]:
+    """The task, and the unseen people whom the classifier does not put where they should be."""
+    data = sensecf.datasets.load(TABLE)
+    train, test = sensecf.datasets.split(data.frame, data.schema)
+    task = Task(data.schema, train, sensecf.fit_classifier("xgboost", data.schema, train))
+    target = data.schema.target
+    people = test[task.classifier.predict(test[data.schema.names]) != target].reset_index(drop=True)
+    return task, people, Limits(edit="mutable").query(task, people, target)
+
+
+def asked(model: str, out: Path, variant: Variant, count: int) -> dict[str, Any]:
+    """What the first `count` people get."""
+    task, people, query = question()
+    query = query.take(np.arange(min(count, len(people))))
+    llm = connect(model, ledger=out / "answers.jsonl")
+    generator = Prompted(
+        task, llm=llm, rounds=0, shots=variant.shots, shot_choice="fixed", style=Style(without=variant.without)
+    )
+    found = generator.propose(query, np.random.default_rng(0))
+    verdicts = verify(task, query, found)
+    llm.close()
+    table = generator.answers(people)
+    texts = [tuple(np.round(row, 6)) for row in found.rows[found.reason == ""]]
+    changes = task.codec.changed(query.rows[found.query], found.rows).sum(axis=1)
+    return {
+        "variant": asdict(variant), "people": len(query), "readable": int((found.reason == "").sum()),
+        "valid": verdicts.good.tolist(), "distinct": len(set(texts)),
+        "changes": float(changes[verdicts.good].mean()) if verdicts.good.any() else None,
+        "tokens_in": float(table["tokens_in"].mean()), "tokens_out": float(table["tokens_out"].mean()),
+        "named": float(changes[found.reason == ""].mean()) if (found.reason == "").any() else None,
+    }  # fmt: skip
+
+
+def table(cells: dict[str, Any]) -> str:
+    """The cells as a table in Markdown."""
+    lines = [
+        "| prompt | readable | valid | 95 % | p against whole | changes | distinct | tokens in / out |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    whole = np.array(cells["whole"]["valid"]) if "whole" in cells else None
+    for name, cell in cells.items():
+        valid, n = np.array(cell["valid"]), cell["people"]
+        low, high = binomtest(int(valid.sum()), n).proportion_ci()
+        p = "–"
+        if whole is not None and name != "whole" and len(whole) == n:
+            only, other = int((whole & ~valid).sum()), int((valid & ~whole).sum())
+            p = f"{binomtest(only, only + other).pvalue:.3f}" if only + other else "1.000"
+        changes = "–" if cell["changes"] is None else f"{cell['changes']:.1f}"
+        lines.append(
+            f"| {name} | {cell['readable']}/{n} | {valid.sum()}/{n} | {low:.2f} to {high:.2f} | {p} | {changes} | "
+            f"{cell['distinct']} | {cell['tokens_in']:.0f} / {cell['tokens_out']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--people", type=int, default=20)
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.only:
+        path = options.out / f"{name.replace(' ', '-').replace(',', '')}.json"
+        if not path.exists():
+            cell = asked(options.model, options.out, VARIANTS[name], options.people)
+            path.write_text(json.dumps(cell, indent=1), encoding="utf-8")
+            print(name, sum(cell["valid"]), "of", cell["people"], flush=True)
+    cells = {}
+    for name in VARIANTS:
+        path = options.out / f"{name.replace(' ', '-').replace(',', '')}.json"
+        if path.exists():
+            cells[name] = json.loads(path.read_text(encoding="utf-8"))
+    (HERE / "prompt_parts.json").write_text(json.dumps(cells, indent=1) + "\n", encoding="utf-8")
+    print(table(cells))
+
+
+if __name__ == "__main__":
+    main()
