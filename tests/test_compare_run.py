@@ -140,10 +140,11 @@ def test_figures_are_xml_with_a_size(ended: tuple[Comparison, Path]) -> None:
     from xml.etree import ElementTree
 
     _, out = ended
-    for path in (out / "figures").iterdir():
+    for path in (out / "figures").glob("*.svg"):
         root = ElementTree.parse(path).getroot()
-        assert root.attrib["width"].endswith("pt")
-        assert "background: white" in root.attrib["style"]
+        width = float(root.attrib["width"].removesuffix("pt")) / 72 * 25.4
+        assert min(abs(width - 89), abs(width - 183)) < 0.1, "as wide as one column of a journal, or two"
+        assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_an_interrupted_comparison_goes_on_where_it_stopped(

@@ -24,6 +24,7 @@ from sensecf.core.task import Task
 from sensecf.metrics import read
 from sensecf.runs.report import figures, report
 from sensecf.runs.report import tables as report_tables
+from sensecf.runs.report.names import labels
 
 DRAWN = (
     figures.change_rates,
@@ -348,13 +349,20 @@ def words_of(svg: str) -> list[str]:
 def test_change_rates_name_the_features_and_their_shares() -> None:
     cfs = hand({"steps": 8000}, {"steps": 8000, "deep": 20.0}, {"device": "ring"}, {"steps": 9000})
     words = words_of(figures.change_rates(read(cfs, hand_task())))
-    assert {"steps", "75 %", "deep", "25 %", "device", "raised", "lowered", "another level"} <= set(words)
-    assert "sleep" not in words
+    assert {"Steps", "75 %", "Deep", "25 %", "Device", "raised", "lowered", "another level"} <= set(words)
+    assert "Sleep" not in words
+
+
+def test_a_share_that_is_there_is_never_said_to_be_none() -> None:
+    cfs = hand({"steps": 8000, "deep": 20.0}, *[{"steps": 8000}] * 199)
+    words = words_of(figures.change_rates(read(cfs, hand_task())))
+    assert "< 1 %" in words
+    assert "0 %" not in words
 
 
 def test_plans_write_values_in_their_units() -> None:
     words = words_of(figures.plans(read(hand({"steps": 8000, "device": "ring"}), hand_task())))
-    assert {"query 0", "4,000", "8,000 steps", "watch → ring"} <= set(words)
+    assert {"row 0", "4,000", "8,000 steps", "watch → ring"} <= set(words)
 
 
 def test_the_histogram_counts_answers() -> None:
@@ -366,7 +374,7 @@ def test_the_histogram_counts_answers() -> None:
 def test_the_radar_has_a_line_per_method() -> None:
     runs = {name: read(hand(edit), hand_task()) for name, edit in (("nice", {"steps": 8000}), ("tiny", {"deep": 60.0}))}
     words = words_of(figures.change_radar(runs))
-    assert {"nice", "tiny", *SCHEMA.names, "100%"} <= set(words)
+    assert {"nice", "tiny", *labels(SCHEMA), "100%"} <= set(words)
 
 
 def test_large_runs_make_small_figures() -> None:

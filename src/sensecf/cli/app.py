@@ -29,6 +29,8 @@ COMMANDS = {
     "study": "sensecf.cli.study:study",
     "report": "sensecf.cli.study:report",
     "serve": "sensecf.cli.serve:serve",
+    "sheet": "sensecf.cli.sheet:sheet",
+    "export": "sensecf.cli.export:export",
     "prompt": "sensecf.cli.prompt:prompt",
     "sensors": "sensecf.cli.sensors:sensors",
 }

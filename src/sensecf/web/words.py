@@ -8,11 +8,14 @@ from typing import Any, NamedTuple, cast
 
 from sensecf.core.limits import Limits
 from sensecf.core.rules import Rule
-from sensecf.core.schema import Feature, FeatureSchema
-from sensecf.data.infer.catalogue import Entry, known_feature
-from sensecf.data.infer.names import parse_names
+from sensecf.core.schema import FeatureSchema
 from sensecf.pipeline.blocking import Blame, Blocked
-from sensecf.runs.report.figures import UNSEEN
+from sensecf.runs.report.names import clean, inside, known, labels
+
+#: With what the page is written elsewhere.
+__all__ = [
+    "Blocker", "Piece", "blocks", "clean", "inside", "known", "labels", "plan_sentence", "reason_words", "rule_words",
+]  # fmt: skip
 
 #: What stands wherever plans are read.
 CAUTION = (
@@ -20,42 +23,8 @@ CAUTION = (
     "a person’s health is not known. No plan should be followed without a clinician."
 )
 
-#: Spellings of one unit.
-_SAME_UNIT = {"bpm": "beats/min", "beats per minute": "beats/min", "count": "steps", "minutes": "min"}
-
 #: Units of things there can be more of; others are higher or lower.
 _AMOUNTS = ("min", "h", "steps", "kcal", "m", "km", "events", "cups", "g")
-
-
-def clean(text: object) -> str:
-    """Text on one line, without characters that cannot be seen or that turn the text around them."""
-    return " ".join(UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(text)).split())
-
-
-def known(feature: Feature) -> Entry | None:
-    """What the catalogue knows of a column, None for an unknown name or one in another unit."""
-    entry = known_feature(feature.name)
-    if entry is None or not feature.numeric:
-        return entry
-    return entry if _SAME_UNIT.get(feature.unit, feature.unit) == _SAME_UNIT.get(entry.unit, entry.unit) else None
-
-
-def labels(schema: FeatureSchema) -> list[str]:
-    """One label per feature: the catalogue's words, else the column's name without underscores and unit."""
-    parsed = parse_names(schema.names)
-    found = []
-    for feature in schema.features:
-        entry = known_feature(feature.name)
-        plain = " ".join(parsed[feature.name].stem) or feature.name
-        text = clean(plain if entry is None else entry.description.partition(":")[0])
-        # HDL and REM stay as they are.
-        found.append(text[:1].upper() + text[1:])
-    return [text if text and found.count(text) == 1 else clean(schema.names[j]) for j, text in enumerate(found)]
-
-
-def inside(label: str) -> str:
-    """A label within a sentence: the first letter small, unless the word is an abbreviation."""
-    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
 
 
 def rule_words(rule: Rule, schema: FeatureSchema, label: Sequence[str]) -> str:

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from sensecf.runs.compare.scores import pareto
-from sensecf.runs.report.figures import DOWN, INK, RULE, SOFT, UP, _axes, _cut, _svg
+from sensecf.runs.report.drawn import Drawn
+from sensecf.runs.report.drawn import svg as _svg
+from sensecf.runs.report.figures import DOWN, INK, RULE, SOFT, UP, _axes, _cut
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +25,7 @@ OURS, OTHERS = UP, SOFT
 MOST_TICKS = 6
 
 
-def intervals(summary: pd.DataFrame, panels: Sequence[tuple[str, str, bool]], ours: Sequence[str]) -> str:
+def intervals(summary: pd.DataFrame, panels: Sequence[tuple[str, str, bool]], ours: Sequence[str]) -> Drawn:
     """Means with their 95 % intervals, one panel per metric, one line per method.
 
     `summary`: rows of one direction, columns of `scores.SUMMARY`; `panels`: metric, title,
@@ -49,7 +51,7 @@ def intervals(summary: pd.DataFrame, panels: Sequence[tuple[str, str, bool]], ou
                 axes.locator_params(axis="x", nbins=3)
             axes.grid(axis="x", color=RULE, linewidth=0.6)
             axes.set_axisbelow(True)
-            axes.set_title(title, fontsize=9, color=INK, loc="left")
+            axes.set_title(title, fontsize="medium", color=INK, loc="left")
 
     return _svg(draw, 1.0, "intervals")
 
@@ -69,12 +71,12 @@ def _interval(axes: Axes, place: int, row: pd.Series[Any], colour: str, filled: 
         textcoords="offset points",
         ha="center",
         va="center",
-        fontsize=6.5,
+        fontsize="x-small",
         color=SOFT,
     )
 
 
-def trade_offs(points: pd.DataFrame, ours: Sequence[str]) -> str:
+def trade_offs(points: pd.DataFrame, ours: Sequence[str]) -> Drawn:
     """Distance against changes, and distance against likeness; the steps are the Pareto front of each panel.
 
     `points`: index method, columns `n_changed`, `mad_l1` (means), `lof_inlier` (a share), all over
@@ -171,13 +173,13 @@ def _labels(
             (x[k], y[k]),
             (left, height),
             va="center",
-            fontsize=8,
+            fontsize="small",
             color=INK,
             arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3},
         ).set_in_layout(False)
 
 
-def critical_difference(names: Sequence[str], ranks: Sequence[float], critical: float, title: str) -> str:
+def critical_difference(names: Sequence[str], ranks: Sequence[float], critical: float, title: str) -> Drawn:
     """Mean ranks on a line, best at the left; a bar joins methods whose ranks differ by less than `critical`.
 
     Source: Demšar 2006.
@@ -200,10 +202,10 @@ def critical_difference(names: Sequence[str], ranks: Sequence[float], critical: 
         axes.plot([low, high], [0, 0], color=INK, linewidth=1.0)
         for tick in range(1, len(order) + 1):
             axes.plot([tick, tick], [0, 0.2], color=INK, linewidth=1.0)
-            axes.text(tick, 0.3, str(tick), ha="center", va="bottom", fontsize=8, color=SOFT)
+            axes.text(tick, 0.3, str(tick), ha="center", va="bottom", fontsize="small", color=SOFT)
         axes.plot([low, low + critical], [1.55, 1.55], color=DOWN, linewidth=2)
-        axes.text(low + critical + 0.08, 1.55, f"critical difference {critical:.2f}", va="center", fontsize=8)
-        axes.text(low - 0.42 * (high - low), 2.2, title, va="top", fontsize=9)
+        axes.text(low + critical + 0.08, 1.55, f"critical difference {critical:.2f}", va="center", fontsize="small")
+        axes.text(low - 0.42 * (high - low), 2.2, title, va="top", fontsize="medium")
         for number, (first, last) in enumerate(groups):
             y = -0.35 - 0.55 * number
             axes.plot([sorted_ranks[first] - 0.03, sorted_ranks[last] + 0.03], [y, y], color=INK, linewidth=3)
@@ -218,7 +220,7 @@ def critical_difference(names: Sequence[str], ranks: Sequence[float], critical: 
                 f"{_cut(name)}  {rank:.2f}",
                 va="center",
                 ha="right" if left else "left",
-                fontsize=8.5,
+                fontsize="medium",
             )
 
     return _svg(draw, 2.0, "critical")

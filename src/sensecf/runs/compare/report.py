@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from sensecf.runs.compare.methods import OWN
 from sensecf.runs.compare.scores import ALL
 from sensecf.runs.report import figures
 from sensecf.runs.report import tables as report_tables
+from sensecf.runs.report.drawn import Drawn, save_all
 from sensecf.runs.report.page import from_template, inline
 from sensecf.runs.report.report import _edit
 from sensecf.runs.report.tables import written
@@ -94,10 +94,9 @@ GLOSSARY = (
 
 
 def write_report(folder: Path, made: Comparison) -> None:
-    """Write `report.html` and `figures/*.svg` into the folder."""
+    """Write `report.html` and `figures/` (SVG and PDF, in a journal's widths) into the folder."""
     drawn = _figures(made)
-    for name, figure in drawn:
-        write_text(folder / "figures" / f"{name}.svg", _alone(figure["raw"]))
+    save_all({name: figure["raw"] for name, figure in drawn}, folder)
     write_text(folder / "report.html", render(made, [figure for _, figure in drawn]))
 
 
@@ -110,7 +109,7 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
     context = {
         "title": schema.name or f"What would change {schema.label}?",
         "lead": f"{_amount(made)}, {requests:,} requests each: what would have to change for "
-        f"{facts['classifier']} to answer another {schema.meaning(schema.label)}?",
+        f"{facts['classifier']} to say something else of {schema.meaning(schema.label)}?",
         "notice": facts.get("notice", ""),
         "facts": _facts(made),
         "quality": tables.quality(made),
@@ -212,7 +211,7 @@ def _figures(made: Comparison) -> list[tuple[str, dict[str, Any]]]:
         for name, title in PANELS.items()
         if everyone.loc[everyone["metric"] == name, "n"].sum()
     ]
-    drawn: list[tuple[str, str, str, str, bool]] = [
+    drawn: list[tuple[str, str, str, Drawn, bool]] = [
         (
             "intervals",
             "Methods at a glance",
@@ -256,13 +255,3 @@ def _figures(made: Comparison) -> list[tuple[str, dict[str, Any]]]:
         )
         for name, title, caption, svg, narrow in drawn
     ]
-
-
-def _alone(svg: str) -> str:
-    """A figure as a file of its own, with its size in points and a white ground, to be put into a paper."""
-    root = ElementTree.fromstring(svg)
-    _, _, width, height = root.attrib["viewBox"].split()
-    root.set("width", f"{width}pt")
-    root.set("height", f"{height}pt")
-    root.set("style", f"background: white; {root.attrib['style']}")
-    return ElementTree.tostring(root, encoding="unicode") + "\n"

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from sensecf.data.card import Card
 
 #: Files of a comparison beside those that it has in common with a run.
-OWN_FILES = ("table.csv", "table.md", "comparisons.csv", "price.csv", "figures/*.svg")
+OWN_FILES = ("table.csv", "table.md", "comparisons.csv", "price.csv", "figures/*.svg", "figures/*.pdf")
 #: Families of classifiers that judge answers, the first three that are not the explained one.
 JUDGES = ("random-forest", "svm", "mlp", "logistic", "xgboost")
 #: The share of refits that `NAME@hold` is asked to hold in, where the limits say nothing.

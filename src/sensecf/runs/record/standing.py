@@ -73,6 +73,10 @@ def _next(status: str) -> str:
     return STATUSES[STATUSES.index(status) + 1]
 
 
+#: Where a plan stands about which nobody decided.
+NONE = Standing()
+
+
 def same_name(one: str, other: str) -> bool:
     """Whether two typed names are one: case, width and spaces do not count."""
     return _folded(one) == _folded(other)

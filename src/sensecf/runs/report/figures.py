@@ -6,18 +6,18 @@ text as text. What they show is judged anew from the saved rows, as in `metrics`
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 import numpy as np
 
 from sensecf import metrics
 from sensecf.core.schema import Feature
 from sensecf.metrics import Scored
+from sensecf.runs.report.drawn import WIDTH, Drawn
+from sensecf.runs.report.drawn import svg as _svg
+from sensecf.runs.report.names import Labels, clean, whose
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,23 +29,20 @@ UP, DOWN, OTHER = "#0072b2", "#d55e00", "#cc79a7"
 INK, SOFT, RULE, FILL = "#1f2328", "#59636e", "#d1d9e0", "#eaeef2"
 #: One colour per method in the radar, in order.
 SERIES = (UP, "#e69f00", "#009e73", DOWN, "#56b4e9", OTHER, "#f0e442", "#000000")
-#: Width of a figure in inches (text is 9 points: readable beside another one, and on a phone).
-WIDTH = 4.8
 #: At most so many features, points or lines are drawn; the report's captions say so.
 MAX_FEATURES, MAX_POINTS, MAX_LINES = 15, 1000, 150
 #: Names longer than this are cut.
 MAX_NAME = 26
-
-_SVG = "http://www.w3.org/2000/svg"
-_XLINK = "http://www.w3.org/1999/xlink"
-#: Characters that neither XML nor HTML can hold, or that would turn the text around them.
-UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+#: Values of one line that lie closer than this share of it are written this far apart.
+CLOSEST = 0.04
 
 
-def change_rates(scored: Scored) -> str:
+def change_rates(scored: Scored) -> Drawn:
     """How often each feature is changed: raised to the right, lowered to the left, levels on the right."""
     profile = metrics.change_profile(scored)
     shown = profile[profile["rate"] > 0].sort_values("rate", kind="stable").tail(MAX_FEATURES)
+    acted = dict(zip(scored.task.schema.names, scored.edited.any(axis=0), strict=True))
+    names = [_name(scored, name) + ("" if acted[name] else "\n(follows)") for name in shown.index]
 
     def draw(figure: Figure) -> None:
         axes = _axes(figure)
@@ -60,11 +57,12 @@ def change_rates(scored: Scored) -> str:
         widest = max(float((up + level).max(initial=0)), float(down.max(initial=0)), 1.0)
         for row in range(len(rows)):
             if up[row] + level[row] > 0:
-                _note(axes, up[row] + level[row] + widest * 0.02, row, f"{up[row] + level[row]:.0f} %", "left")
+                _note(axes, up[row] + level[row] + widest * 0.02, row, _percent(up[row] + level[row]), "left")
             if down[row] > 0:
-                _note(axes, -down[row] - widest * 0.02, row, f"{down[row]:.0f} %", "right")
-        axes.set_xlim(-widest * 1.2 if down.any() else 0, widest * 1.2)
-        axes.set_yticks(rows, [_name(scored.task.schema[name]) for name in shown.index])
+                _note(axes, -down[row] - widest * 0.02, row, _percent(down[row]), "right")
+        # Room for the figures on both sides, which the names of the features stand beside.
+        axes.set_xlim(-1.4 * float(down.max()) - 0.1 * widest if down.any() else 0, widest * 1.3)
+        axes.set_yticks(rows, names)
         axes.set_xticks([])
         axes.axvline(0, color=SOFT, linewidth=0.8)
         axes.spines["bottom"].set_visible(False)
@@ -72,10 +70,10 @@ def change_rates(scored: Scored) -> str:
         if len(shown):
             figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3)
 
-    return _svg(draw, 0.75 + 0.27 * max(len(shown), 1), "rates")
+    return _svg(draw, 0.75 + _line(names) * max(len(shown), 1), "rates")
 
 
-def change_counts(scored: Scored) -> str:
+def change_counts(scored: Scored) -> Drawn:
     """How many features an answer changes: a histogram over the answers."""
     counts = scored.edits.astype(int)
     numbers = np.bincount(counts, minlength=2) if len(counts) else np.zeros(2, dtype=int)
@@ -96,7 +94,7 @@ def change_counts(scored: Scored) -> str:
     return _svg(draw, 2.2, "counts")
 
 
-def distance_and_changes(scored: Scored) -> str:
+def distance_and_changes(scored: Scored) -> Drawn:
     """Distance against number of changes, one mark per answer, plausible or not (by `metrics.plausible`)."""
     count, distance = scored.edits, scored.distance
     plausible = metrics.plausible(scored).to_numpy() > 0
@@ -137,7 +135,7 @@ def distance_and_changes(scored: Scored) -> str:
     return _svg(draw, 2.9, "distance")
 
 
-def probabilities(scored: Scored) -> str:
+def probabilities(scored: Scored) -> Drawn:
     """Probability of the target class before and after, one line per first answer, sorted by before."""
     first = np.flatnonzero(~scored.queries.duplicated())
     before, after = (judged.proba[first, scored.target[first]] for judged in (scored.judged_before, scored.judged))
@@ -157,14 +155,14 @@ def probabilities(scored: Scored) -> str:
         axes.set_xlim(-1, max(len(before), 1))
         axes.set_xticks([])
         axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.50", "0.75", "1"])
-        axes.set_xlabel("people, by probability before")
+        axes.set_xlabel("by probability before")
         axes.set_ylabel("probability of the target")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
 
     return _svg(draw, 2.9, "probabilities")
 
 
-def plans(scored: Scored, people: int = 3) -> str:
+def plans(scored: Scored, people: int = 3) -> Drawn:
     """The first answers of the first `people`, feature by feature: before (ring) to after (dot).
 
     Each line spans the training range of its feature, the thick part the middle four fifths of the
@@ -172,7 +170,10 @@ def plans(scored: Scored, people: int = 3) -> str:
     """
     task = scored.task
     first = np.flatnonzero(~scored.queries.duplicated() & (scored.edits > 0))[:people]
-    lines = [(row, np.flatnonzero(scored.changed[row])[:MAX_FEATURES]) for row in first]
+    # What a person does; all that changes where nothing is an action.
+    acts = scored.changed & scored.edited
+    lines = [(row, np.flatnonzero((acts if acts.any() else scored.changed)[row])[:MAX_FEATURES]) for row in first]
+    said = whose(scored.cfs)
     heights = [0.3 + 0.4 * len(columns) for _, columns in lines]
 
     def draw(figure: Figure) -> None:
@@ -184,8 +185,8 @@ def plans(scored: Scored, people: int = 3) -> str:
             axes = _axes(figure, grid[number])
             for place, column in enumerate(columns):
                 _dumbbell(axes, len(columns) - 1 - place, scored, row, int(column))
-            names = [_name(task.schema.features[column]) for column in columns]
-            title = f"query {_cut(scored.queries[row])}"
+            names = [_name(scored, task.schema.names[column]) for column in columns]
+            title = _cut(said[scored.queries[row]])
             axes.set_yticks([len(columns) - 0.1, *range(len(columns) - 1, -1, -1)], [title, *names])
             axes.get_yticklabels()[0].set_fontweight("bold")
             axes.set_xticks([])
@@ -196,14 +197,15 @@ def plans(scored: Scored, people: int = 3) -> str:
     return _svg(draw, max(sum(heights), 0.8), "plans")
 
 
-def change_radar(runs: Mapping[str, Scored]) -> str:
+def change_radar(runs: Mapping[str, Scored]) -> Drawn:
     """Which features each method changes: a radar of change rates, one line per method.
 
     `runs`: name of the method -> its answers; all tasks share their features.
     """
     profiles = {name: metrics.change_profile(scored)["rate"] for name, scored in runs.items()}
     total = np.sum([profile.fillna(0.0) for profile in profiles.values()], axis=0)
-    schema = next(iter(runs.values())).task.schema
+    one = next(iter(runs.values()))
+    schema = one.task.schema
     shown = [schema.names[j] for j in np.sort(np.argsort(-total, kind="stable")[:MAX_FEATURES])]
     ticks = np.array([0.25, 0.5, 0.75, 1.0])
     highest = max(float(profile[shown].fillna(0.0).max()) for profile in profiles.values())
@@ -222,12 +224,14 @@ def change_radar(runs: Mapping[str, Scored]) -> str:
             axes.fill(around, closed, color=colour, alpha=0.07, linewidth=0)
         axes.set_theta_offset(np.pi / 2)
         axes.set_theta_direction(-1)
-        axes.set_xticks(angle, [_name(schema[name]) for name in shown])
+        axes.set_xticks(angle, [_name(one, name) for name in shown])
         for label, turn in zip(axes.get_xticklabels(), angle, strict=True):
             across = np.sin(turn)  # names stand outside of the circle, on their own side
             label.set_horizontalalignment("center" if abs(across) < 0.1 else "left" if across > 0 else "right")
         axes.set_ylim(0, top)
-        axes.set_yticks(ticks[ticks <= top], [f"{tick:.0%}" for tick in ticks[ticks <= top]], color=SOFT, fontsize=7)
+        axes.set_yticks(
+            ticks[ticks <= top], [f"{tick:.0%}" for tick in ticks[ticks <= top]], color=SOFT, fontsize="x-small"
+        )
         axes.set_rlabel_position(180 / len(shown))
         axes.grid(color=RULE, linewidth=0.6)
         axes.spines["polar"].set_color(RULE)
@@ -257,7 +261,10 @@ def _dumbbell(axes: Axes, place: int, scored: Scored, row: int, column: int) -> 
     axes.scatter([x], [place], s=34, facecolors="white", edgecolors=UP, linewidths=1.5, zorder=3)
     axes.scatter([y], [place], s=38, color=UP, zorder=4)
     sides = ("right", "left") if x <= y else ("left", "right")
-    for position, text, side, colour in ((x, texts[0], sides[0], SOFT), (y, texts[1], sides[1], INK)):
+    # Two values that lie close are written apart all the same.
+    middle_x, half = (x + y) / 2, max(abs(y - x), CLOSEST) / 2
+    places = (middle_x - half, middle_x + half) if x <= y else (middle_x + half, middle_x - half)
+    for position, text, side, colour in ((places[0], texts[0], sides[0], SOFT), (places[1], texts[1], sides[1], INK)):
         _note(axes, position + (-0.012 if side == "left" else 0.012), place + 0.3, text, side, colour)
 
 
@@ -280,82 +287,28 @@ def _evenly(size: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, size - 1, min(size, most)).round().astype(int)) if size else np.empty(0, int)
 
 
-def _plain(text: object) -> str:
-    """Text on one line without unseen characters."""
-    return " ".join(UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(text)).split())
-
-
 def _cut(text: object, most: int = MAX_NAME) -> str:
-    plain = _plain(text)
+    plain = clean(text)
     return plain if len(plain) <= most else plain[: most - 1] + "…"
 
 
-def _name(feature: Feature) -> str:
-    return _cut(feature.name)
+def _name(scored: Scored, name: str) -> str:
+    """The label of a feature on at most two lines."""
+    lines = textwrap.wrap(clean(scored.task.once(Labels).of[name]), MAX_NAME) or [""]
+    return "\n".join([lines[0], _cut(" ".join(lines[1:]))] if len(lines) > 1 else lines)
+
+
+def _line(names: Sequence[str]) -> float:
+    """The height of a line of a figure whose lines have these names, in inches."""
+    return 0.36 if any("\n" in name for name in names) else 0.27
+
+
+def _percent(share: float) -> str:
+    """A share in per cent; one that is there is never 0."""
+    return f"{share:.0f} %" if share >= 1 else "< 1 %"
 
 
 def _value(feature: Feature, code: float, unit: bool = False) -> str:
     """An encoded value as people read it."""
     value = code if feature.numeric or np.isnan(code) else feature.levels[int(code)]
     return _cut(feature.format(value, unit=unit))
-
-
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "sensecf",
-    "text.parse_math": False,  # a feature may be called $x$
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9,
-    "axes.facecolor": "none",
-    "axes.labelcolor": SOFT,
-    "text.color": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "legend.handlelength": 1.2,
-    "axes.unicode_minus": True,
-    "path.simplify": False,
-}
-
-
-def _svg(draw: Callable[[Figure], None], height: float, name: str) -> str:
-    """What `draw` puts on a figure, as SVG text; ids start with `name`, so that figures can share a page."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    buffer = io.StringIO()
-    with rc_context(_STYLE), warnings.catch_warnings():
-        # The reader's own fonts draw the text; what matplotlib's font lacks does not matter.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = Figure(figsize=(WIDTH, height), layout="constrained", facecolor="none")
-        draw(figure)
-        FigureCanvasSVG(figure)
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return _tidy(buffer.getvalue(), name)
-
-
-def _tidy(text: str, name: str) -> str:
-    """Matplotlib's SVG without prologue, metadata, unused ids and size: as wide as where it stands."""
-    ElementTree.register_namespace("", _SVG)
-    ElementTree.register_namespace("xlink", _XLINK)
-    root = ElementTree.fromstring(text)
-    used = set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r'xlink:href="#([^"]+)"', text))
-    for child in list(root):  # the licence block, and a style for "*" that would reach the rest of the page
-        if child.tag == f"{{{_SVG}}}metadata" or child.find(f"{{{_SVG}}}style") is not None:
-            root.remove(child)
-    root.set("style", "stroke-linejoin: round; stroke-linecap: butt")
-    for element in root.iter():
-        own = element.get("id")
-        if own is not None and own in used:
-            element.set("id", f"{name}-{own}")
-        elif own is not None:
-            del element.attrib["id"]
-        for key, value in element.attrib.items():
-            if value.startswith("#") and key.endswith("href"):
-                element.set(key, f"#{name}-{value[1:]}")
-            elif "url(#" in value:
-                element.set(key, value.replace("url(#", f"url(#{name}-"))
-    root.set("width", "100%")
-    del root.attrib["height"]
-    return ElementTree.tostring(root, encoding="unicode")

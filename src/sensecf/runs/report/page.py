@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sensecf.runs.report import figures
-from sensecf.runs.report.figures import UNSEEN
+from sensecf.runs.report.names import UNSEEN
 
 #: Colours of the figures, as they follow the page's light and dark.
 _COLOURS = {

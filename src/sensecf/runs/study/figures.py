@@ -10,7 +10,9 @@ import pandas as pd
 
 from sensecf.augmentation.scarcity import SCENARIOS
 from sensecf.metrics.statistics import Ranks
-from sensecf.runs.report.figures import DOWN, INK, RULE, SERIES, SOFT, UP, _axes, _cut, _svg
+from sensecf.runs.report.drawn import Drawn
+from sensecf.runs.report.drawn import svg as _svg
+from sensecf.runs.report.figures import DOWN, INK, RULE, SERIES, SOFT, UP, _axes, _cut
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +24,7 @@ WIDE = 9.6
 MAX_LINES = 8
 
 
-def curves(summary: pd.DataFrame, methods: Sequence[str], x: str, label: str, name: str) -> str:
+def curves(summary: pd.DataFrame, methods: Sequence[str], x: str, label: str, name: str) -> Drawn:
     """The measure against `x` (share removed, or amount), one panel per scenario, one line per method.
 
     `summary`: `study_scores.summarise` by scenario and `x`. Bands are 95 % intervals.
@@ -48,7 +50,7 @@ def curves(summary: pd.DataFrame, methods: Sequence[str], x: str, label: str, na
                 axes.fill_between(
                     known[x], known["value_low"], known["value_high"], color=colour, alpha=0.1, linewidth=0
                 )
-            axes.set_title(f"{scenario.upper()}: {SCENARIOS[scenario]}", fontsize=9, color=INK, loc="left")
+            axes.set_title(f"{scenario.upper()}: {SCENARIOS[scenario]}", fontsize="medium", color=INK, loc="left")
             axes.set_xlabel(label)
         if first is not None:
             first.set_ylabel("F1")
@@ -57,7 +59,7 @@ def curves(summary: pd.DataFrame, methods: Sequence[str], x: str, label: str, na
     return _svg(draw, 3.4, name)
 
 
-def bars(summary: pd.DataFrame, methods: Sequence[str], column: str, label: str, name: str) -> str:
+def bars(summary: pd.DataFrame, methods: Sequence[str], column: str, label: str, name: str) -> Drawn:
     """A mean with its interval per method, one panel per scenario; `summary` by scenario."""
     scenarios = [s for s in SCENARIOS if s in set(summary["scenario"])]
 
@@ -75,7 +77,7 @@ def bars(summary: pd.DataFrame, methods: Sequence[str], column: str, label: str,
             axes.locator_params(axis="x", nbins=4)
             axes.grid(axis="x", color=RULE, linewidth=0.6)
             axes.set_axisbelow(True)
-            axes.set_title(f"{scenario.upper()}: {SCENARIOS[scenario]}", fontsize=9, color=INK, loc="left")
+            axes.set_title(f"{scenario.upper()}: {SCENARIOS[scenario]}", fontsize="medium", color=INK, loc="left")
             axes.set_xlabel(label)
 
     return _svg(draw, 3.0, name)
@@ -92,7 +94,7 @@ def _bar(axes: Axes, place: int, row: pd.Series[Any], column: str, ours: bool) -
         axes.plot([low, high], [place, place], color=INK, linewidth=1.0)
 
 
-def ranks(names: Sequence[str], found: Ranks, ours: str) -> str:
+def ranks(names: Sequence[str], found: Ranks, ours: str) -> Drawn:
     """Mean ranks on a line, 1 is best; the bar is the critical difference of Nemenyi's test."""
     order = np.argsort(found.ranks, kind="stable")
 
@@ -114,9 +116,17 @@ def ranks(names: Sequence[str], found: Ranks, ours: str) -> str:
         best = found.ranks[order[0]]
         axes.plot([best, best + found.critical], [len(names) - 0.4] * 2, color=DOWN, linewidth=2.0)
         axes.set_yticks(range(len(names)), [_cut(names[at]) for at in order[::-1]])
-        axes.set_ylim(-0.6, len(names) - 0.1)
-        axes.set_xlim(1, len(names) + 0.5)
-        axes.set_xlabel("mean rank of F1 (1 is best); the bar: differences under this are not significant")
+        axes.text(
+            best + found.critical,
+            len(names) - 0.4,
+            f"  critical difference {found.critical:.2f}",
+            va="center",
+            color=DOWN,
+        ).set_in_layout(False)
+        axes.set_ylim(-0.6, len(names) + 0.2)
+        # A dot at rank 1 is drawn whole.
+        axes.set_xlim(0.9, len(names) + 0.5)
+        axes.set_xlabel("mean rank of F1 (1 is best); differences under the bar are not significant")
 
     return _svg(draw, 3.0, "ranks")
 

@@ -14,6 +14,7 @@ from sensecf.augmentation.methods import OURS
 from sensecf.augmentation.scarcity import SCENARIOS
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_text
+from sensecf.runs.report.drawn import save_all
 from sensecf.runs.report.page import from_template, inline
 from sensecf.runs.study import figures as study_figures
 from sensecf.runs.study.scores import CELL, compare, gains, rank, read_cells, summarise
@@ -21,7 +22,7 @@ from sensecf.runs.study.summary import as_markdown
 from sensecf.runs.study.written import between, chance, percent, plain, signed
 from sensecf.version import __version__
 
-#: What a report leaves in the folder.
+#: What a report leaves in the folder, beside its figures.
 FILES = ("results.csv", "summary.csv", "tests.csv", "summary.md", "report.html")
 #: The relative gain of F1 at half of the labels removed that the paper reports for its best generator.
 PAPER = 0.199
@@ -55,20 +56,22 @@ def write_study_report(folder: str | Path) -> Path:
         with replacing(folder / name) as path:
             frame.to_csv(path, index=False)
     write_text(folder / "summary.md", as_markdown(found, results, asked))
-    write_text(folder / "report.html", _render(results, asked, found, summary, overall, total, tests))
+    names = [m for m in asked["methods"] if m in set(found["method"])]
+    drawn = _figures(found, summary, overall, method, names)
+    save_all({entry["name"]: entry["raw"] for entry in drawn}, folder)
+    write_text(folder / "report.html", _render(results, asked, drawn, names, (summary, overall, total, tests)))
     return folder / "report.html"
 
 
 def _render(
     results: pd.DataFrame,
     asked: dict[str, Any],
-    found: pd.DataFrame,
-    summary: pd.DataFrame,
-    overall: pd.DataFrame,
-    total: pd.DataFrame,
-    tests: pd.DataFrame,
+    drawn: Sequence[dict[str, Any]],
+    names: Sequence[str],
+    measured: Sequence[pd.DataFrame],
 ) -> str:
-    method, names = asked["method"], [m for m in asked["methods"] if m in set(found["method"])]
+    """The page; `measured`: by scenario and share, by scenario, over all, and the tests."""
+    summary, overall, total, tests = measured
     wanted = (
         len(asked["tables"])
         * len(asked["scenarios"])
@@ -88,7 +91,7 @@ def _render(
             ("Seeds", str(asked["seeds"])),
             ("Cells done", f"{len(results):,} of {wanted:,}"),
         ],
-        "figures": _figures(found, summary, overall, method, names),
+        "figures": drawn,
         "tables": [
             _table("All scenarios and shares together: F1", total, names),
             *(_table(f"Scenario {s.upper()}, {SCENARIOS[s]}: F1", part, names) for s, part in _by_scenario(overall)),
@@ -187,22 +190,26 @@ def _figures(
     if summary["removed"].nunique() > 1:
         percent = summary.assign(percent=100 * summary["removed"])
         svg = study_figures.curves(percent, shown, "percent", "labels removed, %", "removed")
-        drawn.append(("F1 against the share of labels removed", svg, "Bands: 95 % intervals over splits."))
+        drawn.append(("removed", "F1 against the share of labels removed", svg, "Bands: 95 % intervals over splits."))
     svg = study_figures.bars(
         overall, [n for n in rest if n != "nothing"], "absolute", "gain of F1 over nothing", "gain"
     )
-    drawn.append(("Gain over doing nothing", svg, "Mean over tables, shares, seeds and classifiers."))
+    drawn.append(("gain", "Gain over doing nothing", svg, "Mean over tables, shares, seeds and classifiers."))
     svg = study_figures.bars(
         overall, [n for n in rest if n != "nothing"], "recovered", "share of the loss recovered", "recovery"
     )
-    drawn.append(("Share of the loss recovered", svg, "Mean gain over mean loss; – where next to nothing is lost."))
+    drawn.append(
+        ("recovery", "Share of the loss recovered", svg, "Mean gain over mean loss; – where next to nothing is lost.")
+    )
     svg = study_figures.bars(overall, [n for n in rest if n != "nothing"], "harm", "share of cells harmed", "harm")
-    drawn.append(("Harm", svg, "Cells whose F1 falls by more than 0.01."))
+    drawn.append(("harm", "Harm", svg, "Cells whose F1 falls by more than 0.01."))
     amounts = _amounts(found)
     if not amounts.empty:
         lines = list(dict.fromkeys(amounts["method"]))
         svg = study_figures.curves(amounts, lines, "amount", "rows added / labels removed", "amounts")
-        drawn.append(("F1 against the amount of rows added", svg, "At 0: the reduced rows, each weighing alike."))
+        drawn.append(
+            ("amounts", "F1 against the amount of rows added", svg, "At 0: the reduced rows, each weighing alike.")
+        )
     if len(names) > 2:
         try:
             ranked, result = rank(found)
@@ -210,10 +217,17 @@ def _figures(
             pass  # too few complete blocks yet: there is nothing to rank
         else:
             svg = study_figures.ranks(ranked, result, method)
-            drawn.append(("Mean ranks", svg, f"Friedman's test over all blocks: p {chance(result.p)}."))
+            drawn.append(("ranks", "Mean ranks", svg, f"Friedman's test over all blocks: p {chance(result.p)}."))
     return [
-        {"id": f"figure-{k}", "title": heading, "svg": inline(svg, f"figure-{k}"), "caption": text}
-        for k, (heading, svg, text) in enumerate(drawn, start=1)
+        {
+            "id": f"figure-{k}",
+            "name": name,
+            "title": heading,
+            "raw": svg,
+            "svg": inline(svg, f"figure-{k}"),
+            "caption": text,
+        }
+        for k, (name, heading, svg, text) in enumerate(drawn, start=1)
     ]
 
 

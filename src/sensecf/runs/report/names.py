@@ -1,0 +1,72 @@
+"""What features and people are called: labels instead of names of columns, on one line, without unseen characters."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task
+from sensecf.data.infer.catalogue import Entry, known_feature
+from sensecf.data.infer.names import parse_names
+
+if TYPE_CHECKING:
+    from sensecf.core.counterfactuals import Counterfactuals
+
+#: Characters that neither XML nor HTML can hold, or that would turn the text around them.
+UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+#: Spellings of one unit.
+_SAME_UNIT = {"bpm": "beats/min", "beats per minute": "beats/min", "count": "steps", "minutes": "min", "hours": "h"}
+
+
+def clean(text: object) -> str:
+    """Text on one line, without characters that cannot be seen or that turn the text around them."""
+    return " ".join(UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(text)).split())
+
+
+def known(feature: Feature) -> Entry | None:
+    """What the catalogue knows of a column, None for an unknown name or one in another unit."""
+    entry = known_feature(feature.name)
+    if entry is None or not feature.numeric:
+        return entry
+    return entry if one_unit(feature.unit) == one_unit(entry.unit) else None
+
+
+def one_unit(unit: str) -> str:
+    """One spelling of a unit that has several."""
+    return _SAME_UNIT.get(unit, unit)
+
+
+def labels(schema: FeatureSchema) -> list[str]:
+    """One label per feature: the catalogue's words, else the column's name without underscores and unit."""
+    parsed = parse_names(schema.names)
+    found = []
+    for feature in schema.features:
+        entry = known_feature(feature.name)
+        plain = " ".join(parsed[feature.name].stem) or feature.name
+        text = clean(plain if entry is None else entry.description.partition(":")[0])
+        # HDL and REM stay as they are.
+        found.append(text[:1].upper() + text[1:])
+    return [text if text and found.count(text) == 1 else clean(schema.names[j]) for j, text in enumerate(found)]
+
+
+def inside(label: str) -> str:
+    """A label within a sentence: the first letter small, unless the word is an abbreviation."""
+    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
+
+
+class Labels:
+    """The labels of a task's features, `task.once(Labels)`: `of[name]` is the label of a column."""
+
+    def __init__(self, task: Task) -> None:
+        self.of = dict(zip(task.schema.names, labels(task.schema), strict=True))
+
+
+def whose(answers: Counterfactuals) -> dict[Any, str]:
+    """What the row of each query is called: its person and its time, as far as the table says, else its number."""
+    factuals = answers.factuals
+    told = [factuals[name].fillna("").map(clean) for name in ("person", "when") if name in factuals]
+    if not told:
+        return {query: f"row {clean(query)}" for query in factuals.index}
+    parts = zip(*told, strict=True)
+    return {query: " · ".join(filter(None, texts)) for query, texts in zip(factuals.index, parts, strict=True)}
