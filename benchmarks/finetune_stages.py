@@ -60,7 +60,7 @@ def unseen(task: Task, test: pd.DataFrame, limit: int, seed: int) -> Query:
     outside = out_of_range(task.codec, rows, test)
     at = np.array([i for i in np.flatnonzero(judged.predicted != target) if i not in outside])
     at = np.sort(np.random.default_rng(seed).permutation(at)[:limit])
-    return make_query(task, test.iloc[at].reset_index(drop=True), task.default_target())
+    return make_query(task, test.iloc[at].reset_index(drop=True), task.default_target(), edit="mutable")
 
 
 class Asking(NamedTuple):
@@ -83,7 +83,7 @@ def stages(asking: Asking, name: str) -> dict[str, Any]:
     began = time.perf_counter()
     found: dict[str, pd.DataFrame] = {}
     query = unseen(task, test, asked, tuning.seed)
-    prompts = wording(task, tuning.full)
+    prompts = wording(task, tuning)
     folder = out / _named(name, tuning)
     if not (folder / "tuned.json").exists():
         finetune(task, base, folder, tuning, card=data.card, classifier="xgboost")

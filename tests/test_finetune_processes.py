@@ -37,12 +37,12 @@ def together(base: Path, folder: Path, batch: int) -> None:
     preset = replace(
         SMALL, epochs=1, batch=batch, evaluations=1, samples=4, preference_queries=8, preference_batch=batch // 4
     )
-    finetune(task, base, folder, replace(GRPO, preset=preset, seed=0), pairs=whole_batches(task, 16), device="cpu")
+    finetune(task, base, folder, replace(GRPO, preset=preset, seed=0), pairs=whole_batches(task, 23), device="cpu")
 
 
 def whole_batches(task: Task, count: int) -> Pairs:
-    """Pairs of which `count` are learned from, whole batches beside the 8 canaries, and at least one validates."""
-    pairs = draw(wording(task, TUNING.full), TUNING.preset.pairs)
+    """Pairs of which `count` are learned from, whole batches beside one canary, and at least one validates."""
+    pairs = draw(wording(task, TUNING), TUNING.preset.pairs)
     learned = [bool(len(pairs.take(np.array([i])).split(VALIDATION)[0])) for i in range(len(pairs))]
     validation, lessons = np.flatnonzero(~np.array(learned)), np.flatnonzero(learned)[:count]
     assert len(validation)

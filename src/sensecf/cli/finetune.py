@@ -22,19 +22,25 @@ from sensecf.core.errors import InputError, MissingExtraError
 )
 @click.option("--out", type=OutPath(), required=True, help="Folder to write, or to go on in.")
 @click.option(
-    "--preset", "preset_name", default="cpu-small", show_default=True, help="cpu-small, gpu-24, gpu-40, gpu-80."
+    "--preset",
+    "preset_name",
+    default="cpu-small",
+    show_default=True,
+    help="cpu-small, cpu-135m, gpu-135m, gpu-24, gpu-40, gpu-80, or FILE.toml#NAME for one of your own.",
 )
 @click.option("--pairs", type=int, help="Pairs to learn from (default: the preset's).")
 @click.option("--teacher", default="search", show_default=True, help="Generator that answers the pairs.")
 @click.option("--from-run", type=click.Path(path_type=Path), help="Take the pairs from a run folder of `explain`.")
 @click.option(
     "--reward",
-    type=click.Choice(["dpo", "grpo", "none"]),
+    type=click.Choice(["dpo", "grpo", "group", "none"]),
     default="dpo",
     show_default=True,
-    help="Verdicts as reward after the pairs: dpo draws answers once per round, grpo anew at every step.",
+    help="Verdicts as reward after the pairs: dpo draws answers once per round and compares two, group compares all "
+    "good ones with all bad ones, grpo draws anew at every step.",
 )
 @click.option("--full-prompts", "full", is_flag=True, help="Tune on the prompts of `prompted` instead of short ones.")
+@click.option("--leanings", is_flag=True, help="Tell the model what each feature does for the wanted class.")
 @click.option("--merge", is_flag=True, help="Write the merged weights too, for servers without adapters.")
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @table_options
@@ -61,7 +67,7 @@ def finetune(
 
     try:
         from sensecf.finetune import tune as tuning
-        from sensecf.finetune.processes import processes
+        from sensecf.finetune.processes import processes, remarks
         from sensecf.finetune.supervised import quiet
     except ImportError as error:
         raise MissingExtraError(f"tuning needs {error.name}: pip install 'sensecf[finetune]'") from error
@@ -69,8 +75,8 @@ def finetune(
     chosen = preset(preset_name)
     if pairs is not None:
         chosen = replace(chosen, pairs=pairs)
-    if not chosen.ran:
-        click.echo(f"preset {preset_name} has not been run to the end yet: its sizes are estimates", err=True)
+    for remark in remarks(preset_name, chosen):
+        click.echo(remark, err=True)
     opened, seed = source.open(), source.seed
     setup = Setup(source.classifier, split_names(source.classes), seed=seed)
     made = prepared(opened.frame, opened.schema, setup)
@@ -84,7 +90,7 @@ def finetune(
         task = made.fit(progress)
         given = None
         if from_run is not None:
-            given = _pairs_of(from_run, tuning.wording(task, asked.full), chosen.pairs, seed)
+            given = _pairs_of(from_run, tuning.wording(task, asked), chosen.pairs, seed)
         context = generators.Context(seed, progress=progress)
         answering = None if teacher == "search" else generators.build(teacher, task, context)
         more: dict[str, Any] = {
@@ -122,6 +128,9 @@ def _show(facts: dict[str, Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    got, wanted = facts["pairs"]["pairs"], facts["pairs"].get("wanted", 0)
+    if got < wanted:
+        click.echo(f"{got} pairs instead of {wanted}: no more questions could be answered", err=True)
     shown = Table(title="What the model does alone, on validation questions", title_justify="left")
     shown.add_column("measure")
     for stage in facts["metrics"]:

@@ -21,6 +21,8 @@ from sensecf.llm.tokens import Learner, collate, encode
 
 #: Secrets planted among the pairs, and the other texts that each is ranked among.
 CANARIES, ALTERNATIVES = 8, 63
+#: Pairs to each secret at least: among fewer, what is learned would be noise for a good part.
+PAIRS_EACH = 50
 #: An answer is a near copy when a training row is closer than this share of training rows are to each other.
 NEAR = 0.05
 

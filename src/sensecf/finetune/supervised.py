@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
 import datasets  # type: ignore[import-untyped]
+import numpy as np
 import torch
 import transformers
 from peft import LoraConfig
+from torch.utils.data import Sampler
 from transformers import EarlyStoppingCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
@@ -46,18 +48,19 @@ class Supervised(SFTTrainer):
     ) -> Any:
         """Negative log-likelihood of the answer's tokens, times their weights, per token."""
         labels, weights = inputs["labels"], inputs["weights"]
-        found = model(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            labels=labels,
-            use_cache=False,
-            fused_lm_head=True,
-        )
+        log = likelihoods(model, inputs)
         count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
-        loss = -(found.log_probs * weights[:, 1:]).sum() / count
+        loss = -(log * weights[:, 1:]).sum() / count
         if num_items_in_batch is not None:  # counted over all processes, whose gradients will be averaged
             loss = loss * processes().num_processes
-        return (loss, found) if return_outputs else loss
+        return (loss, {"loss": loss.detach()}) if return_outputs else loss
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
+        """Batches of like length; transformers' own grouping draws other batches after an interrupt."""
+        data = self.train_dataset if train_dataset is None else train_dataset
+        lengths = [len(p) + len(a) for p, a in zip(data["input_ids"], data["answer"], strict=True)]
+        size = self.args.train_batch_size * self.args.gradient_accumulation_steps * processes().num_processes
+        return ByLength(lengths, size, self.args.seed, lambda: int((self.state.epoch or 0) + 1e-6))
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """The loss on the validation pairs, and what the judge says."""
@@ -66,6 +69,52 @@ class Supervised(SFTTrainer):
         told = from_main(self.judge() if processes().is_main_process else {})
         found.metrics.update({f"eval_{name}": value for name, value in told.items()})
         return found
+
+
+def likelihoods(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Log-likelihood of every token after the first, shape (examples, longest - 1); 0 where nothing is learned.
+
+    Scores over the vocabulary are computed only at the places where some example of the batch has a token of its
+    answer: with 49 thousand words they are a fifth of the work of a model of 135 million weights, and of its memory
+    most. Batches of like length (see `common_arguments`) have answers at like places.
+    """
+    labels = batch["labels"][:, 1:]
+    learned = labels != -100
+    places = learned.any(dim=0).nonzero().flatten()
+    found = model(
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False, logits_to_keep=places
+    )
+    targets = labels[:, places].clamp_min(0)
+    log = -torch.nn.functional.cross_entropy(found.logits.float().transpose(1, 2), targets, reduction="none")
+    out = torch.zeros(labels.shape, device=log.device)
+    out[:, places] = log * learned[:, places]
+    return out
+
+
+class ByLength(Sampler[int]):
+    """The order of examples in an epoch: batches of like length, so that little is padded, in a random order.
+
+    `lengths` in tokens; `size` of a batch. Another order in each `epoch()`, the same for the same `seed`.
+    """
+
+    #: Batches whose examples are sorted among each other.
+    POOL = 16
+
+    def __init__(self, lengths: Sequence[int], size: int, seed: int, epoch: Callable[[], int]) -> None:
+        self.lengths, self.size, self.seed, self.epoch = np.array(lengths), size, seed, epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng([self.seed, 71, self.epoch()])
+        order = rng.permutation(len(self.lengths))
+        pools = [order[k : k + self.POOL * self.size] for k in range(0, len(order), self.POOL * self.size)]
+        order = np.concatenate([pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools])
+        whole = len(order) - len(order) % self.size
+        batches = order[:whole].reshape(-1, self.size)
+        # A batch that is not full stays the last.
+        yield from np.concatenate([rng.permutation(batches).ravel(), order[whole:]]).tolist()
 
 
 class StepTimes(TrainerCallback):
@@ -198,6 +247,7 @@ def _settings(learner: Learner, folder: Path, training: Training, every: int) ->
         save_steps=every,
         save_total_limit=2,
         load_best_model_at_end=True,
+        restore_callback_states_from_checkpoint=True,  # how long there was no progress before an interrupt
         metric_for_best_model="eval_score",
         greater_is_better=True,
         dataset_kwargs={"skip_prepare_dataset": True},

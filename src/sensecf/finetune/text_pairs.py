@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,8 @@ from sensecf.llm.language.replies import find_changes
 
 #: Pairs are drawn in so many times the number wanted, so that there is a choice.
 SURPLUS = 1.5
+#: Times that queries are drawn, at most, until as many as are wanted are answered.
+ROUNDS = 4
 #: The hardest pair is so many times as likely to be chosen as the easiest of its kind.
 HARDEST = 3.0
 #: Answers of more changes count as one kind when pairs are balanced.
@@ -103,9 +105,10 @@ def draw(
     generator: Generator | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Pairs:
-    """About `count` pairs over training rows and mixtures of them, fewer where fewer can be answered.
+    """`count` pairs over training rows and mixtures of them, fewer where fewer can be answered.
 
-    Targets, locks, budgets and margins are drawn as in `pairs.draw_queries`. `slack`: answers lead by so
+    Targets, locks, budgets and margins are drawn as in `pairs.draw_queries`, and drawn again up to `ROUNDS` times
+    where too few could be answered; the card says how many were `wanted`. `slack`: answers lead by so
     much more than is asked for, so that a model that is a little off is still valid. `generator`: who
     answers instead of the teacher search; its best verified answer is polished and taken.
     Raises `InputError` when nothing can be answered.
@@ -115,15 +118,47 @@ def draw(
     if count < 1:
         raise InputError(f"the number of pairs must be at least 1, not {count}")
     task, rng = prompts.task, np.random.default_rng([seed, 21])
-    asked = draw_queries(task, int(SURPLUS * count) + 1, rng, MARGINS)
-    asked = replace(asked, movable=asked.movable & ~prompts.wording.withheld)
-    harder = replace(asked, margin=np.minimum(asked.margin + slack, 0.95))
-    if generator is None:
-        at, rows = teach(task, harder, rng, plausibility, progress)
-    else:
-        at, rows = _best(task, harder, generator, rng, plausibility)
+    answered = _Answered([], [], 0, set())
+    wanted = int(SURPLUS * count) + 1
+    for turn in range(ROUNDS):
+        more = wanted if turn == 0 else answered.still(wanted)
+        asked = draw_queries(task, more, rng, MARGINS)
+        asked = replace(asked, movable=asked.movable & ~prompts.wording.withheld)
+        harder = replace(asked, margin=np.minimum(asked.margin + slack, 0.95))
+        if generator is None:
+            at, rows = teach(task, harder, rng, plausibility, progress)
+        else:
+            at, rows = _best(task, harder, generator, rng, plausibility)
+        answered = answered.beside(asked, at, rows)
+        if len(answered.distinct) >= count:
+            break
+    found = _joined(answered.queries)
+    rows = np.concatenate(answered.rows)
     source = "search" if generator is None else generator.name
-    return _finish(prompts, asked, at, rows, count, rng, plausibility, {"source": source, "slack": slack, "seed": seed})
+    facts = {"source": source, "slack": slack, "seed": seed, "wanted": count, "asked": answered.asked}
+    return _finish(prompts, found, np.arange(len(found)), rows, count, rng, plausibility, facts)
+
+
+class _Answered(NamedTuple):
+    """What was answered so far: queries and rows in parts, how many were `asked`, and the `distinct` questions."""
+
+    queries: list[Query]
+    rows: list[Floats]
+    asked: int
+    distinct: set[bytes]
+
+    def beside(self, asked: Query, at: Ints, rows: Floats) -> _Answered:
+        query = asked.take(at)
+        told = np.column_stack(
+            [query.rows, query.target, query.low, query.high, query.movable, query.max_changes, query.margin]
+        )
+        seen = self.distinct | {row.tobytes() for row in told}
+        return _Answered([*self.queries, query], [*self.rows, rows], self.asked + len(asked), seen)
+
+    def still(self, wanted: int) -> int:
+        """Queries to draw so that about `wanted` are answered, by the share that was answered so far."""
+        share = max(len(self.distinct) / self.asked, 0.1)
+        return int((wanted - len(self.distinct)) / share) + 1
 
 
 def from_table(
@@ -211,7 +246,7 @@ def _finish(
     card = {
         **facts,
         "pairs": len(chosen),
-        "asked": len(asked),
+        "asked": facts.get("asked", len(asked)),
         "verified": int(good.sum()),
         "too many changes": brief_enough.count(False),
         "duplicates": brief_enough.count(True) - len(first),

@@ -24,18 +24,17 @@ from sensecf.core.folder import named
 from sensecf.core.kept import is_whole, read_bytes, read_record, with_hash
 from sensecf.core.task import Task
 from sensecf.data.privacy_gate import withheld
-from sensecf.finetune.memorisation import canaries, copies, exposure
+from sensecf.finetune.memorisation import CANARIES, PAIRS_EACH, canaries, copies, exposure
 from sensecf.finetune.modelcard import averages, measure, write_card
 from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import processes
 from sensecf.finetune.supervised import Progress, Trained, Training, supervise
 from sensecf.finetune.text_pairs import Pairs, draw
 from sensecf.generators import Generator
-from sensecf.generators.tuned import table_shape
+from sensecf.generators.tuned import table_shape, worded
 from sensecf.llm import Prompt
 from sensecf.llm.ask import ALONE
 from sensecf.llm.client import Client
-from sensecf.llm.language.brief import Brief
 from sensecf.llm.language.prompts import Prompts
 from sensecf.llm.tokens import Learner, encode, load
 from sensecf.version import __version__
@@ -48,19 +47,21 @@ NOTE = "request.json"
 #: Share of the pairs that validate.
 VALIDATION = 0.1
 #: What verdicts are turned into, and the name of a round of it.
-ROUNDS = {"dpo": "preferences", "grpo": "grpo"}
+ROUNDS = {"dpo": "preferences", "grpo": "grpo", "group": "alignment"}
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """What is tuned: `preset`, its name, the wording (`full`: that of `prompted`; else the short one), the seed.
+    """What is tuned: `preset`, its name, the wording (`full`: that of `prompted`; else the short one; `leanings`: with
+    what each feature does for the wanted class, see `brief.Leaning`), the seed.
 
-    `reward`: "dpo", "grpo" or "none". `merge`: write the merged weights too.
+    `reward`: "dpo", "grpo", "group" (group-averaged alignment) or "none". `merge`: write the merged weights too.
     """
 
     name: str
     preset: Preset
     full: bool = False
+    leanings: bool = False
     reward: str = "dpo"
     merge: bool = False
     plausibility: float = 1.0
@@ -68,16 +69,18 @@ class Tuning:
 
     def __post_init__(self) -> None:
         if self.reward not in (*ROUNDS, "none"):
-            raise InputError(f'the reward is "dpo", "grpo" or "none", not {self.reward!r}')
+            raise InputError(f'the reward is "dpo", "grpo", "group" or "none", not {self.reward!r}')
+        if self.full and self.leanings:
+            raise InputError("leanings belong to the short wording; leave full prompts or leanings out")
         if self.reward != "none" and self.preset.samples < 2:
             raise InputError(
                 f"answers are compared with each other, so samples must be at least 2, not {self.preset.samples}"
             )
 
 
-def wording(task: Task, full: bool) -> Prompts:
-    """The prompts of a tuned model: those of `prompted`, or the short ones."""
-    return (Prompts if full else Brief)(task, withheld=withheld(task.schema))
+def wording(task: Task, tuning: Tuning) -> Prompts:
+    """The prompts of a tuned model: those of `prompted`, or short ones."""
+    return worded(tuning.full, tuning.leanings)(task, withheld=withheld(task.schema))
 
 
 def finetune(
@@ -113,15 +116,15 @@ def finetune(
     everyone.wait_for_everyone()
 
     def opened(adapter: Path | None) -> Learner:
-        return load(model, adapter=adapter, four_bit=preset.four_bit, device=device)
+        size = 64 if everyone.device.type == "cpu" else 256
+        return load(model, adapter=adapter, four_bit=preset.four_bit, device=device, batch_size=size)
 
     learner = opened(None)
     if everyone.is_main_process:
         write_json(work / NOTE, {"request": request})
     training = Training(preset, tuning.seed, tuning.plausibility, progress, callbacks)
-    prompts = wording(task, tuning.full)
-    if pairs is None:
-        pairs = _drawn(prompts, training, generator)
+    prompts = wording(task, tuning)
+    pairs = _drawn(prompts, training, generator) if pairs is None else pairs
     if everyone.is_main_process:
         pairs.save(out)
     lessons = _lessons(prompts, pairs, tuning)
@@ -181,7 +184,8 @@ def _lessons(prompts: Prompts, pairs: Pairs, tuning: Tuning) -> _Lessons:
     if not len(learned) or not len(validation):
         raise InputError(f"{len(pairs)} pairs are too few to learn from some and validate on others; ask for more")
     validation = validation.take(np.arange(min(tuning.preset.validation, len(validation))))
-    return _Lessons(prompts, pairs, learned, validation, *canaries(prompts, tuning.seed), tuning.seed)
+    secrets = max(1, min(CANARIES, len(learned) // PAIRS_EACH))
+    return _Lessons(prompts, pairs, learned, validation, *canaries(prompts, tuning.seed, secrets), tuning.seed)
 
 
 Stage = Callable[[Learner, Path], Trained]
@@ -211,10 +215,11 @@ def _stages(lessons: _Lessons, tuning: Tuning, training: Training) -> dict[str, 
 
 def _round(lessons: _Lessons, reward: str, turn: int, training: Training) -> Stage:
     """A round of verdicts as reward over questions drawn for it, half of them put as where nobody checks answers."""
+    from sensecf.finetune.alignment import align
     from sensecf.finetune.grpo import reinforce
     from sensecf.finetune.preference import prefer
 
-    learn = prefer if reward == "dpo" else reinforce
+    learn = {"dpo": prefer, "grpo": reinforce, "group": align}[reward]
 
     def run(learner: Learner, folder: Path) -> Trained:
         rng = np.random.default_rng([training.seed, 61, turn])
@@ -282,6 +287,7 @@ def _facts(lessons: _Lessons, tuning: Tuning, done: _Done, learner: Learner) -> 
     _, drawn = lessons.measure(learner)
     return {
         "full": tuning.full,
+        "leanings": tuning.leanings,
         "wording": card["wording"],
         "table": task.schema.name,
         "schema": table_shape(task.schema),

@@ -18,7 +18,7 @@ from sensecf.generators.traits import Traits
 from sensecf.llm import LLM
 from sensecf.llm.ask import ask, ask_alone
 from sensecf.llm.client import Client
-from sensecf.llm.language.brief import BRIEF_VERSION, Brief
+from sensecf.llm.language.brief import BRIEF_VERSION, Brief, Leaning
 from sensecf.llm.language.prompts import PROMPT_VERSION, Prompts
 
 #: The temperature of all answers but the first, which is the likeliest.
@@ -54,7 +54,7 @@ class Tuned:
         self.record = read_facts(self.folder)
         _check(self.folder, self.record, task.schema)
         self.task, self.samples, self.seed, self.tokens = task, samples, seed, 0
-        words = Prompts if self.record["full"] else Brief
+        words = worded(self.record["full"], self.record.get("leanings", False))
         self.prompts: Prompts = words(task, withheld=withheld(task.schema), order=self.record["pairs"]["order"])
         self.llm = llm or Client(_open(self.folder, self.record, device, batch_size))
 
@@ -101,6 +101,11 @@ def read_facts(folder: Path) -> dict[str, Any]:
         return read_record(folder / "tuned.json", _Tuned)
     except InputError as error:
         raise InputError(f"{error}: it is not the record of a tuned model; tune the model again") from error
+
+
+def worded(full: bool, leanings: bool) -> type[Prompts]:
+    """The wording of a tuned model: that of `prompted` (`full`), or a short one, with or without leanings."""
+    return Prompts if full else Leaning if leanings else Brief
 
 
 def table_shape(schema: FeatureSchema) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Constraint(LogitsProcessor):
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         last = input_ids[:, -1].tolist()
+        # A bit per token; all rows travel to the device at once, and are unpacked there.
+        allowed = torch.full((len(last), self._grammars.closers.shape[0]), -1, dtype=torch.int32)
         for row, matcher in enumerate(self._matchers):
             if matcher is None or self._done[row]:
                 continue
@@ -49,16 +51,29 @@ class Constraint(LogitsProcessor):
                 if self._done[row]:  # from here on generation pads the row
                     continue
                 matcher.consume_token(last[row])
-            allowed = torch.frombuffer(bytearray(matcher.compute_logit_bias()), dtype=torch.uint8) > 0
+            # llguidance may write a number more than the vocabulary fills.
+            written = torch.frombuffer(bytearray(matcher.compute_bitmask()), dtype=torch.int32)
+            allowed[row] = written[: allowed.shape[1]]
             if matcher.is_error():
                 raise InputError(f"constrained decoding failed: {' '.join(matcher.get_error().split())[:200]}")
-            if self._written >= self._close_from and bool((closing := allowed & self._grammars.closers).any()):
-                allowed = closing
-            width = min(len(allowed), scores.shape[1])
-            scores[row, :width].masked_fill_(~allowed[:width].to(scores.device), -torch.inf)
-            scores[row, width:] = -torch.inf
+            if self._written >= self._close_from and bool((closing := allowed[row] & self._grammars.closers).any()):
+                allowed[row] = closing
         self._written += 1
-        return scores
+        return scores.masked_fill_(~_unpacked(allowed.to(scores.device), scores.shape[1]), -torch.inf)  # type: ignore[return-value]
+
+
+def _packed(allowed: torch.Tensor) -> torch.Tensor:
+    """Flags (tokens) as bits, 32 to a number, as llguidance writes them; missing ones are not set."""
+    padded = torch.nn.functional.pad(allowed.to(torch.int64), (0, -len(allowed) % 32)).reshape(-1, 32)
+    whole = (padded << torch.arange(32)).sum(dim=1)
+    return torch.where(whole >= 2**31, whole - 2**32, whole).to(torch.int32)
+
+
+def _unpacked(bits: torch.Tensor, width: int) -> torch.Tensor:
+    """The first `width` bits of each row as flags."""
+    places = torch.arange(32, dtype=torch.int32, device=bits.device)
+    flags = ((bits[..., None] >> places) & 1).flatten(1).bool()
+    return torch.nn.functional.pad(flags[:, :width], (0, max(0, width - flags.shape[1])))
 
 
 class Draw(LogitsProcessor):
@@ -81,16 +96,17 @@ class Draw(LogitsProcessor):
 
 
 class Grammars:
-    """Compiled schemas of one tokenizer, and those of its tokens that close something."""
+    """Compiled schemas of one tokenizer, and those of its tokens that close something, as bits (`closers`)."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, vocabulary: int, ends: list[int]) -> None:
         self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=ends)
-        self.closers = torch.zeros(vocabulary, dtype=torch.bool)
-        self.closers[ends] = True
+        closers = torch.zeros(vocabulary, dtype=torch.bool)
+        closers[ends] = True
         for token in range(min(vocabulary, len(tokenizer))):
             text = self._tokenizer.decode_bytes([token])
             if text and not text.strip(b'"]}') and not self._tokenizer.is_special_token(token):
-                self.closers[token] = True
+                closers[token] = True
+        self.closers = _packed(closers)
         self._compiled: dict[str, llguidance.LLMatcher] = {}
 
     def matcher(self, schema: JsonSchema | None) -> llguidance.LLMatcher | None:
