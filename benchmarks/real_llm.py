@@ -21,6 +21,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,7 @@ def work(setting: Setting, todo: list[Cell], workers: dict[str, int], end: float
     start = multiprocessing.get_context("spawn")
     expected = dict(EXPECTED)
     pools = {where: ProcessPoolExecutor(count, mp_context=start) for where, count in workers.items() if count}
+    lost: list[Cell] = []
     running: dict[Future[float], Cell] = {}
     while True:
         _begin(setting, todo, pools, workers, running, expected, end)
@@ -155,7 +157,13 @@ def work(setting: Setting, todo: list[Cell], workers: dict[str, int], end: float
         for one in done:
             cell = running.pop(one)
             error = one.exception()
-            if error is None:
+            if isinstance(error, BrokenProcessPool) and cell not in lost:  # one of its workers died: once more, anew
+                lost.append(cell)
+                todo.insert(0, cell)
+                if not any(other.where == cell.where for other in running.values()):
+                    pools[cell.where] = ProcessPoolExecutor(workers[cell.where], mp_context=start)
+                print(f"{cell.name}: its process died; once more", flush=True)
+            elif error is None:
                 expected[cell.part] = 1.1 * one.result()
                 print(f"{cell.name}: {one.result():.0f} s; {end - time.time():.0f} s left", flush=True)
             else:
@@ -185,7 +193,11 @@ def _begin(
                 print(f"{cell.name}: left out, {end - time.time():.0f} s left", flush=True)
             elif needs is None or needs.exists():
                 todo.remove(cell)
-                running[pool.submit(measure, setting, cell)] = cell
+                try:
+                    running[pool.submit(measure, setting, cell)] = cell
+                except BrokenProcessPool:  # until all of its cells are back
+                    todo.insert(0, cell)
+                    break
 
 
 def _needs(setting: Setting, cell: Cell) -> Path | None:
