@@ -60,6 +60,11 @@ def test_a_language_model_is_compared_and_its_tokens_are_counted_also_from_a_rec
     assert asked.answers["prompted"].cost["model_tokens"] == replayed.answers["prompted+raw"].cost["model_tokens"]
     assert pd.isna(asked.answers["nearest+raw"].cost["model_tokens"])
     assert asked.facts["model"]["host"] == "127.0.0.1"
+    own = {"people": 3, "readable": 3, "valid_first": 3, "valid": 3, "distinct": 1}
+    assert asked.answers["prompted"].cost["model_own"] == replayed.answers["prompted+raw"].cost["model_own"] == own
+    assert "model_own" not in asked.answers["nearest+raw"].cost
+    told = "prompted itself, asked about 3: 3 readable at the first answer, 3 valid at the first"
+    assert told in (tmp_path / "asked" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_tuned_model_is_compared(table: Task, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def _show(made: Comparison, out: Path) -> None:
     from sensecf.runs.compare.scores import ALL
 
     console = Console(width=None if sys.stdout.isatty() else 160)
-    for text in tables.quality(made):
+    for text in (*tables.quality(made), *tables.own(made)):
         console.print(Text(text), soft_wrap=True)
     parts = [tables.table("", tables.RESULTS, made.scores.summary)]
     if made.facts["refits"]:

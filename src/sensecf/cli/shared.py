@@ -359,6 +359,10 @@ def show_card(card: Card | None) -> None:
 
 #: Measures of the terminal's summary.
 SHOWN = (
+    "model_readable",
+    "model_valid_first",
+    "model_valid",
+    "model_distinct",
     "own_share",
     "fallback_share",
     "unanswered_share",
@@ -372,6 +376,8 @@ SHOWN = (
     "margin",
     "seconds",
 )
+#: Of these, what is shown only where it is not 0.
+UNLESS_ZERO = ("fallback_share", "unanswered_share", "not_needed_share")
 #: Plans in the terminal's table, and results that are listed of what follows from each.
 PLANS, RESULTS = 10, 2
 #: Reasons of abstentions in the terminal.
@@ -384,6 +390,7 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
     from rich.table import Table
 
     from sensecf.metrics import sentence
+    from sensecf.metrics.model import own_sentence
 
     target = answers.schema.meaning(facts["target"])
     console = Console(width=None if sys.stdout.isatty() else 80)
@@ -394,7 +401,8 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
 
     if facts.get("generator_why"):
         console.print(_plain(f"Plans by {facts['generator']}: {facts['generator_why']}."), soft_wrap=True)
-    console.print(_plain(f"{answers.shares()}."), soft_wrap=True)
+    own = own_sentence(summary, answers.asked)
+    console.print(_plain(f"{own}; {answers.shares()}." if own else f"{answers.shares()}."), soft_wrap=True)
     fallback = answers.fallbacks()
     table = Table(title="Summary" + (f", with {fallback} as fallback" if fallback else ""), title_justify="left")
     for column in ("measure", "value", "95 % interval", "of", "better"):
@@ -402,7 +410,7 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
     for cells in _survival(answers, facts):
         table.add_row(*cells)
     for name in SHOWN:
-        if name in summary.index and (summary.loc[name, "value"] or name not in SHOWN[1:4]):
+        if name in summary.index and (summary.loc[name, "value"] or name not in UNLESS_ZERO):
             m = summary.loc[name]
             interval = f"{m['low']:.3f} to {m['high']:.3f}" if m["low"] == m["low"] else "–"
             value = f"{m['value']:.3f}" if m["defined"] else "not defined"

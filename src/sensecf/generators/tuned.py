@@ -14,9 +14,10 @@ from sensecf.core.query import Query
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
 from sensecf.data.privacy_gate import withheld
+from sensecf.generators.own import Own
 from sensecf.generators.traits import Traits
 from sensecf.llm import LLM
-from sensecf.llm.ask import ask, ask_alone
+from sensecf.llm.ask import Answers, ask, ask_alone
 from sensecf.llm.client import Client
 from sensecf.llm.language.brief import BRIEF_VERSION, Brief, Leaning
 from sensecf.llm.language.prompts import PROMPT_VERSION, Prompts
@@ -54,6 +55,7 @@ class Tuned:
         self.record = read_facts(self.folder)
         _check(self.folder, self.record, task.schema)
         self.task, self.samples, self.seed, self.tokens = task, samples, seed, 0
+        self._own = Own()
         words = worded(self.record["full"], self.record.get("leanings", False))
         self.prompts: Prompts = words(task, withheld=withheld(task.schema), order=self.record["pairs"]["order"])
         self.llm = llm or Client(_open(self.folder, self.record, device, batch_size))
@@ -62,13 +64,25 @@ class Tuned:
         """A candidate per answer: a row, or the reason why it is none."""
         first = ask(self.prompts, self.llm, query, seed=self.seed, name=self.name)
         self.tokens += first.tokens
+        self._note(query, first, 1)
         if self.samples == 1:
             return first.candidates
         drawn = ask(
             self.prompts, self.llm, query, self.samples - 1, temperature=SAMPLING, seed=self.seed, name=self.name
         )
         self.tokens += drawn.tokens
+        self._note(query, drawn, self.samples - 1)
         return Candidates.concat([first.candidates, drawn.candidates])
+
+    def _note(self, query: Query, answers: Answers, samples: int) -> None:
+        for k, (text, reason) in enumerate(zip(answers.texts, answers.candidates.reason, strict=True)):
+            if text:
+                person = query.rows[k // samples] + 0.0  # one zero
+                self._own.note(person.tobytes(), None if reason else text, bool(answers.verdicts.good[k]))
+
+    def own(self) -> dict[str, int]:
+        """What the model answered itself, in people: see `Own.counts`; its first answer is the likeliest."""
+        return self._own.counts()
 
     def greedy(self, query: Query) -> Candidates:
         """The likeliest answer to each query, unverified and so asked for a lead (see `ask_alone`)."""

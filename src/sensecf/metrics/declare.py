@@ -18,11 +18,18 @@ from sensecf.metrics.scored import Scored, of_answers
 #: What a metric is averaged over: every request, every answer, the answers that are valid, or the
 #: requests with at least two of these; measures of the classifier over what `quality` says.
 Over = Literal[
-    "requests", "answers", "valid answers", "menus", "held-out rows", "held-out rows outside the target class"
+    "requests",
+    "answers",
+    "valid answers",
+    "menus",
+    "held-out rows",
+    "held-out rows outside the target class",
+    "people it was asked about",
 ]
 #: Where tables show it; their order is this one.
 Section = Literal[
     "The classifier",
+    "The language model itself",
     "Answers",
     "Rules",
     "Effort",

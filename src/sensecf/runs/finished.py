@@ -23,6 +23,7 @@ from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Task
 from sensecf.generators import Context, Generator, traits_of
 from sensecf.generators.search import THOROUGH, Search
+from sensecf.metrics.model import own_sentence
 from sensecf.pipeline.hold import Holding
 from sensecf.runs.experiment import Progress
 from sensecf.runs.run import RunSpec, load_task
@@ -124,6 +125,8 @@ def shares_of(folder: Path, facts: dict[str, Any]) -> str:
     Raises `InputError` where the file cannot be read.
     """
     summary = _summary_of(folder)
+    asked = str(facts.get("generator", ""))
+    own = own_sentence(summary, asked)
     names = ("own_share", "fallback_share", "unanswered_share", "not_needed_share")
     if not set(names) <= set(summary.index):
         return ""
@@ -131,7 +134,7 @@ def shares_of(folder: Path, facts: dict[str, Any]) -> str:
     if np.isnan(shares).any():
         return ""
     n = int(summary["n"].to_numpy()[summary.index.get_loc(names[0])])
-    return shares_in_words(str(facts.get("generator", "")), [round(n * share) for share in shares.tolist()])
+    return (f"{own}; " if own else "") + shares_in_words(asked, [round(n * share) for share in shares.tolist()])
 
 
 def shares_in_words(asked: str, counts: Sequence[int]) -> str:

@@ -34,8 +34,10 @@ from sensecf.core.verify import verify
 from sensecf.data.privacy_gate import permission
 from sensecf.generators import Context, traits_of
 from sensecf.generators.choice import AUTO, choose
+from sensecf.generators.own import OwnAnswers
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.llm.language.prompting import Prompting, costs
+from sensecf.metrics.model import own_rows
 from sensecf.metrics.statistics import interval
 from sensecf.pipeline.explain import NOT_HELD, explain
 from sensecf.pipeline.hold import Holding
@@ -139,12 +141,13 @@ def run(
             "classifier_rows": {"fit": rows, "answers": answers.cost["classifier_rows"]},
             "arguments": call.arguments,
             "reliability": [_plain(row) for row in reliability.round(6).to_dict(orient="records")],
-            **_told(job, answers),
+            **(told := _told(job, answers)),
             **_alone(job),
         }
         groups = made.people(job.at)
         scored = metrics.read(answers, made.task)
-        summary = pd.concat([known, metrics.summarise(scored, groups=groups, seed=request.seed)])
+        own = [own_rows(told["own"])] if "own" in told else []
+        summary = pd.concat([known, *own, metrics.summarise(scored, groups=groups, seed=request.seed)])
         _write(job, scored, summary, facts)
         call.progress("measuring", 1.0)
         return answers, summary, facts
@@ -231,6 +234,8 @@ def _told(job: _Job, answers: Counterfactuals) -> dict[str, Any]:
     facts |= {"generator_why": job.why} if job.why else {}
     facts |= {"notice": job.call.notice} if job.call.notice else {}
     facts |= held(answers)
+    if isinstance(job.generator, OwnAnswers):
+        facts["own"] = job.generator.own()
     if job.model is not None:
         facts["model"] = {**job.generator.facts(), "cost": costs(job.model)}
         answers.cost["model_tokens"] = facts["model"]["tokens_in"] + facts["model"]["tokens_out"]

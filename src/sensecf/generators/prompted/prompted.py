@@ -17,6 +17,7 @@ from sensecf.core.task import Task
 from sensecf.core.verify import Verdicts, verify
 from sensecf.data.card import Card
 from sensecf.data.privacy_gate import permission, withheld
+from sensecf.generators.own import Own
 from sensecf.generators.prompted.course import Course, Tried
 from sensecf.generators.prompted.shots import Choice, Shots
 from sensecf.generators.traits import Traits
@@ -158,6 +159,7 @@ class Prompted:
         self.prompts = Prompts(task, how.style, seed=seed, withheld=self.withheld)
         self.shots = Shots(self.prompts, how.shots, how.shot_choice, seed=seed, plausibility=plausibility)
         self._log: list[dict[str, Any]] = []
+        self._own = Own()
         self._good: set[tuple[bytes, bytes]] = set()  # person and row
 
     @property
@@ -225,6 +227,9 @@ class Prompted:
             problems.append(wrong)
         found = Candidates.of(owner, rows, self.name, ["; ".join(one.words for one in several) for several in problems])
         verdicts = verify(self.task, query, found)
+        for k, i in enumerate(owner.tolist()):
+            said = None if edits[k] is None else tuple(sorted(edits[k].items()))
+            self._own.note(_key(query.rows[i]), said, bool(verdicts.good[k]))
         self._note(turn + (self.how.calls is not None), query, found, verdicts, answers, problems)
         proba = self._proba(found, verdicts)
         tried = [
@@ -357,6 +362,10 @@ class Prompted:
             names.setdefault(_key(row), name)
         table = pd.DataFrame(self._log, columns=["row", *COLUMNS[1:]])
         return table.assign(row=table["row"].map(names)).rename(columns={"row": "query"})
+
+    def own(self) -> dict[str, int]:
+        """What the model answered itself, in people: see `Own.counts`."""
+        return self._own.counts()
 
     def facts(self) -> dict[str, Any]:
         """What the model was asked and what it cost, for `run.json`; counts are of answers, by round."""

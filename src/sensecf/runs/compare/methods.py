@@ -19,6 +19,7 @@ from sensecf.core.errors import InputError
 from sensecf.core.query import Query
 from sensecf.core.task import Ints, Task
 from sensecf.core.verify import verify
+from sensecf.generators.own import COUNTS
 from sensecf.pipeline.refine import Judged, judge
 from sensecf.runs.compare.worker import Chunk
 
@@ -178,12 +179,22 @@ def _why_none(proposed: Candidates, reason: np.ndarray, left: Ints) -> np.ndarra
     return out
 
 
+def _own(chunks: Sequence[Chunk]) -> dict[str, dict[str, int]]:
+    """What a language model answered itself, as `model_own`; nothing where none was asked. Different answers are told
+    apart within the part of the requests that one process answers."""
+    total = np.sum([chunk.own for chunk in chunks], axis=0)
+    if not len(chunks) or np.isnan(total).any():
+        return {}
+    return {"model_own": dict(zip(COUNTS, total.astype(int).tolist(), strict=True))}
+
+
 def _cost(chunks: Sequence[Chunk], requests: int) -> dict[str, Any]:
     """What the method used: totals over all requests, and for building it."""
     return {
         "seconds": sum(chunk.seconds for chunk in chunks),
         "classifier_rows": sum(chunk.classifier_rows for chunk in chunks),
         "model_tokens": sum(chunk.tokens for chunk in chunks),
+        **_own(chunks),
         "fit_seconds": max((chunk.fit_seconds for chunk in chunks), default=0.0),
         "fit_rows": max((chunk.fit_rows for chunk in chunks), default=0.0),
         "queries": requests,

@@ -112,7 +112,7 @@ def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
         f"{facts['classifier']} to say something else of {schema.meaning(schema.label)}?",
         "notice": facts.get("notice", ""),
         "facts": _facts(made),
-        "quality": tables.quality(made),
+        "quality": [*tables.quality(made), *tables.own(made)],
         "versions": report_tables.text(facts["versions"]),
         "results": tables.table("Means by method and direction", tables.RESULTS, scores.summary),
         "notes": tables.notes(made),

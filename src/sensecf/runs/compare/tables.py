@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sensecf.metrics import METRICS, Metric, from_json, sections, sentence
+from sensecf.metrics.model import own_rows, own_sentence
 from sensecf.runs.compare.scores import ALL, ON_ALL, SOLVES_ENOUGH
 from sensecf.runs.compare.survival import SURVIVAL, USUAL
 from sensecf.runs.report import tables as report_tables
@@ -57,6 +58,13 @@ def quality(made: Comparison) -> list[str]:
     found = {name: from_json(table) for name, table in facts["quality"].items()}
     texts = [sentence(table, facts["classifier"], goals[name]) for name, table in found.items()]
     return list(dict.fromkeys(texts))
+
+
+def own(made: Comparison) -> list[str]:
+    """What the language model of each method that asks one answered itself, a sentence per method."""
+    found = ((m.label, made.answers[m.label].cost.get("model_own")) for m in made.methods)
+    told = (own_sentence(own_rows(counts), label) for label, counts in found if counts)
+    return [f"{text}." for text in told if text]
 
 
 def declared(name: str) -> Metric:

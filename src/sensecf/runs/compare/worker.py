@@ -31,6 +31,7 @@ from sensecf.core.rules import Floats
 from sensecf.core.task import Ints, Task
 from sensecf.data.card import Card
 from sensecf.generators import Context, Generator, traits_of
+from sensecf.generators.own import COUNTS, OwnAnswers
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.llm.language.prompting import Prompting
 from sensecf.pipeline.explain import explain
@@ -83,7 +84,8 @@ class Chunk:
     `reason` (m,): why not, else ""; `generator` (m,): who proposed it; `stated` (m,): the bound that the generator
     states of it (see `Traits.states`), NaN where it states none. `seconds`, `classifier_rows`
     and `tokens` (NaN where nobody counts them) are those of the chunk, `fit_seconds` and `fit_rows`
-    those of building the generator.
+    those of building the generator. `own`: what its language model answered itself, in the order of `COUNTS`; NaN where
+    none is asked.
     """
 
     asked: Ints
@@ -97,6 +99,7 @@ class Chunk:
     tokens: float = float("nan")
     fit_seconds: float = 0.0
     fit_rows: float = 0.0
+    own: Floats = field(default_factory=lambda: np.full(len(COUNTS), np.nan))
 
     @classmethod
     def nothing(cls, asked: Ints, width: int, generator: str, reason: str, seconds: float) -> Chunk:
@@ -170,7 +173,7 @@ def _tupled(data: dict[str, Any]) -> dict[str, Any]:
 
 def answer(task: Task, generator: Generator, query: Query, asked: Ints, job: Job, built: dict[str, float]) -> Chunk:
     """Ask about a chunk; where that raises, ask one request at a time and note who raised what."""
-    began, rows, tokens = time.perf_counter(), task.rows_judged, _tokens(generator)
+    began, rows, tokens, own = time.perf_counter(), task.rows_judged, _tokens(generator), _own(generator)
     try:
         if job.polish:
             (found, stated), numbers = _explained(task, generator, query, asked, job), asked
@@ -200,6 +203,7 @@ def answer(task: Task, generator: Generator, query: Query, asked: Ints, job: Job
         spent,
         judged,
         _tokens(generator) - tokens,
+        own=_own(generator) - own,
         **built,
     )
 
@@ -269,12 +273,20 @@ def _joined(parts: list[Chunk]) -> Chunk:
         name: float(sum(getattr(part, name) for part in parts)) for name in ("seconds", "classifier_rows", "tokens")
     }
     built: dict[str, Any] = {name: max(getattr(part, name) for part in parts) for name in ("fit_seconds", "fit_rows")}
-    return Chunk(**arrays, **sums, **built)
+    return Chunk(**arrays, **sums, **built, own=np.sum([part.own for part in parts], axis=0))
 
 
 def _tokens(generator: Any) -> float:
     """Tokens of a language model that the generator has used so far; NaN where it asks none."""
     return float(generator.tokens) if traits_of(generator).asks_model else float("nan")
+
+
+def _own(generator: Any) -> Floats:
+    """What the language model of the generator has answered itself so far; NaN where it asks none."""
+    if not isinstance(generator, OwnAnswers):
+        return np.full(len(COUNTS), np.nan)
+    counts = generator.own()
+    return np.array([counts[name] for name in COUNTS], dtype=float)
 
 
 def _end_with_the_parent() -> None:

@@ -17,6 +17,7 @@ from sensecf.core.files import write_text
 from sensecf.core.schema import Feature
 from sensecf.core.task import Task
 from sensecf.metrics import Scored
+from sensecf.metrics.model import own_sentence
 from sensecf.pipeline.box import box_of, words
 from sensecf.runs.report import figures
 from sensecf.runs.report import tables as report_tables
@@ -33,6 +34,8 @@ EXAMPLES = 5
 #: The measures of the tiles.
 TILES = (
     "classifier_auc",
+    "model_valid_first",
+    "model_valid",
     "own_share",
     "fallback_share",
     "unanswered_share",
@@ -114,7 +117,7 @@ def render(
         "versions": report_tables.text(run.get("versions", "")),
         "quality": metrics.sentence(summary, classifier, " or ".join(targets)),
         "reliability": report_tables.reliability_table(run.get("reliability") or []),
-        "shares": cfs.shares() if cfs.asked else "",
+        "shares": "; ".join(filter(None, [own_sentence(summary, cfs.asked), cfs.shares()])) if cfs.asked else "",
         "holds": [str(run.get(name, {}).get(key, "")) for name, key in (("jury", "headline"), ("jury", "says"))]
         if run.get("jury")
         else [str(run["no_jury"])]
