@@ -188,17 +188,77 @@ def test_what_the_model_does_alone_is_shown(usual: Page) -> None:
 def test_a_plan_shows_only_what_changes_in_units_with_verdicts_judged_anew() -> None:
     cfs = hand({"steps": 8000, "device": "ring"}, {"deep": 41.5}, {})
     text = page_of(cfs, hand_task()).text
-    assert "steps 4,000 → 8,000 steps (+4,000) device watch → ring 0.20 → 0.90 yes" in text
-    assert "deep 30.0 → 41.5 min (+11.5) 0.20 → 0.20 no" in text
+    assert "Steps 4,000 → 8,000 steps (+4,000) Device watch → ring 0.20 → 0.90 yes" in text
+    assert "Deep 30.0 → 41.5 min (+11.5) 0.20 → 0.20 no" in text
     assert "no change needed" in text
     assert "-1.00" not in text  # what the frame says of its probabilities
 
 
-def test_only_the_first_people_are_listed_and_the_page_says_so() -> None:
+def written(cfs: Counterfactuals, folder: Path) -> dict[str, Page]:
+    """The pages of a report by name."""
+    scored = metrics.read(cfs, hand_task())
+    report.write_report(folder, scored, metrics.summarise(scored), {})
+    return {p.relative_to(folder).as_posix(): Page(p.read_text(encoding="utf-8")) for p in folder.rglob("*.html")}
+
+
+def of_people(cfs: Counterfactuals, people: int) -> Counterfactuals:
+    """The same answers, of so many people in turn, a day each."""
+    names = [f"P-{k % people:02d}" for k in range(len(cfs.factuals))]
+    when = [f"2026-03-{1 + k // people:02d}" for k in range(len(cfs.factuals))]
+    factuals = cfs.factuals.assign(person=names, when=when)
+    return replace(cfs, factuals=factuals)
+
+
+def test_only_the_first_rows_are_listed_and_the_others_have_pages(tmp_path: Path) -> None:
     edits = [{"steps": 8000 + 100 * (i % 5)} for i in range(report.PEOPLE + 3)]
-    page = page_of(hand(*edits), hand_task())
-    assert f"The first {report.PEOPLE} of {report.PEOPLE + 3} answered requests" in page.text
-    assert sum(a.get("data-label") == "Query" for _, a in page.tags) == report.PEOPLE
+    pages = written(hand(*edits), tmp_path)
+    assert sorted(pages) == ["people/2.html", "report.html"]
+    assert f"The first {report.PEOPLE} of {report.PEOPLE + 3} answered rows" in pages["report.html"].text
+    counts = {name: sum(a.get("data-label") == "Whose" for _, a in page.tags) for name, page in pages.items()}
+    assert counts == {"report.html": report.PEOPLE, "people/2.html": 3}
+
+
+def test_everybody_is_found_by_name_from_every_page(tmp_path: Path) -> None:
+    cfs = of_people(hand(*[{"steps": 8000}] * 180), 60)
+    pages = written(cfs, tmp_path)
+    for name, page in pages.items():
+        links = [str(a["href"]) for t, a in page.tags if t == "a" and re.search(r"#p\d+$", str(a.get("href")))]
+        assert len(links) == 60
+        for link in links:
+            file, _, anchor = link.partition("#")
+            there = (tmp_path / name).parent / file if file else tmp_path / name
+            target = pages[there.resolve().relative_to(tmp_path.resolve()).as_posix()]
+            assert anchor in {a.get("id") for _, a in target.tags}
+    assert "P-00 a plan for 3 of 3 days" in pages["report.html"].text
+    assert "P-55 a plan for 3 of 3 days" in pages["people/2.html"].text
+
+
+def test_the_first_screen_shows_one_person_and_their_days() -> None:
+    page = page_of(of_people(hand({"steps": 8000}, {"deep": 20.0}, {"steps": 9000}, {"steps": 8000}), 2), hand_task())
+    front = page.text.partition("All measures")[0]
+    assert "4 days of 2 people that" in front
+    assert "One person P-00 , not low on 2 of 2 days. There is a plan for 2 of 2" in front
+    assert sum(t == "circle" and a.get("class") == "after" for t, a in page.tags) == 2
+
+
+def test_the_first_screen_says_how_good_the_classifier_is_before_any_plan() -> None:
+    known = metrics.unknown()
+    known.loc["classifier_auc", ["value", "low", "high", "n", "defined", "people"]] = [0.89, 0.85, 0.91, 600, True, 60]
+    known.loc["false_alarms", ["value", "low", "high", "n", "defined", "people"]] = [0.26, 0.2, 0.33, 258, True, 52]
+    cfs = hand({"steps": 8000})
+    summary = pd.concat([known, metrics.summarise(cfs, hand_task())])
+    text = Page(report.render(metrics.read(cfs, hand_task()), summary, {"classifier": "xgboost"})).text
+    assert "It is right in 74 % (67 to 80 %)" in text
+    assert "AUC 0.89 (0.85 to 0.91)" in text
+    assert text.index("It is right in") < text.index("Plan: before → after")
+
+
+def test_reasons_say_labels_and_nothing_of_a_command_line() -> None:
+    cfs = answers(SCHEMA, {"a": BASE}, [("a", None, {})])
+    cfs.frame["reason"] = ["steps and deep stand in the way (--hold 0 shows it, in Python hold=0)"]
+    text = page_of(cfs, hand_task()).text.partition("As it stands in run.json")[0]
+    assert "steps and deep stand in the way" in text
+    assert "--hold" not in text
 
 
 def test_abstentions_are_grouped_by_reason_the_most_frequent_first() -> None:
@@ -206,7 +266,8 @@ def test_abstentions_are_grouped_by_reason_the_most_frequent_first() -> None:
     cfs.frame["reason"] = ["steps is locked", *["the budget ran out"] * 5]
     text = page_of(cfs, hand_task()).text
     assert "7 of 7 requests, by reason" in text
-    assert "the budget ran out 5 b, c, d, e, f steps is locked 1 a no reason was given 1 g" in text
+    assert "the budget ran out 5 row b, row c, row d, row e, row f steps is locked 1 row a" in text
+    assert "no reason was given 1 row g" in text
     assert "No request was answered." in text
 
 
@@ -246,7 +307,20 @@ def test_the_page_is_written_whole_under_its_name(tmp_path: Path) -> None:
     assert report.write_report(tmp_path, scored, summary, {}) == tmp_path / "report.html"
     named = report.write_report(tmp_path / "a" / "page.html", scored, summary, {})
     assert named.read_text(encoding="utf-8") == (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "report.html"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "figures", "report.html"]
+    svgs = sorted(p.stem for p in (tmp_path / "figures").glob("*.svg"))
+    assert svgs == sorted(p.stem for p in (tmp_path / "figures").glob("*.pdf"))
+    assert len(svgs) == len(DRAWN)
+
+
+def test_figures_are_as_wide_as_a_column_of_a_journal_and_the_same_bytes(tmp_path: Path) -> None:
+    drawn = figures.change_rates(read(hand({"steps": 8000}), hand_task()))
+    for name in ("a", "b"):
+        drawn.save(tmp_path / name)
+    root = ElementTree.parse(tmp_path / "a.svg").getroot()
+    assert float(root.attrib["width"].removesuffix("pt")) / 72 * 25.4 == pytest.approx(89, abs=0.1)
+    for suffix in ("svg", "pdf"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
 
 
 def test_the_page_of_a_summary_read_back_is_the_same() -> None:

@@ -64,8 +64,8 @@ def test_a_fallback_answers_under_its_own_name_alone(name: str) -> None:
     cfs = asked(Half(name), fallback=True)
     assert cfs.found_by().tolist() == ["own", "fallback", "fallback", "not needed"]
     assert cfs.shares() == (
-        f"1 of 3 answered by {name} (HTTP 400: too long for this model); 2 by {cfs.fallbacks()}; "
-        "0 without an answer; 1 in the target class already"
+        f"A plan was found for 3 of 3 rows (1 by {name}, 2 by {cfs.fallbacks()}; what kept {name} from the others: "
+        "HTTP 400: too long for this model); 1 in the target class already"
     )
     assert cfs.fallbacks() != name
 

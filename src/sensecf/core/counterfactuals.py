@@ -17,7 +17,7 @@ from sensecf.core.errors import InputError, one_line
 from sensecf.core.files import replacing
 from sensecf.core.kept import read_bytes
 from sensecf.core.names import join_names, split_names
-from sensecf.core.people import PERSON, WHEN
+from sensecf.core.people import PERSON, WHEN, counted
 from sensecf.core.schema import RESERVED, Feature, FeatureSchema
 
 if TYPE_CHECKING:
@@ -164,11 +164,19 @@ class Counterfactuals:
         """Who found how many of the answers that were needed, in one line, with the main reason of a failure."""
         counts = self.found_by().value_counts().reindex(FINDERS, fill_value=0)
         needed = int(counts.sum() - counts["not needed"])
-        why = f" ({' '.join(str(self.failures.index[0]).split())})" if len(self.failures) else ""
-        parts = [f"{counts['own']:,} of {needed:,} answered by {self.asked}{why}"]
-        if counts["fallback"]:
-            parts.append(f"{counts['fallback']:,} by {self.fallbacks()}")
-        parts.append(f"{counts['nobody']:,} without an answer")
+        why = " ".join(str(self.failures.index[0]).split()) if len(self.failures) else ""
+        if needed and not counts["own"]:
+            parts = [f"0 of {needed:,} answered by {self.asked}" + (f" ({why})" if why else "")]
+            parts += [f"{counts['fallback']:,} by {self.fallbacks()}"] if counts["fallback"] else []
+        else:
+            rows = counted(self.factuals).many
+            parts = [f"A plan was found for {counts['own'] + counts['fallback']:,} of {needed:,} {rows}"]
+            if counts["fallback"]:
+                failed = f"; what kept {self.asked} from the others: {why}" if why else ""
+                who = f"{counts['own']:,} by {self.asked}, {counts['fallback']:,} by {self.fallbacks()}"
+                parts[0] += f" ({who}{failed})"
+        if counts["nobody"]:
+            parts.append(f"for {counts['nobody']:,} there is none")
         if counts["not needed"]:
             parts.append(f"{counts['not needed']:,} in the target class already")
         return "; ".join(parts)

@@ -349,7 +349,7 @@ def _write(job: _Job, scored: metrics.Scored, summary: pd.DataFrame, facts: dict
         if facts["model"]["rounds"]:
             rounds = pd.DataFrame(facts["model"]["rounds"])
             extra["Answers of the language model, by round (0 is the first)"] = rounds
-    write_report(folder, scored, summary, facts, extra)
+    write_report(folder, scored, summary, facts, extra, None if job.made.table.named else job.made.days)
     attempts = answers.attempts.to_dict(orient="records")
     write_json(folder / "run.json", {**facts, "attempts": [{**a, "count": int(a["count"])} for a in attempts]})
     remove(folder, UNFINISHED)

@@ -18,8 +18,9 @@ from sensecf.runs.compare.scores import ALL
 from sensecf.runs.report import figures
 from sensecf.runs.report import tables as report_tables
 from sensecf.runs.report.drawn import Drawn, save_all
+from sensecf.runs.report.names import Labels
 from sensecf.runs.report.page import from_template, inline
-from sensecf.runs.report.report import _edit
+from sensecf.runs.report.people import edit
 from sensecf.runs.report.tables import written
 from sensecf.version import __version__
 
@@ -191,7 +192,8 @@ def _plan(made: Comparison, label: str, answers: metrics.Scored, request: Any) -
         return {"method": label, "reason": row["reason"]}
     at, schema = found[0], made.task.schema
     columns = np.flatnonzero(answers.changed[at])
-    edits = [_edit(schema.features[j], answers.before[at, j], answers.after[at, j]) for j in columns[:EDITS]]
+    label = made.task.once(Labels).of
+    edits = [edit(schema.features[j], label, answers.before[at, j], answers.after[at, j]) for j in columns[:EDITS]]
     return {
         "method": label,
         "reason": "",

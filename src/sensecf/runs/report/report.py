@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from sensecf import metrics
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.files import write_text
-from sensecf.core.schema import Feature
 from sensecf.core.task import Task
 from sensecf.metrics import Scored
 from sensecf.metrics.model import own_sentence
-from sensecf.pipeline.box import box_of, words
 from sensecf.runs.report import figures
 from sensecf.runs.report import tables as report_tables
+from sensecf.runs.report.drawn import save_all
+from sensecf.runs.report.front import front, reason_words
+from sensecf.runs.report.names import whose
 from sensecf.runs.report.page import from_template, inline
+from sensecf.runs.report.people import PEOPLE, caption, further, jump, people_of, sections
 from sensecf.version import __version__
 
-#: People whose plans are listed.
-PEOPLE = 50
-#: Results that are listed of what is expected to follow from a plan; the others unfold.
-EXPECTED = 3
 #: Names of queries given as an example of a reason.
 EXAMPLES = 5
 
@@ -68,6 +64,7 @@ def write_report(
     summary: pd.DataFrame,
     run: Mapping[str, Any],
     extra: Mapping[str, pd.DataFrame] | None = None,
+    days: pd.DataFrame | None = None,
 ) -> Path:
     """Write the page of a run to `path`, or to `report.html` in it when it is no `.html` file.
 
@@ -76,13 +73,18 @@ def write_report(
     `title`, `notice` (a sentence that must not be missed, such as that the data are simulated),
     `classifier`, `generator`, `target`, `seed`, `versions` (by package), `model_alone` (numbers of the
     model without verification: a value, or a mapping with value, low, high, n); the rest is listed at
-    the end. `extra`: further tables by caption.
+    the end. `extra`: further tables by caption. `days`: every held-out row, with whose it is and what the classifier
+    says of it, for the pictures of a person's days.
+    Beside it lie `figures/` (SVG and PDF, in a journal's widths) and, for those after the first `PEOPLE`, `people/`.
     Returns the file written.
     """
     path = Path(path)
     if path.suffix.lower() != ".html":
         path = path / "report.html"
-    write_text(path, render(scored, summary, run, extra))
+    drawn = _figures(scored) if len(scored) else []
+    write_text(path, render(scored, summary, run, extra, days, drawn))
+    save_all({figure["name"]: figure["raw"] for figure in drawn}, path.parent)
+    further(path, scored, run)
     return path
 
 
@@ -91,6 +93,8 @@ def render(
     summary: pd.DataFrame,
     run: Mapping[str, Any],
     extra: Mapping[str, pd.DataFrame] | None = None,
+    days: pd.DataFrame | None = None,
+    drawn: Sequence[dict[str, Any]] | None = None,
 ) -> str:
     """The page as text; see `write_report`."""
     cfs, task = scored.cfs, scored.task
@@ -103,7 +107,7 @@ def render(
     if len(cfs.attempts):
         tables.append(report_tables.frame_table("Candidates tried, by verdict", cfs.attempts))
     tables += [report_tables.frame_table(caption, frame) for caption, frame in (extra or {}).items()]
-    people = int(scored.queries.nunique())
+    listed = people_of(scored)
     classifier = run.get("classifier") or type(task.classifier).__name__
     context = {
         "title": run.get("title") or task.schema.name or f"What would change {said(task.schema.label)}?",
@@ -125,11 +129,13 @@ def render(
         else [],
         "fallback": cfs.fallbacks() if cfs.asked else "",
         "tiles": [_tile(name, summary) for name in TILES if name in summary.index],
-        "plans": _plans(scored, "jury" in run),
+        "front": front(scored, summary, run, days),
+        "people": sections(scored, listed[:PEOPLE], "jury" in run),
+        "jump": jump(listed),
         "boxes": "jury" in run,
-        "plan_caption": f"The first {PEOPLE} of {people} answered requests" if people > PEOPLE else "All answers",
-        "figures": _figures(scored) if len(scored) else [],
-        "reasons": _reasons(cfs),
+        "plan_caption": caption(listed),
+        "figures": (_figures(scored) if len(scored) else []) if drawn is None else drawn,
+        "reasons": _reasons(scored),
         "measures": report_tables.measures(summary),
         "undefined": report_tables.undefined(summary),
         "tables": tables,
@@ -171,53 +177,6 @@ def _tile(name: str, summary: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _plans(scored: Scored, boxes: bool) -> list[dict[str, Any]]:
-    """The plans of the first people, judged anew; with `boxes` also where a person may land."""
-    kept = np.flatnonzero(scored.queries.isin(scored.queries.unique()[:PEOPLE]))
-    chances = [judged.proba[kept, scored.target[kept]] for judged in (scored.judged_before, scored.judged)]
-    valid, plausible = scored.reached[kept], metrics.plausible(scored).to_numpy()[kept] > 0
-    queries, ranks = (scored.index.get_level_values(level).to_numpy() for level in ("query", "rank"))
-    several = bool((ranks > 1).any())
-    shares = scored.cfs.answers.get("holds", pd.Series(np.nan, index=range(len(queries))))
-    holds = shares.to_numpy(dtype=float)
-    told, first = scored.cfs.expected(), scored.cfs.expected(most=EXPECTED)
-    return [
-        {
-            "query": queries[row],
-            "rank": ranks[row] if several else None,
-            "edits": [
-                _edit(scored.task.schema.features[j], scored.before[row, j], scored.after[row, j])
-                | {"follows": "" if scored.edited[row, j] else "follows"}
-                for j in np.flatnonzero(scored.changed[row])
-            ],
-            "expected": first[row],
-            "all_expected": told[row] if told[row] != first[row] else "",
-            "before": f"{chances[0][i]:.2f}",
-            "after": f"{chances[1][i]:.2f}",
-            "holds": f"{holds[row]:.0%}".replace("%", " %") if holds[row] == holds[row] else "",
-            "stays": _stays(scored, int(row)) if boxes else "",
-            "valid": bool(valid[i]),
-            "plausible": bool(plausible[i]),
-        }
-        for i, row in enumerate(kept)
-    ]
-
-
-def _stays(scored: Scored, row: int) -> str:
-    """The box around an answer in which it stays one, in words; "" where it is not known."""
-    sides = box_of(scored.task, scored.before[row], scored.after[row], int(scored.target[row]))
-    return words(scored.task, sides)
-
-
-def _edit(feature: Feature, before: float, after: float) -> dict[str, str]:
-    texts = [feature.format(v if feature.numeric or np.isnan(v) else feature.levels[int(v)]) for v in (before, after)]
-    unit = f" {feature.unit}" if feature.unit else ""
-    delta = ""
-    if feature.numeric and not math.isnan(after - before):
-        delta = f"{'+' if after > before else '−'}{feature.format(abs(after - before))}"
-    return {"name": feature.name, "before": texts[0], "after": texts[1] + unit, "delta": delta}
-
-
 def _figures(scored: Scored) -> list[dict[str, Any]]:
     changed, people = int(scored.changed.any(axis=0).sum()), int(scored.queries.nunique())
 
@@ -249,16 +208,24 @@ def _figures(scored: Scored) -> list[dict[str, Any]]:
         ),
     )
     return [
-        {"id": f"figure-{number}", "title": title, "svg": inline(draw(scored), f"figure-{number}"), "caption": text}
+        {
+            "id": f"figure-{number}",
+            "name": draw.__name__.replace("_", "-"),
+            "title": title,
+            "raw": raw,
+            "svg": inline(raw, f"figure-{number}"),
+            "caption": text,
+        }
         for number, (draw, title, text) in enumerate(drawn, start=1)
+        for raw in (draw(scored),)
     ]
 
 
-def _reasons(cfs: Counterfactuals) -> list[dict[str, Any]]:
+def _reasons(scored: Scored) -> list[dict[str, Any]]:
     """Why requests were not answered, the most frequent reason first."""
-    found = []
-    for reason, queries in cfs.reasons():
+    found, said = [], whose(scored.cfs)
+    for reason, queries in scored.cfs.reasons():
         more = ", …" if len(queries) > EXAMPLES else ""
-        examples = ", ".join(map(str, queries[:EXAMPLES])) + more
-        found.append({"text": reason, "count": len(queries), "examples": examples})
+        examples = ", ".join(said[query] for query in queries[:EXAMPLES]) + more
+        found.append({"text": reason_words(scored, reason), "count": len(queries), "examples": examples})
     return found

@@ -14,6 +14,7 @@ from sensecf import metrics
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.metrics import METRICS, Scored
 from sensecf.metrics.statistics import FEWEST
+from sensecf.runs.report.names import Labels
 
 _BETTER = {"higher": "higher", "lower": "lower", "none": "neither"}
 
@@ -69,9 +70,10 @@ def profile_table(scored: Scored) -> Table:
             sign = "−" if row["effect"] < 0 else "+"
             effect = f"{sign}{written(abs(row['effect']), 'number')} {feature.unit}".rstrip()
         shares = [written(row[column], "share") for column in ("rate", "up", "down")]
-        rows.append((feature.name, row["role"], *shares, effect, f"{row['n']:,}"))
-    heads = ("Feature", "Role", "Changed", "Raised", "Lowered", "Mean change", "Answers")
-    return Table("Features changed", heads, rows, (False, False, True, True, True, True, True))
+        label = scored.task.once(Labels).of[feature.name]
+        rows.append((label, feature.name, row["role"], *shares, effect, f"{row['n']:,}"))
+    heads = ("Feature", "Column", "Role", "Changed", "Raised", "Lowered", "Mean change", "Answers")
+    return Table("Features changed", heads, rows, (False, False, False, True, True, True, True, True))
 
 
 def alone_table(numbers: Mapping[str, Any]) -> Table:
