@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -165,7 +166,7 @@ def read_language(name: str | Path) -> Language:
     return Language(found)  # type: ignore[arg-type]
 
 
-def _check(found: dict[str, Any], path: Path, model: dict[str, Any]) -> None:
+def _check(found: Mapping[str, Any], path: Path, model: Mapping[str, Any]) -> None:
     """Raise `InputError` for a text that the reference has and this file lacks, or that has other braces."""
     sections = {"text": model["text"], "values": model["values"], "other": model["other"]}
     sections |= {f"features.{name}": model["features"]["steps"] for name in found["features"]}

@@ -33,7 +33,9 @@ class Day:
     there: bool
 
 
-def front(scored: Scored, summary: pd.DataFrame, run: Mapping[str, Any], days: pd.DataFrame | None) -> dict[str, Any]:
+def front(
+    scored: Scored, summary: pd.DataFrame, run: Mapping[str, Any], days: pd.DataFrame | None
+) -> Mapping[str, Any]:
     """What the first screen shows. `days`: every held-out row with person, date and what the classifier says of it,
     None where they are not known: a person's days are those that were asked about then."""
     count = counted(scored.cfs.factuals, run.get("rows_are"))
@@ -88,7 +90,7 @@ def _right(summary: pd.DataFrame) -> str:
     return f"{100 - 100 * row['value']:.0f} %{ends}"
 
 
-def _shares(scored: Scored, run: Mapping[str, Any], count: Counted) -> dict[str, Any]:
+def _shares(scored: Scored, run: Mapping[str, Any], count: Counted) -> Mapping[str, Any]:
     """How many of what was asked have a plan, how many have one that would not hold, and how many none; by people."""
     found = scored.cfs.found_by()
     needed = found[found != "not needed"]
@@ -118,7 +120,7 @@ def _shares(scored: Scored, run: Mapping[str, Any], count: Counted) -> dict[str,
     }
 
 
-def _person(scored: Scored, days: pd.DataFrame | None, count: Counted) -> dict[str, Any] | None:
+def _person(scored: Scored, days: pd.DataFrame | None, count: Counted) -> Mapping[str, Any] | None:
     """The person of whom most days are turned, with their plan and the picture of their days."""
     if count.people is None or count.people == count.rows or not len(scored):
         return None

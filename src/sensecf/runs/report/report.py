@@ -94,7 +94,7 @@ def render(
     run: Mapping[str, Any],
     extra: Mapping[str, pd.DataFrame] | None = None,
     days: pd.DataFrame | None = None,
-    drawn: Sequence[dict[str, Any]] | None = None,
+    drawn: Sequence[Mapping[str, Any]] | None = None,
 ) -> str:
     """The page as text; see `write_report`."""
     cfs, task = scored.cfs, scored.task
@@ -177,7 +177,7 @@ def _tile(name: str, summary: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _figures(scored: Scored) -> list[dict[str, Any]]:
+def _figures(scored: Scored) -> list[Mapping[str, Any]]:
     changed, people = int(scored.changed.any(axis=0).sum()), int(scored.queries.nunique())
 
     def part(most: int, total: int, what: str) -> str:
@@ -221,9 +221,10 @@ def _figures(scored: Scored) -> list[dict[str, Any]]:
     ]
 
 
-def _reasons(scored: Scored) -> list[dict[str, Any]]:
+def _reasons(scored: Scored) -> list[Mapping[str, Any]]:
     """Why requests were not answered, the most frequent reason first."""
-    found, said = [], whose(scored.cfs)
+    found: list[Mapping[str, Any]] = []
+    said = whose(scored.cfs)
     for reason, queries in scored.cfs.reasons():
         more = ", …" if len(queries) > EXAMPLES else ""
         examples = ", ".join(said[query] for query in queries[:EXAMPLES]) + more

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def write_study_report(folder: str | Path) -> Path:
 def _render(
     results: pd.DataFrame,
     asked: dict[str, Any],
-    drawn: Sequence[dict[str, Any]],
+    drawn: Sequence[Mapping[str, Any]],
     names: Sequence[str],
     measured: Sequence[pd.DataFrame],
 ) -> str:
