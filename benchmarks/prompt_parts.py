@@ -64,7 +64,8 @@ def asked(model: str, out: Path, variant: Variant, count: int) -> dict[str, Any]
     """What the first `count` people get."""
     task, people, query = question()
     query = query.take(np.arange(min(count, len(people))))
-    llm = connect(model, ledger=out / "answers.jsonl")
+    settings = {"batch_size": 4} if Path(model).is_dir() else {}  # so that little is lost where a run is ended
+    llm = connect(model, ledger=out / "answers.jsonl", **settings)
     generator = Prompted(
         task, llm=llm, rounds=0, shots=variant.shots, shot_choice="fixed", style=Style(without=variant.without)
     )

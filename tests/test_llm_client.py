@@ -222,7 +222,7 @@ def test_a_request_with_unknown_outcome_counts_at_its_upper_bound(tmp_path: Path
     opened = Ledger(path)
     usage = opened.usage("m")
     opened.close()
-    assert (usage.tokens_in, usage.tokens_out, usage.lost_in, usage.lost_out) == (90, 5, 100, 77)
+    assert (usage.tokens_in, usage.tokens_out, usage.lost_in, usage.lost_out) == (90, 5, 108, 77)  # 8 for the message
     assert (usage.asked, usage.answered) == (2, 1)
 
 
@@ -332,12 +332,12 @@ def test_an_estimate_bounds_what_is_spent_and_asks_nothing() -> None:
     client = Client(backend := Echo(), budget=Budget(Prices(2.5, 10)))
     client.complete(say("a"), max_tokens=50)
     estimate = client.estimate(say("a", "b" * 30, "c" * 30), 2, max_tokens=50)
-    assert (estimate.requests, estimate.tokens_in, estimate.tokens_out) == (5, 1 + 4 * 10, 250)
-    assert estimate.money == pytest.approx((41 * 2.5 + 250 * 10) / 1e6)
+    assert (estimate.requests, estimate.tokens_in, estimate.tokens_out) == (5, 9 + 4 * 18, 250)
+    assert estimate.money == pytest.approx((81 * 2.5 + 250 * 10) / 1e6)
     assert len(backend.asked) == 1
     assert (
         str(estimate)
-        == "5 requests to this machine, about 41 tokens in, at most 250 tokens out, at most about 0.00 USD"
+        == "5 requests to this machine, about 81 tokens in, at most 250 tokens out, at most about 0.00 USD"
     )
 
 
@@ -345,6 +345,23 @@ def test_tokens_are_estimated_on_the_high_side() -> None:
     words = "The person slept seven hours and walked nine thousand steps. " * 20
     assert len(words) / 4 < estimate_tokens(words) < len(words) / 2
     assert estimate_tokens("") == 0
+    # Some tokenizers split numbers digit by digit, and none makes more than a token of a byte.
+    for text in ('"steps": 8214 (may become 4095 to 30000)', "größe 😀 2,5"):
+        assert sum(c.isdigit() for c in text) < estimate_tokens(text) <= len(text.encode())
+
+
+def test_a_backend_that_can_count_is_asked_to_and_answers_are_found_all_the_same(tmp_path: Path) -> None:
+    class Counting(Echo):
+        def count(self, prompt: Prompt) -> int:
+            return 1000
+
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    client = Client(Echo(), ledger=ledger)
+    client.complete(say("a"))
+    counting = Client(Counting(), ledger=ledger)
+    assert counting.estimate(say("a", "b")).tokens_in == 1000  # the first is in the ledger
+    assert counting.complete(say("a"))[0][0].cached
+    client.close()
 
 
 # --- a recorded run -----------------------------------------------------------------------

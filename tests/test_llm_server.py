@@ -201,7 +201,11 @@ def test_every_fault_of_a_server_is_survived_or_said(name: str) -> None:
     times = outcome - 1 if isinstance(outcome, int) and outcome > 1 else 99
     with scripted(fails(fault, times=times)) as server:
         client = connect(
-            f"{server.url}#m", concurrency=1, timeout=0.8 if name in ("silence", "slow drip") else 60, tries=3
+            f"{server.url}#m",
+            concurrency=1,
+            timeout=0.8 if name in ("silence", "slow drip") else 60,
+            tries=3,
+            token_timeout=0.001,
         )
         [[got]] = client.complete(say("hello"))
         assert (got.text if isinstance(outcome, int) else got.reason) == (

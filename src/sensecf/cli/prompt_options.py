@@ -61,7 +61,8 @@ _OPTIONS = (
     ),
     click.option("--spend-cap", "cap_money", type=float, help="Stop at so much money, in the preset's currency."),
     click.option("--token-cap", "cap_tokens", type=int, help="Stop at so many tokens, in and out."),
-    click.option("--timeout", type=float, help="Seconds that a server may take for one answer (default: 120)."),
+    click.option("--timeout", type=float, help="Seconds before a server begins to answer (default: 120)."),
+    click.option("--token-timeout", type=float, help="And so many for each token of an answer (default: 0.5)."),
     click.option(
         "--concurrency", type=int, help="Requests at a server at once, at most (default: 32); fewer while it is slow."
     ),

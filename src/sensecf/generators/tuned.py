@@ -104,7 +104,6 @@ class _Tuned(TypedDict):
     full: bool
     wording: str
     schema: _Shape
-    pairs: dict[str, Any]
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
@@ -137,7 +136,9 @@ def _check(folder: Path, record: dict[str, Any], schema: FeatureSchema) -> None:
         raise InputError(f"{folder} was tuned in the wording {record['wording']!r}, this is {now!r}; tune it again")
     theirs, ours = record["schema"], table_shape(schema)
     if theirs == ours:
-        if sorted(record["pairs"].get("order") or []) != sorted(schema.names):
+        pairs = record.get("pairs")
+        order = pairs.get("order") if isinstance(pairs, dict) else None
+        if not isinstance(order, list) or set(order) != set(schema.names) or len(order) != len(schema):
             raise InputError(f"tuned.json of {folder} names no order of the features (pairs.order); tune it again")
         return
     different = sorted(set(theirs["features"]) ^ set(ours["features"]))

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sensecf.llm import Completion, JsonSchema, Prompt
 
-#: UTF-8 bytes per token where nobody has counted: English text has about four, tables of numbers fewer.
-BYTES_PER_TOKEN = 3
+#: Letters per token where nobody has counted: English words have about five, names of columns fewer.
+LETTERS_PER_TOKEN = 3
+#: Tokens that a chat template adds to each message, at most.
+PER_MESSAGE = 8
+_PIECE = re.compile(r"[A-Za-z]+|[^A-Za-z ]")
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """One answer wanted: a prompt, which of its samples, and how to write it."""
+    """One answer wanted: a prompt, which of its samples, and how to write it.
+
+    `counted`: tokens of the prompt, where the model's own tokenizer is at hand; no part of the key.
+    """
 
     prompt: Prompt
     sample: int = 0
@@ -25,6 +32,7 @@ class Request:
     temperature: float = 0.0
     seed: int = 0
     max_tokens: int = 512
+    counted: int | None = None
 
     @cached_property
     def key(self) -> str:
@@ -52,8 +60,10 @@ class Request:
 
     @cached_property
     def bound(self) -> tuple[int, int]:
-        """Tokens in (estimated) and tokens out (the limit) that asking this may cost at most."""
-        return estimate_tokens("".join(message.content for message in self.prompt)), self.max_tokens
+        """Tokens in (as counted, else estimated) and tokens out (the limit) that asking this may cost at most."""
+        if self.counted is not None:
+            return self.counted, self.max_tokens
+        return sum(estimate_tokens(message.content) + PER_MESSAGE for message in self.prompt), self.max_tokens
 
 
 @dataclass(frozen=True)
@@ -102,6 +112,25 @@ class Backend(Protocol):
         ...
 
 
+@runtime_checkable
+class Counts(Protocol):
+    """A backend that has the tokenizer of its model at hand."""
+
+    def count(self, prompt: Prompt) -> int:
+        """Tokens of a prompt as the model reads it, its chat template included."""
+        ...
+
+
 def estimate_tokens(text: str) -> int:
-    """Tokens of a text, from its length; on the high side for English and for tables of numbers."""
-    return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
+    """Tokens of a text where nobody can count them, an upper bound for the prompts and answers of this package.
+
+    A digit, a sign or a byte of another script is a token of its own (tokenizers that split numbers digit by digit
+    are the worst case), `LETTERS_PER_TOKEN` letters are one, and blanks belong to what follows. SmolLM2 takes 80 to
+    84 % of it for prompts of three tables.
+    """
+    return sum(
+        -(-len(piece) // LETTERS_PER_TOKEN)
+        if piece.isascii() and piece.isalpha()
+        else len(piece.encode("utf-8", "replace"))
+        for piece in _PIECE.findall(text)
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 from sensecf.core.errors import InputError
 from sensecf.llm import Completion, JsonSchema, Prompt
-from sensecf.llm.asking import Answer, Backend, Request
+from sensecf.llm.asking import Answer, Backend, Counts, Request
 from sensecf.llm.ledger import Ledger, Usage
 from sensecf.llm.spend import Budget, Estimate
 
@@ -186,7 +186,11 @@ class Client:
     def _waiting(self, wanted: list[list[Request]]) -> list[Request]:
         """The requests that have to be asked, each once."""
         by_key = {request.key: request for row in wanted for request in row}
-        return [request for request in by_key.values() if self.ledger.find(self.backend.model, request) is None]
+        waiting = [request for request in by_key.values() if self.ledger.find(self.backend.model, request) is None]
+        if not isinstance(self.backend, Counts):
+            return waiting
+        sizes = {prompt: self.backend.count(prompt) for prompt in {request.prompt for request in waiting}}
+        return [replace(request, counted=sizes[request.prompt]) for request in waiting]
 
 
 def _requests(

@@ -406,7 +406,7 @@ class Prompted:
         }
 
 
-def _spent(answer: Completion) -> dict[str, Any]:
+def _spent(answer: Completion) -> dict[str, float]:
     return {
         "tokens_in": answer.tokens_in,
         "tokens_out": answer.tokens_out,

@@ -19,7 +19,7 @@ import transformers
 from llguidance import LLMatcher
 
 from sensecf.core.errors import InputError, MissingExtraError
-from sensecf.llm import Completion, JsonSchema
+from sensecf.llm import Completion, JsonSchema, Prompt
 from sensecf.llm.asking import Answer, Request
 from sensecf.llm.backends.constrain import Constraint, Draw, Grammars
 from sensecf.llm.backends.prefix import prefill, reusable
@@ -98,6 +98,10 @@ class Local:
             seconds = (time.perf_counter() - began) / len(fitting)
             for i, completion in zip(fitting, completions, strict=True):
                 keep(batch[i], Answer(replace(completion, seconds=seconds)))
+
+    def count(self, prompt: Prompt) -> int:
+        """Tokens of a prompt as the model reads it."""
+        return len(self._tokens(Request(prompt)))
 
     def _generate(self, batch: list[Request], prompts: list[list[int]]) -> list[Completion]:
         """The completions of a batch; in halves where memory does not do."""

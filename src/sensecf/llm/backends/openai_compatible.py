@@ -77,7 +77,8 @@ class OpenAICompatible:
     `requests_per_minute`, `tokens_per_minute`: limits of the account, kept evenly.
     `tries`: attempts per request. Status 408, 409, 425, 429 and 5xx, lost connections, timeouts and
     answers in no known format are asked again, after the server's Retry-After or growing pauses.
-    `timeout`: seconds for one whole try, slow drips included. `note`: said when the model is unknown.
+    `timeout`: seconds before a server begins to answer, its queue included, and `token_timeout` for each token that
+    the answer may have: together they bound one whole try, slow drips included. `note`: said when the model is unknown.
 
     JSON Schemas go along as `response_format`; a server that refuses to count their properties or to be strict is
     asked without that, one that refuses it, or `seed`, `temperature` or `max_tokens`, without it, with one warning.
@@ -97,6 +98,7 @@ class OpenAICompatible:
         "tokens_per_minute",
         "tries",
         "timeout",
+        "token_timeout",
         "note",
     )
     host: str | None
@@ -113,6 +115,7 @@ class OpenAICompatible:
         tokens_per_minute: float | None = None,
         tries: int = 5,
         timeout: float = 120.0,
+        token_timeout: float = 0.5,
         note: str = "",
     ) -> None:
         self.url, self.host = checked_url(base_url, key is not None)
@@ -122,6 +125,7 @@ class OpenAICompatible:
             "concurrency": concurrency,
             "tries": tries,
             "timeout": timeout,
+            "token_timeout": token_timeout,
             "requests_per_minute": requests_per_minute,
             "tokens_per_minute": tokens_per_minute,
         }.items():
@@ -135,7 +139,7 @@ class OpenAICompatible:
         self._room = min(FEW, concurrency)  # what was found holds for the next batch
         self._limits = requests_per_minute, tokens_per_minute
         self.tries = tries
-        self._timeout = timeout
+        self._timeout = timeout, token_timeout
         self._note = note
         self._refused: set[str] = set()
         self._heard = False
@@ -195,11 +199,11 @@ class OpenAICompatible:
             tries += 1
             sent = time.perf_counter()
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(self._patience(request)):
                     response = await client.post("/chat/completions", cast_to=httpx2.Response, body=body)
                 completion = read_answer(response.content, request)
             except (openai.APIError, TimeoutError, Malformed) as error:
-                fault = self._judge(error, body)
+                fault = self._judge(error, body, self._patience(request))
                 if isinstance(error, TimeoutError):
                     room.late()
             else:
@@ -250,7 +254,11 @@ class OpenAICompatible:
             form.pop("strict", None)
         return {key: value for key, value in body.items() if key not in self._refused}
 
-    def _judge(self, error: Exception, body: dict[str, Any]) -> _Fault:
+    def _patience(self, request: Request) -> float:
+        """Seconds for one try of a request."""
+        return self._timeout[0] + self._timeout[1] * request.max_tokens
+
+    def _judge(self, error: Exception, body: dict[str, Any], patience: float) -> _Fault:
         """What follows from an error. Raises `InputError` where no request can succeed."""
         if isinstance(error, Malformed):
             return _Fault(f"malformed answer: {error}", again=True, lost=True)
@@ -263,7 +271,7 @@ class OpenAICompatible:
             said = str(cause) or f"no answer within {CONNECTING:g} s"
             return _Fault(f"no connection: {_line(said)}", again=True, connected=False)
         if isinstance(error, TimeoutError):
-            return _Fault(f"no answer within {self._timeout:g} s", again=True, lost=True)
+            return _Fault(f"no answer within {patience:g} s", again=True, lost=True)
         return _Fault(f"connection lost: {type(cause or error).__name__}", again=True, lost=True)
 
     def _judge_status(self, error: openai.APIStatusError, body: dict[str, Any]) -> _Fault:

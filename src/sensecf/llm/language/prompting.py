@@ -24,7 +24,7 @@ class Prompting:
 
     `llm`: what `sensecf.llm.connect` takes. `values`, `masked`, `hint`, `without`: see `Style`. `allow_hosts`: see
     `privacy_gate.permission`. `cap_money`, `cap_tokens`: where asking stops, over all runs in a folder.
-    `timeout`, `concurrency`: see `OpenAICompatible`; None for its defaults.
+    `timeout`, `token_timeout`, `concurrency`: see `OpenAICompatible`; None for its defaults.
     The others as in `Prompted`.
     """
 
@@ -44,6 +44,7 @@ class Prompting:
     cap_money: float | None = None
     cap_tokens: int | None = None
     timeout: float | None = None
+    token_timeout: float | None = None
     concurrency: int | None = None
 
     def __post_init__(self) -> None:
@@ -60,7 +61,9 @@ class Prompting:
         """
         from sensecf.llm.named import connect
 
-        server: dict[str, Any] = {"timeout": self.timeout, "concurrency": self.concurrency}
+        server: dict[str, Any] = {
+            "timeout": self.timeout, "token_timeout": self.token_timeout, "concurrency": self.concurrency,
+        }  # fmt: skip
         client = connect(
             self.llm,
             ledger=ledger,
