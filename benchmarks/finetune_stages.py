@@ -3,6 +3,7 @@
     python benchmarks/finetune_stages.py --out stages           (two cores: under 40 minutes)
     python benchmarks/finetune_stages.py --out stages --quick   (a minute; shows that it runs, not what it can do)
     python benchmarks/finetune_stages.py --out stages --reward grpo   (beside a run with dpo; the base is shared)
+    python benchmarks/finetune_stages.py --constant 3  (what one plan for everybody does, three splits: a few minutes)
 
 The base model is made here, on simulated tables that have nothing to do with the ones it is judged on. Each
 table is split by person; only the training people's rows reach the pairs, the tuning and the verdicts,
@@ -24,6 +25,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from real_llm_parts import Asked, plans_for_everybody
+from real_llm_tables import everybody, rounded
+from sections import replace_section
 
 import sensecf
 from sensecf.classifiers.fit import fit_classifier
@@ -61,6 +65,32 @@ def unseen(task: Task, test: pd.DataFrame, limit: int, seed: int) -> Query:
     at = np.array([i for i in np.flatnonzero(judged.predicted != target) if i not in outside])
     at = np.sort(np.random.default_rng(seed).permutation(at)[:limit])
     return make_query(task, test.iloc[at].reset_index(drop=True), task.default_target(), edit="mutable")
+
+
+def constants(name: str, seeds: int) -> list[dict[str, Any]]:
+    """What one plan for everybody does for the same people: the best one, and the best up to each distance."""
+    found = []
+    for seed in range(seeds):
+        data = sensecf.datasets.load(name)
+        train, test = sensecf.datasets.split(data.frame, data.schema, seed=seed)
+        task = Task(data.schema, train, fit_classifier("xgboost", data.schema, train, seed=seed))
+        query = unseen(task, test, ASKED, seed)
+        of = Asked(task, query, list(range(len(query))), None)
+        plans = plans_for_everybody(of)
+        entries = [
+            {
+                "plan": plan,
+                "valid": float(np.mean(one["valid"])),
+                **{
+                    key: None if np.isnan(mean := float(np.nanmean(np.where(one["valid"], one[key], np.nan)))) else mean
+                    for key in ("changes", "distance", "plausible")
+                },
+            }
+            for plan, one in plans.items()
+            if any(one["valid"])
+        ]
+        found.append({"table": name, "seed": seed, "people": len(query), "plans": entries})
+    return found
 
 
 class Asking(NamedTuple):
@@ -120,12 +150,22 @@ def paired(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, float | int |
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--constant", type=int, default=0, help="splits to measure one plan for everybody on, and end")
     parser.add_argument("--quick", action="store_true", help="minutes to seconds: does it run?")
     parser.add_argument("--tables", default=",".join(TABLES))
     parser.add_argument("--reward", choices=list(ROUNDS), default="grpo")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    if options.constant:
+        entries = [one for name in options.tables.split(",") for one in constants(name, options.constant)]
+        write_json(Path(__file__).with_name("finetune_constant.json"), {"splits": rounded(entries)})
+        replace_section(
+            Path(__file__).parents[1] / "docs" / "finetuning.md", "stages-constant", everybody(rounded(entries))
+        )
+        return
+    if options.out is None:
+        parser.error("name a folder with --out")
     quiet()
     began = time.perf_counter()
     base = options.out / "base"

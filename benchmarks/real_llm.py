@@ -26,7 +26,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from real_llm_parts import (
     TABLES,
     Setting,
@@ -35,12 +34,13 @@ from real_llm_parts import (
     base,
     controls,
     draw_pairs,
+    few,
     prepare,
     prompted,
     small,
     tuned,
 )
-from real_llm_tables import sections
+from real_llm_tables import rounded, sections
 from sections import replace_section
 from smollm2 import make
 
@@ -52,7 +52,7 @@ HERE = Path(__file__).parent
 LARGE, LITTLE, PROCESSOR = "large", "little", "processor"
 #: Seconds that a cell of each part is expected to take, on one H200 with three beside it; no other begins too late.
 EXPECTED = {"pairs": 75, "controls": 90, "prompted": 40, "tuned": 150, "leanings": 110, "curve": 60, "stages": 240,
-            "base": 150, "rewards": 170}  # fmt: skip
+            "base": 150, "rewards": 170, "few": 1500, "few-leanings": 1500}  # fmt: skip
 
 QUICK = Preset(
     pairs=40, rank=4, rate=1e-3, epochs=1, batch=4, validation=3, rounds=1, preference_rate=1e-4, preference_queries=4,
@@ -78,7 +78,7 @@ class Cell:
         return "-".join([self.part, self.table, str(self.seed), *more])
 
 
-def cells(tables: list[str], seeds: list[int], chosen: Preset) -> Iterator[Cell]:
+def cells(tables: list[str], seeds: list[int], chosen: Preset, few_pairs: int = 0) -> Iterator[Cell]:
     """All cells, what matters most first: the pairs of every split, then one split of each table, then the others."""
     full, first = chosen.pairs, seeds[0]
     yield from (Cell("pairs", name, seed, PROCESSOR) for seed in seeds for name in tables)
@@ -88,6 +88,10 @@ def cells(tables: list[str], seeds: list[int], chosen: Preset) -> Iterator[Cell]
     # The simulated cohort is easy for the constant plan, and shows least.
     main = [name for name in tables if name != "simulated"] or tables
     rest = [name for name in tables if name not in main]
+    if few_pairs:
+        for name in main:
+            yield from (Cell(part, name, first, LARGE, few_pairs) for part in ("few-leanings", "few"))
+        return
     for seed in seeds:
         yield from (Cell("leanings", name, seed, LARGE, full) for name in main)
         yield from (Cell("tuned", name, seed, LARGE, full, "group" if seed == first else "none") for name in main)
@@ -119,7 +123,7 @@ def measure(setting: Setting, cell: Cell) -> float:
         torch.cuda.empty_cache()
     key = {"part": cell.part, "table": cell.table, "seed": cell.seed, "count": cell.count, "reward": cell.reward}
     facts = {"people": of.people, "factuals": of.query.rows.tolist(), "seconds": round(time.perf_counter() - began, 1)}
-    write_json(setting.out / "cells" / f"{cell.name}.json", _plain({**key, **facts, "found": found}))
+    write_json(setting.out / "cells" / f"{cell.name}.json", rounded({**key, **facts, "found": found}))
     return time.perf_counter() - began
 
 
@@ -136,6 +140,8 @@ def _part(setting: Setting, of: Any, cell: Cell) -> dict[str, Any]:
     if cell.part == "stages":
         return small(setting, of, cell.seed)
     leaning = cell.part == "leanings"
+    if cell.part in ("few", "few-leanings"):
+        return few(setting, of, cell.table, cell.seed, count=cell.count, leanings=cell.part == "few-leanings")
     return tuned(setting, of, cell.table, cell.seed, count=cell.count, reward=cell.reward, leanings=leaning)
 
 
@@ -212,17 +218,6 @@ def gather(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("cells/*.json"))]
 
 
-def _plain(value: Any) -> Any:
-    """A value for JSON: NaN as null, numbers to six digits."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float | np.floating):
-        return float(f"{value:.6g}") if np.isfinite(value) else None
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="folder of the language model")
@@ -242,6 +237,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="few people and pairs: does it run?")
     parser.add_argument("--write", action="store_true", help="put the tables of the finished cells into the page")
+    parser.add_argument("--few", type=int, default=0, help="without a GPU: tune on so many pairs, and nothing else")
     options = parser.parse_args()
     if options.prepare:
         prepare(options.prepare)
@@ -264,12 +260,14 @@ def run(options: argparse.Namespace) -> None:
     chosen = QUICK if options.quick else preset(options.preset)
     names = (options.only or ("heart" if options.quick else ",".join(TABLES))).split(",")
     setting = Setting(options.tables, options.out, options.weights, options.device, chosen, small=options.small)
+    if options.few or options.device == "cpu":  # draws beside the greedy answer cost more than they say
+        setting = replace(setting, samples=1, batch=16)
     if options.quick:
         setting = replace(setting, asked=6, samples=2, batch=4)
     setting = replace(setting, pace=0.0 if options.quick or options.device == "cpu" else 1.0)
     for place in ("cells", "pairs", "models"):
         (options.out / place).mkdir(parents=True, exist_ok=True)
-    todo = list(cells(names, list(range(1 if options.quick else options.seeds)), chosen))
+    todo = list(cells(names, list(range(1 if options.quick else options.seeds)), chosen, options.few))
     if options.parts:
         todo = [cell for cell in todo if cell.part in options.parts.split(",")]
     if not options.small:

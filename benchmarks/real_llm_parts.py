@@ -155,13 +155,7 @@ def controls(of: Asked, seed: int) -> dict[str, Any]:
         found = propose()
         out[name] = said(of, best(of, found), seconds=round(time.perf_counter() - began, 3))
 
-    add("constant", lambda: Constant(of.task).propose(of.query, rng))
-    for cap, plan in nearer(of).items():
-        rows, fine = _made(of.task, of.query, np.arange(len(of.query)), [plan])
-        rows[~fine] = np.nan
-        reasons = ["" if ok else "not open to this row" for ok in fine]
-        found = Candidates.of(np.arange(len(of.query)), rows, "constant", reasons)
-        out[f"constant up to {cap:g}"] = said(of, found, plan={str(j): value for j, value in plan.items()})
+    out.update(plans_for_everybody(of))
     add("nearest example copied", lambda: copied(of))
     for name in ("search", "nearest"):
         add(name, lambda name=name: build(name, of.task, Context(seed)).propose(of.query, rng))  # type: ignore[misc]
@@ -170,6 +164,19 @@ def controls(of: Asked, seed: int) -> dict[str, Any]:
     tiny: Any = build("tiny", of.task, Context(seed))
     add("tiny, greedy", lambda: tiny.greedy(of.query))
     add("tiny", lambda: tiny.propose(of.query, rng))
+    return out
+
+
+def plans_for_everybody(of: Asked) -> dict[str, dict[str, Any]]:
+    """What one plan for everybody does: that of `constant`, and the best up to each distance of `CAPS`."""
+    found = Constant(of.task).propose(of.query, np.random.default_rng(0))
+    out = {"constant": said(of, best(of, found))}
+    for cap, plan in nearer(of).items():
+        rows, fine = _made(of.task, of.query, np.arange(len(of.query)), [plan])
+        rows[~fine] = np.nan
+        reasons = ["" if ok else "not open to this row" for ok in fine]
+        found = Candidates.of(np.arange(len(of.query)), rows, "constant", reasons)
+        out[f"constant up to {cap:g}"] = said(of, found, plan={str(j): value for j, value in plan.items()})
     return out
 
 
@@ -265,7 +272,7 @@ def prompted(setting: Setting, of: Asked, seed: int) -> dict[str, Any]:
         ("zero-shot, free", {"constrained": False, "max_tokens": 96}),
         ("zero-shot", {}),
         ("three examples, the same", {"shots": 3, "shot_choice": "fixed"}),
-        ("three examples, the nearest", {"shots": 3}),
+        *([("three examples, the nearest", {"shots": 3})] if setting.device != "cpu" else []),
     ):
         began = time.perf_counter()
         asking = Prompted(of.task, seed, llm=Client(local), rounds=0, samples=1, **options)
@@ -289,14 +296,15 @@ def alone(setting: Setting, of: Asked, base: Path, prompts: Any, adapter: Path |
     greedy = ask_alone(prompts, client, of.query, seed=seed)
     seconds = time.perf_counter() - began
     plain = ask(prompts, client, of.query, seed=seed)
-    drawn = ask(prompts, client, of.query, setting.samples, temperature=SAMPLING, seed=seed)
+    samples = setting.samples
+    drawn = ask(prompts, client, of.query, samples, temperature=SAMPLING, seed=seed)
     some = greedy.verdicts.good | drawn.verdicts.good.reshape(len(of.query), -1).any(axis=1)
-    several = [len(set(drawn.texts[k : k + setting.samples])) for k in range(0, len(drawn.texts), setting.samples)]
+    several = [len(set(drawn.texts[k : k + samples])) for k in range(0, len(drawn.texts), samples)]
     more = {
         "seconds": round(seconds, 3),
         "tokens": round(greedy.tokens / max(len(of.query), 1), 1),
         "valid of all drawn": some.tolist(),
-        "distinct drawn": round(float(np.mean(several)) / max(setting.samples, 1), 4),
+        "distinct drawn": round(float(np.mean(several)) / samples, 4),
         "texts": greedy.texts,
     }
     return {"lead 0.2": said(of, greedy.candidates, **more), "no lead": said(of, plain.candidates)}
@@ -369,6 +377,38 @@ def tuned(
     return out
 
 
+def few(setting: Setting, of: Asked, name: str, seed: int, *, count: int, leanings: bool) -> dict[str, Any]:
+    """Tune on few pairs where there is no GPU: without secrets and without questions on the way, which cost as much.
+
+    The adapter of the last step is taken. A run that was interrupted goes on after the last quarter of an epoch.
+    """
+    from sensecf.finetune.supervised import Training, quiet, supervise
+    from sensecf.finetune.tune import Tuning, wording
+    from sensecf.llm.tokens import encode, load
+
+    quiet()
+    preset = replace(setting.preset, pairs=count, evaluations=4, patience=1000)
+    prompts = wording(of.task, Tuning("few", preset, leanings=leanings, seed=seed))
+    pairs = lessons(setting, of.task, prompts, name, seed, count)
+    folder = setting.out / "models" / f"few-{name}-{seed}-{count}{'-leanings' if leanings else ''}"
+    done = folder / "facts.json"
+    if not done.exists():
+        learner = load(setting.weights, device=setting.device)
+        learned, aside = pairs.split(0.02)
+        examples = encode(learner, learned.prompts, learned.completions)
+        checked = encode(learner, aside.prompts, aside.completions) or examples[:4]
+        step = iter(range(10**6))
+        began = time.perf_counter()
+        trained = supervise(
+            learner, examples, checked[:8], lambda: {"score": float(next(step))}, folder, Training(preset, seed)
+        )
+        write_json(done, {"pairs": len(learned), "seconds": round(time.perf_counter() - began, 1), **trained.facts})
+    return {
+        "facts": json.loads(done.read_text(encoding="utf-8")),
+        "pairs": alone(setting, of, setting.weights, prompts, folder / "adapter", seed),
+    }
+
+
 def lessons(setting: Setting, task: Task, prompts: Any, name: str, seed: int, count: int) -> Any:
     """The first `count` of the pairs that the part `pairs` has drawn, in the words of `prompts`."""
     from sensecf.finetune.text_pairs import Pairs
@@ -379,6 +419,12 @@ def lessons(setting: Setting, task: Task, prompts: Any, name: str, seed: int, co
         query = Query(**{field: kept[field] for field in Query.__dataclass_fields__})
     card = json.loads(place.with_suffix(".json").read_text(encoding="utf-8"))
     chosen = np.sort(np.random.default_rng([seed, 5]).permutation(len(rows))[:count])
+    if count < len(rows):
+        # Few pairs are not spent on other questions than the one that will be asked.
+        wish = query.target == task.target_position(task.default_target())
+        open_ = ~(~(query.movable | query.follows) & task.codec.changeable & ~np.isnan(query.rows)).any(axis=1)
+        order = np.random.default_rng([seed, 5]).permutation(len(rows))
+        chosen = np.sort(order[np.argsort(~(wish & open_ & (query.max_changes > 4))[order], kind="stable")][:count])
     rows, query = rows[chosen], query.take(chosen)
     questions = prompts.ask(query)
     texts = [prompts.completion(one, row) for one, row in zip(questions, rows, strict=True)]

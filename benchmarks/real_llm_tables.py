@@ -21,6 +21,8 @@ METHODS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("pairs", "tuned", ("pairs", "lead 0.2")),
     ("pairs, verdicts", "tuned", ("verdicts", "lead 0.2")),
     ("pairs with leanings", "leanings", ("pairs", "lead 0.2")),
+    ("few pairs", "few", ("pairs", "lead 0.2")),
+    ("few pairs with leanings", "few-leanings", ("pairs", "lead 0.2")),
     ("embedded model, one greedy answer", "controls", ("tiny, greedy",)),
     ("search", "controls", ("search",)),
 )
@@ -38,6 +40,34 @@ def sections(cells: Sequence[dict[str, Any]]) -> dict[str, str]:
         "real-rewards": _rewards(cells),
         "real-small": _small(cells),
     }
+
+
+def rounded(value: Any) -> Any:
+    """A value for JSON: NaN as null, numbers to six digits."""
+    if isinstance(value, dict):
+        return {str(key): rounded(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(entry) for entry in value]
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def everybody(splits: Sequence[dict[str, Any]], caps: Sequence[float] = (2, 3, 4, 6, 8)) -> str:
+    """What one plan for everybody does, of benchmarks/finetune_constant.json: mean over splits, lowest and highest."""
+    rows = []
+    for table in dict.fromkeys(split["table"] for split in splits):
+        own = [split for split in splits if split["table"] == table]
+        for plan in ("constant", *(f"constant up to {cap:g}" for cap in caps)):
+            several = [one for split in own for one in split["plans"] if one["plan"] == plan]
+            if len(several) < len(own):
+                continue
+            values = {key: [one[key] for one in several] for key in ("valid", "changes", "distance", "plausible")}
+            label = "as far as it likes" if plan == "constant" else f"up to {plan.split()[-1]}"
+            row = {key: f"{np.mean(of):.3f}{_spread(of, 3)}" for key, of in values.items() if key == "valid"}
+            row |= {key: f"{np.mean(of):.2f}" for key, of in values.items() if key != "valid"}
+            rows.append({"table": f"{table} ({len(own)})", "one plan for everybody": label, **row})
+    return _markdown(("table", "one plan for everybody", "valid", "changes", "distance", "plausible"), rows)
 
 
 def found(
@@ -186,9 +216,9 @@ def _lines(heads: Sequence[str], rows: Sequence[dict[str, str]]) -> Iterator[str
         yield "| " + " | ".join(row[head] for head in heads) + " |"
 
 
-def _spread(values: Sequence[Any]) -> str:
+def _spread(values: Sequence[Any], digits: int = 2) -> str:
     """The lowest and the highest of several splits."""
-    return f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
+    return f" ({min(values):.{digits}f} to {max(values):.{digits}f})" if len(values) > 1 else ""
 
 
 def _mean(values: np.ndarray) -> str:

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from real_llm_tables import line, sections  # noqa: E402
+from real_llm_tables import everybody, line, sections  # noqa: E402
 
 STORED = ROOT / "benchmarks" / "real_llm.json"
 PAGE = ROOT / "docs" / "finetuning.md"
@@ -28,6 +28,14 @@ def test_the_page_says_what_was_measured(name: str) -> None:
     _, found, rest = PAGE.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
     assert found
     assert rest.partition(f"\n<!-- /{name} -->")[0] == sections(cells())[name]
+
+
+def test_the_page_says_what_one_plan_for_everybody_does() -> None:
+    stored = json.loads((ROOT / "benchmarks" / "finetune_constant.json").read_text(encoding="utf-8"))["splits"]
+    _, found, rest = PAGE.read_text(encoding="utf-8").partition("<!-- stages-constant -->\n")
+    assert found
+    assert rest.partition("\n<!-- /stages-constant -->")[0] == everybody(stored)
+    assert len(stored) == 6
 
 
 def test_a_line_compares_a_method_with_the_plan_for_everybody() -> None:
