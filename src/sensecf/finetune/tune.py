@@ -130,13 +130,8 @@ def finetune(
     lessons = _lessons(prompts, pairs, tuning)
     done = _in_turn(_stages(lessons, tuning, training), lessons, learner, opened, work)
     learner = opened(done.adapter)
-    facts = {
-        "sensecf": __version__,
-        "base": str(Path(model).resolve()) if Path(model).is_dir() else str(model),
-        "base_name": learner.local.model.partition(" with ")[0],
-        "classifier": classifier or type(task.classifier).__name__,
-        **_facts(lessons, tuning, done, learner),
-    }
+    classifier = classifier or type(task.classifier).__name__
+    facts = {**_origin(model, learner), "classifier": classifier, **_facts(lessons, tuning, done, learner)}
     if everyone.is_main_process:
         _write(out, done, facts, card)
         if tuning.merge:
@@ -279,6 +274,12 @@ def _in_turn(
         if valid >= most:
             done.best, most = name, valid
     return done
+
+
+def _origin(model: str | Path, learner: Learner) -> dict[str, str]:
+    """What `tuned.json` says of where the model comes from."""
+    base = str(Path(model).resolve()) if Path(model).is_dir() else str(model)
+    return {"sensecf": __version__, "base": base, "base_name": learner.local.model.partition(" with ")[0]}
 
 
 def _facts(lessons: _Lessons, tuning: Tuning, done: _Done, learner: Learner) -> dict[str, Any]:
