@@ -26,7 +26,7 @@ from sensecf.llm.language.knowing import EXAMPLE, FORM, PARTS, WHICH, Known, Usu
 from sensecf.llm.language.wording import Wording, number, quote
 
 #: Goes up with every change of wording: answers to different prompts are not comparable.
-PROMPT_VERSION = 4
+PROMPT_VERSION = 5
 
 #: Changes that one answer may name, unless a person allows fewer.
 FEW = 4
