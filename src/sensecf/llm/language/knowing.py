@@ -36,7 +36,7 @@ RARE = 0.05
 
 #: A line that shows the form of an answer, about a table that is none. Its names are numbers: a small model begins its
 #: answer with the letter that it saw last, whatever the row says.
-EXAMPLE = 'For another table, an answer could be: {"7":2,"12":"low"}'
+EXAMPLE = 'For another table, an answer could be: {"7":2,"12":5}'
 #: Asked before any value: which features.
 WHICH = 'First, which features should change? One JSON object {"NAME":1,...} that names these alone:'
 #: The form once more, where a model begins to write.
