@@ -33,6 +33,9 @@ from sensecf.cli.shared import (
 @click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
 @limit_options
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
+@click.option(
+    "--private", is_flag=True, help="New values only from cells that at least five people share; see docs/privacy.md."
+)
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
 @table_options
 @engine_options
@@ -68,6 +71,7 @@ def explain(
         seed=source.seed,
         prompting=prompting(asking, [generator]),
         model=model,
+        private=asking["private"],
     )
     opened = source.open(out)
     show_card(opened.card)

@@ -71,6 +71,8 @@ class Query:
             most = codec.high[j] if lo is not None and lo > task.reach[1][j] else task.reach[1][j]
             low[:, j] = least if lo is None else max(codec.low[j], lo)
             high[:, j] = most if hi is None else min(codec.high[j], hi)
+            if schema.shared_by is not None:  # no range leads to what too few people share
+                low[:, j], high[:, j] = np.fmax(low[:, j], task.reach[0][j]), np.fmin(high[:, j], task.reach[1][j])
         for name, direction in [(f.name, f.direction) for f in schema.features] + list(limits.directions.items()):
             j = schema.columns[name]
             if direction == "increase":

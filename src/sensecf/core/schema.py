@@ -198,7 +198,8 @@ class FeatureSchema:
     The three are kept on this machine: nothing is learned from them, and no model or endpoint is sent them.
     `ignored`: columns of the table left out on purpose, each with the reason.
     `meanings`: what the label and its classes mean, by name: {"1": "diabetes"}.
-    `max_changes`: at most so many features change in one counterfactual.
+    `max_changes`: at most so many features change in one counterfactual. `shared_by`: a changed value lies in a cell (a
+    step of the feature, a level) that at least so many people of the training rows share.
     Raises `InputError` when anything does not fit together.
 
     >>> steps = sensecf.Feature("steps", "integer", low=0, high=30000, step=1)
@@ -220,6 +221,7 @@ class FeatureSchema:
     meanings: Mapping[str, str] = field(default_factory=dict)
     when: str | None = None
     shown: tuple[str, ...] = ()
+    shared_by: int | None = None
 
     def __post_init__(self) -> None:
         names = self.names
@@ -243,8 +245,10 @@ class FeatureSchema:
                     f"meanings: {key!r} = {text!r} is no text for the label {self.label!r} or one of its classes "
                     f"{list(map(str, self.classes))}"
                 )
-        if self.max_changes is not None and self.max_changes < 1:
-            raise InputError(f"max_changes must be at least 1, not {self.max_changes}")
+        for key in ("max_changes", "shared_by"):
+            count = getattr(self, key)
+            if count is not None and count < 1:
+                raise InputError(f"{key} must be at least 1, not {count}")
         _check_causes(self)
         for rule in self.rules:
             for member in rule.members():
@@ -351,6 +355,7 @@ class FeatureSchema:
             "when": self.when,
             "shown": list(self.shown) or None,
             "max_changes": self.max_changes,
+            "shared_by": self.shared_by,
         }
         remarks = {
             "target": "the class a counterfactual is to reach",
@@ -422,6 +427,7 @@ class FeatureSchema:
             "when",
             "shown",
             "max_changes",
+            "shared_by",
             "ignored",
             "features",
             "rules",
@@ -456,6 +462,7 @@ class FeatureSchema:
             person=_person(data),
             rules=tuple(rule_from_dict(rule) for rule in _entries(data.get("rules", []))),
             max_changes=data.get("max_changes"),
+            shared_by=data.get("shared_by"),
             ignored=dict(data.get("ignored", {})),
             name=data.get("name", ""),
             meanings=dict(data.get("meanings", {})),
@@ -475,6 +482,7 @@ _SCHEMA_TYPES: dict[str, Any] = {
     "when": str,
     "shown": list,
     "max_changes": int,
+    "shared_by": int,
     "ignored": Mapping,
     "features": list,
     "meanings": Mapping,

@@ -171,8 +171,37 @@ class Task:
         codec = self.codec
         low = np.where(codec.numeric, np.fmax(codec.low, self.observed_low), codec.low)
         high = np.where(codec.numeric, np.fmin(codec.high, self.observed_high), codec.high)
+        if self.schema.shared_by is not None:
+            least = self.schema.shared_by
+            columns = zip(self.known.T, codec.step, strict=True)
+            ends = np.array([shared_span(column, self.people, step, least) for column, step in columns], dtype=float)
+            low = np.where(codec.numeric, np.fmax(low, ends[:, 0]), low)
+            high = np.where(codec.numeric, np.fmin(high, ends[:, 1]), high)
         inside = np.ceil(low / codec.step - 1e-9) <= np.floor(high / codec.step + 1e-9)
         return np.where(inside, codec.snap(low, low, high), low), np.where(inside, codec.snap(high, low, high), high)
+
+    @cached_property
+    def people(self) -> Ints:
+        """The person of each training row, a number from 0, shape (n,); a row each where the schema names no person."""
+        person = self.schema.person
+        if person is None:
+            return np.arange(len(self.train))
+        codes: Ints = pd.factorize(self.train[person], use_na_sentinel=False)[0].astype(np.intp)
+        return codes
+
+    @cached_property
+    def rare_levels(self) -> dict[int, Floats]:
+        """Codes of the levels that fewer people have than `shared_by` of the schema asks, by column; none without."""
+        least = self.schema.shared_by
+        if least is None:
+            return {}
+        found = {}
+        for j in np.flatnonzero(~self.codec.numeric).tolist():
+            codes = np.arange(self.codec.n_levels[j], dtype=float)
+            held = np.array([len(np.unique(self.people[self.rows[:, j] == code])) for code in codes])
+            if (held < least).any():
+                found[j] = codes[held < least]
+        return found
 
     @cached_property
     def unseen_levels(self) -> dict[int, Floats]:
@@ -193,6 +222,23 @@ class Task:
         if found not in self.classes:
             raise InputError(f"the classifier never learned the class {found!r}; it knows {self.classes}")
         return self.classes.index(found)
+
+
+def shared_span(values: Floats, people: Ints, step: float, least: int) -> tuple[float, float]:
+    """The ends of the longest stretch of cells, multiples of `step`, each of which at least so many people have a value
+    in; an empty one (the first end is larger) where no cell has. `values`, `people`: (n,), blanks left out."""
+    known = ~np.isnan(values)
+    if not known.any():
+        return np.inf, -np.inf
+    pairs = np.unique(np.column_stack([np.round(values[known] / step), people[known]]), axis=0)
+    cells, counts = np.unique(pairs[:, 0], return_counts=True)
+    full = cells[counts >= least]
+    if not len(full):
+        return np.inf, -np.inf
+    runs = np.split(np.arange(len(full)), np.flatnonzero(np.diff(full) != 1) + 1)
+    inside = [int(np.isin(pairs[:, 0], full[run]).sum()) for run in runs]
+    best = full[runs[int(np.argmax(inside))]]
+    return float(best[0] * step), float(best[-1] * step)
 
 
 def lead(proba: Floats, target: Ints) -> Floats:

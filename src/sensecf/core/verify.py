@@ -71,6 +71,8 @@ def feasible(task: Task, query: Query, owner: Ints, rows: Floats) -> Bools:
         off = ~(query.movable[who, column] | towed) | np.isnan(after)
         off |= (after < query.low[who, column] - 1e-9) | (after > query.high[who, column] + 1e-9)
         off |= codec.unmeasured(rows).reshape(-1)[at]
+        for j, codes in task.rare_levels.items():
+            off |= (column == j) & np.isin(after, codes)
         off = np.where(changed, off, np.abs(after - before) > 1e-9)
         small = np.unique(row[changed & ~towed & (np.abs(after - before) < codec.least[column] - 1e-9)])
     fine: Bools = np.bincount(row[off], minlength=len(rows)) == 0
@@ -120,6 +122,10 @@ def breaches(task: Task, query: Query, owner: Ints, rows: Floats) -> np.ndarray:
         say(changed & free & outside, "is outside its range")
         say(changed & (np.abs(rows - codec.snap(rows)) > 1e-9), "is no multiple of its step")
         say(changed & codec.unmeasured(rows), 'would become a code for "not measured"')
+        for j, codes in task.rare_levels.items():
+            rare = np.zeros_like(changed)
+            rare[:, j] = changed[:, j] & np.isin(rows[:, j], codes)
+            say(rare, "would become a level that too few people share")
         for row, column in zip(*codec.too_small(edited, np.abs(rows - base)).nonzero(), strict=True):
             feature = codec.schema.features[column]
             least = feature.format(feature.least_change, unit=True)

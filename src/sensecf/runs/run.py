@@ -31,6 +31,7 @@ from sensecf.core.query import Query
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Ints, Task
 from sensecf.core.verify import verify
+from sensecf.data.cells import shared_cells
 from sensecf.data.privacy_gate import permission
 from sensecf.generators import Context, traits_of
 from sensecf.generators.choice import AUTO, choose
@@ -73,6 +74,7 @@ class RunSpec:
     seed: int = 0
     prompting: Prompting | None = None
     model: str | None = None
+    private: bool = False
 
     @property
     def setup(self) -> Setup:
@@ -116,6 +118,8 @@ def run(
     # Until it is known how many are asked about, "auto" stands for what needs nothing.
     generators.check(choose(request.generator, 0)[0], Context(model=request.model, prompting=request.prompting))
     table = prepared(frame, schema, request.setup, queries, card)
+    if request.private:
+        table = replace(table, schema=shared_cells(table.schema, table.train))
     [goal] = table.targets()
     asked = {**record(request), **table.record}
     folder = named(out)

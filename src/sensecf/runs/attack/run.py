@@ -107,7 +107,8 @@ def attack(
     call.progress("opening", 0.0)
     source = Path(folder)
     made = _rows(source, table) if (source / ROWS).exists() else _plans(source, table, classifier, trust)
-    made = replace(made, crowd=made.crowd.some(np.random.default_rng([request.seed, 13])))
+    everybody = made.crowd
+    made = replace(made, crowd=everybody.some(np.random.default_rng([request.seed, 13])))
     call.progress("opening", 1.0)
     asked = {**asdict(request), "command": "attack", "run": _mark(source), "sensecf": __version__}
     place = named(out)
@@ -117,7 +118,7 @@ def attack(
         areas = pd.concat([part.assign(surface=name) for name, part, _ in parts], ignore_index=True)
         tests = {name: told for name, _, told in parts}
         found = [
-            copies(made.crowd, *made.values[s.name]).assign(surface=s.name)
+            copies(everybody, *made.values[s.name]).assign(surface=s.name)
             for s in made.surfaces
             if s.name in made.values
         ]

@@ -211,10 +211,18 @@ def _shadows(crowd: Crowd, kind: Any, rng: np.random.Generator) -> tuple[Floats,
 def copies(crowd: Crowd, values: Floats, changed: Bools) -> pd.DataFrame:
     """Values that fewer than `FEW` members hold, by feature: columns feature, made, held_by_few, held_by_none.
 
-    A value that nobody holds is new; one that few hold may be theirs. As exact as it is written.
+    A value that nobody holds is new; one that few hold may be theirs. A person holds a value whose own, rounded to the
+    step of the feature, is it: as exactly as plans are written.
     """
-    members = crowd.take(crowd.member)
-    held = holders(members.rows, members.persons, values, changed)
+    members, codec = crowd.take(crowd.member), crowd.task.codec
+
+    def rounded(rows: Floats) -> Floats:
+        out = rows.copy()
+        for j in np.flatnonzero(codec.numeric):
+            out[:, j] = codec.snap_column(rows[:, j], np.full(len(rows), j))
+        return out
+
+    held = holders(rounded(members.rows), members.persons, rounded(values), changed)
     rows = []
     for j, feature in enumerate(crowd.task.schema.features):
         known = held[:, j][np.isfinite(held[:, j])]

@@ -1,0 +1,136 @@
+"""`--private`: new values come from cells that at least five people share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from command import call
+from sensecf.core.errors import InputError
+from sensecf.core.limits import Limits
+from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Task, shared_span
+from sensecf.data.cells import PEOPLE, shared_cells
+from sensecf.metrics import read
+from sensecf.pipeline.explain import explain
+from sensecf.runs.attack.surfaces import Crowd, copies
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import attack as bench  # noqa: E402
+
+
+def private(task: Task) -> Task:
+    return Task(shared_cells(task.schema, task.train), task.train, task.classifier)
+
+
+def by_row(rows: pd.DataFrame) -> np.ndarray:
+    """A person for each row."""
+    return rows.index.astype(str).to_numpy(str)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000), st.integers(2, 8), st.floats(0.1, 5.0))
+def test_every_cell_of_a_stretch_is_shared(seed: int, least: int, step: float):
+    rng = np.random.default_rng(seed)
+    people = rng.integers(0, 30, 120)
+    values = rng.normal(0, 5, 120)
+    low, high = shared_span(values, people, step, least)
+    cells = np.round(values / step)
+    for cell in np.arange(np.round(low / step), np.round(high / step) + 1) if low <= high else ():
+        assert len(set(people[cells == cell])) >= least
+
+
+def test_one_persons_days_are_no_crowd():
+    low, high = shared_span(np.full(100, 3.0), np.zeros(100, int), 1.0, 5)
+    assert low > high
+    assert shared_span(np.full(5, 3.0), np.arange(5), 1.0, 5) == (3.0, 3.0)
+    assert shared_span(np.array([np.nan]), np.zeros(1, int), 1.0, 1)[0] == np.inf
+
+
+@pytest.mark.parametrize("name", ["numeric_task", "mixed_task"])
+def test_no_changed_value_is_held_by_fewer_than_five(name: str, request: pytest.FixtureRequest):
+    open_task = request.getfixturevalue(name)
+    task = private(open_task)
+    target = task.schema.target
+    asked = task.train[task.classifier.predict(task.train[task.schema.names]) != target].head(40)
+    found = explain(task, "search", asked, target, limits=Limits(hold=0.0, edit="mutable"))
+    assert len(found.answers) > 20
+    scored = read(found, task)
+    crowd = Crowd.of(task, task.train, task.train.iloc[:0], by_row)
+    edits = copies(crowd, scored.after, scored.edited)
+    assert edits["held_by_few"].sum() == 0
+    assert edits["held_by_none"].sum() == 0
+    plain = read(explain(open_task, "search", asked, target, limits=Limits(hold=0.0, edit="mutable")), open_task)
+    whose = Crowd.of(
+        open_task, open_task.train, open_task.train.iloc[:0], lambda rows: rows.index.astype(str).to_numpy()
+    )
+    few = copies(whose, plain.after, plain.edited)
+    assert few["held_by_few"].sum() + few["held_by_none"].sum() > 0
+
+
+def test_a_level_of_few_people_is_not_led_to():
+    frame = bench.cohort(0).assign(steps=9_000)
+    frame["device"] = np.where(frame["who"] == "P0000", "rare", np.where(frame.index % 2 == 0, "watch", "ring"))
+    frame["stress"] = np.where(frame["device"] == "watch", "high", "low")
+    schema = FeatureSchema.from_dict(
+        {
+            "label": "stress",
+            "classes": ["high", "low"],
+            "target": "low",
+            "person": "who",
+            "features": [{"name": "device", "kind": "categorical", "levels": ["watch", "ring", "rare"]}],
+        }
+    )
+
+    class Rare:
+        classes_ = np.array(["high", "low"], dtype=object)
+
+        def predict_proba(self, rows: pd.DataFrame) -> np.ndarray:
+            low = np.where(rows["device"] == "rare", 0.9, 0.1)
+            return np.column_stack([1 - low, low])
+
+        def predict(self, rows: pd.DataFrame) -> np.ndarray:
+            return self.classes_[self.predict_proba(rows).argmax(axis=1)]
+
+    task = Task(schema, frame, Rare())
+    asked = frame[frame["device"] == "watch"].head(3)
+    assert len(explain(task, "search", asked, limits=Limits(hold=0.0)).answers) == 3
+    assert len(explain(private(task), "search", asked, limits=Limits(hold=0.0)).answers) == 0
+
+
+def test_a_stated_range_does_not_lead_beyond_what_is_shared(numeric_task: Task):
+    task = private(numeric_task)
+    rows = task.rows[:5]
+    query = Limits(hold=0.0, ranges={"x0": (-5, 5)}).query(task, rows, "good")
+    assert query.low[0, 0] >= task.reach[0][0]
+    assert query.high[0, 0] <= task.reach[1][0]
+
+
+def test_the_rule_of_five_is_kept_with_the_schema(tmp_path: Path, numeric_task: Task):
+    made = shared_cells(numeric_task.schema, numeric_task.train)
+    made.to_toml(tmp_path / "schema.toml")
+    assert FeatureSchema.from_toml(tmp_path / "schema.toml") == made
+    assert made.shared_by == PEOPLE
+    with pytest.raises(InputError, match="shared_by"):
+        replace(made, shared_by=0)
+
+
+def test_the_command_makes_private_plans_and_the_attack_counts_no_copies(tmp_path: Path):
+    bench.cohort(0).to_csv(tmp_path / "table.csv", index=False)
+    bench.SCHEMA.to_toml(tmp_path / "schema.toml")
+    base = ("explain", tmp_path / "table.csv", "--schema", tmp_path / "schema.toml", "--classifier", "logistic")
+    ended = call(*base, "--generator", "search", "--limit", 60, "--private", "--out", tmp_path / "run")
+    assert ended.status == 0, ended.err
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["private"] is True
+    assert "shared_by = 5" in (tmp_path / "run" / "schema.toml").read_text()
+    assert call("attack", tmp_path / "run").status == 0
+    assert pd.read_csv(tmp_path / "run" / "attack" / "copies.csv")["held_by_few"].sum() == 0
