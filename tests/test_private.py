@@ -14,6 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from command import call
+from sensecf.augmentation.controls import Situation
+from sensecf.augmentation.controls.marginals import DELTA, marginals, noise
+from sensecf.core.budget import Spent, spend
 from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits
 from sensecf.core.schema import FeatureSchema
@@ -134,3 +137,68 @@ def test_the_command_makes_private_plans_and_the_attack_counts_no_copies(tmp_pat
     assert "shared_by = 5" in (tmp_path / "run" / "schema.toml").read_text()
     assert call("attack", tmp_path / "run").status == 0
     assert pd.read_csv(tmp_path / "run" / "attack" / "copies.csv")["held_by_few"].sum() == 0
+
+
+def test_noise_grows_with_tables_and_falls_with_epsilon():
+    """zCDP of rho costs rho + 2 sqrt(rho log(1 / delta)): put back in, epsilon comes out."""
+    sigma = noise(20, 3.0)
+    rho = 20 / (2 * sigma**2)
+    assert rho + 2 * np.sqrt(rho * np.log(1 / DELTA)) == pytest.approx(3.0)
+    assert noise(40, 3.0) > sigma > noise(20, 6.0)
+
+
+def situation(epsilon: float = 8.0) -> Situation:
+    frame = bench.cohort(0)
+    return Situation(bench.SCHEMA, frame, "high", 400, epsilon=epsilon)
+
+
+def test_rows_of_nobody_lie_in_shared_cells_and_say_what_they_cost():
+    asked = situation()
+    made = marginals(asked)
+    schema = shared_cells(bench.SCHEMA, asked.rows, every=True)
+    task = Task(schema, asked.rows, bench.prepared_crowd(0)[1].task.classifier)
+    crowd = Crowd.of(task, asked.rows, asked.rows.iloc[:0], lambda rows: rows["who"].to_numpy(str))
+    rows = task.codec.encode(made.added)
+    assert copies(crowd, rows, np.ones(rows.shape, bool))[["held_by_few", "held_by_none"]].sum().sum() == 0
+    assert made.facts["privacy"]["epsilon"] == 8.0
+    assert len(made.added) == 400
+    assert set(made.added["added_source"]) == {"nobody"}
+
+
+def test_the_marginals_are_those_of_the_table_but_for_the_noise():
+    table, edges = bench.cohort(0), np.linspace(0, 20_000, 11)
+
+    def away(epsilon: float) -> float:
+        made = marginals(situation(epsilon), 5.0).added
+        parts = [np.histogram(t[t["stress"] == "low"]["steps"], edges)[0] for t in (made, table)]
+        return float(np.abs(np.subtract(*(p / p.sum() for p in parts))).sum())
+
+    assert away(1e6) < 0.2
+    assert away(0.05) > 2 * away(1e6)
+
+
+def test_a_budget_adds_up_over_runs_and_tables_are_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "cache"))
+    one: Spent = {"epsilon": 2.0, "delta": 1e-5, "what": "rows"}
+    assert spend(tmp_path / "a", "t" * 64, one) == (2.0, 1e-5)
+    assert spend(tmp_path / "b", "t" * 64, one) == (4.0, 2e-5)
+    assert spend(tmp_path / "c", "u" * 64, one) == (2.0, 1e-5)
+    told = json.loads((tmp_path / "b" / "privacy.json").read_text())
+    assert (told["runs"], told["total_epsilon"]) == (2, 4.0)
+
+
+def test_the_command_adds_rows_of_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "cache"))
+    bench.cohort(0).to_csv(tmp_path / "table.csv", index=False)
+    bench.SCHEMA.to_toml(tmp_path / "schema.toml")
+    base = ("augment", tmp_path / "table.csv", "--schema", tmp_path / "schema.toml", "--classifiers", "random-forest")
+    ended = call(*base, "--private", "--epsilon", 4, "--out", tmp_path / "rows")
+    assert ended.status == 0, ended.err
+    assert "epsilon 4 by person" in " ".join(ended.out.split())
+    assert json.loads((tmp_path / "rows" / "privacy.json").read_text())["total_epsilon"] == 4.0
+    seen = call("attack", tmp_path / "rows", "--table", tmp_path / "table.csv")
+    assert seen.status == 0, seen.err
+    assert pd.read_csv(tmp_path / "rows" / "attack" / "copies.csv")["held_by_few"].sum() == 0
+    refused = call(*base, "--private", "--epsilon", 0, "--out", tmp_path / "none")
+    assert refused.status == 2
+    assert "--epsilon" in refused.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,11 +18,13 @@ from sensecf.augmentation.controls import Situation, Treatment
 from sensecf.augmentation.measure import Answers, against, answers, learn, score
 from sensecf.augmentation.scarcity import positive_class, remove_labels
 from sensecf.classifiers import storage
+from sensecf.core.budget import Spent, spend
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_json, write_text
 from sensecf.core.folder import named
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
+from sensecf.data.cells import shared_cells
 from sensecf.data.prepare import prepare
 from sensecf.version import __version__
 
@@ -49,6 +52,8 @@ class AugmentSpec:
     positive: str | None = None
     classifiers: tuple[str, ...] = methods.LEARNERS
     seed: int = 0
+    private: bool = False
+    epsilon: float = 8.0
 
 
 def run(
@@ -67,20 +72,25 @@ def run(
     With a scenario, labels are removed from the others first. The rows come from `methods`' `augment`:
     `request.amount` (by default 4) times as many as labels were removed, or as there are labelled rows where none
     were; or `request.rows`. Unless `request.gate` is off (`methods`' `ungated`), inner folds decide whether there are
-    any. `request.judges`: estimators of the user's that judge beside the families.
+    any. `request.judges`: estimators of the user's that judge beside the families. `request.private`: rows of nobody
+    instead, drawn from noisy marginals at `request.epsilon`, which is written into `privacy.json`.
     Raises `InputError` for what cannot be used, before anything is written.
     """
     folder, say = _free(out, overwrite), progress or (lambda phase, share: None)
+    if not 0 < request.epsilon < math.inf:
+        raise InputError(f"--epsilon must be a positive number, not {request.epsilon}")
     frame, train, test = prepare(frame, schema, None, request.seed)
     positive = positive_class(schema, request.positive)
     rows, removed = train, train.iloc[:0]
     if request.scenario is not None:
         rows, removed = remove_labels(train, schema, request.scenario, request.removed, positive, request.seed)
     budget = request.rows or len(removed) or len(rows)
-    situation = Situation(schema, rows, positive, budget, request.seed)
+    situation = Situation(schema, rows, positive, budget, request.seed, epsilon=request.epsilon)
     amount = 1.0 if request.rows is not None and request.amount is None else request.amount
     suffix = "" if amount is None else f"@{amount:g}"
     name = f"{'augment' if request.gate else 'ungated'}:{request.generator}{suffix}"
+    if request.private:
+        name = f"marginals{suffix or '@4'}"
     methods.find(name)
 
     began = time.perf_counter()
@@ -107,6 +117,12 @@ def run(
     for file, content in (("augmented.csv", added), ("scores.csv", table)):
         with replacing(folder / file) as path:
             content.to_csv(path, index=False)
+    if request.private:
+        schema = shared_cells(schema, rows, every=True)  # values are as exact as its steps say
+        told = made.facts["privacy"]
+        what = f"{len(added)} rows from noisy marginals"
+        spent: Spent = {"epsilon": told["epsilon"], "delta": told["delta"], "what": what}
+        facts["privacy_total"] = dict(zip(("epsilon", "delta"), spend(folder, facts["data"], spent), strict=True))
     schema.to_toml(folder / "schema.toml")
     write_json(folder / "run.json", facts)
     write_text(folder / "report.md", _report(facts, table))
@@ -152,8 +168,14 @@ def _scored(
 
 def sentences(facts: dict[str, Any]) -> list[str]:
     """What a run says of its rows: what was added, what that is worth beside class weights, and with which caution."""
-    f1, brier = (facts["against_class_weights"][name] for name in ("f1", "brier"))
     out = []
+    if "privacy" in facts:
+        total = facts["privacy_total"]
+        out.append(
+            f"Rows of nobody, from counts with noise: epsilon {facts['privacy']['epsilon']:g} by person, "
+            f"{total['epsilon']:g} with all runs of this table here; which cells there are is not covered."
+        )
+    f1, brier = (facts["against_class_weights"][name] for name in ("f1", "brier"))
     if facts.get("purpose") == "nothing":
         out.append("The gate adds nothing: on held-out parts of the labelled rows, rows did harm or too little good.")
     elif facts.get("weight", 1.0) != 1.0:

@@ -36,6 +36,8 @@ from sensecf.cli.shared import GENERATORS, SCHEMA, OutPath, open_table, progress
 )
 @click.option("--positive", help="Class that F1 is about (default: the one that is not the schema's target).")
 @click.option("--classifiers", default="svm,random-forest,xgboost,mlp", show_default=True, help="Which are scored.")
+@click.option("--private", is_flag=True, help="Rows of nobody, from noisy marginals; see docs/privacy.md.")
+@click.option("--epsilon", type=float, default=8.0, show_default=True, help="Of --private, by person.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
 @table_options

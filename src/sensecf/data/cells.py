@@ -20,13 +20,15 @@ HELD = 0.9
 WIDTHS = [m * 10**e for e in range(7) for m in (1, 2, 5)]
 
 
-def shared_cells(schema: FeatureSchema, train: pd.DataFrame, people: int = PEOPLE) -> FeatureSchema:
+def shared_cells(
+    schema: FeatureSchema, train: pd.DataFrame, people: int = PEOPLE, every: bool = False
+) -> FeatureSchema:
     """The schema with steps so wide that at least `people` people have a value in every cell a change may lead to.
 
     A feature's step becomes the smallest multiple of it for which an unbroken stretch of shared cells holds `HELD` of
     the values; where none does, the one that holds most. Members of one total get one step. `shared_by` says the
     rest: changes stay inside the stretch, and levels of fewer people are not led to (see `Task.reach`,
-    `Task.rare_levels`). `train`: training rows, whose people are counted.
+    `Task.rare_levels`). `train`: training rows, whose people are counted. `every`: of what never changes too.
     """
     codec = Codec(schema)
     known = codec.known(codec.encode(train))
@@ -35,7 +37,9 @@ def shared_cells(schema: FeatureSchema, train: pd.DataFrame, people: int = PEOPL
         np.arange(len(train)) if person is None else pd.factorize(train[person], use_na_sentinel=False)[0]
     ).astype(np.intp)
     steps = {
-        f.name: _step(f, known[:, j], who, people) for j, f in enumerate(schema.features) if f.numeric and f.changeable
+        f.name: _step(f, known[:, j], who, people)
+        for j, f in enumerate(schema.features)
+        if f.numeric and (every or f.changeable)
     }
     for rule in schema.rules:
         if isinstance(rule, Total):

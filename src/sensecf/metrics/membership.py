@@ -16,7 +16,7 @@ from sensecf.metrics.proxies import area
 #: The share of others that may be taken for members in `tpr`.
 FALSE = 0.01
 #: What each of two tests may spend of 5 %: how many members stand before everybody else, and the largest area.
-TAIL, AREAS = 0.03, 0.02
+TAIL, AREAS = 0.03, 0.01
 #: Permutations of who is a member.
 PERMUTATIONS = 4999
 #: The largest upper bound of an area that is no obstacle to sharing.

@@ -39,6 +39,7 @@ CONTROLS: dict[str, Control] = {
     "adasyn": Control("oversampling:adasyn", "reduced", "ADASYN", True),
     "cfa": Control("cfa:cfa", "reduced", "CFA (Temraz & Keane)", True),
     "copula": Control("copula:copula", "reduced", "Gaussian copula", True),
+    "marginals": Control("marginals:marginals", "reduced", "noisy marginals, private", True),
     "self-training": Control("unlabelled:self_training", "unlabelled", "self-training on the unlabelled rows"),
     "label-spreading": Control("unlabelled:label_spreading", "unlabelled", "label spreading to the unlabelled rows"),
     "oracle": Control("weighting:oracle", "removed", "the removed labels given back"),

@@ -23,6 +23,7 @@ class Situation:
     `rows`: features, label and group of the rows that kept their label. `unlabelled`: features and
     group of those that lost it, and `removed`: those rows with their labels; both None for every
     arm that may not see them. `budget`: rows to add at amount 1. `seed`: of everything random.
+    `epsilon`: of arms that are differentially private.
     """
 
     schema: FeatureSchema
@@ -32,6 +33,7 @@ class Situation:
     seed: int = 0
     unlabelled: pd.DataFrame | None = None
     removed: pd.DataFrame | None = None
+    epsilon: float = 8.0
 
     @cached_property
     def codec(self) -> Codec:

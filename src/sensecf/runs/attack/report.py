@@ -143,7 +143,7 @@ def _label_words() -> str:
         f"“Shareable” is said only where the planted people were seen, no attack's interval reaches beyond {BOUND:g}, "
         "no value is held by fewer than five people, and the terms of the table allow it. A leak is flagged where more "
         "members stand before everybody else than chance allows (p < 0.03), or the largest area is beyond chance "
-        "(p < 0.02): 5 % of clean ones at most."
+        "(p < 0.01): 4 % of clean ones at most."
     )
 
 

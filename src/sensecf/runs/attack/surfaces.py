@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from sensecf.metrics.scored import ask
 #: People whose rows are planted, to see whether an attack can see them.
 PLANTED = 10
 #: Rows that are attacked, and released rows that are looked at, at most; drawn by seed.
-MOST_ATTACKED, MOST_RELEASED = 3000, 3000
+MOST_ATTACKED, MOST_RELEASED = 3000, 20_000
 #: Models fitted to other draws of people.
 SHADOWS = 12
 #: Values that fewer people hold are copies.
@@ -65,24 +66,26 @@ class Crowd:
         """Some of the rows."""
         return Crowd(self.task, self.table[at], self.rows[at], self.labels[at], self.persons[at], self.member[at])
 
-    def release(self, values: Floats, changed: Bools, whose: Any, rng: np.random.Generator) -> Release:
+    @cached_property
+    def without(self) -> Any:
+        """For each row, shape (n,), the person whose released rows are left out of the attack on it: its own; of a
+        member, who has none, those of a random other person, so that members and others are attacked alike."""
+        people, outside = np.unique(self.persons), np.unique(self.persons[~self.member])
+        if not len(outside):
+            return self.persons
+        drawn = np.random.default_rng(len(people)).choice(outside, len(people))
+        stand_in = dict(zip(people, drawn, strict=True))
+        return np.array([stand_in[p] if m else p for p, m in zip(self.persons, self.member, strict=True)])
+
+    def release(self, values: Floats, changed: Bools, whose: Any) -> Release:
         """What was released, as an attacker on these people sees it.
 
-        Nobody is attacked with the rows that started from their own; a member, who has none, with those of a random
-        other person left out, so that members and others are attacked alike.
+        Nobody is attacked with the rows that started from their own (`without`).
         """
-        if len(values) > MOST_RELEASED:
-            at = np.sort(rng.choice(len(values), MOST_RELEASED, replace=False))
-            values, changed, whose = values[at], changed[at], whose[at]
-        people = np.unique(self.persons)
-        outside = np.unique(self.persons[~self.member])
-        stand_in = dict(zip(people, rng.choice(outside, len(people)), strict=True)) if len(outside) else {}
-        inside = set(self.persons[self.member])
-        without = np.array([stand_in.get(one, "") if one in inside else one for one in self.persons])
         embed = self.task.once(Scale).embed
         numeric = self.task.codec.numeric
         points = embed(self.rows)
-        return Release(embed(values), values, changed, whose, points, self.rows, self.persons, without, numeric)
+        return Release(embed(values), values, changed, whose, points, self.rows, self.persons, self.without, numeric)
 
 
 @dataclass(frozen=True)
@@ -104,12 +107,17 @@ def of_plans(answers: Counterfactuals, asked: Any, task: Task) -> Surface:
     def scores(crowd: Crowd, planted: bool, rng: np.random.Generator) -> Scores:
         values, changed = scored.after.copy(), scored.changed.copy()
         if planted and len(values):
-            rows = _ten(crowd, rng)
-            at = rng.choice(len(values), min(len(rows), len(values)), replace=False)
-            movable = task.codec.changeable & ~np.isnan(crowd.rows[rows[: len(at)]])
-            values[at] = np.where(movable, crowd.rows[rows[: len(at)]], values[at])
-            changed[at] = movable
-        release = crowd.release(values, changed, whose, rng)
+            free = list(rng.permutation(len(values)))
+            for row in _ten(crowd, rng):
+                # Not into a plan that is left out of the attack on that member.
+                seen = [k for k in free if whose[k] != crowd.without[row]]
+                if not seen:
+                    continue
+                free.remove(seen[0])
+                movable = task.codec.changeable & ~np.isnan(crowd.rows[row])
+                values[seen[0]] = np.where(movable, crowd.rows[row], values[seen[0]])
+                changed[seen[0]] = movable
+        release = crowd.release(values, changed, whose)
         return Scores.of({name: f(release) for name, f in ON_ROWS.items()}, crowd.persons, crowd.member)
 
     return Surface("plans", "the plans alone", "value match", scores)
@@ -118,6 +126,8 @@ def of_plans(answers: Counterfactuals, asked: Any, task: Task) -> Surface:
 def of_rows(name: str, title: str, made: pd.DataFrame, task: Task) -> Surface:
     """Made-up rows: the attacker has them and no model."""
     encoded = task.codec.encode(made)
+    if len(encoded) > MOST_RELEASED:
+        encoded = encoded[np.sort(np.random.default_rng(0).choice(len(encoded), MOST_RELEASED, replace=False))]
 
     def scores(crowd: Crowd, planted: bool, rng: np.random.Generator) -> Scores:
         values = encoded
@@ -125,7 +135,7 @@ def of_rows(name: str, title: str, made: pd.DataFrame, task: Task) -> Surface:
             rows = _ten(crowd, rng)
             values = np.concatenate([values[rng.permutation(len(values))[len(rows) :]], crowd.rows[rows]])
         nobody = np.full(len(values), "", dtype="U1")
-        release = crowd.release(values, np.ones(values.shape, dtype=bool), nobody, rng)
+        release = crowd.release(values, np.ones(values.shape, dtype=bool), nobody)
         return Scores.of({name: f(release) for name, f in ON_ROWS.items()}, crowd.persons, crowd.member)
 
     return Surface(name, title, "nearest, calibrated", scores)
