@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -77,8 +77,7 @@ def run(
     Raises `InputError` for what cannot be used, before anything is written.
     """
     folder, say = _free(out, overwrite), progress or (lambda phase, share: None)
-    if not 0 < request.epsilon < math.inf:
-        raise InputError(f"--epsilon must be a positive number, not {request.epsilon}")
+    name = _method(request)
     frame, train, test = prepare(frame, schema, None, request.seed)
     positive = positive_class(schema, request.positive)
     rows, removed = train, train.iloc[:0]
@@ -86,12 +85,6 @@ def run(
         rows, removed = remove_labels(train, schema, request.scenario, request.removed, positive, request.seed)
     budget = request.rows or len(removed) or len(rows)
     situation = Situation(schema, rows, positive, budget, request.seed, epsilon=request.epsilon)
-    amount = 1.0 if request.rows is not None and request.amount is None else request.amount
-    suffix = "" if amount is None else f"@{amount:g}"
-    name = f"{'augment' if request.gate else 'ungated'}:{request.generator}{suffix}"
-    if request.private:
-        name = f"marginals{suffix or '@4'}"
-    methods.find(name)
 
     began = time.perf_counter()
     made, table, quality, gained = _scored(situation, (*BESIDE, name), request, test, say)
@@ -117,16 +110,34 @@ def run(
     for file, content in (("augmented.csv", added), ("scores.csv", table)):
         with replacing(folder / file) as path:
             content.to_csv(path, index=False)
-    if request.private:
-        schema = shared_cells(schema, rows, every=True)  # values are as exact as its steps say
-        told = made.facts["privacy"]
-        what = f"{len(added)} rows from noisy marginals"
-        spent: Spent = {"epsilon": told["epsilon"], "delta": told["delta"], "what": what}
-        facts["privacy_total"] = dict(zip(("epsilon", "delta"), spend(folder, facts["data"], spent), strict=True))
-    schema.to_toml(folder / "schema.toml")
+    _told(folder, schema, rows, facts)
     write_json(folder / "run.json", facts)
     write_text(folder / "report.md", _report(facts, table))
     return added, table, facts
+
+
+def _told(folder: Path, schema: FeatureSchema, rows: pd.DataFrame, facts: MutableMapping[str, Any]) -> None:
+    """Write the schema; of rows that cost privacy with the steps that they are written with, and what they cost."""
+    if "privacy" in facts:
+        schema = shared_cells(schema, rows, every=True)
+        told = facts["privacy"]
+        what = f"{facts['added_rows']} rows from noisy marginals"
+        spent: Spent = {"epsilon": told["epsilon"], "delta": told["delta"], "what": what}
+        facts["privacy_total"] = dict(zip(("epsilon", "delta"), spend(folder, facts["data"], spent), strict=True))
+    schema.to_toml(folder / "schema.toml")
+
+
+def _method(request: AugmentSpec) -> str:
+    """The name of the arm that makes the rows. Raises `InputError` for one that is not known."""
+    if not 0 < request.epsilon < math.inf:
+        raise InputError(f"--epsilon must be a positive number, not {request.epsilon}")
+    amount = 1.0 if request.rows is not None and request.amount is None else request.amount
+    suffix = "" if amount is None else f"@{amount:g}"
+    name = f"{'augment' if request.gate else 'ungated'}:{request.generator}{suffix}"
+    if request.private:
+        name = f"marginals{suffix}"
+    methods.find(name)
+    return name
 
 
 def _free(out: str | Path, overwrite: bool) -> Path:

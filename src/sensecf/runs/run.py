@@ -42,7 +42,17 @@ from sensecf.metrics.model import own_rows
 from sensecf.metrics.statistics import interval
 from sensecf.pipeline.explain import NOT_HELD, explain
 from sensecf.pipeline.hold import Holding
-from sensecf.runs.experiment import QUIETLY, Call, Experiment, Setup, check_counts, experiment, prepared, record
+from sensecf.runs.experiment import (
+    QUIETLY,
+    Call,
+    Experiment,
+    Prepared,
+    Setup,
+    check_counts,
+    experiment,
+    prepared,
+    record,
+)
 from sensecf.runs.report.report import write_report
 
 if TYPE_CHECKING:
@@ -117,9 +127,7 @@ def run(
     permission(call.engine.host, card, call.engine.allows)
     # Until it is known how many are asked about, "auto" stands for what needs nothing.
     generators.check(choose(request.generator, 0)[0], Context(model=request.model, prompting=request.prompting))
-    table = prepared(frame, schema, request.setup, queries, card)
-    if request.private:
-        table = replace(table, schema=shared_cells(table.schema, table.train))
+    table = _cells(prepared(frame, schema, request.setup, queries, card), request.private)
     [goal] = table.targets()
     asked = {**record(request), **table.record}
     folder = named(out)
@@ -155,6 +163,11 @@ def run(
         _write(job, scored, summary, facts)
         call.progress("measuring", 1.0)
         return answers, summary, facts
+
+
+def _cells(table: Prepared, private: bool) -> Prepared:
+    """The table, with a schema whose new values are shared by several people where plans are to be private."""
+    return replace(table, schema=shared_cells(table.schema, table.train)) if private else table
 
 
 @dataclass(frozen=True)

@@ -242,7 +242,7 @@ def _linked(close: int, of: int) -> dict[str, float]:
     return {"plans": of, "linked": close, "low": low, "high": high} if of else {"plans": 0, "linked": 0}
 
 
-def _labels(made: Opened, areas: pd.DataFrame, copied: pd.DataFrame, tests: Mapping[str, Any]) -> dict[str, Any]:
+def _labels(made: Opened, areas: pd.DataFrame, copied: pd.DataFrame, tests: Mapping[str, Any]) -> Record:
     """What each surface is called, and why not better."""
     out = {}
     for surface in made.surfaces:
