@@ -3,9 +3,9 @@
 Each table is split anew `SPLITS` times; each time a classifier is fitted, plans are made for up to 60 rows, boundary
 answers, as they are by default and from cells that five people share, and both are attacked. An area is the mean over
 splits, its interval that of Student's t over them: for these people, over who of them is learned from. Effort is
-compared on the requests that both answer. Kept in benchmarks/private.csv. `--rows` does the same of the rows of `sensecf augment`: as they are by
-default, without those that are members' own, and from noisy marginals, with the F1 of what learns from them
-(benchmarks/private_rows.csv).
+compared on the requests that both answer. Kept in benchmarks/private.csv. `--rows` does the same of the rows of
+`sensecf augment`: as they are by default, without those that are members' own, and from noisy marginals, with the F1 of
+what learns from them (benchmarks/private_rows.csv).
 """
 
 from __future__ import annotations
