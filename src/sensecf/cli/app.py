@@ -31,6 +31,7 @@ COMMANDS = {
     "serve": "sensecf.cli.serve:serve",
     "sheet": "sensecf.cli.sheet:sheet",
     "export": "sensecf.cli.export:export",
+    "follow": "sensecf.cli.follow:follow",
     "prompt": "sensecf.cli.prompt:prompt",
     "sensors": "sensecf.cli.sensors:sensors",
 }
