@@ -1,7 +1,7 @@
 """Measure the promises of the README: `python benchmarks/bars.py` (about half an hour on two cores).
 
-Tables x classifiers: every answer of `tiny`, `search` and `nearest` as saved and read back; then the
-fit, the answer time of one person, the batch rate and the model alone on the simulated cohort.
+Tables x classifiers: every answer of `tiny`, `search`, `nearest` and `constant` (one plan for everybody) as saved and
+read back; then the fit, the answer time of one person, the batch rate and the model alone on the simulated cohort.
 `--quick` takes one classifier per table. `--write` puts the tables into README.md and docs/results/methods.md.
 Results go to benchmarks/bars.json.
 """
@@ -27,6 +27,7 @@ from sensecf.core.files import write_json
 from sensecf.core.query import out_of_range
 from sensecf.data.builtin.simulated import simulate_cohort
 from sensecf.generators import Nearest, Search, Tiny
+from sensecf.generators.constant import Constant
 from sensecf.generators.search import THOROUGH
 from sensecf.runs.experiment import Setup, experiment, prepared
 from sensecf.runs.run import RunSpec, run, versions
@@ -34,9 +35,17 @@ from sensecf.runs.run import RunSpec, run, versions
 HERE = Path(__file__).resolve().parent
 TABLES = ("simulated", "t1d_uom_daily_stress", "lifesnaps_daily", "heart_disease_cleveland")
 CLASSIFIERS = ("xgboost", "random-forest", "svm", "mlp")
-GENERATORS = {"tiny": Tiny, "search": Search, "nearest": Nearest}
+GENERATORS = {"tiny": Tiny, "search": Search, "nearest": Nearest, "constant": Constant}
+#: Controls, whose answers no search makes good.
+ALONE = ("nearest", "constant")
 #: Each generator with all that may change, as in the literature; and the search with what a person does, the default.
-ASKED = (("tiny", "mutable"), ("search", "mutable"), ("nearest", "mutable"), ("search", "actionable"))
+ASKED = (
+    ("tiny", "mutable"),
+    ("search", "mutable"),
+    ("nearest", "mutable"),
+    ("constant", "mutable"),
+    ("search", "actionable"),
+)
 
 
 def quality(tables: tuple[str, ...], classifiers: tuple[str, ...]) -> Iterator[dict[str, Any]]:
@@ -53,7 +62,7 @@ def quality(tables: tuple[str, ...], classifiers: tuple[str, ...]) -> Iterator[d
                 fitted = time.perf_counter() - began
                 before = task.rows_judged
                 # `tiny` and `search` fall back on a thorough search; the column `generator` says who answered.
-                thorough = None if label == "nearest" else fallback
+                thorough = None if label in ALONE else fallback
                 answers = sensecf.explain(task, generator, asked, goal, strict=False, fallback=thorough, edit=edit)
                 cost = (task.rows_judged - before) / len(asked)
                 yield {
