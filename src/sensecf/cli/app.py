@@ -26,6 +26,7 @@ COMMANDS = {
     "truth": "sensecf.cli.truth:truth",
     "attack": "sensecf.cli.attack:attack",
     "fairness": "sensecf.cli.fairness:fairness",
+    "programme": "sensecf.cli.programme:programme",
     "study": "sensecf.cli.study:study",
     "report": "sensecf.cli.study:report",
     "serve": "sensecf.cli.serve:serve",

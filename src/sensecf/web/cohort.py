@@ -19,9 +19,10 @@ from sensecf.core.query import out_of_range, results
 from sensecf.core.rules import Floats
 from sensecf.core.schema import Feature, Value
 from sensecf.core.task import Ints, Task
+from sensecf.data.infer.catalogue import known_in_unit
 from sensecf.generators import Generator
 from sensecf.pipeline.hold import Held, Holding
-from sensecf.web.words import clean, known, labels
+from sensecf.web.words import clean, labels
 
 #: Bars of a feature's distribution.
 BINS = 28
@@ -153,7 +154,7 @@ class Cohort:
         if feature.numeric:
             people = self.rows[:, j]
             shown = np.concatenate([values, people[~np.isnan(people)]])
-            entry = known(feature)
+            entry = known_in_unit(feature)
             normal = entry.healthy if entry is not None else None
             # Far values would squeeze all others into a corner; they are drawn at the edge.
             low, high = np.quantile(shown, [0.005, 0.995]) if len(shown) else (self.least(j), self.most(j))

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, Total
-from sensecf.core.schema import Direction, Kind, Role
+from sensecf.core.schema import Direction, Feature, Kind, Role
 
 SOURCES = {
     "aasm": "Boulos et al. 2019, Lancet Respir Med 7:533 (normal polysomnography values)",
@@ -219,6 +219,8 @@ ENTRIES: tuple[Entry, ...] = (
 )  # fmt: skip
 
 _BY_NAME = {entry.name: entry for entry in ENTRIES}
+#: Spellings of one unit.
+_SAME_UNIT = {"bpm": "beats/min", "beats per minute": "beats/min", "count": "steps", "minutes": "min"}
 
 #: Other names of the same quantity. Those without a unit may be in several: the values decide.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -329,6 +331,14 @@ def known_feature(name: str) -> Entry | None:
     True
     """
     return _BY_NAME.get(name) or next((_BY_NAME[other] for other in ALIASES.get(name, ())), None)
+
+
+def known_in_unit(feature: Feature) -> Entry | None:
+    """What the catalogue knows of a feature, None for an unknown name or a number in another unit."""
+    entry = known_feature(feature.name)
+    if entry is None or not feature.numeric:
+        return entry
+    return entry if _SAME_UNIT.get(feature.unit, feature.unit) == _SAME_UNIT.get(entry.unit, entry.unit) else None
 
 
 def in_range(name: str, value: float) -> bool:
