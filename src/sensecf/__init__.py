@@ -39,12 +39,15 @@ if TYPE_CHECKING:
     from sensecf.data.infer.infer import infer_schema, infer_schema_with_notes
     from sensecf.data.tables import read_table
     from sensecf.generators import Generator
+    from sensecf.pipeline.ask import Ask
     from sensecf.pipeline.explain import explain
     from sensecf.runs.compare.run import CompareSpec, compare
     from sensecf.runs.finished import load_run
+    from sensecf.runs.programme.run import ProgrammeSpec, programme
     from sensecf.runs.run import RunSpec, load_task, run
 
 __all__ = [
+    "Ask",
     "Candidates",
     "CompareSpec",
     "Counterfactuals",
@@ -53,6 +56,7 @@ __all__ = [
     "Generator",
     "InputError",
     "Limits",
+    "ProgrammeSpec",
     "Query",
     "RunSpec",
     "SenseCFError",
@@ -72,6 +76,7 @@ __all__ = [
     "load_run",
     "load_task",
     "metrics",
+    "programme",
     "read_table",
     "run",
     "save_task",
@@ -81,6 +86,7 @@ __all__ = [
 
 #: Where each public name lives; it is imported when it is first used, so that `import sensecf` is fast.
 _HOME = {
+    "Ask": "pipeline.ask",
     "Candidates": "core.candidates",
     "CompareSpec": "runs.compare.run",
     "Counterfactuals": "core.counterfactuals",
@@ -89,6 +95,7 @@ _HOME = {
     "Generator": "generators",
     "InputError": "core.errors",
     "Limits": "core.limits",
+    "ProgrammeSpec": "runs.programme.run",
     "Query": "core.query",
     "RunSpec": "runs.run",
     "SenseCFError": "core.errors",
@@ -107,6 +114,7 @@ _HOME = {
     "load_run": "runs.finished",
     "load_task": "runs.run",
     "metrics": "",
+    "programme": "runs.programme.run",
     "read_table": "data.tables",
     "run": "runs.run",
     "save_task": "classifiers.storage",

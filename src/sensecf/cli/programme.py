@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,14 +24,7 @@ if TYPE_CHECKING:
 @TRUST
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
 def programme(
-    run: Path,
-    out: Path,
-    most: int,
-    budget: float | None,
-    costs: tuple[str, ...],
-    classifier: str | None,
-    trust: bool,
-    overwrite: bool,
+    run: Path, out: Path, most: int, costs: tuple[str, ...], overwrite: bool, budget: float | None, **given: Any
 ) -> None:
     """One to three programmes for the people of RUN, a finished `sensecf explain`: the same for everybody who gets it.
 
@@ -46,7 +39,7 @@ def programme(
     request = ProgrammeSpec(most=most, budget=budget, prices=dict(map(_cost, costs)))
     with progress_bars() as progress:
         call = Call(overwrite, arguments=arguments(), progress=progress)
-        made = work(run, out, request, classifier=classifier, trust=trust, call=call)
+        made = work(run, out, request, call=call, **given)
     _show(made, out)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,12 +62,12 @@ def figure(made: Tables, run: Opened) -> str:
     return _svg(draw, 1.0, "programme")
 
 
-def page(run: Opened, found: Found, made: Tables, facts: dict[str, Any], picture: str) -> str:
+def page(run: Opened, found: Found, made: Tables, facts: Mapping[str, Any], picture: str) -> str:
     """The page as text; it loads nothing."""
-    return from_template("programme.html.j2", context(run, found, made, facts) | {"picture": inline(picture, "reach")})
+    return from_template("programme.html.j2", {**context(run, found, made, facts), "picture": inline(picture, "reach")})
 
 
-def context(run: Opened, found: Found, made: Tables, facts: dict[str, Any]) -> dict[str, Any]:
+def context(run: Opened, found: Found, made: Tables, facts: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the page shows."""
     return {
         "title": f"Programmes: {run.target}",
@@ -87,7 +88,7 @@ def context(run: Opened, found: Found, made: Tables, facts: dict[str, Any]) -> d
     }
 
 
-def card(found: Found, made: Tables, k: int) -> dict[str, Any]:
+def card(found: Found, made: Tables, k: int) -> Mapping[str, Any]:
     """One programme: what it asks, of whom, what is expected to follow."""
     asks = made.programmes[made.programmes["programme"] == k + 1]
     mine = made.people[made.people["programme"] == k + 1]
@@ -141,7 +142,7 @@ def _groups(groups: pd.DataFrame) -> list[dict[str, str]]:
     ]
 
 
-def _people(made: Tables) -> list[dict[str, Any]]:
+def _people(made: Tables) -> list[Mapping[str, Any]]:
     """The people with their days, those of whom most days are turned first."""
     people = made.people.assign(share=made.people["reached"] / made.people["days"])
     people = people.sort_values(["share", "days"], ascending=False, kind="stable").head(PEOPLE)
@@ -176,7 +177,7 @@ def _people(made: Tables) -> list[dict[str, Any]]:
     return found
 
 
-def reasons(made: Tables) -> list[dict[str, Any]]:
+def reasons(made: Tables) -> list[Mapping[str, Any]]:
     """What stands in the way of the days that are not turned, most frequent first, with one example each."""
     away = made.days[~made.days["reached"]]
     return [
@@ -191,7 +192,7 @@ def reasons(made: Tables) -> list[dict[str, Any]]:
     ]
 
 
-def _budget(made: Tables, facts: dict[str, Any]) -> dict[str, Any]:
+def _budget(made: Tables, facts: Mapping[str, Any]) -> Mapping[str, Any]:
     last = made.budget.iloc[-1]
     spent = facts["budget_spent"]
     half = made.budget[made.budget["days"] >= last["days"] / 2].iloc[0]

@@ -70,7 +70,7 @@ class Programmes:
     run: Opened
     found: Found
     tables: Tables
-    facts: dict[str, Any]
+    facts: Mapping[str, Any]
 
 
 def programme(
@@ -108,8 +108,10 @@ def programme(
                 f"{source / 'report.html'}"
             )
         made = tables(there, found, request.prices, request.budget)
-        facts = asked | _facts(there, found, made, len(who.count)) | {"quality": quality_of(source, facts_of(source))}
-        result = Programmes(there, found, made, facts | {"versions": versions(), "arguments": call.arguments})
+        quality = quality_of(source, facts_of(source))
+        facts = {**asked, **_facts(there, found, made, len(who.count)), "quality": quality}
+        facts |= {"versions": versions(), "arguments": call.arguments}
+        result = Programmes(there, found, made, facts)
         _write(result, folder, source)
         call.progress("programmes", 1.0)
     return result
@@ -128,7 +130,7 @@ def check(request: ProgrammeSpec, run: Opened) -> None:
             raise InputError(f"--cost {name}={price:g}: a cost is a positive number")
 
 
-def _facts(run: Opened, found: Found, made: Tables, counting: int) -> dict[str, Any]:
+def _facts(run: Opened, found: Found, made: Tables, counting: int) -> Mapping[str, Any]:
     """What `run.json` says beside what was asked."""
     best = made.sets.iloc[-1]
     picking = int(found.picks.sum())

@@ -363,7 +363,7 @@ def budget_table(points: Sequence[Spent]) -> pd.DataFrame:
     )
 
 
-def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def plain(frame: pd.DataFrame) -> list[Mapping[str, Any]]:
     """Rows for JSON: what is not defined is null."""
     return [
         {str(k): None if v is pd.NA or v != v else v.item() if isinstance(v, np.generic) else v for k, v in row.items()}
