@@ -19,7 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from sensecf.core.errors import InputError
-from sensecf.web import views
+from sensecf.web import programmes, views
 from sensecf.web.controls import first_wish, read_wish
 from sensecf.web.desk import Desk, NotReadyError, Say, events
 from sensecf.web.guard import Guard, check_form
@@ -53,6 +53,7 @@ def make_app(desk: Desk, host: str = "127.0.0.1", token: str | None = None) -> G
         Route("/groups", groups, methods=["GET"]),
         Route("/groups/ask", ask_groups, methods=["POST"]),
         Route("/kept", kept),
+        *programmes.routes(programmes.Tools(_desk, _person, _form, _page, _said)),
         Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),
     ]
     handlers: Mapping[Any, Any] = {

@@ -77,9 +77,9 @@ def context(run: Opened, found: Found, made: Tables, facts: Mapping[str, Any]) -
         "notice": facts["notice"],
         "target": run.target,
         "cards": [card(found, made, k) for k in range(len(found.programmes))],
-        "sets": [_set(row) for row in made.sets.to_dict("records")],
+        "sets": set_rows(made),
         "groups": _groups(made.groups),
-        "people": _people(made),
+        "people": people_rows(made),
         "more_people": max(0, len(made.people) - PEOPLE),
         "reasons": reasons(made),
         "budget": _budget(made, facts),
@@ -109,6 +109,11 @@ def card(found: Found, made: Tables, k: int) -> Mapping[str, Any]:
             for row in follows.to_dict("records")
         ],
     }
+
+
+def set_rows(made: Tables) -> list[Mapping[str, str]]:
+    """The sets of one, two, three as they are shown."""
+    return [_set(row) for row in made.sets.to_dict("records")]
 
 
 def _percent(value: float) -> str:
@@ -142,7 +147,7 @@ def _groups(groups: pd.DataFrame) -> list[dict[str, str]]:
     ]
 
 
-def _people(made: Tables) -> list[Mapping[str, Any]]:
+def people_rows(made: Tables) -> list[Mapping[str, Any]]:
     """The people with their days, those of whom most days are turned first."""
     people = made.people.assign(share=made.people["reached"] / made.people["days"])
     people = people.sort_values(["share", "days"], ascending=False, kind="stable").head(PEOPLE)
