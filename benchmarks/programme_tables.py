@@ -38,6 +38,12 @@ def explained(name: str, folder: Path) -> Path:
     return out
 
 
+def people_of(name: str) -> pd.Series:
+    """Whose each row of a table is, by its index."""
+    frame, schema, _ = table(name)
+    return frame.index.to_series() if schema.group is None else frame[schema.group]
+
+
 def table(name: str) -> tuple[pd.DataFrame, FeatureSchema, bool]:
     """A table, its schema, and whether its plans are to hold."""
     source, change, hold = TABLES[name]
