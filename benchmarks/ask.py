@@ -2,9 +2,9 @@
 
     python benchmarks/ask.py [--runs DIR] [--choosers 1000]
 
-Pools are verified plans of held-out days of the simulated cohort: every candidate of a programme that turns the day.
-Two kinds of choosers, drawn anew each: **two-stage** (a lever is refused altogether with 15 %, from a size on with 20 %;
-of the rest the least effort, whose log weights are correlated) and **lexicographic** (one lever refused with 10 %;
+Pools are verified plans of held-out days of the simulated cohort: every candidate that turns the day is one. Two kinds
+of choosers, drawn anew each: **two-stage** (a lever is refused altogether with 15 %, from a size on with 20 %; of the
+rest the least effort, whose log weights are correlated) and **lexicographic** (one lever refused with 10 %;
 then less of the most important lever, to half a unit, then of the next). `within_5`: the plan ranked first costs this
 person at most 5 % more than the best one; of a lexicographic person, who knows no costs, that at most 5 % of the
 acceptable plans are better. `predicted`: of 20 sets of three that were not shown, the share whose choice ("none" among

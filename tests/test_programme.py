@@ -3,6 +3,7 @@ counted was never asked before."""
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from pathlib import Path
 
@@ -209,6 +210,15 @@ def test_the_command_writes_the_same_files_twice(tmp_path: Path) -> None:
     people = pd.read_csv(first / "people.csv")
     assert people["reached"].sum() == told["reached"].sum()
     assert people.loc[people["within_budget"], "cost"].notna().all()
+
+
+def test_the_page_says_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[1]
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    text = (root / "docs" / "programme.md").read_text(encoding="utf-8")
+    for name, table in importlib.import_module("programme_docs").tables().items():
+        told = text.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+        assert told.strip() == table.strip(), name
 
 
 @pytest.mark.parametrize(

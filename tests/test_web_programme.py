@@ -44,6 +44,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     found = context.new_page()
+    found.set_default_timeout(120_000)  # the machine is shared
     said: list[str] = []
     found.on("pageerror", lambda error: said.append(str(error)))
     yield found
@@ -71,7 +72,7 @@ def axed(browser: Any, address: str) -> list[str]:
 def test_from_a_programme_to_a_person_and_back(browser: Any, page: Any, address: str) -> None:
     page.goto(f"{address}/programme")
     page.click("button:has-text('Find programmes')")
-    page.wait_for_selector("article.card", timeout=60_000)
+    page.wait_for_selector("article.card", timeout=240_000)
     assert "turn" in page.inner_text(".lead")
     name = page.inner_text("tbody th a bdi >> nth=0")
     page.click("tbody th a >> nth=0")

@@ -220,7 +220,7 @@ ENTRIES: tuple[Entry, ...] = (
 
 _BY_NAME = {entry.name: entry for entry in ENTRIES}
 #: Spellings of one unit.
-_SAME_UNIT = {"bpm": "beats/min", "beats per minute": "beats/min", "count": "steps", "minutes": "min"}
+_SAME_UNIT = {"bpm": "beats/min", "beats per minute": "beats/min", "count": "steps", "minutes": "min", "hours": "h"}
 
 #: Other names of the same quantity. Those without a unit may be in several: the values decide.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -338,7 +338,12 @@ def known_in_unit(feature: Feature) -> Entry | None:
     entry = known_feature(feature.name)
     if entry is None or not feature.numeric:
         return entry
-    return entry if _SAME_UNIT.get(feature.unit, feature.unit) == _SAME_UNIT.get(entry.unit, entry.unit) else None
+    return entry if one_unit(feature.unit) == one_unit(entry.unit) else None
+
+
+def one_unit(unit: str) -> str:
+    """One spelling of a unit that has several."""
+    return _SAME_UNIT.get(unit, unit)
 
 
 def in_range(name: str, value: float) -> bool:

@@ -15,9 +15,10 @@ from jinja2 import Environment
 from sensecf.core.distances import Scale
 from sensecf.core.schema import Feature
 from sensecf.core.task import Task
+from sensecf.data.infer.catalogue import one_unit
 from sensecf.runs.record.languages import Language, about, rounded
 from sensecf.runs.record.plans import Change, KeptPlan
-from sensecf.runs.report.names import known, one_unit
+from sensecf.runs.report.names import known
 from sensecf.runs.report.page import environment
 from sensecf.version import __version__
 

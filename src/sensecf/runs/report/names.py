@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
-from sensecf.data.infer.catalogue import Entry, known_feature
+from sensecf.data.infer.catalogue import Entry, known_feature, known_in_unit
 from sensecf.data.infer.names import parse_names
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 #: Characters that neither XML nor HTML can hold, or that would turn the text around them.
 UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-#: Spellings of one unit.
-_SAME_UNIT = {"bpm": "beats/min", "beats per minute": "beats/min", "count": "steps", "minutes": "min", "hours": "h"}
 
 
 def clean(text: object) -> str:
@@ -26,15 +24,7 @@ def clean(text: object) -> str:
 
 def known(feature: Feature) -> Entry | None:
     """What the catalogue knows of a column, None for an unknown name or one in another unit."""
-    entry = known_feature(feature.name)
-    if entry is None or not feature.numeric:
-        return entry
-    return entry if one_unit(feature.unit) == one_unit(entry.unit) else None
-
-
-def one_unit(unit: str) -> str:
-    """One spelling of a unit that has several."""
-    return _SAME_UNIT.get(unit, unit)
+    return known_in_unit(feature)
 
 
 def labels(schema: FeatureSchema) -> list[str]:
