@@ -89,7 +89,9 @@ def schedule(task: Task, query: Query, owner: Ints, plans: Floats, points: int =
     own = codec.rules.violated(base)
     broken = np.array([(codec.rules.violated(now) & ~own).any(axis=1) for now in rows])
     with np.errstate(invalid="ignore"):
-        outside = (rows < query.low[owner] - 1e-9) | (rows > query.high[owner] + 1e-9)
+        # Whoever lies beyond a limit and comes nearer to it breaks nothing on the way.
+        least, most = np.fmin(query.low[owner], base), np.fmax(query.high[owner], base)
+        outside = (rows < least - 1e-9) | (rows > most + 1e-9)
     broken |= (outside & codec.changed(base[None], rows)).any(axis=2)
     target = query.target[owner]
     flat = rows.reshape(-1, rows.shape[2])
