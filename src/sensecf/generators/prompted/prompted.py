@@ -215,6 +215,7 @@ class Prompted:
         rows = np.full((len(answers), len(self.task.schema)), np.nan)
         edits: list[dict[int, float] | None] = []
         problems: list[list[Problem]] = []
+        made: dict[int, float] | None
         for k, (i, answer) in enumerate(zip(owner.tolist(), answers, strict=True)):
             asked = people[i].course.asked
             if answer.reason:
@@ -228,7 +229,8 @@ class Prompted:
         found = Candidates.of(owner, rows, self.name, ["; ".join(one.words for one in several) for several in problems])
         verdicts = verify(self.task, query, found)
         for k, i in enumerate(owner.tolist()):
-            said = None if edits[k] is None else tuple(sorted(edits[k].items()))
+            made = edits[k]
+            said = None if made is None else tuple(sorted(made.items()))
             self._own.note(_key(query.rows[i]), said, bool(verdicts.good[k]))
         self._note(turn + (self.how.calls is not None), query, found, verdicts, answers, problems)
         proba = self._proba(found, verdicts)
@@ -287,7 +289,7 @@ class Prompted:
         answered = self._complete(people, 0, 1)
         for (i, person), [answer] in zip(people.items(), answered, strict=True):
             asked = person.course.asked
-            named = frozenset() if answer.reason else named_features(self.prompts, asked, answer.text)
+            named: frozenset[int] = frozenset() if answer.reason else named_features(self.prompts, asked, answer.text)
             self._log.append(
                 {
                     **dict.fromkeys(COLUMNS, ""), "row": _key(query.rows[i]), "round": 0, "sample": 1,
