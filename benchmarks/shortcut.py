@@ -154,6 +154,16 @@ def markdown(kept: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def sentence(kept: list[dict[str, Any]]) -> str:
+    """What docs/augmentation.md says of the study: F1 of the worst group, mean of the assigned nuisances."""
+    found = frame(kept)
+    by_cell = wide(found[found["nuisance"].isin(EFFECTS["simulated"])])
+    means = by_cell.mean()
+    shown = ("class-weights", "munge", "dropped", "group-weights", NAMED, "group-dro", "invariance@all", "corrected")
+    told = ", ".join(f"`{arm}` {means[arm]:.3f}" for arm in shown)
+    return f"F1 of the worst group in {len(by_cell)} cells: {told}, learned from balanced rows {means['balanced']:.3f}."
+
+
 def _by(found: pd.DataFrame, key: str, names: tuple[str, ...], measure: str) -> list[str]:
     names = tuple(name for name in names if name in set(found[key]))
     means = found.groupby(["arm", key])[measure].mean().unstack()
@@ -179,6 +189,11 @@ def _differences(found: pd.DataFrame) -> list[str]:
         "`invariance@all` less:",
         "",
         *_less(found, ("site", "device", "wear", "all"), others),
+        "`invariance, estimated` (the effect is not known) less:",
+        "",
+        *_less(
+            found, ("site", "device", "wear", "all"), (NAMED, "group-weights", "group-dro"), "invariance, estimated"
+        ),
         "`dropped, group-weights` (`nuisance = true`) less:",
         "",
         *_less(
@@ -246,7 +261,9 @@ def main() -> None:
     if not given.write:
         cells.work(cell, places(tuple(given.seeds)), given.out, given.jobs, given.minutes)
     head = PAGE.read_text(encoding="utf-8").partition("<!-- results -->")[0]
-    write_text(PAGE, f"{head}<!-- results -->\n\n{markdown(cells.read(given.out))}")
+    kept = cells.read(given.out)
+    write_text(PAGE, f"{head}<!-- results -->\n\n{markdown(kept)}")
+    print(sentence(kept))
 
 
 if __name__ == "__main__":

@@ -124,3 +124,8 @@ def test_the_page_has_the_figures_of_the_stored_cells(bench: Any) -> None:
     made = bench["shortcut"]
     page = made.PAGE.read_text(encoding="utf-8").partition("<!-- results -->")[2]
     assert page.strip() == made.markdown(bench["cells"].read(made.STORED)).strip()
+
+
+def test_the_guide_says_what_the_stored_cells_say(bench: Any) -> None:
+    text = " ".join((BENCHMARKS.parent / "docs" / "augmentation.md").read_text(encoding="utf-8").split())
+    assert bench["shortcut"].sentence(bench["cells"].read(bench["shortcut"].STORED)) in text
