@@ -131,10 +131,12 @@ def markdown(kept: list[dict[str, Any]]) -> str:
     assigned = found[found["nuisance"].isin(EFFECTS["simulated"])]
     seeds = ", ".join(map(str, sorted(found["seed"].unique())))
     count = found.groupby(["table", "nuisance", "seed"]).ngroups
-    lines = [f"Cells: {count}; seeds {seeds}; learners {', '.join(LEARNERS)}.", ""]
+    made = found.groupby("table")["nuisance"].unique()
+    told = "; ".join(f"{name}: {', '.join(kinds)}" for name, kinds in made.items())
+    lines = [f"Cells: {count}; seeds {seeds}; learners {', '.join(LEARNERS)}. {told}.", ""]
     lines += ["### F1 of the worst group, mean of seeds and learners", ""]
     lines += _by(assigned, "nuisance", ("site", "device", "wear"), "worst")
-    lines += ["### The same by table, mean of the three nuisances", ""]
+    lines += ["### The same by table, mean of the nuisances that were made there", ""]
     lines += _by(assigned, "table", tuple(EFFECTS), "worst")
     lines += ["### F1 where the nuisance agrees with the label in 90, 50 and 10 % of the test rows", ""]
     lines += _tests(assigned)
