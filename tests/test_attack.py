@@ -207,7 +207,7 @@ def test_the_command_attacks_plans_and_models_and_says_what_it_saw(ran: Path):
     folder = ran / "run" / "attack"
     labels = json.loads((folder / "label.json").read_text())
     assert set(labels) == {"plans", "classifier"}
-    assert "next to the row of the person" in " ".join(labels["plans"]["why"])
+    assert "share most values with a row of the person" in " ".join(labels["plans"]["why"])
     found = pd.read_csv(folder / "areas.csv")
     assert set(found[found["surface"] == "plans"]["attack"]) == set(ON_ROWS)
     assert "task/train.csv" in set(pd.read_csv(folder / "identifiers.csv")["file"])

@@ -202,3 +202,14 @@ def test_the_command_adds_rows_of_nobody(tmp_path: Path, monkeypatch: pytest.Mon
     refused = call(*base, "--private", "--epsilon", 0, "--out", tmp_path / "none")
     assert refused.status == 2
     assert "--epsilon" in refused.err
+
+
+def test_a_model_that_keeps_rows_is_not_private(tmp_path: Path):
+    bench.cohort(0).to_csv(tmp_path / "table.csv", index=False)
+    bench.SCHEMA.to_toml(tmp_path / "schema.toml")
+    out = tmp_path / "run"
+    asked = ("explain", tmp_path / "table.csv", "--schema", tmp_path / "schema.toml", "--private", "--out", out)
+    ended = call(*asked, "--generator", "tiny")
+    assert ended.status == 2
+    assert "--generator search" in ended.err
+    assert not out.exists()

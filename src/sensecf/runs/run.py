@@ -123,7 +123,7 @@ def run(
     """
     check(request, schema)
     call = replace(call, notice=f"{call.notice} {request.limits.remark(schema)}".strip())
-    request = replace(request, limits=request.limits.settled(schema))
+    request = replace(request, limits=request.limits.settled(schema), generator=_allowed(request))
     permission(call.engine.host, card, call.engine.allows)
     # Until it is known how many are asked about, "auto" stands for what needs nothing.
     generators.check(choose(request.generator, 0)[0], Context(model=request.model, prompting=request.prompting))
@@ -163,6 +163,18 @@ def run(
         _write(job, scored, summary, facts)
         call.progress("measuring", 1.0)
         return answers, summary, facts
+
+
+def _allowed(request: RunSpec) -> str:
+    """The generator that is asked. Raises `InputError` for one that keeps rows in a model where plans are private."""
+    if not request.private:
+        return request.generator
+    if request.generator == "tiny":
+        raise InputError(
+            "--private and --generator tiny: the embedded model learns from people's rows and stays in the folder; "
+            "use --generator search"
+        )
+    return "search" if request.generator == AUTO else request.generator
 
 
 def _cells(table: Prepared, private: bool) -> Prepared:

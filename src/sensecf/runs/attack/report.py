@@ -170,8 +170,8 @@ def _copies(made: Attack) -> Table:
 def _linked_words(told: Mapping[str, float]) -> str:
     return (
         f"{int(told['linked']):,} of {int(told['plans']):,} plans ({percent(told['linked'] / told['plans'], 0)}; 95 % "
-        f"interval {percent(told['low'], 0)} to {percent(told['high'], 0)}) lie closer to a row of the person they "
-        "were made for than to anybody else's: a plan keeps what it does not change. Whoever knows somebody's row "
+        f"interval {percent(told['low'], 0)} to {percent(told['high'], 0)}) share most of their values with a row of "
+        "the person they were made for: a plan keeps what it does not change. Whoever knows somebody's row "
         "finds their plan. A plan belongs to its person; it is not a table to hand on."
     )
 

@@ -250,7 +250,8 @@ def _labels(made: Opened, areas: pd.DataFrame, copied: pd.DataFrame, tests: Mapp
         few = int(copied[copied["surface"] == name]["held_by_few"].sum()) if name in made.values else 0
         more: tuple[str, ...] = ()
         if name == "plans" and made.plans is not None and made.plans[0]:
-            more = (f"{made.plans[0]} of {made.plans[1]} plans lie next to the row of the person they were made for",)
+            close, of = made.plans
+            more = (f"{close} of {of} plans share most values with a row of the person they were made for",)
         own = areas[areas["surface"] == name].reset_index(drop=True)
         called, why = label(own, bool(told["seen"]), bool(told["flagged"]), few, more, made.card)
         out[name] = {"label": called, "title": surface.title, "why": why}

@@ -242,16 +242,19 @@ def copies(crowd: Crowd, values: Floats, changed: Bools) -> pd.DataFrame:
 
 
 def linked(crowd: Crowd, answers: Counterfactuals, asked: Any) -> tuple[int, int]:
-    """Of how many plans the nearest row of everybody's is one of the person it was made for, and of how many plans:
-    whoever knows a person's row finds the plan."""
+    """Of how many plans the row of everybody's that shares most values with it, the nearest of such, is one of the
+    person it was made for, and of how many plans: whoever knows a person's row finds the plan."""
     scored = read(answers, crowd.task)
-    if not len(scored.after):
-        return 0, 0
-    embed = crowd.task.once(Scale).embed
-    near = NearestNeighbors(n_neighbors=1).fit(embed(crowd.rows))
-    at = near.kneighbors(embed(scored.after))[1][:, 0]
     own = np.asarray(asked)[scored.owner].astype(str)
-    return int((crowd.persons[at] == own).sum()), len(own)
+    embed = crowd.task.once(Scale).embed
+    points, plans = embed(crowd.rows), embed(scored.after)
+    found = 0
+    for row, point, person in zip(scored.after, plans, own, strict=True):
+        shared = (crowd.rows == row).sum(axis=1)
+        best = np.flatnonzero(shared == shared.max())
+        at = best[((points[best] - point) ** 2).sum(axis=1).argmin()]
+        found += int(crowd.persons[at] == person)
+    return found, len(own)
 
 
 def planted_and_true(surface: Surface, crowd: Crowd, seed: int) -> tuple[Scores, Mapping[str, float], bool]:
