@@ -11,6 +11,7 @@ import pytest
 
 import sensecf
 from command import call
+from sensecf.core.limits import make_query
 from sensecf.core.task import Task
 from sensecf.data.prepare import prepare
 from test_privacy_gate import PROMPTED, Recorder
@@ -109,7 +110,7 @@ def test_no_comparison_and_no_augmentation_tells_of_them(folder: Path) -> None:
     assert clean(ended.err)
     for name in ("report.html", "table.csv", "comparisons.csv", "table.md", "run.json"):
         assert clean((folder / "compared" / name).read_bytes()), name
-    options = ("--scenario", "a", "--removed", "0.5", "--out", str(folder / "more"), "--classifier", "logistic")
+    options = ("--scenario", "a", "--removed", "0.5", "--out", str(folder / "more"), "--classifiers", "logistic")
     ended = call("augment", folder / "days.csv", "--schema", folder / "schema.toml", *options)
     assert ended.status == 0, ended.err
     assert clean(ended.out + ended.err)
@@ -124,7 +125,7 @@ def test_a_trained_generator_and_its_pairs_do_not_learn_them(folder: Path) -> No
     schema = sensecf.FeatureSchema.from_toml(folder / "schema.toml")
     frame = sensecf.read_table(folder / "days.csv", schema)
     task = Task(schema, frame, sensecf.fit_classifier("logistic", schema, frame))
-    query = sensecf.make_query(task, frame.head(5), "low", hold=0)
+    query = make_query(task, frame.head(5), "low", hold=0)
     prompts = Prompts(task)
     for question in prompts.ask(query):
         assert clean(repr(prompts.render(question)))

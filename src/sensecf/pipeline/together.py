@@ -40,7 +40,7 @@ BEAM, ROUNDS = 6, 4
 CHUNK = 100_000
 #: What following any plan costs on a day, in changed features: without it the smallest plan always wins, however few of
 #: the days it turns.
-BURDEN = 2.0
+BURDEN = 4.0
 #: The lead beyond which a day is no surer.
 SURE = 0.9
 
