@@ -110,21 +110,16 @@ def infer_schema_with_notes(
     >>> sensecf.infer_schema_with_notes(train, label="stress").schema.label
     'stress'
     """
-    frame = as_frame(frame, "frame")
-    units: Mapping[str, str] = frame.attrs.get("units", {})
-    frame = frame.set_axis(check_names(frame.columns), axis=1)
+    frame, names = _named(as_frame(frame, "frame"))
     labelled, unlabelled = check_label(frame, label)
-    names = {column: _with_unit(name, units.get(column, "")) for column, name in parse_names(frame.columns).items()}
     _check_shown(shown, names)
     whose = find_identity(frame, label, {n: parsed for n, parsed in names.items() if n not in shown}, person, when)
-    apart = (label, whose.person, whose.when, *shown)
-    read = _read(frame, [column for column in frame.columns if column not in apart], names)
+    read = _read(frame, [c for c in frame.columns if c not in (label, whose.person, whose.when, *shown)], names)
     labelled = read.frame[frame[label].notna()].assign(**{label: labelled[label].to_numpy()})
 
     values = {f.name: _numbers(read.frame[f.name]) for f in read.features if f.numeric}
     classes: list[Value] = sorted(labelled[label].unique().tolist())
-    directed = named_target(classes, names[label].words) is not None
-    known = recognise(read.features, names, values, label, directed, weeks)
+    known = recognise(read.features, names, values, label, named_target(classes, names[label].words) is not None, weeks)
     notes = read.notes | known.notes
     leaks, near = _leaks(labelled, label, known.features, names, notes)
     ignored = read.ignored | known.ignored | leaks
@@ -153,6 +148,14 @@ def infer_schema_with_notes(
     if unlabelled:
         remarks.append(f"label: {unlabelled} of {len(frame)} rows have no {label} and are left out of training")
     return Inferred(schema, _noted(said, notes, proposals), (*remarks, *rules.said()), tuple(rules.doubtful))
+
+
+def _named(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, ColumnName]]:
+    """A table under checked names, and these taken apart, with the units that stood behind numbers."""
+    units: Mapping[str, str] = frame.attrs.get("units", {})
+    frame = frame.set_axis(check_names(frame.columns), axis=1)
+    parsed = parse_names(frame.columns)
+    return frame, {column: _with_unit(name, units.get(column, "")) for column, name in parsed.items()}
 
 
 def _said_of_causes(proposals: Mapping[str, list[str]]) -> list[str]:
