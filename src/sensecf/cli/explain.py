@@ -69,6 +69,7 @@ def explain(
     from sensecf.runs.run import RunSpec, run
 
     where = stated_engine(asking["allow_hosts"])
+    private = asking.pop("private")
     per, days = asking.pop("per") or "row", stated_days(asking.pop("days") or "0.5")
     request = RunSpec(
         classifier=source.classifier,
@@ -82,7 +83,7 @@ def explain(
         seed=source.seed,
         prompting=prompting(asking, [generator]),
         model=model,
-        private=asking["private"],
+        private=private,
         per=per,
         days=days,
     )
