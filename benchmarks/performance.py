@@ -205,7 +205,7 @@ def stream(count: int, name: str) -> dict[str, Any]:
     return {
         "queries": count,
         "generator": name,
-        "answered": round(facts["people_answered"] / count, 4),
+        "answered": round(facts["rows_answered"] / count, 4),
         "answers_per_second": round(count / taken, 1),
         "processor_ms_per_query": round(1000 * busy / count, 3),
         "mib_most": round(after.ru_maxrss / 1024),

@@ -166,7 +166,8 @@ def judge(
     table = pd.read_csv(folder / "counterfactuals.csv")
     facts = pd.read_csv(folder / "factuals.csv")
     assert list(table.columns) == [*RESERVED, *schema.names]
-    assert list(facts.columns) == ["query", *schema.names, "predicted", "probability"]
+    whose = [name for name, column in (("person", schema.person), ("when", schema.when)) if column is not None]
+    assert list(facts.columns) == ["query", *whose, *schema.shown, *schema.names, "predicted", "probability"]
 
     answered = table["rank"].notna()
     answers, abstained = table[answered], table[~answered]

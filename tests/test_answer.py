@@ -62,8 +62,8 @@ def test_later_people_get_the_answers_that_the_run_would_have_given(run: Path) -
     facts = json.loads(Path("out/run.json").read_text())
     assert facts["rows"] == 90
     assert facts["abstentions"] == len(expected.abstentions)
-    assert facts["people_in_target"] == int((expected.answers["n_changed"] == 0).sum())
-    assert f"{facts['people_answered'] - facts['people_in_target']} of {90 - facts['people_in_target']}" in ended.out
+    assert facts["rows_in_target"] == int((expected.answers["n_changed"] == 0).sum())
+    assert f"{facts['rows_answered'] - facts['rows_in_target']} of {90 - facts['rows_in_target']}" in ended.out
 
 
 def test_every_answer_is_what_the_classifier_the_schema_and_the_locks_say(run: Path) -> None:

@@ -171,3 +171,4 @@ def test_a_row_is_a_day_where_each_has_a_date_of_its_own() -> None:
     assert noun_of(days.assign(when=["2024-05-01", "2024-06-03", ""])) == "rows"
     assert noun_of(days.assign(when=["2024-05-01", "2024-06-03", "2024-05-01"])) == "rows"  # visits, a month apart
     assert noun_of(days[["person"]]) == "rows"
+    assert noun_of(days[["person"]].drop_duplicates()) == "people"

@@ -297,7 +297,7 @@ def test_a_dry_run_shows_byte_for_byte_what_a_server_receives(files: Path, recor
     assert recorder.bodies == []
     dry(*options, "--out", "prompts.jsonl")
     assert Path("prompts.jsonl").read_text(encoding="utf-8") == printed
-    assert "6 people, 12 requests to 127.0.0.1: stays on this machine" in said
+    assert "6 rows, 12 requests to 127.0.0.1: stays on this machine" in said
 
     done = call("explain", *options, "--rounds", "0", "--generator", PROMPTED, "--out", "out")
     assert done.status == 0, done.err

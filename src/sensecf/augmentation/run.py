@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sensecf.core.budget import Spent, spend
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_json, write_text
 from sensecf.core.folder import named
+from sensecf.core.people import Counted
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
 from sensecf.data.cells import shared_cells
@@ -96,7 +97,7 @@ def run(
         "train_rows": len(rows),
         "labels_removed": len(removed),
         "test_rows": len(test),
-        "test_people": int(test[schema.group].nunique()) if schema.group else len(test),
+        "test_people": int(test[schema.person].nunique()) if schema.person else len(test),
         "quality": quality,
         "against_class_weights": {
             name: {key: round(value, 6) for key, value in found.items()} for name, found in gained.items()
@@ -193,12 +194,12 @@ def sentences(facts: dict[str, Any]) -> list[str]:
         out.append(f"The gate gives a row {facts['weight']:g} of the weight of a real one.")
     out.append(
         f"Beside class weights: F1 {_interval(f1)}, Brier score {_interval(brier)} (lower is better), "
-        f"95 % intervals over the {facts['test_people']} held-out people or rows, mean of the classifiers."
+        f"95 % intervals over {_held_out(facts)}, mean of the classifiers."
     )
     if f1["high"] < 0 or brier["low"] > 0:
         out.append("Harm: these rows make the classifiers worse; leave them out.")
     elif f1["low"] < -HARM or brier["high"] > HARM:
-        out.append(f"Caution: a loss of {HARM:g} or more cannot be excluded with so few held-out people.")
+        out.append(f"Caution: a loss of {HARM:g} or more cannot be excluded with so little held out.")
     out.append(
         "A row is an opinion of classifiers about a made-up day, not a measurement: learn from it, and never count, "
         "publish or test with it."
@@ -208,6 +209,12 @@ def sentences(facts: dict[str, Any]) -> list[str]:
 
 def _interval(found: dict[str, float]) -> str:
     return f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+
+
+def _held_out(facts: Mapping[str, Any]) -> str:
+    """The held-out rows in words; where each is somebody's own, or nobody knows whose, as rows."""
+    rows, people = facts["test_rows"], facts["test_people"]
+    return Counted(rows, people if people < rows else None).held_out
 
 
 def _report(facts: dict[str, Any], scores: pd.DataFrame) -> str:

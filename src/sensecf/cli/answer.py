@@ -14,14 +14,17 @@ from sensecf.cli.shared import (
     OutPath,
     engine_options,
     limit_options,
+    per_options,
     progress_bars,
     show_card,
+    stated_days,
     stated_engine,
     stated_limits,
     stated_marks,
     table_options,
 )
 from sensecf.core.errors import InputError
+from sensecf.core.people import Counted, some
 
 
 @click.command()
@@ -29,7 +32,8 @@ from sensecf.core.errors import InputError
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--out", type=OutPath(), required=True, help="Folder to write.")
 @click.option("--target", help="Class to reach (default: that of RUN, as for all that follow).")
-@click.option("-n", type=int, help="Answers per person.")
+@click.option("-n", type=int, help="Answers per row, or per person where RUN was asked so.")
+@per_options
 @limit_options
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), help="Default: as TABLE.")
 @click.option("--classifier", help="module:object, where the classifier of RUN is code of yours.")
@@ -74,16 +78,19 @@ def answer(
     with progress_bars() as progress:
         finished = open_run(run, classifier, progress, trust)
         given = {name: value for name, value in given.items() if value is not None}
+        given |= {"days": stated_days(given["days"])} if "days" in given else {}
         request = replace(finished.request, limits=stated_limits(finished.request.limits), **given)
         form = form or ("parquet" if table.suffix.lower() in (".parquet", ".pq") else "csv")
         call = Call(overwrite, progress=progress, engine=where)
         layout = Layout(form, marks=stated_marks())
         facts = work(finished, table, out, request, layout=layout, card=card, call=call)
     click.echo(quality_of(run, facts_of(run)))
-    asked = facts["rows"] - facts["people_in_target"]
+    asked = Counted(facts["rows"], facts["people"], facts["rows_are"])
+    open_rows = facts["rows"] - facts["rows_in_target"]
+    click.echo(f"Asked about {asked}.")
     click.echo(
-        f"{facts['people_answered'] - facts['people_in_target']:,} of {asked:,} people answered, "
-        f"{facts['people_in_target']:,} more are in {finished.task.schema.meaning(facts['target'])!r} already; "
+        f"{facts['rows_answered'] - facts['rows_in_target']:,} of {some(open_rows, asked.many)} answered, "
+        f"{facts['rows_in_target']:,} more are in {finished.task.schema.meaning(facts['target'])!r} already; "
         f"{facts['abstentions']:,} without an answer, each with its reason: {out / f'counterfactuals.{form}'}"
     )
     click.echo(CAUTION)

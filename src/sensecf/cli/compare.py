@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @gathered(
     "bounds",
     click.option("--each-class", is_flag=True, help="Ask towards every class, not one."),
-    click.option("-n", type=int, default=1, show_default=True, help="Answers per person."),
+    click.option("-n", type=int, default=1, show_default=True, help="Answers per row."),
     click.option(
         "--refits",
         type=int,

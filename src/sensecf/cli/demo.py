@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from sensecf.cli.shared import OutPath, progress_bars, show
+from sensecf.core.people import Counted
 
 
 @click.command()
@@ -14,14 +15,15 @@ from sensecf.cli.shared import OutPath, progress_bars, show
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
 @click.option("--seed", default=0, show_default=True)
 def demo(out: Path, overwrite: bool, seed: int) -> int:
-    """The main job on a simulated cohort: a plan for every test person predicted stressed."""
+    """The main job on a simulated cohort: a plan for each held-out day that is called stressed, and one for all such
+    days of a person."""
     from sensecf.data.builtin import load
     from sensecf.runs.experiment import Call
     from sensecf.runs.run import RunSpec, run
 
     data = load("simulated")
     notice = "The data are simulated, shaped like AI-READI's daily summaries. No row is a person's."
-    click.echo(f"{len(data.frame):,} simulated days of {data.frame['participant_id'].nunique()} people.")
+    click.echo(f"{Counted(len(data.frame), data.frame['participant_id'].nunique(), 'days')}, simulated.")
     with progress_bars() as progress:
         call = Call(overwrite, notice, progress=progress)
         answers, summary, facts = run(data.frame, data.schema, out, RunSpec(seed=seed), call=call)

@@ -15,11 +15,13 @@ from sensecf.cli.shared import (
     arguments,
     engine_options,
     limit_options,
+    per_options,
     progress_bars,
     show,
     show_card,
     source_options,
     split_names,
+    stated_days,
     stated_engine,
     stated_limits,
     table_options,
@@ -30,7 +32,15 @@ from sensecf.cli.shared import (
 @source_options("Ask about the first N held-out rows only.")
 @click.option("--out", type=OutPath(), required=True, help="Folder to write.")
 @click.option("--generator", default="auto", show_default=True, help=GENERATORS)
-@click.option("-n", "count", type=int, default=1, show_default=True, help="Answers per person.")
+@click.option(
+    "-n",
+    "count",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Answers per row, or with --per person plans per person.",
+)
+@per_options
 @limit_options
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @click.option(
@@ -59,6 +69,8 @@ def explain(
     from sensecf.runs.run import RunSpec, run
 
     where = stated_engine(asking["allow_hosts"])
+    private = asking.pop("private")
+    per, days = asking.pop("per") or "row", stated_days(asking.pop("days") or "0.5")
     request = RunSpec(
         classifier=source.classifier,
         classes=split_names(source.classes),
@@ -71,7 +83,9 @@ def explain(
         seed=source.seed,
         prompting=prompting(asking, [generator]),
         model=model,
-        private=asking["private"],
+        private=private,
+        per=per,
+        days=days,
     )
     opened = source.open(out)
     show_card(opened.card)

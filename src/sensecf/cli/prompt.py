@@ -20,7 +20,7 @@ from sensecf.cli.shared import (
 
 
 @click.command()
-@source_options("The first N people only.")
+@source_options("The first N rows only.")
 @click.option("--out", type=OutPath(), help="File to write, JSON lines (default: print them).")
 @click.option("--text", is_flag=True, help="Print the conversations to be read by people.")
 @limit_options
@@ -68,7 +68,11 @@ def prompt(
             click.echo(line)
     else:
         write_text(out, "".join(line + "\n" for line in lines))
+    from sensecf.core.people import some
+
     where = "this machine" if found.host is None else found.host
-    click.echo(f"{len(found.questions)} people, {len(found.lines)} requests to {where}: {found.permission}", err=True)
+    click.echo(
+        f"{some(len(found.questions), 'rows')}, {len(found.lines)} requests to {where}: {found.permission}", err=True
+    )
     for name, reason in found.withheld.items():
         click.echo(f"never shown: {name} ({reason})", err=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from sensecf.cli.plain import plain
 from sensecf.core.errors import InputError
 from sensecf.core.names import split_names as split_names
 
@@ -266,6 +267,32 @@ def stated_limits(base: Limits | None = None) -> Limits:
     return replace(base or Limits(), **{name: getattr(read, name) for name in given})
 
 
+def per_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --per and --days to a command; neither has a default here."""
+    command = click.option(
+        "--days",
+        metavar="SHARE|K",
+        help="With --per person: a plan turns at least this share of a person's days, or so many (default: 0.5).",
+    )(command)
+    return click.option(
+        "--per",
+        type=click.Choice(["row", "person"]),
+        help="A plan for each row, or one for all rows of a person that are not in the target class (default: row).",
+    )(command)
+
+
+def stated_days(text: str) -> int | float:
+    """What --days says: "0.5" or "50%" is a share, "3" a number of days. Raises `InputError` for anything else."""
+    share = text.strip().endswith("%")
+    try:
+        number = float(text.strip().rstrip("%"))
+    except ValueError:
+        raise InputError(f"--days {text!r} is no number; 0.5 asks for half of a person's days, 3 for three") from None
+    if share:
+        return number / 100
+    return int(number) if number.is_integer() and "." not in text else number
+
+
 class OutPath(click.Path):
     """The path of what a command writes; an empty one (an unset variable in a script) is refused."""
 
@@ -389,20 +416,25 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any],
     from rich.console import Console
     from rich.table import Table
 
+    from sensecf.cli.people import asked_words, plans_for_people
     from sensecf.metrics import sentence
     from sensecf.metrics.model import own_sentence
 
     target = answers.schema.meaning(facts["target"])
     console = Console(width=None if sys.stdout.isatty() else 80)
-    console.print(_plain(sentence(summary, facts["classifier"], target)), soft_wrap=True)
+    console.print(plain(sentence(summary, facts["classifier"], target, facts.get("rows_are", "rows"))), soft_wrap=True)
+    console.print(plain(asked_words(answers, facts)), soft_wrap=True)
     for line in hold_words(facts):
-        console.print(_plain(line), soft_wrap=True)
-    console.print(_plans(answers, target))
+        console.print(plain(line), soft_wrap=True)
+    for part in plans_for_people(answers, facts, target):
+        console.print(part)
+    if facts.get("per") != "person":
+        console.print(_plans(answers, target))
 
     if facts.get("generator_why"):
-        console.print(_plain(f"Plans by {facts['generator']}: {facts['generator_why']}."), soft_wrap=True)
+        console.print(plain(f"Plans by {facts['generator']}: {facts['generator_why']}."), soft_wrap=True)
     own = own_sentence(summary, answers.asked)
-    console.print(_plain(f"{own}; {answers.shares()}." if own else f"{answers.shares()}."), soft_wrap=True)
+    console.print(plain(f"{own}; {answers.shares()}." if own else f"{answers.shares()}."), soft_wrap=True)
     fallback = answers.fallbacks()
     table = Table(title="Summary" + (f", with {fallback} as fallback" if fallback else ""), title_justify="left")
     for column in ("measure", "value", "95 % interval", "of", "better"):
@@ -434,27 +466,30 @@ def _plans(answers: Counterfactuals, target: str) -> Any:
     from rich.table import Table
     from rich.text import Text
 
+    from sensecf.cli.people import whose_words
+
     plans = answers.plans().assign(expected=answers.expected(most=RESULTS))
     title = f"Plans towards {target!r} (the first {min(len(plans), PLANS)} of {len(plans)})"
+    called, whose = whose_words(answers, plans.head(PLANS)["query"])
     asked = bool(answers.answers["holds"].notna().any())
     shown = Table(
-        title=_plain(title), title_justify="left", show_lines=bool((plans.head(PLANS)["expected"] != "").any())
+        title=plain(title), title_justify="left", show_lines=bool((plans.head(PLANS)["expected"] != "").any())
     )
-    shown.add_column("query", justify="right", overflow="fold")
+    shown.add_column(called, overflow="fold")
     shown.add_column("plan", overflow="fold", ratio=1)
-    shown.add_column("p", justify="right")
+    shown.add_column("prob.", justify="right")
     if asked:
         shown.add_column("holds", justify="right")
-    for row, holds in zip(plans.head(PLANS).itertuples(), answers.answers["holds"], strict=False):
+    for name, row, holds in zip(whose, plans.head(PLANS).itertuples(), answers.answers["holds"], strict=False):
         first, *others = str(row.follows).split("; ")
         along = f"{first}; and {len(others)} more" if others else first
-        lines = [_plain(row.plan)]
+        lines = [plain(row.plan)]
         for word, told in (("with it", along), ("then", row.expected)):
             if told:
-                lines.append(_plain(f"{word}: {told!s}"))
+                lines.append(plain(f"{word}: {told!s}"))
                 lines[-1].stylize("dim")
         share = [f"{holds:.0%}" if holds == holds else "–"] if asked else []
-        shown.add_row(_plain(row.query), Text("\n").join(lines), f"{row.probability:.2f}", *share)
+        shown.add_row(plain(name), Text("\n").join(lines), f"{row.probability:.2f}", *share)
     return shown
 
 
@@ -476,10 +511,10 @@ def _closing(console: Any, answers: Counterfactuals, out: Path) -> None:
     """Why some have no answer, and where to read on."""
     reasons = answers.reasons()
     for reason, queries in reasons[:REASONS]:
-        console.print(_plain(f"No answer for {len(queries)}: {reason}"), soft_wrap=True)
+        console.print(plain(f"No answer for {len(queries)}: {reason}"), soft_wrap=True)
     if left := sum(len(queries) for _, queries in reasons[REASONS:]):
         console.print(f"No answer for {left} more: see the report", highlight=False)
-    console.print(_plain(f"Report: {out / 'report.html'}"), soft_wrap=True)
+    console.print(plain(f"Report: {out / 'report.html'}"), soft_wrap=True)
     console.print(CAUTION, style="italic", highlight=False)
 
 
@@ -497,10 +532,3 @@ def status(answers: Counterfactuals) -> int:
         return 0
     click.echo(f"sensecf: {answers.shares()}", err=True)
     return 3
-
-
-def _plain(value: Any) -> Any:
-    """A cell of a table as text that is printed as it stands: no markup, no control characters."""
-    from rich.text import Text
-
-    return Text("".join(c if c.isprintable() else "�" for c in str(value)))

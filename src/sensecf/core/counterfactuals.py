@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +41,22 @@ _RESULTS = r"(?<=is not enough: )(.+) would have to change too, and (?:it only m
 _FOLLOWS = "what only moves as a result would have to change too"
 #: The same of the features that would have to move by more than a person can be asked for.
 _ASKED = r"(?<=the most that is asked of a person) \((.+)\)"
+#: The same of days that a plan for a person does not turn, and of people without a plan; see `pipeline.person`.
+_TURNS = r"the plan turns \d+ of [\d,]+ (day|row)s? of this person, and not this one"
+_NOT_TURNED = r"the plan of this person does not turn this \1"
+_NO_ONE = r"no one plan for [\d,]+ (days?|rows?) turns (?:it|\d+ of them)"
+_NO_PLAN = r"no one plan turns enough \1 of a person"
+_BEST = r"; the best one found turns \d+(?:, and holds on \d+)?"
 #: Who may have found an answer; see `Counterfactuals.found_by`.
 FINDERS = ("own", "fallback", "nobody", "not needed")
+
+
+#: Of each plan for a person: whose it is, its rank, its mark in column `plan_id`, how many days it turns of how many
+#: that are not in the target class, how many were wanted, what it asks for as text (see `pipeline.person.said`), why
+#: there is none, and the queries of the days that it turns and of the others, joined by `ACTIONS_MARK`.
+PEOPLE = (PERSON, "rank", "plan_id", "turns", "of", "wanted", "plan", "reason", "turned", "others")
+#: Its columns of whole numbers; `everybody` and `singly` are the controls of a run.
+_COUNTS = ("rank", "turns", "of", "wanted", "everybody", "singly")
 
 
 @dataclass(repr=False)
@@ -57,6 +71,7 @@ class Counterfactuals:
     `cost`: `seconds`, `classifier_rows`, and whatever a generator adds.
     `asked`: the generator that was asked for; answers under another name in column `generator` are a fallback's.
     `failures`: why it found nothing, with the number of distinct requests, the most frequent reason first.
+    `people`: where plans are for people, one row for each plan, and for each person without one: columns `PEOPLE`.
 
     >>> plans
     <Counterfactuals: 3 answers to 3 of 4 requests by search>
@@ -71,6 +86,7 @@ class Counterfactuals:
     cost: dict[str, Any] = field(default_factory=dict)
     asked: str = ""
     failures: pd.Series[int] = field(default_factory=lambda: pd.Series(dtype=int))
+    people: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(PEOPLE)))
 
     @classmethod
     def of(
@@ -304,20 +320,22 @@ class Counterfactuals:
         noted = self.abstentions.drop_duplicates("query").set_index("query")["reason"].reindex(silent)
         noted = noted.fillna("").replace("", "no reason was given")
         alike = noted.str.replace(_AGREED, rf"{_SEVERAL} \2", regex=True).str.replace(_RESULTS, _FOLLOWS, regex=True)
-        alike = alike.str.replace(_ASKED, "", regex=True)
+        alike = alike.str.replace(_ASKED, "", regex=True).str.replace(_TURNS, _NOT_TURNED, regex=True)
+        alike = alike.str.replace(_NO_ONE, _NO_PLAN, regex=True).str.replace(_BEST, "", regex=True)
         found = []
         for reason, group in noted.groupby(alike, sort=False):
-            text = str(reason)
+            text, results, asked = str(reason), group.str.extract(_RESULTS)[0], group.str.extract(_ASKED)[0]
             if group.nunique() == 1:
                 text = str(group.iloc[0])
             elif _SEVERAL in text:
                 held = group.str.extract(_AGREED)[0].astype(int)
                 some = f"{held.median():.0f} (median; {held.min()} to {held.max()})"
                 text = text.replace(_SEVERAL, f"the nearest ones hold in {some} of")
-            else:
-                results = group.str.extract(_RESULTS)[0].str.split(", | and ", regex=True)
-                asked = group.str.extract(_ASKED)[0].str.findall(r"(?:^|; )(.+?): ")
-                names = (results if results.notna().any() else asked).explode().value_counts()
+            elif results.notna().any() or asked.notna().any():
+                moved = results.str.split(", | and ", regex=True)
+                names = (
+                    (moved if moved.notna().any() else asked.str.findall(r"(?:^|; )(.+?): ")).explode().value_counts()
+                )
                 most = ", ".join(f"{name} for {count}" for name, count in names.head(3).items())
                 text = f"{text} ({most}{', ...' if len(names) > 3 else ''})"
             found.append((text, list(group.index)))
@@ -331,7 +349,8 @@ class Counterfactuals:
         return dict(found.iloc[0])
 
     def save(self, directory: str | Path) -> None:
-        """Write `counterfactuals.csv`, `factuals.csv` and `schema.toml`, each whole or not at all."""
+        """Write `counterfactuals.csv`, `factuals.csv`, `schema.toml` and, where plans are for people, `people.csv`,
+        each whole or not at all."""
         directory = Path(directory)
         for name, frame, index in (
             ("counterfactuals.csv", self.frame, False),
@@ -339,6 +358,9 @@ class Counterfactuals:
         ):
             with replacing(directory / name) as path:
                 frame.to_csv(path, index=index, index_label="query" if index else None)
+        if len(self.people):
+            with replacing(directory / "people.csv") as path:
+                self.people.to_csv(path, index=False)
         self.schema.to_toml(directory / "schema.toml")
 
     @classmethod
@@ -351,7 +373,24 @@ class Counterfactuals:
         directory = Path(directory)
         schema = FeatureSchema.from_toml(directory / "schema.toml")
         frame, factuals = (_typed(directory / name, schema) for name in ("counterfactuals.csv", "factuals.csv"))
-        return cls(frame, factuals.set_index("query"), schema)
+        found = cls(frame, factuals.set_index("query"), schema)
+        return (
+            replace(found, people=_people(directory / "people.csv")) if (directory / "people.csv").exists() else found
+        )
+
+
+def _people(path: Path) -> pd.DataFrame:
+    """The saved table of people. Raises `InputError` where it is damaged."""
+    frame = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False)
+    if missing := [name for name in PEOPLE if name not in frame]:
+        raise InputError(f"{path} has no column {missing[0]!r}; save the answers again")
+    try:
+        numbers = {
+            name: pd.to_numeric(frame[name].replace("", None)).astype("Int64") for name in frame if name in _COUNTS
+        }
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: {one_line(error)}; save the answers again") from error
+    return frame.assign(**numbers)
 
 
 def _whose(factuals: pd.DataFrame, queries: ArrayLike) -> dict[str, Any]:

@@ -22,6 +22,7 @@ FILES = (
     "counterfactuals.parquet",
     "factuals.csv",
     "held_out.csv",
+    "people.csv",
     "schema.toml",
     "metrics.json",
     "report.html",

@@ -17,7 +17,7 @@ _APART = 7.0
 
 class Counted(NamedTuple):
     """So many rows of so many people; `people` is None where nobody knows whose rows they are. `noun`: what a row is,
-    "rows" or "days"."""
+    "rows", "days" or, where each has one, "people"."""
 
     rows: int
     people: int | None = None
@@ -29,6 +29,11 @@ class Counted(NamedTuple):
         if self.people == self.rows:
             return some(self.people, "people")
         return f"{some(self.rows, self.noun)} of {some(self.people, 'people')}"
+
+    @property
+    def held_out(self) -> str:
+        """The same of rows that were held out: "600 held-out days of 60 people"."""
+        return str(self).replace(" ", " held-out ", 1)
 
     @property
     def one(self) -> str:
@@ -50,8 +55,10 @@ def some(count: int, noun: str) -> str:
 
 
 def noun_of(rows: pd.DataFrame) -> str:
-    """What a row of a table with the columns `PERSON` and `WHEN` (ISO text) is: "days" where each has a date of its own
-    without a time of day and a person's rows are not weeks apart, else "rows"."""
+    """What a row of a table with the columns `PERSON` and `WHEN` (ISO text) is: "people" where each has one, "days"
+    where each has a date of its own without a time of day and a person's rows are not weeks apart, else "rows"."""
+    if PERSON in rows and len(rows) > 1 and rows[PERSON].is_unique:
+        return "people"
     if WHEN not in rows or not len(rows):
         return "rows"
     when = rows[WHEN].fillna("").astype(str)
@@ -64,6 +71,12 @@ def noun_of(rows: pd.DataFrame) -> str:
     ordered = table.sort_values(["person", "when"], kind="stable")
     apart = ordered.groupby("person", dropna=False)["when"].diff().dt.days.dropna()
     return "days" if not len(apart) or float(apart.median()) < _APART else "rows"
+
+
+def days_of(rows: pd.DataFrame) -> str:
+    """What the rows of one person are: "days" or "rows"."""
+    noun = noun_of(rows)
+    return noun if noun != "people" else noun_of(rows.drop(columns=PERSON))
 
 
 def counted(rows: pd.DataFrame, noun: str | None = None) -> Counted:

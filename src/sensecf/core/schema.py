@@ -342,6 +342,38 @@ class FeatureSchema:
 
         from sensecf.core.files import write_text
 
+        document = self._head()
+        features = tomlkit.aot()
+        defaults = {f.name: f.default for f in fields(Feature)}
+        for feature in self.features:
+            table = tomlkit.table()
+            for line in (notes or {}).get(feature.name, "").splitlines():
+                table.add(tomlkit.comment(line))
+            for spec in fields(Feature):
+                value = getattr(feature, spec.name)
+                if spec.name in ("name", "kind", "role") or value != defaults[spec.name]:
+                    table.add(spec.name, tomlkit.item(list(value) if isinstance(value, tuple) else value))
+            features.append(table)
+        document.add("features", features)
+
+        if self.rules:
+            rules = tomlkit.aot()
+            for rule in self.rules:
+                rules.append(tomlkit.item(rule_to_dict(rule)))
+            document.add("rules", rules)
+        text = tomlkit.dumps(document)
+        if proposed:
+            entries = tomlkit.dumps({"rules": [rule_to_dict(rule) for rule in proposed]}).strip()
+            text += "\n# Rules that hold in every row and may be chance: take the # away from those that are laws.\n"
+            text += "".join(f"# {line}".rstrip() + "\n" for line in entries.splitlines())
+        if path is not None:
+            write_text(path, text)
+        return text
+
+    def _head(self) -> Any:
+        """The document of a schema file without its features and rules."""
+        import tomlkit
+
         document = tomlkit.document()
         for line in _HEADER.strip().splitlines():
             document.add(tomlkit.comment(line))
@@ -375,33 +407,7 @@ class FeatureSchema:
         if self.meanings:
             document.add("meanings", tomlkit.item(dict(self.meanings)))
         document.add(tomlkit.nl())
-
-        features = tomlkit.aot()
-        defaults = {f.name: f.default for f in fields(Feature)}
-        for feature in self.features:
-            table = tomlkit.table()
-            for line in (notes or {}).get(feature.name, "").splitlines():
-                table.add(tomlkit.comment(line))
-            for spec in fields(Feature):
-                value = getattr(feature, spec.name)
-                if spec.name in ("name", "kind", "role") or value != defaults[spec.name]:
-                    table.add(spec.name, tomlkit.item(list(value) if isinstance(value, tuple) else value))
-            features.append(table)
-        document.add("features", features)
-
-        if self.rules:
-            rules = tomlkit.aot()
-            for rule in self.rules:
-                rules.append(tomlkit.item(rule_to_dict(rule)))
-            document.add("rules", rules)
-        text = tomlkit.dumps(document)
-        if proposed:
-            entries = tomlkit.dumps({"rules": [rule_to_dict(rule) for rule in proposed]}).strip()
-            text += "\n# Rules that hold in every row and may be chance: take the # away from those that are laws.\n"
-            text += "".join(f"# {line}".rstrip() + "\n" for line in entries.splitlines())
-        if path is not None:
-            write_text(path, text)
-        return text
+        return document
 
     @classmethod
     def from_toml(cls, path: str | Path) -> FeatureSchema:

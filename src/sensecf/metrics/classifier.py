@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sensecf.core.people import Counted
 from sensecf.core.rules import Floats
 from sensecf.core.task import Task
 from sensecf.metrics import statistics
@@ -99,11 +100,11 @@ def _frame(table: dict[str, tuple[Any, ...]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(table, orient="index", columns=list(COLUMNS)).rename_axis("metric")
 
 
-def sentence(summary: pd.DataFrame, name: str, target: Any) -> str:
-    """The measures of `quality` in a summary, as a sentence about the classifier `name`.
+def sentence(summary: pd.DataFrame, name: str, target: Any, noun: str = "rows") -> str:
+    """The measures of `quality` in a summary, as a sentence about the classifier `name`; `noun`: what a row is called.
 
     >>> summary, bins = sensecf.metrics.quality(task, test, "low")
-    >>> sensecf.metrics.sentence(summary, "logistic", "low").startswith("logistic on 600 held-out rows: AUC")
+    >>> sensecf.metrics.sentence(summary, "logistic", "low").startswith("logistic on 600 held-out rows of 60 people")
     True
     """
     if "classifier_auc" not in summary.index or not summary.loc["classifier_brier", "defined"]:
@@ -114,15 +115,19 @@ def sentence(summary: pd.DataFrame, name: str, target: Any) -> str:
         interval = f" ({row['low']:.2f} to {row['high']:.2f})" if row["low"] == row["low"] else ""
         return f"{row['value']:.2f}{interval}" if row["defined"] else "not defined"
 
+    def counts(metric: str) -> Counted:
+        n, people = (int(summary[column][metric]) for column in ("n", "people"))
+        return Counted(n, people if 0 < people < n else None, noun)
+
     text = (
-        f"{name} on {int(summary['n']['classifier_brier']):,} held-out rows: AUC {said('classifier_auc')}, "
+        f"{name} on {counts('classifier_brier').held_out}: AUC {said('classifier_auc')}, "
         f"balanced accuracy {said('classifier_balanced_accuracy')}, Brier {said('classifier_brier')}, calibration "
         f"error {said('classifier_ece')}."
     )
     alarms = summary.loc["false_alarms"].to_dict()
     if alarms["defined"]:
         text += (
-            f" Of {int(alarms['n']):,} rows that it does not call {str(target)!r}, {100 * alarms['value']:.0f} % are "
+            f" Of {counts('false_alarms')} that it does not call {str(target)!r}, {100 * alarms['value']:.0f} % are "
             "by their own label: false alarms."
         )
     return text

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.people import people_of
 from sensecf.core.rules import Floats
 from sensecf.core.task import Task
 from sensecf.metrics import statistics
@@ -58,7 +59,8 @@ def summarise(
     is never left out; with fewer than `statistics.FEWEST` people there is a value and no interval.
 
     `answers`: counterfactuals, with their task, or what `read` made of them. `groups`: the person behind each
-    query, indexed by query; without it every query is its own person. `given`: what some metrics need besides:
+    query, indexed by query; without it that of the factuals' column `person`, and where there is none every query is
+    its own. `given`: what some metrics need besides:
     `query` (limits of each person), `judges`, `models`, `reference`; see `Given`.
 
     >>> summary = sensecf.metrics.summarise(plans, task, groups=people["participant_id"])
@@ -66,6 +68,7 @@ def summarise(
     1.0
     """
     scored = read(answers, task, **given)
+    groups = people_of(scored.cfs.factuals) if groups is None else groups
     rows = aggregate(measure(scored), groups=groups, seed=seed)
     return pd.concat([rows, _frame(_costs(scored.cfs))])
 

@@ -11,29 +11,27 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Literal, NamedTuple, Unpack
 
 import numpy as np
 import pandas as pd
 
 from sensecf.core.candidates import Candidates
 from sensecf.core.codec import as_frame
-from sensecf.core.counterfactuals import ARRAYS, VERDICT_COLUMNS, Counterfactuals
+from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
-from sensecf.core.kept import read_arrays, write_arrays
 from sensecf.core.limits import Limits, Shorthand
 from sensecf.core.parallel import LOCAL, Engine, spread
 from sensecf.core.query import Query, in_tow, out_of_range
-from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task
 from sensecf.data.whose import whose
 from sensecf.generators import Context, Generator, build, traits_of
 from sensecf.generators.search import Search
+from sensecf.pipeline.batch import Batch, Shares, followed, table_columns
 from sensecf.pipeline.blocking import blame, sentence
-from sensecf.pipeline.consequences import Mechanisms
 from sensecf.pipeline.hold import RAISE, RAISES, STRICTEST, Held, Holding, lower_bound
 from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing
 
@@ -45,8 +43,6 @@ REASONS = 20
 NOT_HELD = "no plan that would hold"
 #: How often the span between no margin and the calibrated one is halved for a person who cannot reach the latter.
 HALVINGS = 3
-#: The reason where nothing had to change.
-THERE = "already in the target class"
 #: Leads that are asked for where the answers at the boundary do not withstand what follows from them.
 SURER = (0.2, 0.5)
 #: The reason where every plan found fails when its consequences are looked at.
@@ -71,6 +67,8 @@ def explain(
     progress: Callable[[int, int], None] | None = None,
     engine: Engine = LOCAL,
     jurors: int | None = None,
+    per: Literal["row", "person"] = "row",
+    days: float = 0.5,
     **shorthand: Unpack[Shorthand],
 ) -> Counterfactuals:
     """Up to `n` verified counterfactuals per row of `factuals`, and a reason where there is none.
@@ -94,6 +92,9 @@ def explain(
     answer before: columns `holds`, `holds_low`, `lands`. A plan that fewer of them agree with than `hold` asks is an
     abstention that says how many do. A classifier that cannot be fitted again gives boundary answers, and `cost`
     says so under `no_jury`.
+    `per="person"`: up to `n` plans for each person, each for all of their rows outside of the target class, found by
+    a search over these together; a plan turns at least `days` of them (a share, or a whole number of days). See
+    `pipeline.person`; `generator` is "search", and one process does all of it.
 
     Raises `InputError` for anything that cannot be asked.
 
@@ -101,7 +102,16 @@ def explain(
     >>> plans.changes()["feature"].eq("steps").any()
     np.False_
     """
+    if per not in ("row", "person"):
+        raise InputError(f"per {per!r} is unknown; use row or person")
     generator = _built(task, generator, seed, plausibility)
+    if per == "person":
+        from sensecf.pipeline.person import Wish, explain_people
+
+        check_search(generator.name)
+        limits = Limits.of(limits, **shorthand).settled(task.schema)
+        wish = Wish(days, n, limits, plausibility, jurors)
+        return explain_people(task, as_frame(factuals, "factuals"), target, wish, strict)
     fallback = None if fallback is None else _built(task, fallback, seed, plausibility)
     if engine.name == "ray" and traits_of(generator).asks_model:
         raise InputError(
@@ -143,7 +153,7 @@ def explain(
             progress(min((len(answered) - 1) * size, len(whole)), len(whole))
     batch = Batch.concat(answered)
     judged = task.judge(rows)
-    columns, answers = _columns(batch, factuals, (inside, same.reshape(-1)), outside)
+    columns, answers = table_columns(batch, factuals, (inside, same.reshape(-1)), outside)
     seconds = time.perf_counter() - begin
     verdict = {
         "predicted": np.array(task.classes, dtype=object)[judged.predicted],
@@ -168,6 +178,15 @@ def explain(
         asked=generator.name,
         failures=_failures(batch.failures),
     )
+
+
+def check_search(name: str) -> None:
+    """Raise `InputError` for a generator that makes no plans for people."""
+    if name != "search":
+        raise InputError(
+            f"plans for people come from a search over all of their days, and {name!r} answers row by row; "
+            "leave the generator out, or ask per row"
+        )
 
 
 def _built(task: Task, generator: Generator | str, seed: int, plausibility: float) -> Generator:
@@ -237,100 +256,6 @@ def _one(asked: _Asked, part: tuple[int, Query]) -> tuple[Batch, int]:
     number, query = part
     before = asked.task.rows_judged
     return _answer(asked, query, np.random.default_rng([asked.seed, number])), asked.task.rows_judged - before
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Answers and abstentions of a batch, as plain arrays: what a checkpoint holds.
-
-    `query`, `rank` (0 for an abstention), `rows`, and the verdict on each (see `Verdicts`), which features are
-    edited among it; `expected`, `low`, `high` (m, d), `expected_valid`, `cautious_valid`: what follows (see
-    `consequences.Followed`); `attempts`: how many candidates came to which verdict, as "generator|verdict|count";
-    `failures`: for how many queries the generator asked for found nothing, as "reason|count".
-    """
-
-    query: Ints
-    rank: Ints
-    rows: Floats
-    predicted: Ints
-    probability: Floats
-    valid: Bools
-    feasible: Bools
-    plausible: Bools
-    edited: Bools
-    expected: Floats
-    low: Floats
-    high: Floats
-    expected_valid: Bools
-    cautious_valid: Bools
-    n_changed: Ints
-    proximity: Floats
-    seconds: Floats
-    generator: np.ndarray
-    reason: np.ndarray
-    attempts: np.ndarray
-    failures: np.ndarray
-    holds: Floats
-    holds_low: Floats
-    lands: Floats
-
-    def save(self, path: Path, mark: str) -> None:
-        write_arrays(path, vars(self), mark)
-
-    @classmethod
-    def load(cls, path: Path, mark: str) -> Batch | None:
-        """The answers to what `mark` names; None where they have to be found again."""
-        arrays = read_arrays(path, mark)
-        return None if arrays is None else cls(**arrays)
-
-    def shift(self, by: int) -> Batch:
-        return Batch(**(vars(self) | {"query": self.query + by}))
-
-    @classmethod
-    def concat(cls, parts: list[Batch]) -> Batch:
-        return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])})
-
-    @classmethod
-    def of(
-        cls,
-        judged: Judged,
-        follow: Mapping[str, np.ndarray],
-        rank: Ints,
-        seconds: float,
-        attempts: np.ndarray,
-        failures: np.ndarray,
-        shares: Shares,
-    ) -> Batch:
-        """Answers, and abstentions (rank 0), with what they cost each."""
-        found, verdict = judged.found, vars(judged.verdict)
-        reason = np.where(judged.verdict.good & (judged.verdict.n_changed == 0), THERE, found.reason)
-        kept = {name: verdict[name] for name in cls.__dataclass_fields__ if name in verdict and name != "reason"}
-        cost = np.full(len(found), seconds)
-        return cls(
-            query=found.query,
-            rank=rank,
-            rows=found.rows,
-            seconds=cost,
-            generator=found.generator,
-            reason=reason.astype(object),
-            attempts=attempts,
-            failures=failures,
-            **shares._asdict(),
-            **kept,
-            **follow,
-        )
-
-
-class Shares(NamedTuple):
-    """Of what share of the jurors each row is in its target class, see `counterfactuals.SHARES`; arrays (m,)."""
-
-    holds: Floats
-    holds_low: Floats
-    lands: Floats
-
-    @classmethod
-    def unknown(cls, m: int) -> Shares:
-        return cls(*np.full((3, m), np.nan))
 
 
 class _Found(NamedTuple):
@@ -414,7 +339,7 @@ def _answer(asked: _Asked, query: Query, rng: np.random.Generator) -> Batch:
     unknown = Shares.unknown(len(open_queries))
     return Batch.of(
         shown,
-        _followed(task, query, shown),
+        followed(task, query, shown),
         np.concatenate([found.rank, np.zeros(len(open_queries), np.intp)]),
         (time.perf_counter() - began) / max(len(query), 1),
         np.concatenate(found.tried) if found.tried else np.empty(0, dtype=object),
@@ -534,23 +459,7 @@ def _nothing(task: Task, query: Query) -> Batch:
     """A batch of nobody."""
     none, words = np.empty(0, np.intp), np.empty(0, object)
     judged = judge(task, query, Candidates.of(none, np.empty((0, len(task.schema))), ""))
-    return Batch.of(judged, _followed(task, query, judged), none, 0.0, words, words, Shares.unknown(0))
-
-
-def _followed(task: Task, query: Query, judged: Judged) -> dict[str, np.ndarray]:
-    """What is expected to follow from each row, and whether it stays valid with it; rows as they are where nothing is
-    known to follow."""
-    rows, m = judged.found.rows, len(judged)
-    found: dict[str, np.ndarray] = {"expected": rows.copy(), "low": rows.copy(), "high": rows.copy()}
-    found |= {name: judged.verdict.valid.copy() for name in ("expected_valid", "cautious_valid")}
-    at = np.flatnonzero((judged.found.reason == "") & judged.verdict.good & (judged.verdict.n_changed > 0))
-    if m and len(at) and task.once(Mechanisms):
-        mechanisms = task.once(Mechanisms)
-        follow, expected, cautious = mechanisms.verdicts(query, judged.found.query[at], rows[at], task)
-        for name in ("expected", "low", "high"):
-            found[name][at] = getattr(follow, name)
-        found["expected_valid"][at], found["cautious_valid"][at] = expected, cautious
-    return found
+    return Batch.of(judged, followed(task, query, judged), none, 0.0, words, words, Shares.unknown(0))
 
 
 def _sources(generator: Generator, fallback: Generator | None) -> list[tuple[str, Generator]]:
@@ -596,36 +505,3 @@ def _count(attempts: np.ndarray) -> pd.DataFrame:
     rows = [text.rsplit("|", 2) for text in attempts.tolist()]
     frame = pd.DataFrame(rows, columns=["generator", "verdict", "count"]).astype({"count": int})
     return frame.groupby(["generator", "verdict"])["count"].sum().reset_index()
-
-
-def _columns(
-    batch: Batch, factuals: pd.DataFrame, origin: tuple[np.ndarray, Ints], outside: Mapping[int, str]
-) -> tuple[dict[str, np.ndarray], Floats]:
-    """The columns of the table and its encoded rows, one block for each factual in the order the factuals came.
-
-    `origin`: which factuals were asked about, and the distinct query that each of them equals; `outside`: why the
-    others were not.
-    """
-    inside, same = origin
-    order = np.argsort(batch.query, kind="stable")
-    starts = np.searchsorted(batch.query[order], np.arange(int(same.max(initial=-1)) + 2))
-    blocks = [order[starts[distinct] : starts[distinct + 1]] for distinct in same]
-    who = np.repeat(np.flatnonzero(inside), [len(block) for block in blocks])
-    at = np.concatenate([*blocks, np.empty(0, np.intp)])
-    m, width = len(outside), batch.rows.shape[1]
-    refused: dict[str, Any] = {
-        "predicted": -1,
-        "generator": "none",
-        "seconds": 0.0,
-        "reason": np.array(list(outside.values()), dtype=object),
-    }
-    columns = {
-        name: np.concatenate([values[at], np.full((m, *values.shape[1:]), refused.get(name, 0), dtype=values.dtype)])
-        for name, values in vars(batch).items()
-        if name in VERDICT_COLUMNS or name in ARRAYS
-    }
-    who = np.concatenate([who, np.array(list(outside), dtype=np.intp)])
-    rows = np.concatenate([batch.rows[at], np.full((m, width), np.nan)])
-    place = np.argsort(who, kind="stable")
-    columns["query"] = factuals.index.to_numpy()[who]
-    return {name: values[place] for name, values in columns.items()}, rows[place]

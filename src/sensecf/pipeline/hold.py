@@ -190,16 +190,17 @@ class Held:
     def says(self) -> str:
         """The same in words."""
         c = self.calibration
-        what = CHANGES[self.jury.change]
+        whose = "rows" if self.jury.task.schema.person is None else "people"
+        what = CHANGES[self.jury.change].replace("people", whose)
         if not c.tried:
             return (
                 f"Nobody is left to calibrate a margin on, so {c.margin:g} is taken; {self.counting} refits "
                 f"({what}) count of each plan whether it holds."
             )
-        seen = f"{c.held} of {c.people} plans for people the classifier did not learn from held when it was {what}"
+        seen = f"{c.held} of {c.people} plans for {whose} the classifier did not learn from held when it was {what}"
         if c.certified:
             return f"Margin {c.margin:g}, certified: {seen}; with 95 % confidence at least {c.low:.1%} do."
-        few = f" ({COUNTING} people are the least)" if c.people < COUNTING else ""
+        few = f" ({COUNTING} {whose} are the least)" if c.people < COUNTING else ""
         return (
             f"Margin {c.margin:g}: {seen}; that is {c.confidence:.0%} confidence in a share of {c.hold:.0%}, too "
             f"little to vouch for it{few}."

@@ -22,10 +22,12 @@ from sensecf.core.errors import InputError, MissingExtraError
 from sensecf.core.files import replacing, write_json
 from sensecf.core.folder import FILES, UNFINISHED, claimed, named, remove
 from sensecf.core.kept import read_sealed, write_sealed
+from sensecf.core.people import PERSON, Counted, noun_of
 from sensecf.core.schema import Value
 from sensecf.core.task import Task
 from sensecf.data.privacy_gate import permission
 from sensecf.data.tables import read_parts
+from sensecf.data.whose import whose
 from sensecf.pipeline.explain import explain
 from sensecf.runs.experiment import QUIETLY, Call, Progress
 from sensecf.runs.finished import Finished
@@ -78,14 +80,12 @@ def answer(
     request = finished.request if request is None else request
     check(request, task.schema)
     request = replace(request, limits=request.limits.settled(task.schema))
-    if layout.form not in FORMATS:
-        raise InputError(f"format {layout.form!r} is unknown; use {' or '.join(FORMATS)}")
+    _check_form(layout.form)
     permission(call.engine.host, card, call.engine.allows)
     goal = task.schema.find_class(task.default_target() if request.target is None else request.target)
     read = partial(read_parts, path, layout.part, task.schema, **layout.marks)
-    rows = _rows(task, read)
-    if layout.form == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise MissingExtraError("writing Parquet needs pyarrow; run pip install 'sensecf[parquet]' or choose csv")
+    rows, people, noun = _seen(task, read)
+    _check_whole(path, rows, layout.part if request.per == "person" else rows)
     asked = {
         "n": request.n,
         **request.limits.to_dict(),
@@ -93,8 +93,12 @@ def answer(
         "seed": request.seed,
         "target": goal,
         "generator": request.generator,
+        "per": request.per,
+        "days": request.days,
         "table": _hash(path),
         "rows": rows,
+        "people": people,
+        "rows_are": noun,
         "part": layout.part,
         "format": layout.form,
         "task": finished.identity,
@@ -107,13 +111,31 @@ def answer(
         call.progress("measuring", 0.0)
         remove(folder, FILES)
         _join([job.kept(number) for number in range(len(counted))], folder / f"counterfactuals.{layout.form}")
-        facts = {**asked, **{name: sum(counts[name] for counts in counted) for name in counted[0]}}
+        _take_people(job)
+        facts = asked | {name: sum(counts[name] for counts in counted) for name in counted[0]}
         if card is not None:
             card.save(folder)
-        write_json(folder / "run.json", {**facts, "versions": versions()})
+        write_json(folder / "run.json", facts | {"versions": versions()})
         remove(folder, UNFINISHED)
         call.progress("measuring", 1.0)
     return facts
+
+
+def _check_form(form: str) -> None:
+    """Raise `InputError` for a format that is none, or that cannot be written here."""
+    if form not in FORMATS:
+        raise InputError(f"format {form!r} is unknown; use {' or '.join(FORMATS)}")
+    if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise MissingExtraError("writing Parquet needs pyarrow; run pip install 'sensecf[parquet]' or choose csv")
+
+
+def _check_whole(path: Path, rows: int, part: int) -> None:
+    """Raise `InputError` for a table of which a person's rows may lie in two parts."""
+    if rows > part:
+        raise InputError(
+            f"{path} has {rows:,} rows, which are answered {part:,} at a time, and a plan for a person needs all rows "
+            "of theirs; cut the table into files by person, or ask with --per row"
+        )
 
 
 @dataclass(frozen=True)
@@ -132,6 +154,11 @@ class _Job:
     def kept(self, number: int) -> Path:
         """The file of a part."""
         return self.folder / "unfinished" / f"part-{number:06d}.{self.form}"
+
+    @property
+    def people(self) -> Path:
+        """The table of people, where plans are for them: all rows are in one part then."""
+        return self.folder / "unfinished" / "part-people.csv"
 
 
 def _parts(job: _Job, frames: Iterator[pd.DataFrame]) -> list[dict[str, Any]]:
@@ -160,6 +187,9 @@ def _part(job: _Job, number: int, frame: pd.DataFrame, begin: int) -> dict[str, 
             progress=_within(job.call.progress, begin, len(frame), job.rows),
             engine=job.call.engine,
         )
+        if len(answers.people):
+            with replacing(job.people) as path:
+                answers.people.to_csv(path, index=False)
         _keep(answers, kept, job.mark)
         remove(job.folder, [f"unfinished/{kept.stem}/batch-*.npz"])
     counts = _kept(kept, job.mark)
@@ -168,13 +198,29 @@ def _part(job: _Job, number: int, frame: pd.DataFrame, begin: int) -> dict[str, 
     return counts
 
 
-def _rows(task: Task, read: Callable[[], Iterator[pd.DataFrame]]) -> int:
-    """How many rows the table has, all of which can be read. Raises `InputError` for one that cannot."""
-    count = 0
+def _seen(task: Task, read: Callable[[], Iterator[pd.DataFrame]]) -> Counted:
+    """How many rows of how many people the table has, all of which can be read; what a row is, by its first part.
+
+    Raises `InputError` for one that cannot.
+    """
+    count, people, noun = 0, set(), ""
+    named = False
     for frame in read():
         task.codec.encode(frame)
+        ids = whose(task.schema, frame)
+        noun = noun or noun_of(ids)
+        if PERSON in ids:
+            named = True
+            people |= set(ids[PERSON].unique())
         count += len(frame)
-    return count
+    return Counted(count, len(people) if named else None, noun)
+
+
+def _take_people(job: _Job) -> None:
+    """Put the table of people, where there is one, into the folder."""
+    if job.people.exists():
+        with replacing(job.folder / "people.csv") as path:
+            shutil.copyfile(job.people, path)
 
 
 def _within(say: Progress, begin: int, size: int, rows: int) -> Callable[[int, int], None]:
@@ -201,8 +247,8 @@ def _keep(answers: Counterfactuals, path: Path, mark: str) -> None:
     found, frame = answers.answers, answers.frame
     counts = {
         "answers": len(found),
-        "people_answered": int(found["query"].nunique()),
-        "people_in_target": int((found["n_changed"] == 0).sum()),
+        "rows_answered": int(found["query"].nunique()),
+        "rows_in_target": int(found.loc[found["n_changed"] == 0, "query"].nunique()),
         "abstentions": int(frame["rank"].isna().sum()),
         "plausible": int(found["plausible"].sum()),
         "changes": int(found["n_changed"].sum()),

@@ -25,6 +25,7 @@ from sensecf.generators import Context, Generator, traits_of
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.metrics.model import own_sentence
 from sensecf.pipeline.hold import Holding
+from sensecf.pipeline.person import NAME
 from sensecf.runs.experiment import Progress
 from sensecf.runs.run import RunSpec, load_task
 
@@ -108,7 +109,7 @@ def load_run(folder: str | Path) -> Counterfactuals:
     """
     facts = facts_of(Path(folder))
     answers = Counterfactuals.load(folder)
-    answers.asked = str(facts["generator"])
+    answers.asked = NAME if facts.get("per") == "person" else str(facts["generator"])
     return answers
 
 
@@ -116,7 +117,9 @@ def quality_of(folder: Path, facts: dict[str, Any]) -> str:
     """How good the classifier of a run is, as its `metrics.json` says. Raises `InputError` where it cannot be read."""
     summary = _summary_of(folder)
     target = FeatureSchema.from_toml(folder / "schema.toml").meaning(facts["target"])
-    return metrics.sentence(summary, str(facts.get("classifier", "the classifier")), target)
+    return metrics.sentence(
+        summary, str(facts.get("classifier", "the classifier")), target, str(facts.get("rows_are", "rows"))
+    )
 
 
 def shares_of(folder: Path, facts: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import importlib.metadata
 import math
 import platform
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from sensecf.core.errors import InputError
 from sensecf.core.files import cache_folder, replacing, write_json
 from sensecf.core.folder import FILES, UNFINISHED, claimed, named, remove
 from sensecf.core.limits import Limits
+from sensecf.core.people import days_of
 from sensecf.core.query import Query
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Ints, Task
@@ -40,8 +41,9 @@ from sensecf.generators.search import THOROUGH, Search
 from sensecf.llm.language.prompting import Prompting, costs
 from sensecf.metrics.model import own_rows
 from sensecf.metrics.statistics import interval
-from sensecf.pipeline.explain import NOT_HELD, explain
+from sensecf.pipeline.explain import NOT_HELD, check_search, explain
 from sensecf.pipeline.hold import Holding
+from sensecf.pipeline.person import Wish
 from sensecf.runs.experiment import (
     QUIETLY,
     Call,
@@ -53,6 +55,7 @@ from sensecf.runs.experiment import (
     prepared,
     record,
 )
+from sensecf.runs.people import Asked, beside
 from sensecf.runs.report.report import write_report
 
 if TYPE_CHECKING:
@@ -85,6 +88,8 @@ class RunSpec:
     prompting: Prompting | None = None
     model: str | None = None
     private: bool = False
+    per: str = "row"
+    days: int | float = 0.5
 
     @property
     def setup(self) -> Setup:
@@ -94,7 +99,7 @@ class RunSpec:
     @property
     def wishes(self) -> dict[str, Any]:
         """What is asked of every answer, as arguments of `explain`."""
-        return {name: getattr(self, name) for name in ("n", "limits", "plausibility", "seed")}
+        return {name: getattr(self, name) for name in ("n", "limits", "plausibility", "seed", "per", "days")}
 
 
 def run(
@@ -140,7 +145,7 @@ def run(
         known, reliability = made.quality(goal)
         job = _ready(folder, request, made, model, call)
         fitted, rows = time.perf_counter() - began, made.task.rows_judged
-        answers = _answers(job)
+        answers, people = _beside(job, _answers(job))
         call.progress("measuring", 0.0)
         facts: dict[str, Any] = {
             **asked,
@@ -154,6 +159,7 @@ def run(
             "arguments": call.arguments,
             "reliability": [_plain(row) for row in reliability.round(6).to_dict(orient="records")],
             **(told := _told(job, answers)),
+            **people,
             **_alone(job),
         }
         groups = made.people(job.at)
@@ -213,6 +219,8 @@ def _ready(folder: Path, request: RunSpec, made: Experiment, model: Client | Non
         holding.settle(None, request.seed, cache=cache_folder())
         holding.of(target, request.limits, lambda share: call.progress("jury", share))
     chosen, why = choose(request.generator, len(at), request.classifier)
+    if request.per == "person":
+        chosen, why = "search", ""
     context = Context(
         request.seed,
         request.plausibility,
@@ -230,10 +238,18 @@ def _ready(folder: Path, request: RunSpec, made: Experiment, model: Client | Non
     return job
 
 
-def _counted(job: _Job) -> dict[str, Any]:
+def _counted(job: _Job) -> Mapping[str, Any]:
     """Of how many people the rows asked about are, where that is known, and what a row is: "days" or "rows"."""
     found = job.made.counted(job.at)
     return {"people_asked": found.people, "rows_are": found.noun}
+
+
+def _beside(job: _Job, answers: Counterfactuals) -> tuple[Counterfactuals, Mapping[str, Any]]:
+    """The answers with plans for people and their controls beside them, where people have several rows."""
+    request, made = job.request, job.made
+    wish = Wish(request.days, request.n if request.per == "person" else 1, request.limits, request.plausibility)
+    asked = Asked(made.task, job.people, made.target, wish, request.seed, days_of(made.whose))
+    return beside(asked, answers)
 
 
 def _answers(job: _Job) -> Counterfactuals:
@@ -313,6 +329,11 @@ def check(request: RunSpec, schema: FeatureSchema) -> None:
     if not 0 <= request.plausibility < math.inf:
         raise InputError(f"--plausibility must be 0 or a positive number, not {request.plausibility}")
     request.limits.check(schema)
+    if request.per == "person":
+        check_search("search" if request.generator == AUTO else request.generator)
+        Wish(request.days, request.n)
+        if schema.person is None:
+            raise InputError("--per person needs to know whose row each is; name the column as person in the schema")
     if all(not f.changeable or f.name in request.limits.lock for f in schema.features):
         raise InputError("nothing may change: every feature is immutable, protected or locked; leave one to be changed")
 

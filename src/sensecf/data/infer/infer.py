@@ -110,31 +110,21 @@ def infer_schema_with_notes(
     >>> sensecf.infer_schema_with_notes(train, label="stress").schema.label
     'stress'
     """
-    frame = as_frame(frame, "frame")
-    units: Mapping[str, str] = frame.attrs.get("units", {})
-    frame = frame.set_axis(check_names(frame.columns), axis=1)
+    frame, names = _named(as_frame(frame, "frame"))
     labelled, unlabelled = check_label(frame, label)
-    names = {column: _with_unit(name, units.get(column, "")) for column, name in parse_names(frame.columns).items()}
     _check_shown(shown, names)
     whose = find_identity(frame, label, {n: parsed for n, parsed in names.items() if n not in shown}, person, when)
-    apart = (label, whose.person, whose.when, *shown)
-    read = _read(frame, [column for column in frame.columns if column not in apart], names)
+    read = _read(frame, [c for c in frame.columns if c not in (label, whose.person, whose.when, *shown)], names)
     labelled = read.frame[frame[label].notna()].assign(**{label: labelled[label].to_numpy()})
 
     values = {f.name: _numbers(read.frame[f.name]) for f in read.features if f.numeric}
     classes: list[Value] = sorted(labelled[label].unique().tolist())
-    directed = named_target(classes, names[label].words) is not None
-    known = recognise(read.features, names, values, label, directed, weeks)
+    known = recognise(read.features, names, values, label, named_target(classes, names[label].words) is not None, weeks)
     notes = read.notes | known.notes
     leaks, near = _leaks(labelled, label, known.features, names, notes)
     ignored = read.ignored | known.ignored | leaks
     features = [_least(f, values, known.errors) for f in known.features if f.name not in leaks]
-    if not features:
-        reasons = "; ".join(f"{column}: {reason}" for column, reason in list(ignored.items())[:3])
-        raise InputError(
-            f"no column of the table can be a feature ({reasons or 'there is none beside the label'}); "
-            "add columns to the table"
-        )
+    _check_any(features, ignored)
     rules = _rules(features, names, values, known.rules)
     target, why = default_target(classes, names[label].words)
     schema = FeatureSchema(
@@ -152,25 +142,44 @@ def infer_schema_with_notes(
     said = {f.name: read.coded[f.name].said(f.name) + mixed_units(f, names[f.name], values) for f in features}
     for column, auc in near.items():
         said[column].append(f"predicts {label} alone with an AUC of {auc:.3f}: a leak? Delete the feature if it is one")
-    notes = {column: "\n".join([*lines, *filter(None, [notes[column]])]) for column, lines in said.items()}
     proposals = _causes(features, known.causes)
-    for column, lines in proposals.items():
-        notes[column] = "\n".join([*filter(None, [notes[column]]), *lines])
     remarks = [_levers(features), why, *(f"{column}: {line}" for column, lines in said.items() for line in lines)]
-    remarks += known.remarks
-    if proposals:
-        remarks.append(
-            f"causes are known for {len(proposals)} columns and stand as comments; take the # away to let them follow"
-        )
-    remarks += whose.remarks
+    remarks += [*known.remarks, *_said_of_causes(proposals), *whose.remarks]
     if unlabelled:
         remarks.append(f"label: {unlabelled} of {len(frame)} rows have no {label} and are left out of training")
-    return Inferred(
-        schema,
-        {column: note for column, note in notes.items() if note},
-        (*remarks, *rules.said()),
-        tuple(rules.doubtful),
-    )
+    return Inferred(schema, _noted(said, notes, proposals), (*remarks, *rules.said()), tuple(rules.doubtful))
+
+
+def _named(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, ColumnName]]:
+    """A table under checked names, and these taken apart, with the units that stood behind numbers."""
+    units: Mapping[str, str] = frame.attrs.get("units", {})
+    frame = frame.set_axis(check_names(frame.columns), axis=1)
+    parsed = parse_names(frame.columns)
+    return frame, {column: _with_unit(name, units.get(column, "")) for column, name in parsed.items()}
+
+
+def _said_of_causes(proposals: Mapping[str, list[str]]) -> list[str]:
+    """That causes are proposed, where there are any."""
+    count = len(proposals)
+    return [f"causes are known for {count} columns and stand as comments; take the # away to let them follow"][:count]
+
+
+def _noted(
+    said: Mapping[str, list[str]], notes: Mapping[str, str], proposals: Mapping[str, list[str]]
+) -> dict[str, str]:
+    """The comments above each feature: what its values say, what is known of it, what may act on it."""
+    lines = {column: [*own, *filter(None, [notes[column]]), *proposals.get(column, [])] for column, own in said.items()}
+    return {column: "\n".join(own) for column, own in lines.items() if own}
+
+
+def _check_any(features: Sequence[Feature], ignored: Mapping[str, str]) -> None:
+    """Raise `InputError` for a table of which no column is a feature."""
+    if not features:
+        reasons = "; ".join(f"{column}: {reason}" for column, reason in list(ignored.items())[:3])
+        raise InputError(
+            f"no column of the table can be a feature ({reasons or 'there is none beside the label'}); "
+            "add columns to the table"
+        )
 
 
 class _Read(NamedTuple):

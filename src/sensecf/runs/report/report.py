@@ -12,6 +12,7 @@ import pandas as pd
 from sensecf import metrics
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.files import write_text
+from sensecf.core.people import counted
 from sensecf.core.task import Task
 from sensecf.metrics import Scored
 from sensecf.metrics.model import own_sentence
@@ -119,7 +120,7 @@ def render(
         "answered": answered,
         "facts": _facts(cfs, task, run),
         "versions": report_tables.text(run.get("versions", "")),
-        "quality": metrics.sentence(summary, classifier, " or ".join(targets)),
+        "quality": metrics.sentence(summary, classifier, " or ".join(targets), str(run.get("rows_are", "rows"))),
         "reliability": report_tables.reliability_table(run.get("reliability") or []),
         "shares": "; ".join(filter(None, [own_sentence(summary, cfs.asked), cfs.shares()])) if cfs.asked else "",
         "holds": [str(run.get(name, {}).get(key, "")) for name, key in (("jury", "headline"), ("jury", "says"))]
@@ -155,6 +156,7 @@ def _facts(cfs: Counterfactuals, task: Task, run: Mapping[str, Any]) -> list[tup
     why = f" ({run['generator_why']})" if run.get("generator_why") else ""
     roles = Counter(f.role for f in task.schema.features if f.changeable)
     facts = {
+        "Asked about": counted(cfs.factuals, run.get("rows_are")),
         "Generator": (run.get("generator") or ", ".join(generators) or "none") + why,
         "Training rows": f"{len(task.train):,}",
         "Features": f"{len(task.schema)}, of which {roles['actionable']} a person can change and "

@@ -1,0 +1,493 @@
+"""`explain(..., per="person")`: one plan for all days of a person, held where that is asked.
+
+    search    plans for each person, over all of their days together (`together`)
+    agree     half A of the jury votes on the best ones: which days it agrees are turned
+    choose    of those that turn enough days, the one that asks least for each day turned
+    count     half B, which took no part so far, has the last word on every day
+
+A day that the plan does not turn is an abstention with its reason, and every row that is an answer is valid as saved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sensecf.core.candidates import Candidates
+from sensecf.core.counterfactuals import ACTIONS_MARK, PEOPLE, Counterfactuals
+from sensecf.core.errors import InputError
+from sensecf.core.limits import Limits
+from sensecf.core.names import join_names, split_names
+from sensecf.core.people import PERSON, days_of, some
+from sensecf.core.query import Query, out_of_range
+from sensecf.core.rules import Bools, Floats
+from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Ints, Task
+from sensecf.core.verify import cost
+from sensecf.data.whose import whose
+from sensecf.pipeline.batch import THERE, Batch, Shares, followed, table_columns
+from sensecf.pipeline.hold import Held, Holding, lower_bound
+from sensecf.pipeline.refine import Judged, judge, standing, withstands
+from sensecf.pipeline.together import BURDEN, BY, EXACTLY, LEAST, MOST, Plans, Together, Tried
+
+#: The name that answers go by: not that of the search for single rows.
+NAME = "search per person"
+#: The share of a person's days that a plan must turn, where nothing else is said.
+DAYS = 0.5
+#: Leads, beside those asked for, at which the best plans are put to half A: as parts of the calibrated margin and
+#: above it.
+PARTS, ABOVE = (0.0, 0.5, 1.0), (0.1, 0.2)
+#: Plans of each lead that half A votes on.
+PUT = 2
+#: What a plan says of a feature, as text: `how` and its sign.
+_SIGNS = {BY: "+=", LEAST: ">=", MOST: "<=", EXACTLY: "="}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of plans for people: `days`, a share of a person's days in (0, 1] or, as a whole number, how many;
+    `n` plans at most; the rest as in `explain`."""
+
+    days: float = DAYS
+    n: int = 1
+    limits: Limits = field(default_factory=Limits)
+    plausibility: float = 1.0
+    jurors: int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.days, bool) or not self.days > 0 or (self.days > 1 and self.days != round(self.days)):
+            raise InputError(
+                f"days must be a share in (0, 1] or a whole number of days, not {self.days}; "
+                "0.5 asks for half of a person's days, 3 for three"
+            )
+
+    def least(self, of: int) -> int:
+        """How many of so many days a plan must turn: at least one, at most all."""
+        wanted = self.days if isinstance(self.days, int) or self.days > 1 else math.ceil(self.days * of - 1e-9)
+        return int(min(max(wanted, 1), of))
+
+
+def explain_people(task: Task, factuals: pd.DataFrame, target: Any, wish: Wish, strict: bool = True) -> Counterfactuals:
+    """Up to `wish.n` plans for each person in `factuals`, each for all of their rows outside of the target class.
+
+    `factuals`: raw rows with the schema's features and its column `person`. The answers have one row per day that a
+    plan turns, with the columns `plan_id`, `turns` and `of`; `people` says of each person what the plan is.
+    Raises `InputError` for anything that cannot be asked.
+    """
+    position = task.target_position(task.default_target() if target is None else target)
+    ids = whose(task.schema, factuals)
+    _check_named(task.schema, ids)
+    rows = task.codec.encode(factuals)
+    outside = out_of_range(task.codec, rows, factuals)
+    if strict and outside:
+        raise InputError(f"{next(iter(outside.values()))} ({len(outside)} rows in all)")
+    inside = np.array([i not in outside for i in range(len(rows))], dtype=bool)
+    begin_rows = task.rows_judged
+    task.check()
+    holding = task.once(Holding)
+    holding.settle(wish.jurors)
+    held = holding.of(position, wish.limits)
+    query = Query.of_rows(task, rows[inside], task.classes[position], wish.limits)
+    began = time.perf_counter()
+    there = standing(task, query)
+    codes, names = pd.factorize(ids[PERSON].to_numpy()[inside])
+    asked = _Asked(task, query, wish, held, codes, list(names), there, days_of(ids[inside]))
+    found = _answered(asked)
+    batch = _batch(asked, found, (time.perf_counter() - began) / max(len(query), 1))
+    columns, answers = table_columns(batch, factuals, (inside, np.arange(len(query))), outside)
+    judged = task.judge(rows)
+    verdict = {
+        "predicted": np.array(task.classes, dtype=object)[judged.predicted],
+        "probability": judged.proba[:, position].round(6),
+    }
+    origin = pd.concat(
+        [ids.reset_index(drop=True), task.codec.decode(rows, nullable=True), pd.DataFrame(verdict)], axis=1
+    )
+    goal = np.full(len(answers), task.classes[position], dtype=object)
+    cfs = Counterfactuals.of(
+        task,
+        origin.set_index(factuals.index).infer_objects(),
+        columns | {"target": goal},
+        answers,
+        cost={
+            "seconds": time.perf_counter() - began,
+            "classifier_rows": task.rows_judged - begin_rows,
+            "queries": len(factuals),
+            "distinct_queries": len(query),
+            **({} if held is None else {"hold": held.facts()}),
+            **({"no_jury": holding.problem} if held is None and wish.limits.hold > 0 else {}),
+        },
+        asked=NAME,
+    )
+    return _named(cfs, asked, found, factuals.index[inside])
+
+
+def _check_named(schema: FeatureSchema, ids: pd.DataFrame) -> None:
+    if PERSON not in ids:
+        named = f"the rows have no column {schema.person!r}" if schema.person else "the schema names no person"
+        raise InputError(f"a plan per person needs to know whose row each is, and {named}; name the column as person")
+    blank = ids.index[ids[PERSON] == ""]
+    if len(blank):
+        raise InputError(
+            f"a plan per person needs to know whose row each is: {schema.person!r} is blank in row {blank[0]} "
+            f"({len(blank)} in all)"
+        )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What all people of a call share: `whose` (q,) the position in `names` of each row of `query`; `there` the rows
+    that need no plan."""
+
+    task: Task
+    query: Query
+    wish: Wish
+    held: Held | None
+    whose: Ints
+    names: list[str]
+    there: Judged
+    noun: str  # days, or rows
+
+    @property
+    def days(self) -> list[Ints]:
+        """The rows of each person that need a plan."""
+        order = np.argsort(self.whose, kind="stable")
+        open_ = order[~np.isin(order, self.there.found.query)]
+        cuts = np.searchsorted(self.whose[open_], np.arange(1, len(self.names)))
+        return np.split(open_, cuts)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A plan for a person: `rows` (n, d) of their days with it, `turned` (n,), of `of` jurors `stands` and `lands` (n,)
+    agree; `asked` what it asks for each day turned; `why` (n,) it does not turn the others."""
+
+    plan: Plans
+    rows: Floats
+    turned: Bools
+    stands: Ints
+    lands: Ints
+    of: int
+    why: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Person:
+    """The days of a person, how many must be turned, the plans found, and why there is none."""
+
+    days: Ints
+    least: int
+    plans: list[_Plan]
+    reason: str = ""
+
+
+def _answered(asked: _Asked) -> list[_Person]:
+    """The plans of every person."""
+    days = asked.days
+    least = [asked.wish.least(len(own)) if len(own) else 0 for own in days]
+    some_days = [p for p, own in enumerate(days) if len(own)]
+    found = [_Person(own, need, []) for own, need in zip(days, least, strict=True)]
+    if not some_days:
+        return found
+    together = Together(asked.task, asked.query, [days[p] for p in some_days])
+    tried = together.tried([least[p] for p in some_days])
+    ballots = [
+        _ballot(asked, together, at, one, least[p]) for at, (p, one) in enumerate(zip(some_days, tried, strict=True))
+    ]
+    _voted(asked, ballots)
+    chosen = [_chosen(asked, ballot, least[p]) for p, ballot in zip(some_days, ballots, strict=True)]
+    counted = _counted(asked, ballots, chosen)
+    for p, one, ballot, plans in zip(some_days, tried, ballots, counted, strict=True):
+        good = [plan for plan in plans if plan.turned.sum() >= least[p]]
+        reason = "" if good else _why_none(asked, one, ballot, plans, least[p])
+        found[p] = replace(found[p], plans=good, reason=reason)
+    return found
+
+
+@dataclass
+class _Ballot:
+    """Plans of a person that half A votes on: `rows` (m, n, d), `valid` (m, n) whether a day is turned with what is
+    asked of it, `agreed` (m, n) the share of half A, `price` (m,) what each asks for in all."""
+
+    days: Ints
+    plans: Plans
+    rows: Floats
+    valid: Bools
+    agreed: Floats
+    price: Floats
+
+
+def _ballot(asked: _Asked, together: Together, at: int, tried: Tried, least: int) -> _Ballot:
+    """The plans of a person that are worth a vote: the best at each lead, and of different levers where several are
+    asked for."""
+    leads = {0.0}
+    if asked.held is not None:
+        margin = asked.held.calibration.margin
+        leads = {margin * part for part in PARTS} | {min(margin + up, 0.95) for up in ABOVE}
+    put: list[int] = []
+    for level in sorted(leads):
+        price = tried.per_day(level, least)
+        order = [int(p) for p in np.argsort(price, kind="stable") if np.isfinite(price[p])]
+        put += order[:PUT]
+        seen: set[bytes] = set()
+        for p in order if asked.wish.n > 1 else []:
+            levers = tried.plans.levers[p].tobytes()
+            if levers not in seen and len(seen) < 2 * asked.wish.n:
+                seen.add(levers)
+                put.append(p)
+    if not put and len(tried.plans):  # none turns enough days; the one that turns most says what stands in the way
+        put = [int(np.lexsort((tried.effort.sum(axis=1), -tried.turned(0.0)))[0])]
+    chosen = np.array(sorted(set(put)), dtype=np.intp)
+    days, rows = together.on(at, tried.plans.take(chosen))
+    owner, flat = np.tile(days, len(chosen)), rows.reshape(-1, rows.shape[-1])
+    valid = tried.leads[chosen] >= 0
+    each = cost(asked.task, asked.query, owner, flat, asked.wish.plausibility).reshape(valid.shape)
+    price = BURDEN * len(days) + each.sum(axis=1)
+    if len(flat) and (asked.query.consequences[days] > 0).any():
+        there = judge(asked.task, asked.query, Candidates.of(owner, flat, NAME), final=False)
+        valid &= withstands(asked.task, asked.query, there).reshape(valid.shape)
+    return _Ballot(days, tried.plans.take(chosen), rows, valid, np.where(valid, 1.0, 0.0), price)
+
+
+def _voted(asked: _Asked, ballots: Sequence[_Ballot]) -> None:
+    """Ask half A about all plans of all people at once."""
+    if asked.held is None:
+        return
+    rows = np.concatenate([b.rows[b.valid] for b in ballots])
+    target = np.concatenate([np.broadcast_to(asked.query.target[b.days], b.valid.shape)[b.valid] for b in ballots])
+    shares, start = asked.held.raisers(rows, target), 0
+    for ballot in ballots:
+        end = start + int(ballot.valid.sum())
+        ballot.agreed[ballot.valid] = shares[start:end]
+        start = end
+
+
+def _chosen(asked: _Asked, ballot: _Ballot, least: int) -> list[int]:
+    """Which plans of a ballot are made: of those on enough days of which half A agrees, the ones that ask least for
+    each such day; where none is, the one with most such days. Further ones say something of other features."""
+    if not len(ballot.plans):
+        return []
+    hold = asked.wish.limits.hold
+    # All of half A on enough days is surer than just enough of it.
+    for share in (1.0, hold) if asked.held is not None else (0.0,):
+        agreed = ballot.valid & (ballot.agreed >= share - 1e-9)
+        days = agreed.sum(axis=1)
+        order = np.argsort(np.where(days >= least, ballot.price / np.maximum(days, 1), np.inf), kind="stable")
+        good = [int(p) for p in order if days[p] >= least]
+        if good:
+            break
+    else:
+        return [int(np.lexsort((ballot.price, -days))[0])]
+    picked: list[int] = []
+    for p in good:
+        mine = ballot.plans.levers[p]
+        if all((mine & ballot.plans.levers[o]).sum() / (mine | ballot.plans.levers[o]).sum() <= 0.5 for o in picked):
+            picked.append(p)
+    return picked[: asked.wish.n]
+
+
+def _counted(asked: _Asked, ballots: Sequence[_Ballot], chosen: Sequence[Sequence[int]]) -> list[list[_Plan]]:
+    """The plans with half B's count on each day, for all people at once, and the verdict on the rows as saved."""
+    query, held = asked.query, asked.held
+    pairs = [(b, p) for b, ps in zip(ballots, chosen, strict=True) for p in ps]
+    width = query.rows.shape[1]
+    owner = np.concatenate([b.days for b, _ in pairs] or [np.empty(0, np.intp)]).astype(np.intp)
+    rows = np.concatenate([b.rows[p] for b, p in pairs] or [np.empty((0, width))])
+    last = judge(asked.task, query, Candidates.of(owner, rows, NAME)) if len(owner) else None
+    good = np.zeros(0, dtype=bool) if last is None else last.verdict.good & (last.verdict.n_changed > 0)
+    good &= np.concatenate([b.valid[p] for b, p in pairs] or [np.zeros(0, dtype=bool)])
+    stands, lands = np.zeros(len(owner), np.intp), np.zeros(len(owner), np.intp)
+    of = 0
+    if held is not None and good.any():
+        at = np.flatnonzero(good)
+        of = held.counting
+        stands[at], lands[at] = held.count(asked.task, query.rows[owner[at]], rows[at], query.target[owner[at]])
+    turned = good & (stands >= asked.wish.limits.hold * of) if held is not None else good
+    why = _why_not(asked, owner, rows, last, turned, stands, of)
+    plans, start = [], 0
+    for b, p in pairs:
+        part = slice(start, start + len(b.days))
+        start += len(b.days)
+        own = b.plans.take(np.array([p]))
+        plans.append(_Plan(own, rows[part], turned[part], stands[part], lands[part], of, why[part]))
+    each = iter(plans)
+    return [[next(each) for _ in ps] for ps in chosen]
+
+
+def _why_not(
+    asked: _Asked, owner: Ints, rows: Floats, last: Judged | None, turned: Bools, stands: Ints, of: int
+) -> np.ndarray:
+    """Why each day is not turned, "" where it is."""
+    words = np.full(len(owner), "", dtype=object)
+    if last is None:
+        return words
+    verdict = last.verdict
+    for at in np.flatnonzero(~turned).tolist():
+        if verdict.reason[at]:
+            words[at] = f"on it the plan cannot be carried out: {verdict.reason[at]}"
+        elif verdict.n_changed[at] == 0:
+            words[at] = "on it all that the plan asks for is done, or was not measured"
+        elif not verdict.valid[at]:
+            words[at] = "with it the classifier's answer stays what it is"
+        elif of and stands[at] < asked.wish.limits.hold * of:
+            words[at] = f"with it the answer would not hold: {stands[at]} of {of} refits agree"
+        else:
+            words[at] = "what is expected to follow would undo it"
+    return words
+
+
+def _why_none(asked: _Asked, tried: Tried, ballot: _Ballot, plans: Sequence[_Plan], least: int) -> str:
+    """Why a person has no plan."""
+    n = len(ballot.days)
+    what = f"no one plan for {some(n, asked.noun)} turns {'it' if n == 1 else f'{least} of them'}"
+    if not len(tried.plans):
+        return f"{what}: nothing that may change was measured, or the limits leave nothing to change"
+    turns = int(tried.turned(0.0).max())
+    if turns < least:
+        return f"{what} under these limits; the best one found turns {turns}"
+    held = max((int(plan.turned.sum()) for plan in plans), default=0)
+    return (
+        f"{what} and would hold under these limits; the best one found turns {turns}, and holds on {held} "
+        "(--hold 0 shows it, in Python hold=0)"
+    )
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def _batch(asked: _Asked, found: Sequence[_Person], seconds: float) -> Batch:
+    """Everybody's answers and abstentions as the arrays of a table; ranks follow the plans day by day."""
+    task, query = asked.task, asked.query
+    owner, rows, stands, lands, plans = [], [], [], [], 0
+    for person in found:
+        for plan in person.plans:
+            owner.append(person.days[plan.turned])
+            rows.append(plan.rows[plan.turned])
+            stands.append(plan.stands[plan.turned])
+            lands.append(plan.lands[plan.turned])
+            plans = max(plans, plan.of)
+    width = query.rows.shape[1]
+    who = np.concatenate([*owner, np.empty(0, np.intp)]).astype(np.intp)
+    made = judge(task, query, Candidates.of(who, np.concatenate([*rows, np.empty((0, width))]), NAME))
+    there = asked.there
+    answered = np.concatenate([who, there.found.query])
+    silent = np.setdiff1d(np.arange(len(query)), answered)
+    texts = _reasons(asked, found)
+    none = judge(
+        task, query, Candidates.of(silent, np.full((len(silent), width), np.nan), NAME, [texts[q] for q in silent])
+    )
+    shown = Judged.concat([made, there, none])
+    rank = np.zeros(len(shown), dtype=np.intp)
+    rank[: len(answered)] = pd.Series(answered).groupby(answered).cumcount().to_numpy() + 1
+    unknown = np.full(len(shown), np.nan)
+    shares = Shares(unknown, unknown.copy(), unknown.copy())
+    if plans:
+        count = np.concatenate([*stands, np.empty(0, np.intp)]).astype(np.intp)
+        shares.holds[: len(who)] = count / plans
+        shares.holds_low[: len(who)] = lower_bound(count, plans)
+        shares.lands[: len(who)] = np.concatenate([*lands, np.empty(0, np.intp)]) / plans
+    words = np.empty(0, dtype=object)
+    return Batch.of(shown, followed(task, query, shown), rank, seconds, words, words, shares)
+
+
+def _reasons(asked: _Asked, found: Sequence[_Person]) -> dict[int, str]:
+    """Why each day without an answer has none."""
+    texts: dict[int, str] = {}
+    for person in found:
+        n = len(person.days)
+        for at, q in enumerate(person.days.tolist()):
+            if not person.plans:
+                texts[q] = person.reason
+                continue
+            best = person.plans[0]
+            texts[q] = (
+                f"the plan turns {int(best.turned.sum())} of {some(n, asked.noun)} of this person, and not this one: "
+                f"{best.why[at]}"
+            )
+    return texts
+
+
+def _named(cfs: Counterfactuals, asked: _Asked, found: Sequence[_Person], index: pd.Index) -> Counterfactuals:
+    """The answers with the plan that each is part of, and the table of people."""
+    schema, people, of_day = asked.task.schema, [], {}
+    for name, person in zip(asked.names, found, strict=True):
+        n = len(person.days)
+        for rank, plan in enumerate(person.plans, 1):
+            text = said(schema, plan.plan)
+            turns = int(plan.turned.sum())
+            mark = hashlib.sha256(repr((text, asked.query.rows[person.days].tolist())).encode()).hexdigest()[:12]
+            sides = (
+                join_names(map(str, index[person.days[side]]), ACTIONS_MARK) for side in (plan.turned, ~plan.turned)
+            )
+            people.append((name, rank, mark, turns, n, person.least, text, "", *sides))
+            for at, q in enumerate(person.days.tolist()):
+                of_day.setdefault(index[q], []).append((mark, turns, n, bool(plan.turned[at])))
+        if not person.plans:
+            days = join_names(map(str, index[person.days]), ACTIONS_MARK)
+            people.append((name, pd.NA, "", 0, n, person.least, "", person.reason if n else THERE, "", days))
+    frame = cfs.frame.copy()
+    told: list[tuple[str, Any, Any]] = []
+    for query, rank in zip(frame["query"], frame["rank"], strict=True):
+        plans = of_day.get(query, [])
+        if not plans:
+            told.append(("", pd.NA, pd.NA))
+            continue
+        turned = [one for one in plans if one[3]]
+        mark, turns, n, _ = plans[0] if pd.isna(rank) else turned[int(rank) - 1]
+        told.append((mark, turns, n))
+    frame["plan_id"] = [one[0] for one in told]
+    for at, name in ((1, "turns"), (2, "of")):
+        frame[name] = pd.array([one[at] for one in told], dtype="Int64")
+    table = pd.DataFrame(people, columns=list(PEOPLE)).astype({"rank": "Int64"})
+    return replace(cfs, frame=frame, people=table)
+
+
+def said(schema: FeatureSchema, plans: Plans) -> str:
+    """A plan as text that `parts_of` reads back: "steps+=2500;sedentary_min<=600"."""
+    parts = []
+    for j in np.flatnonzero(plans.levers[0]).tolist():
+        feature, how, value = schema.features[j], int(plans.how[0, j]), float(plans.value[0, j])
+        number = f"{value:.{feature.decimals}f}" if feature.numeric else str(feature.levels[int(value)])
+        parts.append(f"{feature.name}{_SIGNS[how]}{number}")
+    return join_names(parts, ACTIONS_MARK)
+
+
+def parts_of(schema: FeatureSchema, text: str) -> list[tuple[str, str, str]]:
+    """What a plan (see `said`) asks for: feature, sign ("+=", ">=", "<=" or "=") and value, each as text.
+
+    Raises `InputError` for a part that names no feature of the schema.
+    """
+    found = []
+    for part in split_names(text, ACTIONS_MARK):
+        ways = [(name, sign) for name in schema.names for sign in _SIGNS.values() if part.startswith(f"{name}{sign}")]
+        if not ways:
+            raise InputError(f"the plan {text!r} cannot be read: {part!r} names no feature of the schema")
+        name, sign = max(ways, key=lambda way: len(way[0]))
+        found.append((name, sign, part[len(name) + len(sign) :]))
+    return found
+
+
+def in_words(schema: FeatureSchema, text: str, labels: Mapping[str, str] | None = None) -> list[str]:
+    """What a plan (see `said`) asks for, a phrase for each feature: "steps +2,500", "sitting at most 600 min".
+
+    `labels`: what features are called, where that is not their name.
+    """
+    phrases = []
+    for name, sign, number in parts_of(schema, text):
+        feature, label = schema[name], (labels or {}).get(name, name)
+        unit = feature.unit.casefold() not in label.casefold().split()  # steps are not said twice
+        if sign == "+=":
+            value = float(number)
+            phrases.append(f"{label} {'+' if value > 0 else '−'}{feature.format(abs(value), unit=unit)}")
+        else:
+            word = {">=": "at least ", "<=": "at most ", "=": ""}[sign]
+            shown = feature.format(float(number), unit=unit) if feature.numeric else number
+            phrases.append(f"{label} {word}{shown}")
+    return phrases
