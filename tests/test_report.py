@@ -24,7 +24,7 @@ from sensecf.core.task import Task
 from sensecf.metrics import read
 from sensecf.runs.report import figures, report
 from sensecf.runs.report import tables as report_tables
-from sensecf.runs.report.names import labels
+from sensecf.runs.report.names import labels, whose
 
 DRAWN = (
     figures.change_rates,
@@ -251,6 +251,22 @@ def test_the_first_screen_says_how_good_the_classifier_is_before_any_plan() -> N
     assert "It is right in 74 % (67 to 80 %)" in text
     assert "AUC 0.89 (0.85 to 0.91)" in text
     assert text.index("It is right in") < text.index("Plan: before → after")
+
+
+def test_a_name_from_right_to_left_does_not_turn_the_date_beside_it() -> None:
+    cfs = hand({"steps": 8000})
+    cfs = replace(cfs, factuals=cfs.factuals.assign(person="מטופל 003", when="2026-03-04"))
+    assert whose(cfs)[0] == "\u200eמטופל 003\u200e · 2026-03-04"
+    assert whose(replace(cfs, factuals=cfs.factuals.assign(person="P-1")))[0] == "P-1 · 2026-03-04"
+
+
+@pytest.mark.parametrize(("left", "right"), [(0.9, 1.0), (0.0, 0.02), (0.5, 0.52), (0.98, 1.0)])
+def test_values_beside_a_line_stay_in_its_room_and_apart(left: float, right: float) -> None:
+    before, after = "8,000", "13,900 steps"
+    a, b = figures._inside(left, right, before, after)
+    assert a - figures.LETTER * len(before) >= -0.2 - 1e-9
+    assert b + figures.LETTER * len(after) <= 1.2 + 1e-9
+    assert b - a >= 0.02 - 1e-9
 
 
 def test_reasons_say_labels_and_nothing_of_a_command_line() -> None:

@@ -35,6 +35,8 @@ MAX_FEATURES, MAX_POINTS, MAX_LINES = 15, 1000, 150
 MAX_NAME = 26
 #: Values of one line that lie closer than this share of it are written this far apart.
 CLOSEST = 0.04
+#: The width of a letter beside such a line, as a share of it.
+LETTER = 0.045
 
 
 def change_rates(scored: Scored) -> Drawn:
@@ -263,9 +265,19 @@ def _dumbbell(axes: Axes, place: int, scored: Scored, row: int, column: int) -> 
     sides = ("right", "left") if x <= y else ("left", "right")
     # Two values that lie close are written apart all the same.
     middle_x, half = (x + y) / 2, max(abs(y - x), CLOSEST) / 2
-    places = (middle_x - half, middle_x + half) if x <= y else (middle_x + half, middle_x - half)
+    ends = _inside(middle_x - half, middle_x + half, *(texts if x <= y else texts[::-1]))
+    places = ends if x <= y else ends[::-1]
     for position, text, side, colour in ((places[0], texts[0], sides[0], SOFT), (places[1], texts[1], sides[1], INK)):
         _note(axes, position + (-0.012 if side == "left" else 0.012), place + 0.3, text, side, colour)
+
+
+def _inside(left: float, right: float, before: str, after: str) -> tuple[float, float]:
+    """Where two texts stand, one ending at `left`, one beginning at `right`, so that neither leaves the line's room
+    (-0.2 to 1.2) nor lies on the other."""
+    right = min(right, 1.2 - LETTER * len(after))
+    left = min(left, right - 0.02)
+    short = -0.2 + LETTER * len(before) - left
+    return (left + short, max(right, left + short + 0.02)) if short > 0 else (left, right)
 
 
 def _note(axes: Axes, x: float, y: float, text: str, side: str, colour: str = SOFT) -> None:

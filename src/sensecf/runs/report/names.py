@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from sensecf.core.schema import Feature, FeatureSchema
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Characters that neither XML nor HTML can hold, or that would turn the text around them.
 UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+#: The mark of a text that is written from left to right.
+_LEFT = "\u200e"
 
 
 def clean(text: object) -> str:
@@ -59,4 +62,13 @@ def whose(answers: Counterfactuals) -> dict[Any, str]:
     if not told:
         return {query: f"row {clean(query)}" for query in factuals.index}
     parts = zip(*told, strict=True)
-    return {query: " · ".join(filter(None, texts)) for query, texts in zip(factuals.index, parts, strict=True)}
+    return {query: _joined(list(filter(None, texts))) for query, texts in zip(factuals.index, parts, strict=True)}
+
+
+def _joined(texts: list[str]) -> str:
+    """Texts in their order from left to right, also where one of them is written from right to left: a mark that is not
+    seen keeps it from turning its neighbours."""
+    turned = any(unicodedata.bidirectional(letter) in ("R", "AL") for text in texts for letter in text)
+    if not turned or len(texts) < 2:
+        return " · ".join(texts)
+    return _LEFT + f"{_LEFT} · ".join(texts)
