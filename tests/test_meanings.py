@@ -23,8 +23,9 @@ from sensecf.llm.language.replies import infeasible_words
 from sensecf.runs.report.report import write_report
 from sensecf.web.cohort import Cohort, encode_people
 from sensecf.web.controls import first_wish
-from sensecf.web.plans import answer, record
+from sensecf.web.plans import answer
 from sensecf.web.words import plan_sentence
+from sensecf.web.written import record
 
 LIMITS: dict[str, Any] = {"low": 0, "high": 500, "step": 1, "least_change": 20}
 SCHEMA = FeatureSchema(
@@ -103,7 +104,7 @@ def test_the_terminal_and_the_report_say_it(task: Task, people: pd.DataFrame, tm
 def test_the_page_says_it_and_its_files_keep_the_value(task: Task, people: pd.DataFrame) -> None:
     search = Search(task, 0)
     cohort = Cohort(task, search, search, 1, *encode_people(task, people))
-    [pool] = answer(cohort, [first_wish(cohort).ask(cohort, 0)])
+    [pool] = answer(cohort, [first_wish(cohort).ask(cohort, 0, 0)])
     written = record(cohort, pool.plans[0])
     assert (written["target"], written["target_text"], written["label"]) == ("1", "1 (rested)", "y (at noon)")
     sentence = "".join(piece.text for piece in plan_sentence(written))

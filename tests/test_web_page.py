@@ -1,10 +1,9 @@
-"""The page in a real browser: the whole path, in light and dark, on a desk and on a phone."""
+"""The page in a real browser: what five roles do on it, by mouse and by keyboard, in light and dark, at three sizes."""
 
 from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ pytest.importorskip("starlette", reason="the page's packages are not installed")
 from sensecf.web.app import make_app
 from sensecf.web.desk import Desk
 from sensecf.web.start import PageSource, Start
-from webpage import away, browsing, desk_of, serving, small_cohort, until
+from webpage import away, browsing, desk_of, serving, small_cohort, until, where
 
-#: The path the tests go begins with somebody who is a good step away from the answer wanted.
+#: The paths the tests go begin with a day that is a good step away from the answer wanted.
 STEP = 12
 
 
@@ -46,7 +45,7 @@ def address(desk: Desk) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
     found = context.new_page()
     said: list[str] = []
     found.on("pageerror", lambda error: said.append(str(error)))
@@ -56,81 +55,229 @@ def page(browser: Any) -> Iterator[Any]:
     assert not said, "the browser complained"
 
 
-def ask(page: Any, address: str, person: int) -> None:
-    page.goto(f"{address}/person/{person}")
+def ask(page: Any) -> None:
+    """Ask, and wait until plans of all kinds are there."""
     page.click("button:has-text('Ask for plans')")
     page.wait_for_selector("#plans-part .card, #plans-part .none")
+    until(page, "document.querySelector('#ask-progress progress').hidden", 60)
 
 
-def test_the_list_is_searched_sorted_filtered_and_walked_by_keyboard(page: Any, address: str, cohort: Any) -> None:
+# --- the roles ----------------------------------------------------------------------------
+
+
+def test_a_nurse_finds_a_person_in_one_step_and_sees_how_good_the_classifier_is_first(
+    page: Any, address: str, cohort: Any
+) -> None:
     page.goto(address)
-    risks = [int(text.removesuffix(" %")) for text in page.locator("td .figure").all_inner_texts()]
-    assert risks == sorted(risks, reverse=True)
-    name = cohort.names[5].split(" ")[0]
+    assert page.locator(".people tbody tr").count() == len(cohort.persons) < len(cohort)
+    panel = page.inner_text(".trust")
+    for words in ("logistic", "AUC", "False alarms", f"{cohort.trust.rows} days of {cohort.trust.people} others"):
+        assert words in panel, words
+    assert page.locator(".trust").bounding_box()["y"] < page.locator("table.people").bounding_box()["y"]
+    shares = [tuple(map(int, re.findall(r"\d+", text))) for text in page.locator(".of").all_inner_texts()]
+    assert [a / b for a, b in shares] == sorted((a / b for a, b in shares), reverse=True)
+    person = cohort.persons[5]
     page.keyboard.press("/")
-    page.keyboard.type(name)
-    until(page, f"document.querySelectorAll('tbody a').length == {sum(name in n for n in cohort.names)}")
-    assert page.evaluate("document.activeElement.id") == "search"
-    assert name not in page.url, "a person's name stands in the address"
-    page.fill("#search", "")
-    until(page, "document.querySelectorAll('tbody a').length == 50")
-    page.check("[name=filter][value=there]")
-    until(page, "![...document.querySelectorAll('tbody .chip')].some(c => c.textContent != 'low')")
-    page.click("button.sort:has-text('Person')")
-    page.wait_for_selector("th[aria-sort=ascending] button:has-text('Person')")
-    first = page.locator("tbody a").first.inner_text()
-    page.locator("h1").click()
-    page.keyboard.press("ArrowDown")
+    page.keyboard.type(person.name.lower())
     page.keyboard.press("Enter")
     page.wait_for_selector("#ask")
-    assert page.inner_text("h1") == first
+    assert page.inner_text("h1") == person.name
+    assert person.name not in page.url, "a person's name stands in the address"
+    assert page.locator(".days li").count() == len(person)
+    page.locator(".days a").first.click()
+    page.wait_for_selector(".days a[aria-current]")
+    assert cohort.roster.when[int(person.days[0])] in page.inner_text(".who")
 
 
-def test_plans_stand_side_by_side_and_are_ranked_anew_without_asking_again(
+def test_a_clinician_sets_limits_that_stay_and_cards_made_for_others_are_marked(
     page: Any, address: str, cohort: Any, desk: Desk
 ) -> None:
-    ask(page, address, away(cohort)[STEP])
-    assert 3 <= page.locator(".card").count() <= 5
-    for words in ("Margin", "Inside the values seen", "Like people in that class", "Similar real people"):
-        assert page.locator(f".card dt:has-text('{words}')").count() == page.locator(".card").count()
-    assert page.locator("#plans .caution").inner_text().startswith("A plan changes the answer of a classifier.")
+    row = away(cohort)[STEP]
+    person = cohort.person_of(row)
+    page.goto(address + where(cohort, row))
+    page.fill("#you-name", "Ada Osei")
+    with page.expect_response("**/you"):
+        page.keyboard.press("Tab")
+    ask(page)
+    assert page.locator(".card:not(.stale)").count() >= 2
+    name = page.locator(".card .changes .name").first.inner_text()
+    lever = page.locator(f".lever:has(bdi:text-is('{name}'))")
+    with page.expect_response("**/limits"):
+        lever.locator("input[type=checkbox]").check()
+    page.wait_for_selector(".card.stale .outdated:visible")
+    assert page.locator(".card.stale").count() == page.locator(".card").count()
+    [entry] = desk.journal.of_kind("limits", person.name)
+    assert entry["who"] == "Ada Osei"
+    page.click("a[data-key=j], a[data-key=k]")
+    page.wait_for_selector("#ask")
+    page.goto(f"{address}/person/{person.number}?day={row}")
+    assert lever.locator("input[type=checkbox]").is_checked(), "a limit was lost on the way"
+    assert "Ada Osei" in page.inner_text("#limits-kept")
+    assert page.locator(".card.stale").count() > 0, "after a reload too"
+    ask(page)
+    assert page.locator(".card.stale").count() == 0
+    assert all(name not in card for card in page.locator(".card .changes").all_inner_texts())
+
+
+def test_a_clinician_compares_plans_of_different_kinds(page: Any, address: str, cohort: Any, desk: Desk) -> None:
+    page.goto(address + where(cohort, away(cohort)[STEP + 5]))
+    ask(page)
+    cards = page.locator(".card")
+    assert 3 <= cards.count() <= 5
+    kinds = [text.split(" · ")[1] for text in page.locator(".card h3").all_inner_texts()]
+    assert len(set(kinds)) >= 2
+    for words in ("Holds in refits", "Real ones alike", "Weeks"):
+        assert page.locator(f".card dt:has-text('{words}')").count() == cards.count()
+    assert all("%" in text for text in page.locator(".worth p").all_inner_texts())
+    heads = page.locator(".differences thead th").count()
+    assert heads == 2 + cards.count()
+    assert any("points" in text for text in page.locator(".differences td").all_inner_texts())
     asked, pools = desk.cohort.task.rows_judged, len(desk.pools)
-    page.check("[name=order][value=lead]")
-    page.wait_for_selector("text=Largest lead first")
-    margins = [float(text.split()[0]) for text in page.locator(".facts > div:first-child dd").all_inner_texts()]
-    assert margins[0] >= 0.5
     page.check("[name=order][value=changes]")
     page.wait_for_selector("text=Fewest changes first")
-    counts = [int(text.split()[0]) for text in page.locator(".card header span").all_inner_texts()]
-    assert counts[0] == min(counts)
     assert len(desk.pools) == pools
-    assert desk.cohort.task.rows_judged == asked, "the classifier was asked again"
+    assert desk.cohort.task.rows_judged - asked < 5000, "plans were searched again"
 
 
-def test_a_hard_feature_sinks_in_the_ranking(page: Any, address: str, cohort: Any) -> None:
-    for person in away(cohort)[:: STEP + 1]:
-        ask(page, address, person)
-        cards = page.locator(".card").all()
-        name = page.locator(".card .changes .name").first.inner_text()
-        if any(name not in card.locator(".name").all_inner_texts() for card in cards):
-            break  # a plan without it can take the first place
-    item = page.locator(f".feature:has(.label:text-is('{name}'))")
-    item.locator("summary").click()
-    with page.expect_response(lambda response: "/rank" in response.url):
-        item.locator("select[name^=effort]").select_option("hard")
-    page.wait_for_timeout(100)
-    assert name not in page.locator(".card").first.locator(".name").all_inner_texts()
+def test_a_study_lead_keeps_a_what_if_as_a_plan_prints_it_decides_and_finds_it_again_after_a_restart(
+    page: Any, address: str, cohort: Any, desk: Desk
+) -> None:
+    row = away(cohort)[STEP]
+    person = cohort.person_of(row)
+    page.goto(address + where(cohort, row))
+    assert page.locator("#try-keep").is_disabled()
+    steps = cohort.task.schema.columns["steps"]
+    page.locator(f"#value-{steps}").focus()
+    for _ in range(3):
+        page.keyboard.press("PageUp")
+    until(page, "!document.querySelector('#try-keep').disabled")
+    page.click("#try-keep")
+    page.wait_for_selector("h1:has-text('Own plan for')")
+    own = page.url.rpartition("/")[2]
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) <= 2
+    page.fill("#who", "Bo Lind")
+    page.fill("#note", "Her own idea.")
+    page.click("button:has-text('Sign off')")
+    page.wait_for_selector(".entries:has-text('Her own idea.')")
+    for kind, sign in (("CSV", "person"), ("JSON", "sentence"), ("HTML", "<!doctype html>"), ("FHIR", "CarePlan")):
+        with page.expect_download() as download:
+            page.click(f"a.button:has-text('{kind}')")
+        assert sign in Path(download.value.path()).read_text(encoding="utf-8")
+    page.goto(address + where(cohort, row))
+    assert page.locator(f".card:has(a[href='/plan/{own}'])").count() == 1, "it stands among the others"
+    ask(page)
+    found = page.locator(".card a").first.get_attribute("href")
+    again = desk_of(cohort, desk.journal.path.parent)
+    with serving(make_app(again)) as restarted:
+        page.goto(f"{restarted}{found}")
+        assert person.name in page.inner_text("h1")
+        page.goto(restarted + where(cohort, row))
+        assert page.locator(f".card:has(a[href='{found}'])").count() == 1
+        assert page.locator(f".card:has(a[href='/plan/{own}'])").count() == 1
+        page.goto(f"{restarted}/kept")
+        journal = page.inner_text("main")
+    assert re.search(r"sign off\s+Bo Lind", journal)
+    assert "own plan kept" in journal
+    last = desk.journal.of_kind("decision")[-1]
+    assert (last["who"], last["action"], last["plan"]["plan"]) == ("Bo Lind", "sign off", own)
+
+
+# --- by keyboard, by eye ------------------------------------------------------------------
+
+
+def test_the_whole_path_goes_by_keyboard_alone(page: Any, address: str, cohort: Any) -> None:
+    def tab_to(selector: str, most: int = 60) -> None:
+        for _ in range(most):
+            if page.evaluate(f"document.activeElement.matches({json.dumps(selector)})"):
+                return
+            page.keyboard.press("Tab")
+        raise AssertionError(f"{selector} is not reached by {most} times Tab")
+
+    page.goto(address)
+    page.keyboard.press("/")
+    page.keyboard.type(cohort.person_of(away(cohort)[STEP]).name)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#ask")
+    tab_to("button[name=go]", 40)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".card, .none")
+    until(page, "document.querySelector('#ask-progress progress').hidden", 60)
+    tab_to(".card a", 60)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#decisions")
+    tab_to("#who")
+    page.keyboard.type("Ada Osei")
+    tab_to("button[value=bookmark]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".entries:has-text('bookmark')")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1440, 900), (1024, 768), (390, 844)], ids=["desk", "tablet", "phone"])
+def test_every_page_is_accessible_fits_and_needs_no_long_way(
+    browser: Any, address: str, cohort: Any, scheme: str, size: tuple[int, int]
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the axe package is not installed").Axe()
+    context = browser.new_context(color_scheme=scheme, viewport={"width": size[0], "height": size[1]})
+    page = context.new_page()
+
+    def check(name: str) -> None:
+        found = axe.run(page).response["violations"]
+        assert not [(v["id"], v["nodes"][0]["html"][:200]) for v in found], name
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the window"
+
+    page.goto(address)
+    check("people")
+    row = away(cohort)[STEP + 3]
+    page.goto(address + where(cohort, row))
+    if scheme == "dark":
+        context.add_cookies([{"name": "sensecf_words", "value": "plain", "url": address}])
+        page.reload()
+        assert "Time asleep" in page.inner_text(".limits-section")
+    page.locator("button:visible", has_text="Ask").last.click()
+    page.wait_for_selector(".card")
+    until(page, "document.querySelector('#ask-progress progress').hidden", 60)
+    if size[0] == 1440:
+        bottoms = page.evaluate(
+            "[...document.querySelectorAll('button[name=go], .lever:not(.rest), .card .facts')]"
+            ".filter(e => e.offsetParent).map(e => e.getBoundingClientRect().bottom)"
+        )
+        assert max(bottoms) <= 900, f"limits and plans do not fit on one screen: {bottoms}"
+    else:
+        reach = "document.querySelector('#plans').getBoundingClientRect().top + scrollY"
+        assert page.evaluate(reach) <= 2.5 * size[1]
+    page.locator(".limits summary").first.click()
+    check("person")
+    page.locator(".card a").first.click()
+    page.wait_for_selector("#decisions")
+    check("plan")
+    for path in ("/groups", "/kept", "/person/99999"):
+        page.goto(f"{address}{path}")
+        check(path)
+    context.close()
+
+
+def test_no_page_calls_rows_people_or_says_safe(page: Any, address: str, cohort: Any) -> None:
+    rows = len(cohort)
+    for path in ("/", where(cohort, away(cohort)[STEP]), "/person/1", "/groups", "/kept"):
+        page.goto(address + path)
+        text = page.inner_text("body").lower()
+        assert not re.search(rf"\b{rows}\b (people|persons)", text)
+        for word in ("counterfactual", "safe", "holds for most", "probability of"):
+            assert word not in text, (path, word)
+
+
+# --- what else must not break -------------------------------------------------------------
 
 
 def test_a_blocking_lock_is_named_and_lifted(page: Any, address: str, cohort: Any) -> None:
-    page.goto(f"{address}/person/{away(cohort)[STEP]}")
-    for column in range(len(cohort.columns)):
-        for box in page.locator(f"input[name=lock-{column}]").all():
-            box.check()
-    page.click("button:has-text('Ask for plans')")
-    page.wait_for_selector(".none h3:has-text('No plan under these limits')")
+    page.goto(address + where(cohort, away(cohort)[STEP + 1]))
+    page.locator(".more-levers > summary").click()
+    for box in page.locator("input[name^=lock-]").all():
+        box.check()
+    ask(page)
+    assert page.inner_text(".none h3") == "No plan under these limits"
     blocked = page.locator(".none li").all_inner_texts()
-    assert blocked
     assert any(text.endswith("is kept as it is") for text in blocked)
     locked = page.locator("input[name^=lock-]:checked").count()
     page.click(".lift")
@@ -141,7 +288,7 @@ def test_a_blocking_lock_is_named_and_lifted(page: Any, address: str, cohort: An
 
 def test_a_wrong_limit_is_said_beside_the_question(browser: Any, address: str, cohort: Any) -> None:
     page = browser.new_page()
-    page.goto(f"{address}/person/{away(cohort)[0]}")
+    page.goto(address + where(cohort, away(cohort)[0]))
     page.locator(".limits summary").first.click()
     page.locator("input[name^=low-]").first.fill("plenty")
     page.click("button:has-text('Ask for plans')")
@@ -150,15 +297,11 @@ def test_a_wrong_limit_is_said_beside_the_question(browser: Any, address: str, c
 
 
 def test_what_if_answers_live_and_what_adds_up_follows(page: Any, address: str, cohort: Any) -> None:
-    person = away(cohort)[STEP]
-    ask(page, address, person)
-    page.locator(".try-plan").first.click()
-    page.wait_for_selector("#try-words:has-text('every rule is kept')")
-    assert page.inner_text("#try-chip") == "low"
-    page.click("#try-reset")
-    page.wait_for_selector("#try-words:has-text('Nothing changed yet')")
+    row = away(cohort)[STEP]
+    page.goto(address + where(cohort, row))
+    page.evaluate("document.querySelector('.more-levers').open = true")
     deep, total = (cohort.task.schema.columns[name] for name in ("sleep_deep_min", "sleep_total_min"))
-    before = cohort.rows[person]
+    before = cohort.rows[row]
     page.locator(f"#value-{deep}").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_selector(".slider.follows")
@@ -171,89 +314,24 @@ def test_what_if_answers_live_and_what_adds_up_follows(page: Any, address: str, 
         [heart, rest],
     )
     page.wait_for_selector("#try-rules li:has-text('Resting heart rate must not be more than mean heart rate.')")
-
-
-def test_a_plan_has_steps_a_decision_a_print_and_exports(page: Any, address: str, cohort: Any, desk: Desk) -> None:
-    ask(page, address, away(cohort)[STEP])
-    page.locator(".card a").first.click()
-    page.wait_for_selector("#decisions")
-    assert page.locator(".steps tbody tr").count() >= 2
-    assert page.locator(".steps td:has-text('Keeps every rule')").count() == page.locator(".steps tbody tr").count() - 1
-    page.click("text=Test this plan")
-    page.wait_for_selector("#robust-part:has-text('of 7')", timeout=60_000)
-    page.fill("#who", "Ada Osei")
-    page.fill("#note", "Too much at once.")
-    page.click("button:has-text('Reject')")
-    page.wait_for_selector(".entries:has-text('Too much at once.')")
-    last = json.loads(desk.journal.path.read_text(encoding="utf-8").splitlines()[-1])
-    assert (last["who"], last["action"], last["note"]) == ("Ada Osei", "reject", "Too much at once.")
-    for kind, sign in (("CSV", "person"), ("JSON", "sentence"), ("HTML", "<!doctype html>"), ("FHIR", "CarePlan")):
-        with page.expect_download() as download:
-            page.click(f"a.button:has-text('{kind}')")
-        assert sign in Path(download.value.path()).read_text(encoding="utf-8")
-    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 1, "the print does not fit one page"
-    page.goto(f"{address}/kept")
-    assert page.locator("li.panel").first.inner_text().startswith("reject")
+    assert page.locator("#try-keep").is_disabled()
+    page.click("#try-reset")
+    page.wait_for_selector("#try-words:has-text('Nothing changed yet')")
 
 
 def test_the_cohort_by_group(page: Any, address: str) -> None:
     page.goto(f"{address}/groups")
-    page.click("button:has-text('Ask for everybody')")
+    page.click("button:has-text('Ask about all')")
     page.wait_for_selector(".bars", timeout=60_000)
-    page.wait_for_selector(".radar")
     assert page.locator("tbody tr").count() == 3, "age in three bands"
     page.click("nav.tabs a:has-text('group')")
     page.wait_for_selector("th[scope=row]:has-text('healthy')")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desk", "phone"])
-def test_every_page_is_accessible_and_fits(
-    browser: Any, address: str, cohort: Any, desk: Desk, scheme: str, size: tuple[int, int]
-) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the axe package is not installed").Axe()
-    context = browser.new_context(color_scheme=scheme, viewport={"width": size[0], "height": size[1]})
-    page = context.new_page()
-
-    def check(where: str) -> None:
-        found = axe.run(page).response["violations"]
-        serious = [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")]
-        assert not serious, f"{where}: {serious}"
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{where} is wider than the window"
-
-    page.goto(address)
-    check("people")
-    ask(page, address, away(cohort)[STEP])
-    page.locator(".limits summary").first.click()
-    check("person")
-    page.locator(".card a").first.click()
-    page.wait_for_selector("#decisions")
-    page.fill("#who", "Ada Osei")
-    page.click("button:has-text('Bookmark')")
-    page.wait_for_selector(".entries")
-    check("plan")
-    page.goto(f"{address}/groups")
-    check("groups")
-    page.goto(f"{address}/kept")
-    check("kept")
-    page.goto(f"{address}/person/99999")
-    check("a problem")
-    context.close()
-
-
-def test_asking_moves_nothing_that_is_above_the_plans(page: Any, address: str, cohort: Any) -> None:
-    page.goto(f"{address}/person/{away(cohort)[STEP]}")
-    place = "document.querySelector('#plans-part').getBoundingClientRect().top + scrollY"
-    before = page.evaluate(place)
-    page.click("button:has-text('Ask for plans')")
-    page.wait_for_selector(".card")
-    assert page.evaluate(place) == before
-
-
 def test_without_scripts_a_plan_is_found_and_decided(browser: Any, address: str, cohort: Any) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"{address}/person/{away(cohort)[STEP]}")
+    page.goto(address + where(cohort, away(cohort)[STEP + 2]))
     page.click("button:has-text('Ask for plans')")
     page.locator(".card a").first.click()
     page.fill("#who", "Ada Osei")
@@ -272,7 +350,7 @@ def test_the_start_shows_its_progress_and_then_the_people(browser: Any, cohort: 
         until(page, "document.querySelector('#phase-pairs').value == 0.4")
         assert page.locator(".phases .done").count() == 3
         start.cohort = cohort
-        page.wait_for_selector("h1:has-text('People')")
+        page.wait_for_selector("h1:has-text('people')")
         page.close()
 
 
@@ -284,20 +362,3 @@ def test_a_start_that_fails_says_why(browser: Any, tmp_path: Path) -> None:
         page.goto(address)
         assert "schema.toml does not exist" in page.inner_text(".warn")
         page.close()
-
-
-def test_nothing_on_the_page_needs_the_word_counterfactual(page: Any, address: str, cohort: Any) -> None:
-    ask(page, address, away(cohort)[STEP])
-    assert "counterfactual" not in page.content().lower()
-
-
-def test_the_first_plan_is_on_screen_soon(page: Any, address: str, cohort: Any) -> None:
-    seconds = []
-    for person in away(cohort)[STEP : STEP + 3]:
-        page.goto(f"{address}/person/{person}")
-        began = time.perf_counter()
-        page.click("button:has-text('Ask for plans')")
-        page.wait_for_selector(".card")
-        seconds.append(time.perf_counter() - began)
-    # benchmarks/page.py measures the bar of 1 s on a quiet machine; a test shares its machine with others.
-    assert min(seconds) < 5

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +30,25 @@ def small_cohort(classifier: str = "logistic") -> Any:
     from sensecf.data.builtin.simulated import simulate_cohort, simulated_schema
     from sensecf.data.splits import split
     from sensecf.generators.search import Effort, Search
+    from sensecf.metrics import quality
+    from sensecf.pipeline.consequences import Mechanisms
     from sensecf.web.cohort import Cohort, encode_people
     from sensecf.web.start import SIMULATED
+    from sensecf.web.trust import Trust, trust_of
 
     schema = simulated_schema()
     train, people = split(simulate_cohort(60, 6, seed=3), schema)
     task = Task(schema, train, fit_classifier(classifier, schema, train))
-    rows, names, outside = encode_people(task, people)
     quick = Effort(beam=3, edits=32, depth=4, neighbours=4)
     search = Search(task, effort=quick)
-    cohort = Cohort(
-        task, search, search, "low", rows, names, outside, "Simulated cohort", SIMULATED, classifier=classifier
-    )
+    everybody = encode_people(task, people)
+    cohort = Cohort(task, search, search, "low", *everybody, "Simulated cohort", SIMULATED, classifier=classifier)
+    known = Trust(classifier, "Simulated cohort", "2026-01-02", len(train), train[schema.person].nunique())
+    summary, bins = quality(task, people, "low")
+    trust = trust_of(summary, bins.to_dict(orient="records"), known)
+    cohort = replace(cohort, trust=trust.turned_round())
     cohort.warm()
+    task.once(Mechanisms)  # else the first plan waits for them
     return cohort
 
 
@@ -54,11 +61,23 @@ def desk_of(cohort: Any, folder: Path) -> Any:
 
 
 def away(cohort: Any) -> list[int]:
-    """People outside the target class, the likeliest to be helped first."""
+    """Rows outside the target class, the likeliest to be helped first."""
     import numpy as np
 
-    people = np.flatnonzero(cohort.predicted != cohort.position)
-    return [int(k) for k in people[np.argsort(-cohort.chance[people])]]
+    rows = np.flatnonzero(cohort.away)
+    return [int(k) for k in rows[np.argsort(-cohort.chance[rows])]]
+
+
+def asked(cohort: Any, row: int) -> Any:
+    """The question about one row, as it is before anybody sets anything."""
+    from sensecf.web.controls import first_wish
+
+    return first_wish(cohort).ask(cohort, cohort.person_of(row).number, row)
+
+
+def where(cohort: Any, row: int) -> str:
+    """The address of a person's page with one of their rows picked."""
+    return f"/person/{cohort.person_of(row).number}?day={row}"
 
 
 @contextlib.contextmanager

@@ -115,7 +115,7 @@ def load_run(folder: str | Path) -> Counterfactuals:
 
 def quality_of(folder: Path, facts: dict[str, Any]) -> str:
     """How good the classifier of a run is, as its `metrics.json` says. Raises `InputError` where it cannot be read."""
-    summary = _summary_of(folder)
+    summary = summary_of(folder)
     target = FeatureSchema.from_toml(folder / "schema.toml").meaning(facts["target"])
     return metrics.sentence(
         summary, str(facts.get("classifier", "the classifier")), target, str(facts.get("rows_are", "rows"))
@@ -127,7 +127,7 @@ def shares_of(folder: Path, facts: dict[str, Any]) -> str:
 
     Raises `InputError` where the file cannot be read.
     """
-    summary = _summary_of(folder)
+    summary = summary_of(folder)
     asked = str(facts.get("generator", ""))
     own = own_sentence(summary, asked)
     names = ("own_share", "fallback_share", "unanswered_share", "not_needed_share")
@@ -147,7 +147,8 @@ def shares_in_words(asked: str, counts: Sequence[int]) -> str:
     return f"{words}{nobody:,} by nobody; {unneeded:,} more in the target class already"
 
 
-def _summary_of(folder: Path) -> pd.DataFrame:
+def summary_of(folder: Path) -> pd.DataFrame:
+    """The measures of a run, as `metrics.json` has them. Raises `InputError` where it cannot be read."""
     try:
         return metrics.from_json(read_record(folder / "metrics.json", dict[str, Any]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,18 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from sensecf.core.errors import InputError
+from sensecf.data.infer.terms import REGISTERS
+from sensecf.runs.record.journal import MAX_NAME
 from sensecf.web import programmes, views
-from sensecf.web.controls import first_wish, read_wish
+from sensecf.web.controls import read_wish
 from sensecf.web.desk import Desk, NotReadyError, Say, events
 from sensecf.web.guard import Guard, check_form
-from sensecf.web.people import read_choice, read_upload
+from sensecf.web.own import Own
+from sensecf.web.people import named, read_choice, read_upload
+from sensecf.web.plans import Pool
+from sensecf.web.visitor import Visitor
 from sensecf.web.whatif import what_if
+from sensecf.web.written import Data
 
 HERE = Path(__file__).parent
 #: Largest request, in bytes: a table of people, or a form.
@@ -42,9 +49,12 @@ def make_app(desk: Desk, host: str = "127.0.0.1", token: str | None = None) -> G
         Route("/people/add", add_people, methods=["POST"]),
         Route("/enter", enter, methods=["GET", "POST"]),
         Route("/start", start),
+        Route("/you", you, methods=["POST"]),
         Route("/person/{person:int}", person),
         Route("/person/{person:int}/ask", ask, methods=["POST"]),
+        Route("/person/{person:int}/limits", keep_limits, methods=["POST"]),
         Route("/person/{person:int}/what-if", try_values, methods=["POST"]),
+        Route("/person/{person:int}/own", keep_own, methods=["POST"]),
         Route("/pool/{pool}/rank", rank, methods=["POST"]),
         Route("/plan/{plan}", plan),
         Route("/plan/{plan}/robust", robust, methods=["POST"]),
@@ -83,9 +93,20 @@ async def _form(request: Request, files: int = 0) -> FormData:
 
 def _person(request: Request) -> int:
     position: int = request.path_params["person"]
-    if position >= len(_desk(request).cohort):
+    if position >= len(_desk(request).cohort.persons):
         raise HTTPException(404, "There is no such person on this page.")
     return position
+
+
+def _day(request: Request, person: int, text: Any) -> int | None:
+    """The row of a person that is picked, None for none. Raises `HTTPException` for one that is not theirs."""
+    given = str(text or "")
+    if not given:
+        return None
+    days = _desk(request).cohort.persons[person].days
+    if not given.isdecimal() or len(given) > 9 or int(given) not in days:
+        raise HTTPException(404, "This person has no such day on this page.")
+    return int(given)
 
 
 async def _page(request: Request, show: Callable[..., str], *arguments: Any, status: int = 200) -> Response:
@@ -98,10 +119,10 @@ def _wants(request: Request, kind: str) -> bool:
     return kind in request.headers.get("accept", "")
 
 
-async def _said(request: Request, work: Callable[[Say], Awaitable[dict[str, Any]]]) -> Response:
+async def _said(request: Request, work: Callable[[Say, Callable[[Data], None]], Awaitable[Data]]) -> Response:
     """A piece of work: its progress as it goes where the page asks for it, else a redirect to its result."""
     if not _wants(request, STREAM):
-        result = await work(lambda share, words: None)
+        result = await work(lambda share, words: None, lambda part: None)
         return RedirectResponse(result["address"], 303)
 
     async def lines() -> AsyncIterator[bytes]:
@@ -119,14 +140,19 @@ async def people(request: Request) -> Response:
     desk = _desk(request)
     if desk.start.cohort is None:
         return await _page(request, views.start_page, desk, status=200 if request.method == "GET" else 409)
-    choice = read_choice(await _form(request) if request.method == "POST" else {})
+    form: Mapping[str, Any] = await _form(request) if request.method == "POST" else {}
+    choice = read_choice(form)
     if request.headers.get("x-part") == "people":
         return await _page(request, views.people_part, desk, choice)
+    if form.get("find"):
+        found = await to_thread.run_sync(named, desk.cohort, choice.search)
+        if found is not None:
+            return RedirectResponse(f"/person/{found.number}", 303)
     return await _page(request, views.people_page, desk, choice)
 
 
 async def add_people(request: Request) -> Response:
-    """People of an uploaded table."""
+    """Rows of an uploaded table."""
     form = await _form(request, files=1)
     upload = form.get("table")
     if not isinstance(upload, UploadFile) or not upload.filename:
@@ -138,7 +164,8 @@ async def add_people(request: Request) -> Response:
     frame = await to_thread.run_sync(read_upload, content, _desk(request).cohort.task)
     count = await to_thread.run_sync(_desk(request).add, frame)
     cohort = _desk(request).cohort
-    return RedirectResponse(f"/person/{len(cohort) - count}" if count == 1 else "/", 303)
+    last = int(cohort.roster.person_of[len(cohort) - 1])
+    return RedirectResponse(f"/person/{last}" if count == 1 else "/", 303)
 
 
 async def enter(request: Request) -> Response:
@@ -161,29 +188,94 @@ async def start(request: Request) -> Response:
     return JSONResponse({"phases": phases, "ready": found.cohort is not None, "problem": found.problem})
 
 
+async def you(request: Request) -> Response:
+    """Who looks at the page, and in whose words it speaks; back to where they were."""
+    form = await _form(request)
+    words, known = str(form.get("words", "")), Visitor.of(request)
+    name = " ".join(str(form.get("name", known.name)).split())[:MAX_NAME]
+    register = next((r for r in REGISTERS if r == words), known.register)
+    back = str(form.get("back", "/"))
+    local = back.startswith("/") and not back.startswith(("//", "/\\"))
+    response = RedirectResponse(back if local else "/", 303)
+    Visitor(name, register).remember(response)
+    return response
+
+
 async def person(request: Request) -> Response:
-    """One person; with `?plans=` the plans of an earlier question."""
-    desk, position = _desk(request), _person(request)
+    """One person, with `?day=` one of their days; with `?plans=` the plans of an earlier question, else the last."""
+    desk, number = _desk(request), _person(request)
+    day = _day(request, number, request.query_params.get("day"))
+    kept = await to_thread.run_sync(desk.kept, number)
     asked = desk.pools.get(request.query_params.get("plans", ""))
-    if asked is not None and asked[0].ask.person == position:
-        return await _page(request, views.person_page, desk, position, asked[1], asked[0])
-    return await _page(request, views.person_page, desk, position, first_wish(desk.cohort), None)
+    if asked is not None and asked[0].ask.person == number:
+        pool, wish = asked
+        kept = replace(kept, wish=replace(kept.wish, order=wish.order, count=wish.count))
+    else:
+        found = await to_thread.run_sync(desk.pool_of, number)
+        pool = found if found is not None and (day is None or found.ask.days == (day,)) else None
+    return await _page(request, views.person_page, desk, number, day, kept, pool)
 
 
 async def ask(request: Request) -> Response:
-    """Plans for a person under the limits of the form."""
-    desk, position = _desk(request), _person(request)
+    """Plans for a person, or one of their days, under the limits of the form, which are kept."""
+    desk, number = _desk(request), _person(request)
     form = await _form(request)
+    day = _day(request, number, form.get("day"))
     wish = read_wish(desk.cohort, form)
     for control in str(form.get("lift", "")).split():
         wish = wish.lift(control)
+    asked = wish.ask(desk.cohort, number, day)
 
-    async def work(say: Say) -> dict[str, Any]:
-        pool = await desk.ask(position, wish, say)
+    async def work(say: Say, show: Callable[[Data], None]) -> Data:
+        async def early(pool: Pool) -> None:
+            show({"html": await to_thread.run_sync(views.plans_part, request, desk, pool, wish)})
+
+        pool = await desk.ask(asked, wish, Visitor.of(request).name, say, early)
         html = await to_thread.run_sync(views.plans_part, request, desk, pool, wish)
-        return {"html": html, "address": f"/person/{position}?plans={pool.id}#plans"}
+        where = "" if day is None else f"day={day}&"
+        return {"html": html, "address": f"/person/{number}?{where}plans={pool.id}#plans", **_limits_told(desk, number)}
 
     return await _said(request, work)
+
+
+async def keep_limits(request: Request) -> Response:
+    """The limits of a form, kept for the person."""
+    desk, number = _desk(request), _person(request)
+    wish = read_wish(desk.cohort, await _form(request))
+    await to_thread.run_sync(desk.keep, number, wish, Visitor.of(request).name)
+    return JSONResponse(_limits_told(desk, number))
+
+
+def _limits_told(desk: Desk, number: int) -> Data:
+    """What the page says of the limits that are kept."""
+    kept = desk.kept(number)
+    return {"mark": kept.wish.mark(desk.cohort), "who": kept.who, "time": kept.time[:16].replace("T", " ")}
+
+
+async def keep_own(request: Request) -> Response:
+    """Keep the values of the what-if as a plan of one's own."""
+    desk, number = _desk(request), _person(request)
+    form = await _form(request)
+    row = _day(request, number, form.get("row"))
+    own = Own(number, _latest(desk, number) if row is None else row, _values(desk, form))
+    plan = await to_thread.run_sync(desk.keep_own, own, Visitor.of(request).name)
+    return JSONResponse({"address": f"/plan/{plan.id}", "id": plan.id})
+
+
+def _latest(desk: Desk, number: int) -> int:
+    return int(desk.cohort.persons[number].days[-1])
+
+
+def _values(desk: Desk, form: FormData) -> dict[int, float]:
+    """The values of a what-if, encoded, by column. Raises `InputError` for what is no number."""
+    found: dict[int, float] = {}
+    for name, text in form.multi_items():
+        if name.startswith("value-") and name[6:].isdecimal() and int(name[6:]) < len(desk.cohort.columns):
+            try:
+                found[int(name[6:])] = float(str(text))
+            except ValueError:
+                raise InputError(f"{desk.cohort.labels[int(name[6:])]}: this is not a number") from None
+    return found
 
 
 async def rank(request: Request) -> Response:
@@ -197,21 +289,18 @@ async def rank(request: Request) -> Response:
     desk.pools[pool.id] = (pool, wish)
     if request.headers.get("x-part") == "plans":
         return await _page(request, views.plans_part, desk, pool, wish)
-    return RedirectResponse(f"/person/{pool.ask.person}?plans={pool.id}#plans", 303)
+    day = "" if len(pool.ask.days) > 1 else f"day={pool.ask.days[0]}&"
+    return RedirectResponse(f"/person/{pool.ask.person}?{day}plans={pool.id}#plans", 303)
 
 
 async def try_values(request: Request) -> Response:
-    """The verdict on a person with some values replaced."""
-    desk, position = _desk(request), _person(request)
+    """The verdict on a row of a person with some values replaced."""
+    desk, number = _desk(request), _person(request)
     form = await _form(request)
-    values = {}
-    for name, text in form.multi_items():
-        if name.startswith("value-") and name[6:].isdecimal() and int(name[6:]) < len(desk.cohort.columns):
-            try:
-                values[int(name[6:])] = float(str(text))
-            except ValueError:
-                raise InputError(f"{desk.cohort.labels[int(name[6:])]}: this is not a number") from None
-    return JSONResponse(await to_thread.run_sync(what_if, desk.cohort, position, values))
+    row = _day(request, number, form.get("row"))
+    row = _latest(desk, number) if row is None else row
+    cohort = desk.worded(Visitor.of(request).register)
+    return JSONResponse(await to_thread.run_sync(what_if, cohort, row, _values(desk, form)))
 
 
 def _found(request: Request) -> Any:
@@ -232,7 +321,7 @@ async def robust(request: Request) -> Response:
     await _form(request)
     found, _ = await to_thread.run_sync(_found, request)
 
-    async def work(say: Say) -> dict[str, Any]:
+    async def work(say: Say, show: Callable[[Data], None]) -> Data:
         await desk.test(found, say)
         html = await to_thread.run_sync(views.robust_part, request, desk, found)
         return {"html": html, "address": f"/plan/{found.id}#robust"}
@@ -247,7 +336,9 @@ async def decide(request: Request) -> Response:
     found, pool = await to_thread.run_sync(_found, request)
     who, action, note = (str(form.get(name, "")) for name in ("who", "action", "note"))
     await to_thread.run_sync(desk.decide, found, pool, who, action, note)
-    return RedirectResponse(f"/plan/{found.id}#decisions", 303)
+    response = RedirectResponse(f"/plan/{found.id}#decisions", 303)
+    replace(Visitor.of(request), name=" ".join(who.split())[:MAX_NAME]).remember(response)
+    return response
 
 
 async def export(request: Request) -> Response:
@@ -273,7 +364,7 @@ async def ask_groups(request: Request) -> Response:
     desk = _desk(request)
     await _form(request)
 
-    async def work(say: Say) -> dict[str, Any]:
+    async def work(say: Say, show: Callable[[Data], None]) -> Data:
         await desk.ask_everybody(say)
         return {"address": "/groups"}
 
@@ -281,7 +372,7 @@ async def ask_groups(request: Request) -> Response:
 
 
 async def kept(request: Request) -> Response:
-    """The log of decisions."""
+    """The journal."""
     return await _page(request, views.kept_page, _desk(request))
 
 

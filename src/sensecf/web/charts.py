@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from sensecf.core.rules import Floats
 from sensecf.web.cohort import Column
+from sensecf.web.trust import Bin
 
 #: Size of a feature's strip in units of its drawing.
 WIDTH, HEIGHT = 220, 44
@@ -75,6 +76,65 @@ def _area(shares: Floats, floor: int) -> str:
 
 def _line(shares: Floats, floor: int) -> str:
     return f"M{'L'.join(_points(shares, floor))}"
+
+
+def calibration(
+    bins: Sequence[Bin], mark: float | None = None, before: float | None = None, small: bool = False
+) -> Markup:
+    """What probabilities have been worth: for each range of what the classifier said, the share that truly was so with
+    its interval, against the diagonal; a dot for `mark`, and an arrow to it from `before`. Hidden from screen readers:
+    the numbers stand beside it."""
+    if not bins:
+        return Markup("")
+    wide, tall = (150, 46) if small else (260, 96)
+    left, right, top, floor = 6, wide - 6, 5, tall - 9
+
+    def at(share: float) -> str:
+        return f"{left + (right - left) * min(max(share, 0.0), 1.0):.1f}"
+
+    def level(share: float) -> str:
+        return f"{floor - (floor - top) * min(max(share, 0.0), 1.0):.1f}"
+
+    parts = [f'<svg class="calibration" viewBox="0 0 {wide} {tall}" aria-hidden="true" focusable="false">']
+    parts.append(
+        f'<path class="axis" d="M{left} {floor}H{right}"/><path class="ring" d="M{left} {floor}L{right} {top}"/>'
+    )
+    most = max(b.rows for b in bins)
+    for b in bins:
+        if b.true_low == b.true_low and b.true_high == b.true_high:
+            parts.append(f'<path class="band" d="M{at(b.said)} {level(b.true_low)}V{level(b.true_high)}"/>')
+        size = (1.6 if small else 2.2) + (1.6 if small else 2.8) * (b.rows / most) ** 0.5
+        parts.append(f'<circle class="seen" cx="{at(b.said)}" cy="{level(b.true)}" r="{size:.1f}"/>')
+    if before is not None and mark is not None:
+        parts.append(f'<path class="move" d="M{at(before)} {floor}H{at(mark)}"/>')
+        parts.append(f'<circle class="before" cx="{at(before)}" cy="{floor}" r="3.5"/>')
+    if mark is not None:
+        parts.append(f'<circle class="after" cx="{at(mark)}" cy="{floor}" r="{4.2 if small else 5}"/>')
+    return Markup("".join([*parts, "</svg>"]))
+
+
+def day_bar(share: float, away: bool) -> Markup:
+    """One day of a strip: a bar as high as the probability that is shown. Hidden from screen readers."""
+    tall = max(2.0, 28 * min(max(share, 0.0), 1.0))
+    return Markup(
+        '<svg class="daybar" viewBox="0 0 12 30" aria-hidden="true" focusable="false"><rect class="track" width="12" '
+        f'height="30" rx="2"/><rect class="{"away" if away else "there"}" y="{30 - tall:.1f}" width="12" '
+        f'height="{tall:.1f}" rx="2"/></svg>'
+    )
+
+
+def days_strip(shares: Sequence[float], away: Sequence[bool]) -> Markup:
+    """The days of a person in a row, oldest first: bars as high as the probability that is shown. Hidden from screen
+    readers: the numbers stand beside it."""
+    wide = 7
+    parts = [
+        f'<svg class="days-strip" viewBox="0 0 {max(len(shares), 10) * wide} 22" aria-hidden="true" focusable="false">'
+    ]
+    for k, (share, out) in enumerate(zip(shares, away, strict=True)):
+        tall = max(1.5, 20 * min(max(share, 0.0), 1.0))
+        kind = "away" if out else "there"
+        parts.append(f'<rect class="{kind}" x="{k * wide}" y="{22 - tall:.1f}" width="5" height="{tall:.1f}" rx="1"/>')
+    return Markup("".join([*parts, "</svg>"]))
 
 
 def bars(rows: Sequence[tuple[str, Sequence[float]]]) -> Markup:

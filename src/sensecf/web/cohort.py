@@ -1,4 +1,4 @@
-"""`Cohort`: the people on the page, and what is known of every feature before anybody asks."""
+"""`Cohort`: whose rows stand on the page, and what is known of every feature before anybody asks."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from sensecf.core.limits import Limits
 from sensecf.core.neighbours import Influence, Neighbours
 from sensecf.core.plausibility import Plausibility
 from sensecf.core.query import out_of_range, results
-from sensecf.core.rules import Floats
+from sensecf.core.rules import Bools, Floats
 from sensecf.core.schema import Feature, Value
 from sensecf.core.task import Ints, Task
-from sensecf.data.infer.catalogue import known_in_unit
+from sensecf.data.infer.catalogue import SOURCES, known_in_unit
+from sensecf.data.infer.terms import Register
 from sensecf.generators import Generator
 from sensecf.pipeline.hold import Held, Holding
-from sensecf.web.words import clean, labels
+from sensecf.web.roster import Person, Roster
+from sensecf.web.trust import UNKNOWN, Trust
+from sensecf.web.words import Nouns, clean, labels, nouns, percent
 
 #: Bars of a feature's distribution.
 BINS = 28
 #: Neighbours whose distance is called typical, and people of the target class on whom it is measured.
 TYPICAL, SAMPLED = 5, 400
-#: People on the page at most.
-MAX_PEOPLE = 20_000
+#: Rows on the page at most.
+MAX_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,9 @@ class Column:
 
     `low`, `high`: the ends of the axis in the feature's unit. `everyone`, `target` (BINS,): shares of the
     training rows, and of those of the target class, by bin; for levels one bin per level.
-    `normal`: the healthy range, None where none is known. `weekly`: how far the feature may be
-    expected to move in a week, and `weekly_known` whether the catalogue says so or half a standard deviation stands in.
+    `normal`: the healthy range, None where none is known, and `source` where it is from. `weekly`: how far the
+    feature may be expected to move in a week; `weekly_known`: whether the catalogue says so, or half a standard
+    deviation stands in.
     """
 
     feature: Feature
@@ -52,9 +56,10 @@ class Column:
     normal: tuple[float, float] | None
     weekly: float
     weekly_known: bool
+    source: str = ""
 
     def below(self, value: float) -> int | None:
-        """How many of 100 people of the cohort lie below a number; None for levels and blanks."""
+        """How many of 100 rows of the cohort lie below a number; None for levels and blanks."""
         if not self.feature.numeric or np.isnan(value) or not len(self.sorted):
             return None
         rank = (np.searchsorted(self.sorted, value, "left") + np.searchsorted(self.sorted, value, "right")) / 2
@@ -68,13 +73,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Cohort:
-    """A task, its generator, and the people on the page.
+    """A task, its generator, and whose rows stand on the page.
 
-    `rows` (n, d): encoded people; `names` (n,): what the page calls them; `outside`: for people
-    with a value outside the schema's range, a sentence that says which.
-    `notice`: a sentence that must not be missed. `title`: what the page is about.
-    `quality`: how good the classifier is on held-out rows, as a sentence. `run_shares`: who found the answers of
-    the run that is open, "" without one. `hold`: the share of refits that are to agree with a plan, 0 for none.
+    `rows` (n, d): encoded; `roster`: whose they are, and when; `outside`: for rows with a value outside the schema's
+    range, a sentence that says which. `notice`: a sentence that must not be missed. `title`: what the page is about.
+    `trust`: how good the classifier is on held-out rows. `run_shares`: who found the answers of the run that is open,
+    "" without one. `hold`: the share of refits that are to agree with a plan, 0 for none. `register`: in whose words.
     """
 
     task: Task
@@ -82,7 +86,7 @@ class Cohort:
     fallback: Generator
     target: Value
     rows: Floats
-    names: list[str]
+    roster: Roster
     outside: dict[int, str]
     title: str = ""
     notice: str = ""
@@ -90,16 +94,73 @@ class Cohort:
     seed: int = 0
     plausibility: float = 1.0
     added: int = 0
-    quality: str = ""
+    trust: Trust = UNKNOWN
     run_shares: str = ""
     hold: float = 0.0
+    register: Register = "clinical"
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def persons(self) -> list[Person]:
+        """Everybody on the page; each row is somebody of its own where the schema names no person."""
+        return self.roster.persons
+
+    @cached_property
+    def nouns(self) -> Nouns:
+        """What those on the page and their rows are called."""
+        return nouns(self.roster)
+
+    def person_of(self, row: int) -> Person:
+        """Whose row it is."""
+        return self.persons[int(self.roster.person_of[row])]
+
+    def called(self, row: int) -> str:
+        """A row as people read it: who, and when where they have several."""
+        person = self.person_of(row)
+        return person.name if len(person) == 1 else f"{person.name}, {self.roster.when[row]}"
+
     def said(self, value: Any) -> str:
         """A class, or the label, as people read it, on one line."""
         return clean(self.task.schema.meaning(value))
+
+    @cached_property
+    def watched(self) -> Value:
+        """The class whose probability is shown, in one direction everywhere: with two classes the one that is not
+        wanted, else the target itself."""
+        others = [c for c in self.task.classes if c != self.task.classes[self.position]]
+        return others[0] if len(others) == 1 else self.target
+
+    @property
+    def turned_round(self) -> bool:
+        """Whether the class that is shown is not the target."""
+        return self.watched != self.task.classes[self.position]
+
+    def shown(self, chance: Any) -> Any:
+        """The probability of the class that is shown, from that of the target; numbers or arrays."""
+        return 1.0 - chance if self.turned_round else chance
+
+    def chance_text(self, chance: float) -> str:
+        """A probability of the target as it is said everywhere: "high, 97 %"."""
+        return f"{self.said(self.watched)}, {percent(self.shown(chance))}"
+
+    @cached_property
+    def away(self) -> Bools:
+        """Which rows the classifier does not put in the target class, shape (n,)."""
+        away: Bools = self.predicted != self.position
+        return away
+
+    def worded(self, register: Register) -> Cohort:
+        """The same in other words; nothing is computed again but the labels."""
+        if register == self.register:
+            return self
+        other = replace(self, register=register)
+        known_already = {k: v for k, v in vars(self).items() if k not in vars(other) and k not in ("columns", "labels")}
+        names = labels(self.task.schema, register)
+        columns = [replace(column, label=name) for column, name in zip(self.columns, names, strict=True)]
+        vars(other).update(known_already, columns=columns)
+        return other
 
     def held(self) -> Held | None:
         """The jury that says which plans hold, fitted at the first call; None where none is asked for or can be."""
@@ -127,7 +188,7 @@ class Cohort:
 
     @cached_property
     def predicted(self) -> Ints:
-        """The class the classifier puts each person in (positions), shape (n,)."""
+        """The class the classifier puts each row in (positions), shape (n,)."""
         return self._judged[0]
 
     @cached_property
@@ -138,7 +199,7 @@ class Cohort:
     @cached_property
     def columns(self) -> list[Column]:
         """Every feature as the page shows it, in schema order."""
-        task, names = self.task, labels(self.task.schema)
+        task, names = self.task, labels(self.task.schema, self.register)
         spread = task.once(Scale).std
         return [self._column(j, names[j], float(spread[j])) for j in range(len(task.schema))]
 
@@ -176,6 +237,7 @@ class Cohort:
                 normal,
                 weekly or max(spread / 2, step),
                 weekly is not None,
+                "; ".join(_short(SOURCES[key]) for key in entry.sources) if entry is not None and normal else "",
             )
         edges = np.arange(len(feature.levels) + 1) - 0.5
         return Column(
@@ -206,7 +268,7 @@ class Cohort:
 
     @cached_property
     def typical_row(self) -> Floats:
-        """A person the classifier puts in the target class: the median, or the most frequent level, shape (d,)."""
+        """A row that the classifier puts in the target class: the median, or the most frequent level, shape (d,)."""
         peers = self.task.once(Neighbours).peers(self.position).rows
         out = np.full(peers.shape[1], np.nan)
         for j, numeric in enumerate(self.task.codec.numeric):
@@ -215,17 +277,17 @@ class Cohort:
                 out[j] = np.median(values) if numeric else np.bincount(values.astype(int)).argmax()
         return self.task.codec.snap(out[None])[0]
 
-    def leaning(self, person: int) -> Floats:
-        """What the classifier leans on for one person, shape (d,): how far the probability of the target would
+    def leaning(self, row_number: int) -> Floats:
+        """What the classifier leans on in one row, shape (d,): how far the probability of the target would
         rise if one value were that of a typical person of the target class, all else as it is; NaN for blanks."""
-        row = self.rows[person]
+        row = self.rows[row_number]
         changed = np.repeat(row[None], len(row), axis=0)
         np.fill_diagonal(changed, np.where(np.isnan(self.typical_row), row, self.typical_row))
-        gain = self.task.judge(changed).proba[:, self.position] - self.chance[person]
+        gain = self.task.judge(changed).proba[:, self.position] - self.chance[row_number]
         return np.where(np.isnan(row), np.nan, gain)
 
     def similar(self, rows: Floats) -> tuple[Ints, Floats]:
-        """Real people like each row (m, d) whom the classifier puts in the target class: how many lie within
+        """Training rows like each row (m, d) which the classifier puts in the target class: how many lie within
         twice the typical distance between neighbours there, and how far the nearest is, in typical distances."""
         peers = self.task.once(Neighbours).peers(self.position)
         points = self.task.once(Scale).measured(rows)
@@ -256,35 +318,29 @@ class Cohort:
         assert self.chance is not None
 
     def with_people(self, frame: pd.DataFrame) -> Cohort:
-        """The cohort with further people. Raises `InputError` where they do not fit the schema, or are too many."""
-        if len(self) + len(frame) > MAX_PEOPLE:
-            raise InputError(f"the page holds at most {MAX_PEOPLE:,} people; the file has {len(frame):,} more")
-        rows, names, outside = encode_people(self.task, frame)
+        """The cohort with further rows. Raises `InputError` where they do not fit the schema, or are too many."""
+        if len(self) + len(frame) > MAX_ROWS:
+            raise InputError(f"the page holds at most {MAX_ROWS:,} rows; the file has {len(frame):,} more")
+        rows, roster, outside = encode_people(self.task, frame)
         if outside:
             raise InputError(next(iter(outside.values())))
+        added = replace(roster, who=tuple(f"{name} (added)" for name in roster.who), people=self.roster.people)
         fresh = replace(
-            self,
-            rows=np.concatenate([self.rows, rows]),
-            names=[*self.names, *(f"Added {self.added + k + 1}: {name}" for k, name in enumerate(names))],
-            added=self.added + len(rows),
+            self, rows=np.concatenate([self.rows, rows]), roster=self.roster + added, added=self.added + len(rows)
         )
         fresh.warm()
         return fresh
 
 
-def encode_people(task: Task, frame: pd.DataFrame) -> tuple[Floats, list[str], dict[int, str]]:
-    """People as encoded rows, with their names and who lies outside the schema's ranges.
-
-    A name is the group's value and the row's index, or the index alone.
-    """
+def encode_people(task: Task, frame: pd.DataFrame) -> tuple[Floats, Roster, dict[int, str]]:
+    """Rows as numbers, whose they are, and which lie outside the schema's ranges."""
     rows = task.codec.encode(frame)
-    group = task.schema.group
-    index = [clean(label) for label in frame.index]
-    if group is not None and group in frame.columns:
-        names = [f"{clean(who)} · row {label}" for who, label in zip(frame[group], index, strict=True)]
-    else:
-        names = index
-    return rows, names, out_of_range(task.codec, rows, frame)
+    return rows, Roster.of(task.schema, frame), out_of_range(task.codec, rows, frame)
+
+
+def _short(source: str) -> str:
+    """A source in a few words: "Boulos et al. 2019"."""
+    return source.partition(",")[0].partition(" (")[0].partition(":")[0]
 
 
 def _shares(values: Floats, bins: NDArray[Any]) -> Floats:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits
+from sensecf.runs.record.bound import fingerprint
 from sensecf.web.cohort import Cohort
 from sensecf.web.plans import EFFORTS, SHOWN, Ask, Order
 
@@ -38,22 +39,48 @@ class Wish:
         """The weight of each feature in the effort."""
         return {column: EFFORTS[name] for column, name in self.effort.items()}
 
-    def ask(self, cohort: Cohort, person: int) -> Ask:
-        """The question. Raises `InputError` for a person who cannot be asked about."""
-        if person in cohort.outside:
-            raise InputError(cohort.outside[person])
+    def limits(self, cohort: Cohort) -> Limits:
+        """The same as limits by name."""
         names, held = cohort.task.schema.names, set(cohort.locked_first)
-        ranges = {names[j]: (self.low.get(j), self.high.get(j)) for j in {*self.low, *self.high}}
-        limits = Limits(
+        return Limits(
             tuple(names[j] for j in sorted(self.lock)),
-            ranges,
-            {names[j]: way for j, way in self.direction.items()},
+            {names[j]: (self.low.get(j), self.high.get(j)) for j in sorted({*self.low, *self.high})},
+            {names[j]: way for j, way in sorted(self.direction.items())},
             self.budget,
             self.margin,
             # The controls say what is kept, feature by feature; until a result is let move, only actions are edited.
             edit="actionable" if held and held <= self.lock and _acts(cohort) else "mutable",
+            hold=cohort.hold,
         )
-        return Ask(person, limits, self.weights())
+
+    def efforts(self, cohort: Cohort) -> dict[str, str]:
+        """How hard each feature is, by name; those that are neither easy nor hard left out."""
+        return {cohort.task.schema.names[j]: how for j, how in sorted(self.effort.items())}
+
+    def mark(self, cohort: Cohort) -> str:
+        """The fingerprint of what plans have to keep: cards that were made for another one are out of date."""
+        return fingerprint(self.limits(cohort).resolved(cohort.task.schema))
+
+    def ask(self, cohort: Cohort, person: int, day: int | None = None) -> Ask:
+        """The question for a person, or for one day (a row's position) of theirs. Raises `InputError` for one that
+        cannot be asked about."""
+        days = days_asked(cohort, person, day)
+        return Ask(person, days, self.limits(cohort), self.weights())
+
+    @classmethod
+    def kept(cls, cohort: Cohort, limits: Limits, efforts: Mapping[str, str]) -> Wish:
+        """The wish that gave these limits and efforts, as far as the schema still has their features."""
+        columns = cohort.task.schema.columns
+        ends = {columns[name]: pair for name, pair in limits.ranges.items() if name in columns}
+        return cls(
+            frozenset(columns[name] for name in limits.lock if name in columns),
+            {columns[name]: way for name, way in limits.directions.items() if name in columns},
+            {j: low for j, (low, _) in ends.items() if low is not None},
+            {j: high for j, (_, high) in ends.items() if high is not None},
+            {columns[name]: how for name, how in efforts.items() if name in columns and how in EFFORTS},
+            limits.max_changes,
+            limits.margin,
+        )
 
     def lift(self, control: str) -> Wish:
         """The same without one limit; an unknown control changes nothing."""
@@ -70,6 +97,18 @@ class Wish:
         if kind == "margin":
             return replace(self, margin=0.0)
         return replace(self, budget=None) if kind == "budget" else self
+
+
+def days_asked(cohort: Cohort, person: int, day: int | None) -> tuple[int, ...]:
+    """The rows that a question is about: one day, or all those of a person that are not in the target class, and all
+    where none is away. Rows outside the schema's ranges cannot be asked about; raises `InputError` where no other is.
+    """
+    rows = cohort.persons[person].days.tolist() if day is None else [day]
+    inside = [k for k in rows if k not in cohort.outside]
+    if not inside:
+        raise InputError(cohort.outside[rows[0]])
+    # One plan for several days is not asked for yet: the last one to change stands for them.
+    return (next((k for k in reversed(inside) if cohort.away[k]), inside[-1]),)
 
 
 def _acts(cohort: Cohort) -> bool:

@@ -89,7 +89,8 @@ def to_fhir(record: Mapping[str, Any], weeks: int | None, created: str) -> str:
     def identity(part: str) -> str:
         return uuid.uuid5(uuid.NAMESPACE_URL, f"sensecf:{record['plan']}:{part}").urn
 
-    patient = {"resourceType": "Patient", "identifier": [{"value": record["person"]}]}
+    # An identifier without its system may meet another patient's: `sensecf export --system` writes both.
+    patient = {"resourceType": "Patient"}
     entries: list[dict[str, Any]] = [{"fullUrl": identity("patient"), "resource": patient}]
     goals = []
     for number, change in enumerate(record["changes"]):

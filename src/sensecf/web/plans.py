@@ -1,7 +1,7 @@
 """Plans for one person: asked once as a pool, ranked anew as often as one likes.
 
 A pool holds the answers of `explain` to the person alone, so that page and library say the same and plans do not
-depend on who else asks.
+depend on who else asks; and below them answers that move one kind of lever only, so that plans differ.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -22,69 +23,116 @@ from sensecf.core.plausibility import Plausibility
 from sensecf.core.query import Query
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.select import select
-from sensecf.core.verify import DISTANCE_WEIGHT, edits, outlier_price
+from sensecf.core.verify import DISTANCE_WEIGHT, Verdicts, edits, outlier_price
+from sensecf.data.infer.terms import lever
 from sensecf.pipeline.blocking import blame, sentence
-from sensecf.pipeline.consequences import Mechanisms
 from sensecf.pipeline.explain import NOT_HELD, explain
-from sensecf.pipeline.refine import Judged, judge
+from sensecf.pipeline.refine import judge
+from sensecf.runs.record.bound import fingerprint
+from sensecf.web.alike import Alike, alike
 from sensecf.web.cohort import Cohort
-from sensecf.web.words import Blocker, blocks, clean, inside
+from sensecf.web.words import Blocker, blocks
 
 Order = Literal["effort", "changes", "lead"]
 #: How hard a change of a feature is for this person: its weight in the effort.
 EFFORTS = {"easy": 0.5, "normal": 1.0, "hard": 2.5}
 #: Leads asked for beside the person's own: the pool holds surer plans too, for the ranking by lead.
 SURER = (0.5,)
-#: The survival of one plan that nobody asked a jury about.
-UNASKED: list[tuple[float | None, float | None]] = [(None, None)]
 #: Plans shown side by side.
 SHOWN = 4
+#: Kinds of levers that are asked about each by itself, and plans of each.
+KINDS, PER_KIND = 3, 2
 
 Say = Callable[[int, str], None]
 #: What an ask goes through, for its progress: `Say(step, words)` with steps from 0.
-STEPS = ("Looking for plans", "Checking every plan", "Looking harder", "Finding out what stands in the way")
+STEPS = ("Looking for plans", "Checking every plan", "Looking for plans of other kinds", "Finding what is in the way")
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One question: for whom, under which limits, and how hard each feature is (by column; 1 where absent)."""
+    """One question: for whom (a number of `Cohort.persons`), on which days (positions of rows), under which limits, and
+    how hard each feature is (by column; 1 where absent)."""
 
     person: int
+    days: tuple[int, ...]
     limits: Limits
     effort: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One verified answer. `row` (d,): encoded; the rest is the verdict on it, see `verify.Verdicts`.
+class Day:
+    """What a plan does to one day. `row`: the day's position on the page; `after` (d,): encoded; `turned`: the
+    classifier puts it in the target class and every rule is kept; `probability`: of the target."""
 
-    `score`: LOF, 0 or more is an inlier; `in_range`: all values inside those seen in training;
-    `holds`: the share of refits that took no part in finding it which agree, `holds_low` its exact lower bound, None
-    where nobody asked. `similar`, `nearest`: see `Cohort.similar`. `id` is random: it stands in addresses and says
-    nothing.
+    row: int
+    after: Floats
+    turned: bool
+    probability: float
+    lead: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One answer for a person, judged on every day that was asked about.
+
+    `days`: in the order of the ask; `edited` (d,): what the person does, on any of the days; `score`: LOF on the day
+    that stands for the plan (`day`), 0 or more is an inlier; `in_range`: all values there inside those seen in
+    training; `n_changed`, `proximity`: of that day. `alike`: training rows near that day. `holds`: the share of refits
+    that took no part in finding it which agree, `holds_low` its exact lower bound, None where nobody asked; the lowest
+    of the turned days. `told`: what it asks for on each of several days, see `pipeline.person.said`.
+    `follows`: what is expected to follow on that day, as `Counterfactuals` writes it, None where nobody looked yet.
+    `own`: put together by hand. `mark`: the fingerprint of the limits it was made for. `id` is random: it stands in
+    addresses and says nothing.
     """
 
     id: str
     person: int
-    row: Floats
-    probability: float
-    lead: float
-    score: float
-    in_range: bool
+    days: tuple[Day, ...]
     edited: Bools
     n_changed: int
     proximity: float
-    similar: int
-    nearest: float
+    score: float
+    in_range: bool
+    alike: Alike
     holds: float | None = None
     holds_low: float | None = None
+    told: str = ""
+    follows: str | None = None
+    own: bool = False
+    mark: str = ""
+
+    @cached_property
+    def day(self) -> Day:
+        """The day that stands for the plan: the last one that it turns, else the last."""
+        return next((day for day in reversed(self.days) if day.turned), self.days[-1])
+
+    @property
+    def row(self) -> Floats:
+        """Its values on that day, shape (d,)."""
+        return self.day.after
+
+    @property
+    def turns(self) -> int:
+        """How many of the days it turns."""
+        return sum(day.turned for day in self.days)
+
+    @property
+    def probability(self) -> float:
+        """The mean probability of the target over the days."""
+        return float(np.mean([day.probability for day in self.days]))
+
+    @property
+    def lead(self) -> float:
+        """The smallest lead of the target over the other classes on the days that it turns."""
+        return min((day.lead for day in self.days if day.turned), default=self.day.lead)
 
 
 @dataclass(frozen=True)
 class Pool:
-    """All plans of one ask; `reason` and `blocks` say why there is none. `there`: the person is in the target class.
+    """All plans of one ask; `reason` and `blocks` say why there is none. `there`: every day is in the target class.
 
-    `found`: whose the plans are, one of `counterfactuals.FINDERS`.
+    `found`: whose the plans are, one of `counterfactuals.FINDERS`. `query`: one row for each day.
     """
 
     id: str
@@ -105,27 +153,26 @@ def answer(cohort: Cohort, asks: Sequence[Ask], say: Say = lambda step, words: N
 def _pool(cohort: Cohort, ask: Ask, say: Say) -> Pool:
     """The answers of `explain` to one ask, in their order, and below them surer ones."""
     query, identity = person_query(cohort, ask), secrets.token_urlsafe(9)
-    holding = cohort.held() is not None
-    limits = replace(ask.limits, hold=cohort.hold if holding else 0.0)
+    holding = ask.limits.hold > 0 and cohort.held() is not None
+    limits = replace(ask.limits, hold=ask.limits.hold if holding else 0.0)
     say(0, STEPS[0])
-    found = _explained(cohort, ask, limits)
+    found = _explained(cohort, ask, limits, SHOWN)
     say(1, STEPS[1])
     answers = found.answers
     if len(answers):
-        there = bool((cohort.predicted[ask.person] == cohort.position) and not answers["n_changed"].iloc[0])
-        own = set(answers["generator"]) == {cohort.generator.name}
+        there = bool(not cohort.away[list(ask.days)].any() and not answers["n_changed"].iloc[0])
+        own = len(ask.days) > 1 or set(answers["generator"]) == {cohort.generator.name}
         by = "not needed" if there else "own" if own else "fallback"
+        plans = _plans(cohort, ask, query, found)
         if not holding and not there:
             # Plans at the boundary are shown beside surer ones; where plans are to hold, all of them are.
-            surer = [_explained(cohort, ask, replace(limits, margin=m)) for m in SURER if m > limits.margin]
-            answers = pd.concat([answers, *(more.answers for more in surer)], ignore_index=True)
-        rows = cohort.task.codec.encode(answers)
-        judged = judge(cohort.task, query, Candidates.of(np.zeros(len(rows), dtype=np.intp), rows, "explain"))
-        survival = list(zip(answers["holds"], answers["holds_low"], strict=True)) if holding else UNASKED * len(answers)
-        return Pool(identity, ask, query, _plans(cohort, ask, judged, survival), there=there, found=by)
+            for margin in (m for m in SURER if m > limits.margin):
+                surer = _explained(cohort, ask, replace(limits, margin=margin), SHOWN)
+                plans = _distinct([*plans, *_plans(cohort, ask, query, surer)])
+        return Pool(identity, ask, query, plans, there=there, found=by)
     say(3, STEPS[3])
-    reason = str(found.abstentions["reason"].iloc[0])
-    if reason.startswith(NOT_HELD):
+    reason = str(found.abstentions["reason"].iloc[-1])
+    if reason.startswith(NOT_HELD) or len(ask.days) > 1:
         return Pool(identity, ask, query, [], reason, found="nobody")
     rng = np.random.default_rng([cohort.seed, ask.person, 1])
     [why] = blame(cohort.task, query, ask.limits, cohort.plausibility, rng)
@@ -133,64 +180,163 @@ def _pool(cohort: Cohort, ask: Ask, say: Say) -> Pool:
     return Pool(identity, ask, query, [], sentence(why, cohort.task.schema), blocked, found="nobody")
 
 
-def _explained(cohort: Cohort, ask: Ask, limits: Limits) -> Counterfactuals:
-    """The answers of `explain` to one ask, as many as are shown."""
+#: So many kinds side by side are enough; no others are looked for.
+ENOUGH = 3
+
+
+def widened(cohort: Cohort, pool: Pool) -> Pool:
+    """The pool with plans that move one kind of lever only, as far as there are any that it lacks."""
+    if pool.there or not pool.plans:
+        return pool
+    holding = pool.ask.limits.hold > 0 and cohort.held() is not None
+    limits = replace(pool.ask.limits, hold=pool.ask.limits.hold if holding else 0.0)
+    have = {kind_of(cohort, plan) for plan in pool.plans}
+    if len(have) >= ENOUGH:
+        return pool
+    free = pool.query.movable.any(axis=0)
+    by_kind: dict[str, list[int]] = {}
+    for j in np.flatnonzero(free).tolist():
+        by_kind.setdefault(kind(cohort, j), []).append(j)
+    plans = pool.plans
+    for name, columns in list(by_kind.items())[:KINDS] if len(by_kind) > 1 else []:
+        if (name,) in have:
+            continue
+        locked = [cohort.task.schema.names[j] for j in np.flatnonzero(free).tolist() if j not in columns]
+        only = replace(limits, lock=tuple(dict.fromkeys([*limits.lock, *locked])))
+        found = _explained(cohort, pool.ask, only, PER_KIND, fall_back=False)
+        plans = _distinct([*plans, *_plans(cohort, pool.ask, pool.query, found)])
+    return replace(pool, plans=plans)
+
+
+def kind(cohort: Cohort, column: int) -> str:
+    """What a lever is about: "Sleep", "Activity"; a column that is not recognised is a kind of its own."""
+    return lever(cohort.task.schema.names[column]) or cohort.labels[column]
+
+
+def kind_of(cohort: Cohort, plan: Plan) -> tuple[str, ...]:
+    """The kinds of levers that a plan moves, in the order of the schema."""
+    return tuple(dict.fromkeys(kind(cohort, j) for j in np.flatnonzero(plan.edited).tolist()))
+
+
+def _explained(cohort: Cohort, ask: Ask, limits: Limits, n: int, fall_back: bool = True) -> Counterfactuals:
+    """The answers of `explain` to one ask; its index are the rows' positions."""
+    rows = list(ask.days)
+    frame = cohort.task.codec.decode(cohort.rows[rows]).set_index(pd.Index(rows))
     return explain(
         cohort.task,
         cohort.generator,
-        cohort.task.codec.decode(cohort.rows[[ask.person]]),
+        frame,
         cohort.target,
-        SHOWN,
+        n,
         limits=limits,
-        fallback=cohort.fallback,
+        fallback=cohort.fallback if fall_back else None,
         plausibility=cohort.plausibility,
         seed=cohort.seed,
     )
 
 
 def person_query(cohort: Cohort, ask: Ask) -> Query:
-    """The query of one ask. Raises `InputError` for limits that cannot be."""
-    return ask.limits.query(cohort.task, cohort.rows[[ask.person]], cohort.target)
+    """The query of one ask, a row for each day. Raises `InputError` for limits that cannot be."""
+    return ask.limits.query(cohort.task, cohort.rows[list(ask.days)], cohort.target)
 
 
-def _plans(cohort: Cohort, ask: Ask, good: Judged, survival: Sequence[tuple[float | None, float | None]]) -> list[Plan]:
-    """Distinct rows as plans, in their order; `survival`: the share of jurors that agree with each, and its bound."""
-    rows, verdict = good.found.rows, good.verdict
-    _, first = np.unique(np.where(np.isnan(rows), -np.inf, rows), axis=0, return_index=True)
-    first = np.sort(first)
-    similar, nearest = cohort.similar(rows[first])
-    in_range = cohort.task.once(Plausibility).in_range(rows[first])
-    return [
-        Plan(
-            secrets.token_urlsafe(9),
-            ask.person,
-            rows[at],
-            float(verdict.probability[at]),
-            float(verdict.lead[at]),
-            float(verdict.score[at]),
-            bool(in_range[k]),
-            verdict.edited[at],
-            int(verdict.n_changed[at]),
-            float(verdict.proximity[at]),
-            int(similar[k]),
-            float(nearest[k]),
-            *survival[at],
+def _plans(cohort: Cohort, ask: Ask, query: Query, found: Counterfactuals) -> list[Plan]:
+    """Answers as plans, in their order: one for each rank, or for each plan that is made for several days."""
+    answers = found.answers
+    place = {day: k for k, day in enumerate(ask.days)}
+    plans = []
+    for _, group in answers.groupby("rank", sort=False):
+        rows = query.rows.copy()
+        at = [place[int(day)] for day in group["query"]]
+        rows[at] = cohort.task.codec.encode(group)
+        turned = np.isin(np.arange(len(rows)), at)
+        known = Known(turned=turned)
+        if group["holds"].notna().all():
+            known = Known(float(group["holds"].min()), float(group["holds_low"].min()), turned=turned)
+        plan = judged_plan(cohort, ask, query, rows, known)
+        follows = group["consequences"][group["query"] == plan.day.row]
+        plans.append(replace(plan, follows=str(follows.iloc[0]) if len(follows) else None))
+    return _distinct(plans)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a plan before it is judged.
+
+    `holds`, `holds_low`: see `Plan`. `identity`: its id, "" for a new one. `by_hand`: a day counts as turned where the
+    classifier's answer changes, whatever the schema asks of plans. `turned` (k,): days that may count as turned at all,
+    None for all: a day on which a plan would not hold does not.
+    """
+
+    holds: float | None = None
+    holds_low: float | None = None
+    identity: str = ""
+    by_hand: bool = False
+    turned: Bools | None = None
+
+
+def judged_plan(cohort: Cohort, ask: Ask, query: Query, rows: Floats, known: Known = Known()) -> Plan:
+    """The plan that makes the days of an ask into these rows (k, d), with its verdict."""
+    verdict = judge(cohort.task, query, Candidates.of(np.arange(len(rows)), rows, "plan")).verdict
+    good = (verdict.valid if known.by_hand else verdict.good) & (True if known.turned is None else known.turned)
+    days = tuple(
+        Day(
+            row,
+            rows[k],
+            bool(good[k]),
+            float(verdict.probability[k]),
+            float(verdict.lead[k]),
+            str(verdict.reason[k]),
         )
-        for k, at in enumerate(first)
-    ]
+        for k, row in enumerate(ask.days)
+    )
+    return _plan(cohort, ask, days, verdict, known)
+
+
+def _plan(cohort: Cohort, ask: Ask, days: tuple[Day, ...], verdict: Verdicts, known: Known) -> Plan:
+    moved = verdict.edited.any(axis=0)
+    shown = next((k for k in reversed(range(len(days))) if days[k].turned), len(days) - 1)
+    row = days[shown].after[None]
+    plausibility = cohort.task.once(Plausibility)
+    score = float(verdict.score[shown])
+    if np.isnan(score):
+        score = float(plausibility.score(row, np.array([cohort.position]))[0])
+    return Plan(
+        known.identity or secrets.token_urlsafe(9),
+        ask.person,
+        days,
+        moved,
+        int(moved.sum()),
+        float(verdict.proximity[shown]),
+        score,
+        bool(plausibility.in_range(row)[0]),
+        alike(cohort, row[0]),
+        known.holds,
+        known.holds_low,
+        mark=fingerprint(ask.limits.resolved(cohort.task.schema)),
+    )
+
+
+def _distinct(plans: Sequence[Plan]) -> list[Plan]:
+    """Plans that differ on some day, in their order."""
+    seen: dict[bytes, Plan] = {}
+    for plan in plans:
+        seen.setdefault(np.nan_to_num([day.after for day in plan.days], nan=-1e300).tobytes(), plan)
+    return list(seen.values())
 
 
 def effort(cohort: Cohort, pool: Pool, weights: Mapping[int, float]) -> Floats:
     """What each plan of a pool asks of this person, shape (plans,): one per change and half a unit per MAD of
-    distance, each feature by its own weight; lower is easier."""
+    distance, each feature by its own weight, mean over the days; lower is easier."""
     codec = cohort.task.codec
-    rows = np.array([plan.row for plan in pool.plans])
-    base, owner = cohort.rows[[pool.ask.person]], np.zeros(len(rows), dtype=np.intp)
     weight = np.ones(len(codec.numeric))
     for column, value in weights.items():
         weight[column] = value
-    parts = cohort.task.once(Scale).parts(base, rows)
-    total: Floats = (weight * (edits(codec, pool.query, owner, rows) * 1.0 + DISTANCE_WEIGHT * parts)).sum(axis=1)
+    rows = np.concatenate([[day.after for day in plan.days] for plan in pool.plans])
+    owner = np.tile(np.arange(len(pool.ask.days)), len(pool.plans))
+    parts = cohort.task.once(Scale).parts(pool.query.rows[owner], rows)
+    each = (weight * (edits(codec, pool.query, owner, rows) * 1.0 + DISTANCE_WEIGHT * parts)).sum(axis=1)
+    total: Floats = each.reshape(len(pool.plans), -1).mean(axis=1)
     return total
 
 
@@ -199,130 +345,32 @@ def rank(cohort: Cohort, pool: Pool, order: Order, weights: Mapping[int, float],
 
     `effort`: least effort by the person's own weights, and the first answer of `explain` before all others where
     none are given; `changes`: fewest features, then effort; `lead`: the largest lead in tenths, then effort. Rows
-    unlike real people cost in each of them.
+    unlike real people cost in each of them. The best of each kind of lever stands before further ones of a kind.
     """
     if not pool.plans:
         return []
-    codec = cohort.task.codec
     rows = np.array([plan.row for plan in pool.plans])
     ask = effort(cohort, pool, weights)
     odd = outlier_price(np.array([plan.score for plan in pool.plans])) * cohort.plausibility
     margin = np.array([plan.lead for plan in pool.plans])
     count_changed = np.array([plan.n_changed for plan in pool.plans])
+    missed = np.array([len(plan.days) - plan.turns for plan in pool.plans])
     price = {
-        "effort": ask + odd,
+        "effort": ask + odd + missed,
         "changes": 3.0 * count_changed + 0.3 * ask + odd,
         "lead": -12.0 * np.minimum(margin, 0.95) + 0.3 * ask + odd,
     }[order]
     if order == "effort" and all(weight == 1.0 for weight in weights.values()):
         price = np.maximum(price, price[0])
-    changed = edits(codec, pool.query, np.zeros(len(rows), dtype=np.intp), rows)
+    changed = np.array([plan.edited for plan in pool.plans])
     place = cohort.task.once(Scale).place(rows)
-    way = np.sign(np.nan_to_num(rows - cohort.rows[[pool.ask.person]])) * (changed & codec.numeric)
-    chosen, _ = select(np.zeros(len(rows), dtype=np.intp), price, changed, place, min(count, len(rows)), way)
-    return [pool.plans[k] for k in chosen[np.argsort(price[chosen], kind="stable")]]
-
-
-def record(cohort: Cohort, plan: Plan) -> dict[str, Any]:
-    """A plan as plain data: what is kept, exported, and written into its sentence."""
-    codec, schema = cohort.task.codec, cohort.task.schema
-    base = cohort.rows[plan.person]
-    changes = []
-    for j in np.flatnonzero(codec.changed(base[None], plan.row[None])[0]).tolist():
-        feature, column = schema.features[j], cohort.columns[j]
-        before, after = float(base[j]), float(plan.row[j])
-        delta = round(after - before, feature.decimals) if feature.numeric else None
-        changes.append(
-            {
-                "feature": feature.name,
-                "follows": not plan.edited[j],
-                "label": column.label,
-                "label_inside": inside(column.label),
-                "unit": clean(feature.unit),
-                "before": before if feature.numeric else feature.levels[int(before)],
-                "after": after if feature.numeric else feature.levels[int(after)],
-                "before_text": column.text(before),
-                "after_text": column.text(after),
-                "delta": delta,
-                "delta_text": "" if delta is None else clean(feature.format(abs(delta))),
-            }
-        )
-    return {
-        "plan": plan.id,
-        "person": cohort.names[plan.person],
-        "label": cohort.said(schema.label),
-        "target": clean(cohort.target),
-        "target_text": cohort.said(cohort.target),
-        "predicted_before": clean(cohort.task.classes[int(cohort.predicted[plan.person])]),
-        "predicted_before_text": cohort.said(cohort.task.classes[int(cohort.predicted[plan.person])]),
-        "probability_before": round(float(cohort.chance[plan.person]), 6),
-        "probability": round(plan.probability, 6),
-        "margin": round(plan.lead, 6),
-        "n_changed": plan.n_changed,
-        "distance": round(plan.proximity, 6),
-        "like_the_target_class": plan.score >= 0,
-        "inside_the_values_seen": plan.in_range,
-        "similar_people": plan.similar,
-        "nearest_person": round(plan.nearest, 3),
-        "changes": changes,
-        "expected": _expected(cohort, base, plan.row),
-    }
-
-
-def _expected(cohort: Cohort, base: Floats, row: Floats) -> list[dict[str, Any]]:
-    """What is expected to follow from a plan, with its band, as plain data, the largest in standard deviations first;
-    nothing without accepted causes."""
-    codec, mechanisms = cohort.task.codec, cohort.task.once(Mechanisms)
-    if not mechanisms:
-        return []
-    found = mechanisms.follow(base[None], row[None])
-    moved = codec.changed(row, found.expected[0])
-    spread = cohort.task.once(Scale).std
-    size = np.abs(found.expected[0] - base) / np.where(spread > 0, spread, 1.0)
-    return [
-        {
-            "feature": cohort.task.schema.names[j],
-            "label": cohort.columns[j].label,
-            "unit": clean(cohort.task.schema.features[j].unit),
-            "before_text": cohort.columns[j].text(float(base[j])),
-            "expected": float(found.expected[0, j]),
-            "low": float(found.low[0, j]),
-            "high": float(found.high[0, j]),
-            "expected_text": cohort.columns[j].text(float(found.expected[0, j])),
-            "low_text": cohort.columns[j].text(float(found.low[0, j])),
-            "high_text": cohort.columns[j].text(float(found.high[0, j])),
-        }
-        for j in sorted(np.flatnonzero(moved).tolist(), key=lambda j: -size[j])
-        if cohort.columns[j].text(float(base[j])) != cohort.columns[j].text(float(found.expected[0, j]))
-    ]
-
-
-def restore(cohort: Cohort, kept: Mapping[str, Any]) -> tuple[Plan, Pool] | None:
-    """The plan of a record, judged anew; None when the person is not here or differs, or the plan is no longer good."""
-    schema = cohort.task.schema
-    if kept["person"] not in cohort.names:
-        return None
-    person = cohort.names.index(kept["person"])
-    row = cohort.rows[person].copy()
-    for change in kept["changes"]:
-        if change["feature"] not in schema.columns:
-            return None
-        j = schema.columns[change["feature"]]
-        feature = schema.features[j]
-        codes = [change[end] if feature.numeric else _code(feature.levels, change[end]) for end in ("before", "after")]
-        if None in codes or codes[0] != row[j]:
-            return None
-        row[j] = codes[1]
-    led = any(change.get("follows", False) for change in kept["changes"])
-    ask = Ask(person, Limits(edit="actionable" if led else "mutable"))
-    query = person_query(cohort, ask)
-    kept_row = judge(cohort.task, query, Candidates.of(np.zeros(1, dtype=np.intp), row[None], "kept"))
-    if not kept_row.verdict.good[0]:
-        return None
-    [plan] = _plans(cohort, ask, kept_row, UNASKED)
-    plan = replace(plan, id=str(kept["plan"]))
-    return plan, Pool(secrets.token_urlsafe(9), ask, query, [plan])
-
-
-def _code(levels: Sequence[Any], value: Any) -> int | None:
-    return levels.index(value) if value in levels else None
+    base = np.array([cohort.rows[plan.day.row] for plan in pool.plans])
+    way = np.sign(np.nan_to_num(rows - base)) * (changed & cohort.task.codec.numeric)
+    best: dict[tuple[str, ...], int] = {}
+    for k in np.argsort(price, kind="stable").tolist():
+        best.setdefault(kind_of(cohort, pool.plans[k]), k)
+    kinds = list(best.values())[:count]
+    if len(kinds) < count:
+        chosen, _ = select(np.zeros(len(rows), dtype=np.intp), price, changed, place, min(count, len(rows)), way)
+        kinds += [k for k in chosen.tolist() if k not in kinds][: count - len(kinds)]
+    return [pool.plans[k] for k in sorted(kinds, key=lambda k: (price[k], k))]

@@ -27,6 +27,7 @@ from sensecf.web.desk import Desk, Say
 from sensecf.web.views import _head as head_of
 from sensecf.web.views import _write as written
 from sensecf.web.words import clean
+from sensecf.web.written import Data
 
 
 class Tools(NamedTuple):
@@ -36,7 +37,7 @@ class Tools(NamedTuple):
     person: Callable[[Request], int]
     form: Callable[[Request], Awaitable[FormData]]
     page: Callable[..., Awaitable[Response]]
-    said: Callable[[Request, Callable[[Say], Awaitable[Any]]], Awaitable[Response]]
+    said: Callable[[Request, Callable[[Say, Callable[[Data], None]], Awaitable[Data]]], Awaitable[Response]]
 
 
 @dataclass
@@ -58,7 +59,7 @@ def routes(tools: Tools) -> list[Route]:
         desk = tools.desk(request)
         await tools.form(request)
 
-        async def work(say: Say) -> Mapping[str, str]:
+        async def work(say: Say, show: Callable[[Data], None]) -> Data:
             from anyio import to_thread
 
             shown.found = await to_thread.run_sync(found_for, desk, say)
@@ -99,7 +100,9 @@ def found_for(desk: Desk, say: Say) -> Mapping[str, Any]:
     people = people_rows(made)
     for row in people:
         for day in row["rows"]:
-            day["position"] = places.get(day["query"])
+            place = places.get(day["query"])
+            day["position"] = place
+            day["number"] = None if place is None else desk.cohort.person_of(place).number
     return {
         "headline": headline(run, found, made),
         "how": how(run, found, len(who.count)),

@@ -110,20 +110,22 @@ def _talk(desk: Desk, talks: Talks, person: int) -> Talk:
 
 
 def pool_of(cohort: Cohort, person: int) -> tuple[Floats, Query]:
-    """Verified plans of one person, those of `explain` and what lies around them, each judged as they are.
+    """Verified plans for the last day to change of one person, each judged as they are.
 
-    Raises `InputError` where there is no plan.
+    They are those of `explain` and what lies around them. Raises `InputError` where there is no plan.
     """
     task, held = cohort.task, cohort.held()
+    days = cohort.persons[person].days
+    row = int(days[cohort.away[days]][-1]) if cohort.away[days].any() else int(days[-1])
     limits = Limits(hold=cohort.hold if held is not None else 0.0)
-    frame = task.codec.decode(cohort.rows[[person]])
+    frame = task.codec.decode(cohort.rows[[row]])
     found = explain(
         task, cohort.generator, frame, cohort.target, OWN, limits=limits, fallback=cohort.fallback, seed=cohort.seed
     )
     own = found.answers
     if not len(own) or not (own["n_changed"] > 0).any():
         raise InputError("There is no plan for this person to ask about.")
-    query = Query.of_rows(task, cohort.rows[[person]], cohort.target, replace(limits.resolved(task.schema)))
+    query = Query.of_rows(task, cohort.rows[[row]], cohort.target, replace(limits.resolved(task.schema)))
     rows, owner = task.codec.encode(own), np.zeros(len(own), dtype=np.intp)
     tried = candidates(task, query, owner, rows, found.acts)
     half = 0 if held is None else len(held.jury) - held.counting
@@ -155,7 +157,7 @@ def rather_page(request: Request, desk: Desk, person: int, talk: Talk) -> str:
         "rather.html.j2",
         head=head_of(cohort),
         person=person,
-        name=cohort.names[person],
+        name=cohort.persons[person].name,
         number=len(ask.answers) + 1,
         questions=QUESTIONS,
         shown=[said(k) for k in talk.shown or ()],

@@ -30,16 +30,17 @@ class Robustness(NamedTuple):
 
 
 def robustness(cohort: Cohort, plan: Plan, say: Callable[[float], None]) -> Robustness:
-    """Test one plan. The classifiers fitted again are kept with the task, so that only the first plan waits.
+    """Test one plan on the day that stands for it. The classifiers fitted again are kept with the task, so that only
+    the first plan waits.
 
     Raises `InputError` when the classifier cannot be fitted again.
     """
-    sides = box_of(cohort.task, cohort.rows[plan.person], plan.row, cohort.position)
+    sides = box_of(cohort.task, cohort.rows[plan.day.row], plan.row, cohort.position)
     box = words(cohort.task, sides)
     near = float(noise_validity(as_counterfactuals(cohort, [plan]), cohort.task).iloc[0])
     jury = cohort.held()
     if jury is not None:
-        target, base = np.array([cohort.position]), cohort.rows[[plan.person]]
+        target, base = np.array([cohort.position]), cohort.rows[[plan.day.row]]
         [stands], [lands] = jury.count(cohort.task, base, plan.row[None], target)
         return Robustness(int(stands), jury.counting, int(lands) / jury.counting, box)
     models = cohort.task.once(_Refits).of(say)
@@ -69,19 +70,19 @@ class _Refits:
 def as_counterfactuals(cohort: Cohort, plans: list[Plan]) -> Counterfactuals:
     """Plans as the table that the metrics and the exports of the command line know."""
     task = cohort.task
-    people = sorted({plan.person for plan in plans})
+    people = sorted({plan.day.row for plan in plans})
     rows = np.array([plan.row for plan in plans])
     seen: dict[int, int] = {}
     ranks = []
     for plan in plans:
-        seen[plan.person] = seen.get(plan.person, 0) + 1
-        ranks.append(seen[plan.person])
+        seen[plan.day.row] = seen.get(plan.day.row, 0) + 1
+        ranks.append(seen[plan.day.row])
     columns: dict[str, Any] = {
-        name: np.array([getattr(plan, name) for plan in plans])
-        for name in ("probability", "edited", "n_changed", "proximity")
+        name: np.array([getattr(plan, name) for plan in plans]) for name in ("edited", "n_changed", "proximity")
     }
     columns |= {
-        "query": [plan.person for plan in plans],
+        "probability": [plan.day.probability for plan in plans],
+        "query": [plan.day.row for plan in plans],
         "rank": ranks,
         "generator": cohort.generator.name,
         "target": np.full(len(plans), cohort.target, dtype=object),

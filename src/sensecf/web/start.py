@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from sensecf import generators, metrics
+from sensecf import generators
 from sensecf.core.errors import InputError, MissingExtraError
 from sensecf.core.files import cache_folder
 from sensecf.core.limits import HOLD
@@ -21,11 +22,14 @@ from sensecf.data.tables import read_table
 from sensecf.generators import Context
 from sensecf.generators.choice import AUTO, choose
 from sensecf.generators.search import THOROUGH, Search
+from sensecf.pipeline.consequences import Mechanisms
 from sensecf.pipeline.hold import Holding
 from sensecf.runs.experiment import Progress, Setup, experiment, prepared
-from sensecf.runs.finished import facts_of, quality_of, request_of, shares_of, take_model
+from sensecf.runs.finished import facts_of, request_of, shares_of, summary_of, take_model
+from sensecf.runs.record.bound import Made
 from sensecf.runs.run import load_task
 from sensecf.web.cohort import Cohort, encode_people
+from sensecf.web.trust import Trust, trust_of
 
 #: What is shown of each phase, in order.
 PHASES = {
@@ -74,6 +78,8 @@ class Start:
             self.cohort = make_cohort(self.source, self.say)
             # Meanwhile the page is looked at; who asks for a plan waits for it.
             self.cohort.held()
+            self.cohort.task.once(Mechanisms)
+            self.cohort.task.once(Made)
         except InputError as error:
             self.problem = str(error)
         except Exception as error:  # the page would wait for ever
@@ -122,22 +128,21 @@ def _from_table(
     # As `explain` chooses for the same table, so that both give one answer.
     chosen, _ = choose(source.generator, int((~made.there(made.target)).sum()), source.classifier)
     generator, told = _generator(chosen, task, source.seed, 1.0, say)
-    rows, names, outside = encode_people(task, people)
-    return Cohort(
+    summary, reliability = made.quality(made.target)
+    known = _learned(task, source.classifier, title, datetime.now(UTC))
+    cohort = Cohort(
         task,
         generator,
         Search(task, source.seed, effort=THOROUGH),
         made.target,
-        rows,
-        names,
-        outside,
+        *encode_people(task, people),
         title,
         " ".join(part for part in (notice, told) if part),
         source.classifier,
         source.seed,
-        quality=metrics.sentence(made.quality(made.target)[0], source.classifier, schema.meaning(made.target)),
         hold=HOLD if source.hold is None else source.hold,
     )
+    return _trusted(cohort, trust_of(summary, reliability.to_dict(orient="records"), known))
 
 
 def _from_run(folder: Path, say: Progress, trust: bool, hold: float | None) -> Cohort:
@@ -145,31 +150,45 @@ def _from_run(folder: Path, say: Progress, trust: bool, hold: float | None) -> C
     say("classifier", 0.0)
     task = load_task(folder, trust=trust)
     say("classifier", 1.0)
-    people = read_table(folder / "factuals.csv", decimal=".").set_index("query")
+    # All days of the people asked about, where the run says whose its rows are.
+    days = folder / "held_out.csv"
+    people = read_table(days if days.is_file() else folder / "factuals.csv", decimal=".").set_index("query")
     take_model(folder)
     if task.once(Holding).folder is None:
         task.once(Holding).settle(None, int(facts.get("seed", 0)), cache=cache_folder())
     seed, dial = int(facts.get("seed", 0)), float(facts.get("plausibility", 1.0))
     generator, told = _generator(str(facts.get("generator", "tiny")), task, seed, dial, say)
-    rows, names, outside = encode_people(task, people)
     notice = " ".join(part for part in (str(facts.get("notice", "")), told) if part)
-    return Cohort(
+    classifier = str(facts.get("classifier", ""))
+    made = datetime.fromtimestamp((folder / "run.json").stat().st_mtime, UTC)
+    known = _learned(task, classifier, task.schema.name or folder.name, made)
+    cohort = Cohort(
         task,
         generator,
         Search(task, seed, effort=THOROUGH, plausibility=dial),
         task.schema.find_class(facts["target"]),
-        rows,
-        names,
-        outside,
+        *encode_people(task, people),
         task.schema.name or folder.name,
         notice,
-        str(facts.get("classifier", "")),
+        classifier,
         seed,
         dial,
-        quality=quality_of(folder, facts),
         run_shares=shares_of(folder, facts),
         hold=request_of(facts).limits.hold if hold is None else hold,
     )
+    return _trusted(cohort, trust_of(summary_of(folder), facts.get("reliability", []), known))
+
+
+def _learned(task: Task, classifier: str, data: str, made: datetime) -> Trust:
+    """What is known of a classifier before anything is measured."""
+    person = task.schema.person
+    people = int(task.train[person].nunique()) if person is not None and person in task.train else 0
+    return Trust(classifier, data, made.date().isoformat(), len(task.train), people)
+
+
+def _trusted(cohort: Cohort, trust: Trust) -> Cohort:
+    """The cohort with its trust, in the direction in which probabilities are shown."""
+    return replace(cohort, trust=trust.turned_round() if cohort.turned_round else trust)
 
 
 def _generator(name: str, task: Task, seed: int, dial: float, say: Progress) -> tuple[generators.Generator, str]:

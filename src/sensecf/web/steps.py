@@ -39,13 +39,14 @@ class Way:
 
 
 def weekly_steps(cohort: Cohort, plan: Plan, query: Query) -> Way:
-    """The plan in equal weekly parts, as many as the slowest of its changes needs at an achievable rate.
+    """The plan on the day that stands for it in equal weekly parts, as many as the slowest of its changes needs.
 
     All numbers move together: what lies between two rows that keep a linear rule keeps it too. Levels
     change in the first week, or in the last one where the steps before would break a rule.
     """
     codec = cohort.task.codec
-    base = query.rows[0]
+    base = cohort.rows[plan.day.row]
+    query = query.take([next(k for k, day in enumerate(plan.days) if day is plan.day)])
     changed = codec.changed(base[None], plan.row[None])[0]
     pace = np.array([column.weekly for column in cohort.columns])
     numbers = changed & codec.numeric

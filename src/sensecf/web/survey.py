@@ -1,4 +1,4 @@
-"""Everybody asked once: which changes are asked of whom, and of whom there is no plan."""
+"""Every unwanted day asked about once: which changes are asked of whom, and of whom there is no plan."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from sensecf.pipeline.explain import explain
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import clean
 
-#: People asked at most; more are thinned evenly.
+#: Rows asked about at most; more are thinned evenly.
 MAX_ASKED = 400
-#: People answered between two reports of progress.
+#: Rows answered between two reports of progress.
 PART = 25
 #: Features drawn, and groups at most.
 MAX_FEATURES, MAX_GROUPS = 8, 6
@@ -29,11 +29,11 @@ BANDS = 3
 
 @dataclass(frozen=True)
 class Survey:
-    """The first plan of each person asked. `people` (q,): their positions; `answered` (q,); `changed` (q, d),
+    """The first plan of each row asked about. `rows` (q,): their positions; `answered` (q,); `changed` (q, d),
     all False without a plan; `effort` (q,): changes and half a unit per MAD of distance, NaN without a plan.
-    `left_out`: people outside the schema's ranges, who cannot be asked; `thinned`: how many there were in all."""
+    `left_out`: rows outside the schema's ranges, which cannot be asked about; `thinned`: how many there were in all."""
 
-    people: Ints
+    rows: Ints
     answered: Bools
     changed: Bools
     effort: Floats
@@ -42,8 +42,8 @@ class Survey:
 
 
 def survey(cohort: Cohort, say: Callable[[float], None]) -> Survey:
-    """Ask for everybody who is not in the target class, with the features kept that are kept at first."""
-    asked = np.flatnonzero(cohort.predicted != cohort.position)
+    """Ask about every row that is not in the target class, with the features kept that are kept at first."""
+    asked = np.flatnonzero(cohort.away)
     inside = np.array([k not in cohort.outside for k in asked], dtype=bool)
     left_out, asked = int((~inside).sum()), asked[inside]
     everyone = len(asked)
@@ -76,7 +76,7 @@ def survey(cohort: Cohort, say: Callable[[float], None]) -> Survey:
 
 
 def ways_to_group(cohort: Cohort) -> list[int]:
-    """Features by which people can be told apart: those that no plan changes; protected ones first."""
+    """Features by which rows can be told apart: those that no plan changes; protected ones first."""
     features = cohort.task.schema.features
     fixed = [j for j, f in enumerate(features) if not f.changeable and (f.numeric or len(f.levels) <= 20)]
     return sorted(fixed, key=lambda j: not features[j].protected)
@@ -84,10 +84,14 @@ def ways_to_group(cohort: Cohort) -> list[int]:
 
 @dataclass(frozen=True)
 class Group:
-    """One group of a survey. `rates` (d,): share of its plans that change a feature; `effort`: median, with the
-    middle half; `silent`: share without a plan, with its 95 % interval."""
+    """One group of a survey. `asked`, `answered`: rows; `people`: of how many.
+
+    `rates` (d,): share of its plans that change a feature; `effort`: median, with the middle half; `silent`: share
+    without a plan, with its 95 % interval.
+    """
 
     name: str
+    people: int
     asked: int
     answered: int
     rates: Floats
@@ -98,12 +102,11 @@ class Group:
 def by_group(cohort: Cohort, found: Survey, column: int | None) -> list[Group]:
     """A survey by the values of one feature, or as one group."""
     if column is None:
-        names = np.full(len(found.people), "Everybody", dtype=object)
+        names = np.full(len(found.rows), "Everybody", dtype=object)
         order = ["Everybody"]
     else:
         names, order = _group_names(cohort, found, column)
-    # A row is called "person · row 7" where the table names persons: `encode_people`.
-    who = np.array([cohort.names[k].split(" · row ")[0] for k in found.people.tolist()], dtype=object)
+    who = cohort.roster.person_of[found.rows]
     groups = []
     for name in order:
         mine = names == name
@@ -115,13 +118,13 @@ def by_group(cohort: Cohort, found: Survey, column: int | None) -> list[Group]:
         low, high = interval(~found.answered[mine], who[mine], share=True)
         silent = (float((mine & ~found.answered).sum() / mine.sum()), float(low), float(high))
         middle = None if quarters is None else (float(quarters[0]), float(quarters[1]), float(quarters[2]))
-        groups.append(Group(name, int(mine.sum()), int(good.sum()), rates, middle, silent))
+        groups.append(Group(name, len(np.unique(who[mine])), int(mine.sum()), int(good.sum()), rates, middle, silent))
     return groups
 
 
 def _group_names(cohort: Cohort, found: Survey, column: int) -> tuple[np.ndarray, list[str]]:
     shown = cohort.columns[column]
-    values = cohort.rows[found.people, column]
+    values = cohort.rows[found.rows, column]
     names = np.full(len(values), "not measured", dtype=object)
     known = ~np.isnan(values)
     if shown.feature.numeric and known.any():

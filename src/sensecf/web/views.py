@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,15 +19,20 @@ from sensecf.runs.finished import shares_in_words
 from sensecf.runs.report.page import environment
 from sensecf.version import __version__
 from sensecf.web import charts, people
-from sensecf.web.cohort import Cohort, Column
+from sensecf.web.cards import Seat, bin_text, card, differences, points, real_rows
+from sensecf.web.cohort import Cohort
 from sensecf.web.controls import COUNTS, MARGINS, ORDERS, Wish
-from sensecf.web.desk import Desk
+from sensecf.web.desk import Desk, Kept
 from sensecf.web.export import to_csv, to_fhir, to_json
-from sensecf.web.plans import EFFORTS, Plan, Pool, rank, record
+from sensecf.web.features import levers, sliders, values
+from sensecf.web.plans import EFFORTS, Plan, Pool, rank
+from sensecf.web.roster import Person
 from sensecf.web.start import PHASES
 from sensecf.web.steps import Way, weekly_steps
 from sensecf.web.survey import MAX_FEATURES, by_group, ways_to_group
-from sensecf.web.words import CAUTION, clean, plan_sentence, reason_words
+from sensecf.web.visitor import Visitor
+from sensecf.web.words import CAUTION, REGISTER_NAMES, clean, percent, plan_sentence, reason_words, say
+from sensecf.web.written import Data, record
 
 #: The exports: suffix and media type.
 EXPORTS = {
@@ -35,36 +41,74 @@ EXPORTS = {
     "html": ("html", "text/html; charset=utf-8"),
     "fhir": ("fhir.json", "application/fhir+json"),
 }
-LETTERS = "ABCDEFGH"
-ROLES = {
-    "actionable": ("What a person does", "These can be changed directly."),
-    "mutable": ("What moves as a result", "Nobody sets these directly: they are kept unless you let them move."),
-    "immutable": ("What stays", "No plan changes these."),
-}
+LETTERS = "ABCDEFGHIJKLMNOP"
+#: Days of a person that are shown at most, the latest ones.
+MOST_DAYS = 60
+#: Days from which on a trend is told.
+TREND = 4
 
 
 @cache
 def _environment() -> Environment:
     made = environment("sensecf.web")
-    made.globals |= {"CAUTION": CAUTION, "letters": LETTERS, "version": __version__}
+    made.globals |= {
+        "CAUTION": CAUTION,
+        "letters": LETTERS,
+        "version": __version__,
+        "registers": REGISTER_NAMES,
+        "percent": percent,
+        "points": points,
+    }
     return made
 
 
 def _write(request: Request, template: str, **context: Any) -> str:
     csrf = request.scope["csrf"]
-    return _environment().get_template(template).render(csrf=csrf, path=request.url.path, **context)
+    visitor = Visitor.of(request)
+    context.setdefault("word", lambda key: say(key, visitor.register))
+    return _environment().get_template(template).render(csrf=csrf, path=request.url.path, visitor=visitor, **context)
 
 
-def _head(cohort: Cohort) -> dict[str, Any]:
-    """What the head of every page shows."""
-    return {
-        "title": clean(cohort.title),
-        "notice": clean(cohort.notice),
-        "quality": clean(cohort.quality),
-        "unheld": clean(cohort.unheld),
-        "label": cohort.said(cohort.task.schema.label),
-        "target": cohort.said(cohort.target),
-    }
+def _cohort(request: Request, desk: Desk) -> Cohort:
+    """The cohort in the words of whoever asks."""
+    return desk.worded(Visitor.of(request).register)
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the head of every page shows; `alarms` and `auc` in words, "" where not known."""
+
+    cohort: Cohort
+    cards: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        return clean(self.cohort.title)
+
+    @property
+    def notice(self) -> str:
+        return clean(self.cohort.notice)
+
+    @property
+    def unheld(self) -> str:
+        return clean(self.cohort.unheld)
+
+    @property
+    def label(self) -> str:
+        return self.cohort.said(self.cohort.task.schema.label)
+
+    @property
+    def target(self) -> str:
+        return self.cohort.said(self.cohort.target)
+
+    @property
+    def shown(self) -> str:
+        """The class whose probability is shown."""
+        return self.cohort.said(self.cohort.watched)
+
+
+def _head(cohort: Cohort) -> Head:
+    return Head(cohort, {})
 
 
 # --- before there are people --------------------------------------------------------------
@@ -92,48 +136,76 @@ def problem_page(request: Request, text: str) -> str:
 
 def people_page(request: Request, desk: Desk, choice: people.ListView) -> str:
     """The list of people."""
-    return _write(request, "people.html.j2", head=_head(desk.cohort), **_people(desk, choice))
+    cohort = _cohort(request, desk)
+    strip = charts.calibration(cohort.trust.bins)
+    return _write(
+        request, "people.html.j2", head=_head(cohort), trust=cohort.trust, strip=strip, **_people(request, desk, choice)
+    )
 
 
 def people_part(request: Request, desk: Desk, choice: people.ListView) -> str:
     """The list alone."""
-    return _write(request, "_people.html.j2", **_people(desk, choice))
+    return _write(request, "_people.html.j2", head=_head(_cohort(request, desk)), **_people(request, desk, choice))
 
 
-def _people(desk: Desk, choice: people.ListView) -> dict[str, Any]:
-    cohort = desk.cohort
+@dataclass(frozen=True)
+class ListRow:
+    """A person in the list."""
+
+    number: int
+    name: str
+    shown: str
+    away: int
+    days: int
+    strip: Markup
+    latest: str
+    share: float
+    there: bool
+    values: list[str]
+    state: str
+
+
+def _people(request: Request, desk: Desk, choice: people.ListView) -> Data:
+    cohort = _cohort(request, desk)
     found = people.chosen(cohort, choice)
     pages = max(1, -(-len(found) // people.PAGE))
     page = min(choice.page, pages - 1)
-    columns = [cohort.columns[j] for j in people.shown_columns(cohort)]
-    decisions = _last_decisions(desk)
-    rows = [
-        {
-            "position": int(k),
-            "name": cohort.names[k],
-            "predicted": cohort.said(cohort.task.classes[cohort.predicted[k]]),
-            "there": bool(cohort.predicted[k] == cohort.position),
-            "risk": float(1.0 - cohort.chance[k]),
-            "values": [
-                c.text(cohort.rows[k, j], unit=True) for c, j in zip(columns, people.shown_columns(cohort), strict=True)
-            ],
-            "decision": decisions.get(cohort.names[k], ""),
-        }
-        for k in found[page * people.PAGE : (page + 1) * people.PAGE]
-    ]
+    columns = people.shown_columns(cohort)
+    states = _states(desk)
+    shown = found[page * people.PAGE : (page + 1) * people.PAGE]
     return {
-        "rows": rows,
+        "rows": [_list_row(cohort, cohort.persons[int(k)], columns, states) for k in shown],
         "choice": choice,
         "page": page,
         "pages": pages,
         "count": len(found),
-        "everybody": len(cohort),
-        "away": int((cohort.predicted != cohort.position).sum()),
+        "everybody": len(cohort.persons),
+        "away": int(cohort.away.sum()),
+        "all_days": len(cohort),
+        "several": len(cohort) > len(cohort.persons),
         "shares": _shares(desk),
         "filters": people.FILTERS,
-        "columns": [(j, cohort.columns[j].label) for j in people.shown_columns(cohort)],
-        "target": cohort.said(cohort.target),
+        "columns": [(j, cohort.columns[j].label) for j in columns],
+        "nouns": cohort.nouns,
     }
+
+
+def _list_row(cohort: Cohort, person: Person, columns: list[int], states: Mapping[str, str]) -> ListRow:
+    days, latest = person.days[-MOST_DAYS:], int(person.days[-1])
+    away = cohort.away[days]
+    return ListRow(
+        person.number,
+        person.name,
+        " · ".join(value for _, value in person.shown),
+        int(cohort.away[person.days].sum()),
+        len(person),
+        charts.days_strip(cohort.shown(cohort.chance[days]).tolist(), away.tolist()),
+        cohort.chance_text(float(cohort.chance[latest])),
+        float(cohort.shown(cohort.chance[latest])),
+        not bool(cohort.away[latest]),
+        [cohort.columns[j].text(cohort.rows[latest, j], unit=True) for j in columns],
+        states.get(person.name, ""),
+    )
 
 
 def _shares(desk: Desk) -> list[str]:
@@ -145,141 +217,145 @@ def _shares(desk: Desk) -> list[str]:
     return lines
 
 
-def _last_decisions(desk: Desk) -> dict[str, str]:
-    words = {
-        "bookmark": "bookmarked",
-        "sign off": "signed off",
-        "countersign": "countersigned",
-        "reject": "rejected",
-        "note": "noted",
-    }
-    return {
-        entry["plan"]["person"]: words.get(entry["action"], entry["action"])
-        for entry in desk.journal.of_kind("decision")
-    }
+#: What a decision makes of a plan, in a list.
+DECIDED = {
+    "bookmark": "bookmarked",
+    "sign off": "signed off",
+    "countersign": "countersigned",
+    "reject": "rejected",
+    "note": "noted",
+}
+
+
+def _states(desk: Desk) -> dict[str, str]:
+    """What was last decided for each person, by name; and who has limits of their own."""
+    found = {str(entry["person"]): "limits set" for entry in desk.journal.of_kind("limits")}
+    for entry in desk.journal.of_kind("decision"):
+        found[str(entry["plan"]["person"])] = DECIDED.get(entry["action"], entry["action"])
+    return found
 
 
 # --- a person -----------------------------------------------------------------------------
 
 
-def person_page(request: Request, desk: Desk, person: int, wish: Wish, pool: Pool | None) -> str:
-    """One person: values, controls, plans, what-if."""
-    cohort = desk.cohort
+@dataclass(frozen=True)
+class DayLink:
+    """A day of the strip."""
+
+    position: int
+    when: str
+    bar: Markup
+    said: str
+    away: bool
+    picked: bool
+
+
+@dataclass(frozen=True)
+class Face:
+    """The head of a person's page. `row`: the day that is looked at; `trend` in words, "" with few days."""
+
+    number: int
+    name: str
+    title: str
+    facts: list[tuple[str, str]]
+    row: int
+    when: str
+    picked: bool
+    several: bool
+    away: int
+    count: int
+    there: bool
+    said: str
+    share: float
+    predicted: str
+    days: list[DayLink]
+    hidden: int
+    trend: str
+    outside: str
+    bin: str
+    strip: Markup
+
+
+def face(cohort: Cohort, number: int, day: int | None) -> Face:
+    """The head of a person's page, with one day picked or none."""
+    person = cohort.persons[number]
+    row = int(person.days[-1]) if day is None else day
+    shown = person.days[-MOST_DAYS:].tolist()
+    share = float(cohort.shown(cohort.chance[row]))
+    when = cohort.roster.when[row]
+    return Face(
+        number,
+        person.name,
+        person.name if cohort.roster.people else f"Row {person.name}",
+        _facts(cohort, person),
+        row,
+        when,
+        day is not None,
+        len(person) > 1,
+        int(cohort.away[person.days].sum()),
+        len(person),
+        not bool(cohort.away[row]),
+        cohort.chance_text(float(cohort.chance[row])),
+        share,
+        cohort.said(cohort.task.classes[cohort.predicted[row]]),
+        [_day_link(cohort, k, day) for k in shown] if len(person) > 1 else [],
+        len(person) - len(shown),
+        _trend(cohort, person),
+        clean(cohort.outside.get(row, "")),
+        bin_text(cohort, cohort.trust.at(share)),
+        charts.calibration(cohort.trust.bins, share),
+    )
+
+
+def _day_link(cohort: Cohort, row: int, day: int | None) -> DayLink:
+    chance, away = float(cohort.chance[row]), bool(cohort.away[row])
+    bar = charts.day_bar(float(cohort.shown(chance)), away)
+    return DayLink(row, cohort.roster.when[row], bar, cohort.chance_text(chance), away, row == day)
+
+
+def _facts(cohort: Cohort, person: Person) -> list[tuple[str, str]]:
+    """What is known of a person beside what they do: the columns shown here, and what no plan changes."""
+    latest = int(person.days[-1])
+    fixed = [j for j, f in enumerate(cohort.task.schema.features) if not f.changeable][:4]
+    told = [(cohort.labels[j], cohort.columns[j].text(cohort.rows[latest, j], unit=True)) for j in fixed]
+    return [*person.shown, *told]
+
+
+def _trend(cohort: Cohort, person: Person) -> str:
+    """How the second half of a person's days differs from the first, in words."""
+    if len(person) < TREND:
+        return ""
+    shares = cohort.shown(cohort.chance[person.days])
+    half = len(shares) // 2
+    first, second = float(shares[:half].mean()), float(shares[-half:].mean())
+    way = "rising" if second - first > 0.05 else "falling" if first - second > 0.05 else "steady"
+    return f"{way}: {percent(first)} on average in the first half, {percent(second)} in the second"
+
+
+def person_page(request: Request, desk: Desk, number: int, day: int | None, kept: Kept, pool: Pool | None) -> str:
+    """One person: days, limits, plans, what-if."""
+    cohort = _cohort(request, desk)
+    shown = face(cohort, number, day)
     return _write(
         request,
         "person.html.j2",
         head=_head(cohort),
-        person=_person(cohort, person),
-        sections=_sections(cohort, person, wish),
-        wish=wish,
+        trust=cohort.trust,
+        nouns=cohort.nouns,
+        person=shown,
+        levers=levers(cohort, shown.row, kept.wish),
+        values=values(cohort, shown.row),
+        kept=kept,
+        mark=kept.wish.mark(cohort),
+        wish=kept.wish,
         orders=ORDERS,
         counts=COUNTS,
         margins=MARGINS,
         efforts=EFFORTS,
-        sliders=_sliders(cohort, person),
-        plans=None if pool is None else _plans(desk, pool, wish),
-        everybody=len(cohort),
+        sliders=sliders(cohort, shown.row),
+        plans=_plans(desk, cohort, number, pool, kept.wish),
+        everybody=len(cohort.persons),
     )
-
-
-def _person(cohort: Cohort, person: int) -> dict[str, Any]:
-    return {
-        "position": person,
-        "name": cohort.names[person],
-        "predicted": cohort.said(cohort.task.classes[cohort.predicted[person]]),
-        "there": bool(cohort.predicted[person] == cohort.position),
-        "chance": float(cohort.chance[person]),
-        "outside": clean(cohort.outside.get(person, "")),
-    }
-
-
-def _sections(cohort: Cohort, person: int, wish: Wish) -> list[dict[str, Any]]:
-    """Features by who moves them, each with its picture and its controls."""
-    leaning = cohort.leaning(person)
-    most = max(float(np.nanmax(np.abs(leaning), initial=0.0)), 0.02)
-    sections: dict[str, list[dict[str, Any]]] = {role: [] for role in ROLES}
-    for j, column in enumerate(cohort.columns):
-        feature, value = column.feature, float(cohort.rows[person, j])
-        role = feature.role if feature.changeable else "immutable"
-        gain = float(leaning[j])
-        sections[role].append(
-            {
-                "column": j,
-                "label": column.label,
-                "name": clean(feature.name),
-                "text": column.text(value),
-                "unit": clean(feature.unit) if not np.isnan(value) else "",
-                "strip": charts.strip(column, value),
-                "below": column.below(value),
-                "normal": "" if column.normal is None else _span(column, column.normal),
-                "normal_now": _normal_now(column, value),
-                "gain": None if np.isnan(gain) else gain,
-                "gain_share": 0 if np.isnan(gain) else round(abs(gain) / most * 100),
-                "open": feature.changeable and not np.isnan(value),
-                "numeric": feature.numeric,
-                "own_direction": feature.direction,
-                "low": _plain(cohort.least(j)),
-                "high": _plain(cohort.most(j)),
-                "step": _plain(feature.step),
-                "lock": j in wish.lock,
-                "direction": wish.direction.get(j, "any"),
-                "at_least": _plain(wish.low.get(j)),
-                "at_most": _plain(wish.high.get(j)),
-                "effort": wish.effort.get(j, "normal"),
-            }
-        )
-    for found in sections.values():
-        found.sort(key=lambda feature: -(feature["gain"] or 0.0))
-    return [
-        {"role": role, "title": ROLES[role][0], "words": ROLES[role][1], "features": found}
-        for role, found in sections.items()
-        if found
-    ]
-
-
-def _normal_now(column: Column, value: float) -> bool | None:
-    if column.normal is None or np.isnan(value):
-        return None
-    return column.normal[0] <= value <= column.normal[1]
-
-
-def _span(column: Column, ends: tuple[float, float]) -> str:
-    return f"{column.feature.format(ends[0])} to {column.feature.format(ends[1])}"
-
-
-def _plain(value: float | None) -> str:
-    """A number for an input: no thousands separators."""
-    return "" if value is None else f"{value:.12g}"
-
-
-def _sliders(cohort: Cohort, person: int) -> list[dict[str, Any]]:
-    """The controls of the what-if: one per feature that may change and was measured."""
-    found = []
-    for j, column in enumerate(cohort.columns):
-        feature, value = column.feature, float(cohort.rows[person, j])
-        if not feature.changeable or np.isnan(value):
-            continue
-        ends = (min(column.low, value), max(column.high, value)) if feature.numeric else (0.0, 0.0)
-        low, high = (
-            float(end)
-            for end in cohort.task.codec.snap(np.full((2, len(cohort.columns)), np.array(ends)[:, None]))[:, j]
-        )
-        found.append(
-            {
-                "column": j,
-                "label": column.label,
-                "unit": clean(feature.unit),
-                "numeric": feature.numeric,
-                "value": _plain(value),
-                "text": column.text(value),
-                "decimals": feature.decimals,
-                "low": _plain(min(low, value)),
-                "high": _plain(max(high, value)),
-                "step": _plain(feature.step),
-                "levels": [(k, clean(level)) for k, level in enumerate(feature.levels)],
-            }
-        )
-    return found
 
 
 # --- plans --------------------------------------------------------------------------------
@@ -287,83 +363,98 @@ def _sliders(cohort: Cohort, person: int) -> list[dict[str, Any]]:
 
 def plans_part(request: Request, desk: Desk, pool: Pool, wish: Wish) -> str:
     """The plans of a question, ranked, or what stands in their way."""
-    return _write(request, "_plans.html.j2", plans=_plans(desk, pool, wish), orders=ORDERS, wish=wish)
+    cohort = _cohort(request, desk)
+    return _write(
+        request,
+        "_plans.html.j2",
+        head=_head(cohort),
+        nouns=cohort.nouns,
+        plans=_plans(desk, cohort, pool.ask.person, pool, wish),
+        orders=ORDERS,
+        wish=wish,
+    )
 
 
-def _plans(desk: Desk, pool: Pool, wish: Wish) -> dict[str, Any]:
-    cohort = desk.cohort
-    shown = rank(cohort, pool, wish.order, wish.weights(), wish.count)
+def _plans(desk: Desk, cohort: Cohort, number: int, pool: Pool | None, wish: Wish) -> Data:
+    own = desk.own_of(number)
+    shown = [] if pool is None or pool.there else rank(cohort, pool, wish.order, wish.weights(), wish.count)
+    mark = desk.kept(number).wish.mark(cohort)
+    cards = []
+    for plan in [*shown, *own]:
+        of = desk.plan(plan.id)[1] if plan.own or pool is None else pool
+        seat = Seat(cohort, mark, desk.journal.standing(plan.id), desk.robust.get(plan.id))
+        cards.append(card(seat, plan, of))
+    asked = pool is not None
+    lifted = asked and bool(pool.blocks) and all(block.field for block in pool.blocks) if pool is not None else False
     return {
-        "pool": pool.id,
-        "person": pool.ask.person,
-        "there": pool.there,
-        "held": len(pool.plans),
-        "target": cohort.said(cohort.target),
-        "cards": [_card(desk, plan) for plan in shown] if not pool.there else [],
-        "blocks": pool.blocks,
+        "asked": asked,
+        "person": number,
+        "pool": "" if pool is None else pool.id,
+        "there": pool is not None and pool.there,
+        "held": 0 if pool is None else len(pool.plans),
+        "of": 1 if pool is None else len(pool.ask.days),
+        "day": "" if pool is None else cohort.roster.when[pool.ask.days[0]],
+        "cards": cards,
+        "found": len(shown),
+        "differences": differences(cohort, cards) if len(cards) > 1 else [],
+        "blocks": [] if pool is None else pool.blocks,
         # What the schema or a rule forbids, nobody can lift here; lifting the rest would not help.
-        "lifts": " ".join(block.field for block in pool.blocks) if all(block.field for block in pool.blocks) else "",
-        "reason": "" if pool.plans or pool.blocks else reason_words(pool.reason),
-    }
-
-
-def _card(desk: Desk, plan: Plan) -> dict[str, Any]:
-    """A plan as it stands beside others, or alone."""
-    cohort = desk.cohort
-    written = record(cohort, plan)
-    base = cohort.rows[plan.person]
-    for change in written["changes"]:
-        j = cohort.task.schema.columns[change["feature"]]
-        change["strip"] = charts.strip(cohort.columns[j], float(base[j]), float(plan.row[j]))
-        change["column"] = j
-        change["code"] = _plain(float(plan.row[j]))
-    return {
-        "id": plan.id,
-        "record": written,
-        "sentence": plan_sentence(written),
-        "margin": plan.lead,
-        "certainty": "narrow" if plan.lead < 0.2 else "clear" if plan.lead < 0.5 else "wide",
-        "inlier": plan.score >= 0,
-        "in_range": plan.in_range,
-        "similar": plan.similar,
-        "nearest": plan.nearest,
-        "holds": plan.holds,
-        "robust": desk.robust.get(plan.id),
-        "start": [{"column": j, "code": _plain(float(base[j]))} for j in range(len(base)) if not np.isnan(base[j])],
+        "lifts": " ".join(block.field for block in pool.blocks) if pool is not None and lifted else "",
+        "reason": "" if pool is None or pool.plans or pool.blocks else reason_words(pool.reason),
     }
 
 
 def plan_page(request: Request, desk: Desk, plan: Plan, pool: Pool) -> str:
     """One plan with its steps, its decisions and its exports."""
-    cohort = desk.cohort
-    way = weekly_steps(cohort, plan, pool.query)
-    return _write(
-        request,
-        "plan.html.j2",
-        head=_head(cohort),
-        person=_person(cohort, plan.person),
-        card=_card(desk, plan),
-        way=_way(cohort, plan, way),
-        entries=desk.journal.of_plan(plan.id),
-        standing=desk.journal.standing(plan.id),
-        exports=EXPORTS,
-        pool=pool.id,
-        made=datetime.now(UTC).date().isoformat(),
-        classifier=clean(cohort.classifier),
-    )
+    cohort = _cohort(request, desk)
+    return _write(request, "plan.html.j2", exports=EXPORTS, **_alone(desk, cohort, plan, pool))
 
 
-def _way(cohort: Cohort, plan: Plan, way: Way) -> dict[str, Any]:
-    changed = np.flatnonzero(cohort.task.codec.changed(cohort.rows[[plan.person]], plan.row[None])[0]).tolist()
+def _alone(desk: Desk, cohort: Cohort, plan: Plan, pool: Pool) -> Data:
+    """What a plan's own page and its file show."""
+    mark = desk.kept(plan.person).wish.mark(cohort)
+    standing = desk.journal.standing(plan.id)
+    one = card(Seat(cohort, mark, standing, desk.robust.get(plan.id)), plan, pool)
+    shown = face(cohort, plan.person, plan.day.row)
+    return {
+        "head": _head(cohort),
+        "trust": cohort.trust,
+        "nouns": cohort.nouns,
+        "person": shown,
+        "card": one,
+        "bin": bin_text(cohort, one.bin),
+        "way": _way(cohort, plan, weekly_steps(cohort, plan, pool.query)),
+        "real": real_rows(cohort, plan),
+        "days": [
+            (
+                cohort.roster.when[day.row],
+                cohort.chance_text(float(cohort.chance[day.row])),
+                cohort.chance_text(day.probability),
+                day.turned,
+            )
+            for day in plan.days
+        ],
+        "entries": desk.journal.of_plan(plan.id),
+        "standing": standing,
+        "pool": pool.id,
+        "made": datetime.now(UTC).date().isoformat(),
+        "classifier": clean(cohort.classifier),
+    }
+
+
+def _way(cohort: Cohort, plan: Plan, way: Way) -> Data:
+    base = cohort.rows[plan.day.row]
+    changed = np.flatnonzero(cohort.task.codec.changed(base[None], plan.row[None])[0]).tolist()
     return {
         "features": [cohort.columns[j].label for j in changed],
         "units": [clean(cohort.columns[j].feature.unit) for j in changed],
-        "now": [cohort.columns[j].text(cohort.rows[plan.person, j]) for j in changed],
+        "now": [cohort.columns[j].text(base[j]) for j in changed],
+        "said": percent(float(cohort.shown(cohort.chance[plan.day.row]))),
         "steps": [
             {
                 "week": step.week,
                 "values": [cohort.columns[j].text(step.row[j]) for j in changed],
-                "probability": step.probability,
+                "said": percent(float(cohort.shown(step.probability))),
                 "reached": step.reached,
                 "problems": step.problems,
             }
@@ -376,39 +467,22 @@ def _way(cohort: Cohort, plan: Plan, way: Way) -> dict[str, Any]:
 
 def robust_part(request: Request, desk: Desk, plan: Plan) -> str:
     """What became of the test of a plan."""
-    return _write(request, "_robust.html.j2", card={"id": plan.id, "robust": desk.robust[plan.id]})
-
-
-def record_of(desk: Desk, plan: Plan) -> dict[str, Any]:
-    """A plan as the log keeps it."""
-    return record(desk.cohort, plan)
+    return _write(request, "_robust.html.j2", robust=desk.robust[plan.id], nouns=desk.cohort.nouns)
 
 
 def export_text(request: Request, desk: Desk, plan: Plan, pool: Pool, kind: str) -> str:
     """A plan as the text of a file."""
     written = record(desk.cohort, plan)
-    steps = weekly_steps(desk.cohort, plan, pool.query).steps
-    weeks = len(steps) or None
+    weeks = len(weekly_steps(desk.cohort, plan, pool.query).steps) or None
     if kind == "csv":
         return to_csv(written)
     if kind == "json":
         return to_json(written, weeks)
     if kind == "fhir":
         return to_fhir(written, weeks, datetime.now(UTC).date().isoformat())
-    cohort = desk.cohort
     style = (Path(__file__).parent / "static" / "page.css").read_text(encoding="utf-8")
-    return _write(
-        request,
-        "alone.html.j2",
-        head=_head(cohort),
-        person=_person(cohort, plan.person),
-        card=_card(desk, plan),
-        way=_way(cohort, plan, weekly_steps(cohort, plan, pool.query)),
-        style=Markup(style),
-        made=datetime.now(UTC).date().isoformat(),
-        classifier=clean(cohort.classifier),
-        entries=desk.journal.of_plan(plan.id),
-    )
+    cohort = _cohort(request, desk)
+    return _write(request, "alone.html.j2", style=Markup(style), **_alone(desk, cohort, plan, pool))
 
 
 # --- the cohort ---------------------------------------------------------------------------
@@ -416,23 +490,25 @@ def export_text(request: Request, desk: Desk, plan: Plan, pool: Pool, kind: str)
 
 def groups_page(request: Request, desk: Desk, by: int | None) -> str:
     """Which changes are asked of whom."""
-    cohort, found = desk.cohort, desk.survey
+    cohort, found = _cohort(request, desk), desk.survey
     ways = ways_to_group(cohort)
     column = by if by in ways else (ways[0] if ways else None)
-    context: dict[str, Any] = {
+    context: Data = {
         "head": _head(cohort),
+        "nouns": cohort.nouns,
         "ways": [(j, cohort.columns[j].label) for j in ways],
         "by": column,
         "asked": None,
-        "away": int((cohort.predicted != cohort.position).sum()),
+        "away": int(cohort.away.sum()),
     }
-    if found is not None and len(found.people):
+    if found is not None and len(found.rows):
         groups = by_group(cohort, found, column)
         total = found.changed[found.answered].mean(axis=0) if found.answered.any() else np.zeros(len(cohort.columns))
         order = np.argsort(-total, kind="stable")
         shown = [int(j) for j in order[:MAX_FEATURES] if total[j] > 0]
         context |= {
-            "asked": len(found.people),
+            "asked": len(found.rows),
+            "asked_people": len(np.unique(cohort.roster.person_of[found.rows])),
             "everyone": found.thinned,
             "left_out": found.left_out,
             "groups": groups,
@@ -447,8 +523,73 @@ def groups_page(request: Request, desk: Desk, by: int | None) -> str:
 
 
 def kept_page(request: Request, desk: Desk) -> str:
-    """The log of decisions, newest first."""
-    entries: list[Mapping[str, Any]] = [
-        {**entry, "sentence": plan_sentence(entry["plan"])} for entry in reversed(desk.journal.of_kind("decision"))
-    ]
-    return _write(request, "kept.html.j2", head=_head(desk.cohort), entries=entries, file=desk.journal.path.name)
+    """The journal, newest first: decisions, limits and plans put together by hand."""
+    cohort = _cohort(request, desk)
+    numbers = {person.name: person.number for person in cohort.persons}
+    entries = [_entry(cohort, entry, numbers) for entry in reversed(desk.journal.entries)]
+    return _write(
+        request,
+        "kept.html.j2",
+        head=_head(cohort),
+        nouns=cohort.nouns,
+        entries=[entry for entry in entries if entry is not None],
+        file=desk.journal.path.name,
+    )
+
+
+@dataclass(frozen=True)
+class KeptEntry:
+    """A line of the journal as the page shows it."""
+
+    who: str
+    time: str
+    action: str
+    person: str
+    number: int | None
+    plan: str
+    sentence: list[Any]
+    note: str
+
+
+def _entry(cohort: Cohort, entry: Data, numbers: Mapping[str, int]) -> KeptEntry | None:
+    """A line of the journal; None for plans that were only offered, which nobody decided on."""
+    who, time, kind = str(entry["who"]), str(entry["time"]), str(entry["kind"])
+    if kind == "decision" or (kind == "plan" and entry["origin"] == "own"):
+        plan = entry["plan"]
+        person = str(plan["person"])
+        action = entry["action"] if kind == "decision" else "own plan kept"
+        sentence = plan_sentence(plan)
+        return KeptEntry(
+            who, time, action, person, numbers.get(person), str(plan["plan"]), sentence, str(entry.get("note", ""))
+        )
+    if kind == "limits":
+        person = str(entry["person"])
+        said = _limits_words(cohort, entry)
+        return KeptEntry(who, time, "limits set", person, numbers.get(person), "", said, str(entry.get("note", "")))
+    return None
+
+
+def _limits_words(cohort: Cohort, entry: Data) -> list[Any]:
+    """Limits in a sentence."""
+    columns, limits = cohort.task.schema.columns, entry["limits"]
+    results = {cohort.task.schema.names[j] for j in cohort.locked_first}
+
+    def name(feature: str) -> str:
+        return cohort.labels[columns[feature]] if feature in columns else clean(feature)
+
+    locked = [name(f) for f in limits["lock"] if f not in results]
+    moving = [name(f) for f in results if f not in limits["lock"]]
+    parts = [f"keeps {', '.join(locked)}"] if locked else []
+    parts += [f"lets {', '.join(moving)} move"] if moving else []
+    parts += [f"{name(f)} {_ends(ends)}" for f, ends in limits["ranges"].items()]
+    parts += [f"{name(f)} only {'up' if way == 'increase' else 'down'}" for f, way in limits["directions"].items()]
+    parts += [f"{name(f)} is {how}" for f, how in entry["effort"].items()]
+    parts += [f"at most {limits['max_changes']} changes"] if limits["max_changes"] else []
+    text = "; ".join(parts) or "no limits beyond the schema’s"
+    return [(text[:1].upper() + text[1:] + ".", "")]
+
+
+def _ends(ends: list[float | None]) -> str:
+    low, high = ends
+    said = [f"at least {low:g}"] if low is not None else []
+    return " and ".join([*said, f"at most {high:g}"] if high is not None else said)

@@ -14,17 +14,17 @@ from sensecf.web.cohort import Cohort
 from sensecf.web.words import inside, rule_words
 
 
-def what_if(cohort: Cohort, person: int, values: Mapping[int, float]) -> dict[str, Any]:
-    """The verdict on a person with some values replaced (encoded, by column), as plain data for the page.
+def what_if(cohort: Cohort, row_number: int, values: Mapping[int, float]) -> dict[str, Any]:
+    """The verdict on one row with some values replaced (encoded, by column), as plain data for the page.
 
     Wholes follow their parts (sleep its stages) unless they were set by hand themselves. In the answer,
-    `changed` names all features that differ from the person's own, `broken` the rules and ranges that the row
+    `changed` names all features that differ from the row's own, `broken` the rules and ranges that the row
     does not keep, and `against` the values that move the other way than the schema asks of a plan.
     Raises `InputError` for a column that cannot change, was not measured, or a value outside its range.
     """
     task, codec = cohort.task, cohort.task.codec
-    base = cohort.rows[person]
-    row = _moved(cohort, base, values)
+    base = cohort.rows[row_number]
+    row = moved(cohort, base, values)
     judged = task.judge(np.array([row, base]), final=True)
     there = bool(judged.predicted[0] == cohort.position and not judged.tie[0])
     broken = [
@@ -52,6 +52,8 @@ def what_if(cohort: Cohort, person: int, values: Mapping[int, float]) -> dict[st
         "reached": there,
         "tie": bool(judged.tie[0]),
         "probability": round(float(judged.proba[0, cohort.position]), 6),
+        "shown": round(float(cohort.shown(judged.proba[0, cohort.position])), 6),
+        "shown_text": cohort.chance_text(float(judged.proba[0, cohort.position])),
         "broken": broken,
         "against": against,
         "like": score >= 0,
@@ -68,8 +70,8 @@ def what_if(cohort: Cohort, person: int, values: Mapping[int, float]) -> dict[st
     }
 
 
-def _moved(cohort: Cohort, base: Floats, values: Mapping[int, float]) -> Floats:
-    """The person's row (d,) with these values, wholes after their parts. Raises `InputError` as `what_if` does."""
+def moved(cohort: Cohort, base: Floats, values: Mapping[int, float]) -> Floats:
+    """A row (d,) with these values, wholes after their parts. Raises `InputError` as `what_if` does."""
     codec, row = cohort.task.codec, base.copy()
     for j, value in values.items():
         label = cohort.labels[j]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from sensecf.core.limits import Limits
 from sensecf.core.rules import Rule
 from sensecf.core.schema import FeatureSchema
+from sensecf.data.infer.terms import REGISTERS, Register
 from sensecf.pipeline.blocking import Blame, Blocked
 from sensecf.runs.report.names import clean, inside, known, labels
 
 #: With what the page is written elsewhere.
 __all__ = [
-    "Blocker", "Piece", "blocks", "clean", "inside", "known", "labels", "plan_sentence", "reason_words", "rule_words",
+    "Blocker", "Nouns", "Piece", "blocks", "clean", "inside", "known", "labels", "nouns", "percent", "plan_sentence",
+    "reason_words", "rule_words", "say",
 ]  # fmt: skip
 
 #: What stands wherever plans are read.
@@ -25,6 +27,41 @@ CAUTION = (
 
 #: Units of things there can be more of; others are higher or lower.
 _AMOUNTS = ("min", "h", "steps", "kcal", "m", "km", "events", "cups", "g")
+
+
+class Nouns(NamedTuple):
+    """What those on the page are called, one and several, and their rows: "person", "people", "day", "days"."""
+
+    one: str
+    many: str
+    day: str
+    days: str
+
+    def count(self, number: int) -> str:
+        """So many of them."""
+        return f"{number:,} {self.one if number == 1 else self.many}"
+
+    def count_days(self, number: int) -> str:
+        """So many of their rows."""
+        return f"{number:,} {self.day if number == 1 else self.days}"
+
+
+PEOPLE, ROWS = ("person", "people"), ("row", "rows")
+
+
+class Rostered(Protocol):
+    """What the nouns depend on: whether there are people, and whether their rows have days."""
+
+    @property
+    def people(self) -> bool: ...
+
+    @property
+    def dated(self) -> bool: ...
+
+
+def nouns(roster: Rostered) -> Nouns:
+    """The nouns for a roster: rows are rows where the schema names no person, and days only where it says when."""
+    return Nouns(*(PEOPLE if roster.people else ROWS), *(("day", "days") if roster.dated else ROWS))
 
 
 def rule_words(rule: Rule, schema: FeatureSchema, label: Sequence[str]) -> str:
@@ -51,51 +88,107 @@ class Piece(NamedTuple):
 
 
 def plan_sentence(record: Mapping[str, Any]) -> list[Piece]:
-    """The sentence of a plan, from its record (see `plans.record`) and from nothing else.
+    """The sentence of a plan, from its record (see `written.record`) and from nothing else.
 
     Every figure stands in a piece of its own that names the field it comes from.
     """
+    record = _completed(record)
     pieces: list[Piece] = [Piece("With ")]
-    for k, change in enumerate(record["changes"]):
-        where = f"changes.{k}"
-        if k:
-            pieces.append(Piece(" and " if k == len(record["changes"]) - 1 else ", "))
-        if change["delta"] is None:
-            pieces += [
-                Piece(change["label_inside"] + " "),
-                Piece(change["after_text"], f"{where}.after"),
-                Piece(" instead of "),
-                Piece(change["before_text"], f"{where}.before"),
-            ]
-            continue
-        name, unit = change["label_inside"], f" {change['unit']}" if change["unit"] else ""
-        if change["unit"] in _AMOUNTS:
-            unit = "" if change["unit"] == name else unit
-            how = f" {'more' if change['delta'] > 0 else 'less'} {name} ("
-            pieces += [Piece(change["delta_text"] + unit, f"{where}.delta"), Piece(how)]
-        else:
-            how = f" {'higher' if change['delta'] > 0 else 'lower'} ("
-            pieces += [Piece(f"{name} "), Piece(change["delta_text"] + unit, f"{where}.delta"), Piece(how)]
-        pieces += [
-            Piece(change["after_text"], f"{where}.after"),
-            Piece(" instead of "),
-            Piece(change["before_text"], f"{where}.before"),
-            Piece(")"),
+    acts = [
+        _change_pieces(change, f"changes.{k}")
+        for k, change in enumerate(record["changes"])
+        if not change.get("follows")
+    ]
+    if record["asks"]:  # for several days
+        acts = [
+            [Piece(f"{ask['label_inside']} "), Piece(ask["text"], f"asks.{k}.text")]
+            for k, ask in enumerate(record["asks"])
         ]
-    pieces += [
-        Piece(", the classifier would say "),
-        Piece(record["target_text"], "target_text"),
+    for at, act in enumerate(acts):
+        pieces += [Piece(" and " if at == len(acts) - 1 else ", "), *act] if at else act
+    return [*(pieces if acts else [Piece("With nothing changed")]), *_verdict_pieces(record)]
+
+
+def _change_pieces(change: Mapping[str, Any], where: str) -> list[Piece]:
+    """One change of one day."""
+    ends = [
+        Piece(change["after_text"], f"{where}.after"),
         Piece(" instead of "),
-        Piece(record["predicted_before_text"], "predicted_before_text"),
-        Piece(": its probability of "),
-        Piece(record["target_text"], "target_text"),
+        Piece(change["before_text"], f"{where}.before"),
+    ]
+    name, unit = change["label_inside"], f" {change['unit']}" if change["unit"] else ""
+    if change["delta"] is None:
+        return [Piece(f"{name} "), *ends]
+    more = change["delta"] > 0
+    if change["unit"] in _AMOUNTS:
+        unit = "" if change["unit"] == name else unit
+        said = [Piece(change["delta_text"] + unit, f"{where}.delta"), Piece(f" {'more' if more else 'less'} {name}")]
+    else:
+        amount = Piece(change["delta_text"] + unit, f"{where}.delta")
+        said = [Piece(f"{name} "), amount, Piece(f" {'higher' if more else 'lower'}")]
+    return [*said, Piece(" ("), *ends, Piece(")")]
+
+
+def _verdict_pieces(record: Mapping[str, Any]) -> list[Piece]:
+    if record["of"] > 1:
+        pieces = [
+            Piece(f" on each {record['day_noun']}, the classifier would say "),
+            Piece(record["target_text"], "target_text"),
+            Piece(" on "),
+            Piece(str(record["turns"]), "turns"),
+            Piece(" of "),
+            Piece(str(record["of"]), "of"),
+            Piece(f" {record['days_noun']}; on average "),
+        ]
+    elif record["turns"]:
+        pieces = [
+            Piece(", the classifier would say "),
+            Piece(record["target_text"], "target_text"),
+            Piece(" instead of "),
+            Piece(record["predicted_before_text"], "predicted_before_text"),
+            Piece(": "),
+        ]
+    else:
+        pieces = [
+            Piece(", the classifier would still not say "),
+            Piece(record["target_text"], "target_text"),
+            Piece(": "),
+        ]
+    return [
+        *pieces,
+        Piece(record["shown_class_text"], "shown_class_text"),
         Piece(" goes from "),
-        Piece(f"{record['probability_before']:.2f}", "probability_before"),
+        Piece(record["shown_before_text"], "shown_before_text"),
         Piece(" to "),
-        Piece(f"{record['probability']:.2f}", "probability"),
+        Piece(record["shown_text"], "shown_text"),
         Piece("."),
     ]
-    return pieces
+
+
+def _completed(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record with what those of older logs lack: they are of one day each."""
+    older = {
+        "asks": [],
+        "of": 1,
+        "turns": 1,
+        "day_noun": "row",
+        "days_noun": "rows",
+        "shown_class_text": record["target_text"],
+        "shown_before_text": percent(record["probability_before"]),
+        "shown_text": percent(record["probability"]),
+    }
+    return {**older, **record}
+
+
+def percent(share: float) -> str:
+    """A share as people read it; nothing is said to be certain.
+
+    >>> percent(0.973), percent(0.9997), percent(0.002)
+    ('97 %', 'over 99 %', 'under 1 %')
+    """
+    if share >= 0.995:
+        return "over 99 %"
+    return "under 1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
 
 class Blocker(NamedTuple):
@@ -144,3 +237,29 @@ def reason_words(reason: str) -> str:
             "No plan was found even with every lock and limit lifted: only what cannot change would change the answer."
         )
     return _sentence(clean(re.sub(r"^row \S+, column ", "", reason))).replace("..", ".")
+
+
+#: What the two registers are called.
+REGISTER_NAMES: dict[Register, str] = {"clinical": "Clinical words", "plain": "Plain words"}
+
+#: What the page says in either register, by key: the clinician's words, and the plain ones.
+WORDING: dict[str, tuple[str, str]] = {
+    "auc": ("AUC, by person", "Tells two apart, in so many of 100 pairs"),
+    "balanced": ("Balanced accuracy", "Right answers, both kinds weighed alike"),
+    "alarms": ("False alarms among those asked about", "Called so, and were not"),
+    "calibration": ("Calibration", "What its percentages have been worth"),
+    "holds": ("Holds in refits", "Still so if it learns anew"),
+    "alike": ("Real ones alike", "Real ones like this"),
+    "follows": ("Expected to follow (90 % band)", "What should move along (9 times of 10)"),
+    "weeks": ("Weeks", "Weeks"),
+    "leans": ("What the classifier leans on", "What this answer rests on"),
+    "adds": ("Contribution (Shapley)", "What each part adds"),
+    "margin": ("Lead over the other class", "How clear the answer is"),
+    "inlier": ("Inlier of the wanted class (LOF)", "Looks like others in that class"),
+    "in_range": ("Within observed ranges", "Values others have had"),
+}
+
+
+def say(key: str, register: Register) -> str:
+    """A phrase of the page in a register."""
+    return WORDING[key][REGISTERS.index(register)]

@@ -121,7 +121,8 @@ def kept_plans(journal: Journal) -> list[KeptPlan]:
     """Every plan that somebody decided on or kept, in the order of their first entries, each where it stands."""
     last: dict[str, Data] = {}
     for entry in journal.entries:
-        if entry["kind"] in ("decision", "plan"):
+        # Plans that were only offered are kept to be found again, and are nobody's.
+        if entry["kind"] == "decision" or (entry["kind"] == "plan" and entry["origin"] == "own"):
             last[str(entry["plan"]["plan"])] = entry
     return [
         of_record(entry["plan"], entry if entry["kind"] == "decision" else None, journal.standing(identity))

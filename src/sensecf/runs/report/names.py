@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
-from sensecf.data.infer.catalogue import Entry, known_feature, known_in_unit
+from sensecf.data.infer.catalogue import Entry, known_in_unit
 from sensecf.data.infer.names import parse_names
+from sensecf.data.infer.terms import Register, term
 
 if TYPE_CHECKING:
     from sensecf.core.counterfactuals import Counterfactuals
@@ -30,14 +31,13 @@ def known(feature: Feature) -> Entry | None:
     return known_in_unit(feature)
 
 
-def labels(schema: FeatureSchema) -> list[str]:
-    """One label per feature: the catalogue's words, else the column's name without underscores and unit."""
+def labels(schema: FeatureSchema, register: Register = "clinical") -> list[str]:
+    """One label per feature: the term for a recognised column, else its name without underscores and unit."""
     parsed = parse_names(schema.names)
     found = []
     for feature in schema.features:
-        entry = known_feature(feature.name)
         plain = " ".join(parsed[feature.name].stem) or feature.name
-        text = clean(plain if entry is None else entry.description.partition(":")[0])
+        text = clean(term(feature.name, register) or plain)
         # HDL and REM stay as they are.
         found.append(text[:1].upper() + text[1:])
     return [text if text and found.count(text) == 1 else clean(schema.names[j]) for j, text in enumerate(found)]

@@ -89,7 +89,8 @@
       clearTimeout(timer);
       timer = setTimeout(refresh, event.target.id === "search" ? 150 : 0);
     });
-    people.addEventListener("submit", (event) => { event.preventDefault(); refresh(event.submitter); });
+    // Enter in the search opens whom it finds; every other button shows the list anew.
+    people.addEventListener("submit", (event) => { if (event.submitter && event.submitter.name === "find") return; event.preventDefault(); refresh(event.submitter); });
     document.addEventListener("keydown", (event) => {
       const typing = event.target.matches("input:not([type=radio]), textarea, select");
       if (event.key === "/" && !typing) { event.preventDefault(); find("#search").focus(); return; }
@@ -107,21 +108,50 @@
     });
   }
 
-  // --- asking and ranking ------------------------------------------------------------------
+  // --- who looks at the page ----------------------------------------------------------------
+  const you = find(".you");
+  if (you) {
+    find("select", you).addEventListener("change", () => { find("[name=back]", you).value = location.pathname + location.search; you.submit(); });
+    find("input[name=name]", you).addEventListener("change", () => fetch(you.action, { method: "POST", body: fields(you), headers: { "x-csrf": csrf }, redirect: "manual" }));
+  }
+
+  // --- limits, asking and ranking -----------------------------------------------------------
   const ask = find("#ask");
   if (ask) {
-    const part = find("#plans-part"), problem = find("#ask-problem"), progress = find("#ask-progress");
-    let busy = false;
+    const part = find("#plans-part"), problem = find("#ask-problem"), progress = find("#ask-progress"), keptLine = find("#limits-kept");
+    let busy = false, timer = 0;
+    // What is kept of the limits, and which cards were made for others.
+    const told = (said) => {
+      if (said.time) keptLine.textContent = `Kept: ${said.who}, ${said.time} UTC.`;
+      if (said.mark) ask.dataset.mark = said.mark;
+      for (const card of all(".card[data-mark]", part)) {
+        const stale = card.dataset.mark !== ask.dataset.mark;
+        card.classList.toggle("stale", stale);
+        find(".outdated", card).hidden = !stale;
+      }
+    };
+    const keep = async (last) => {
+      clearTimeout(timer);
+      timer = 0;
+      try {
+        const response = await fetch(ask.dataset.limits, { method: "POST", body: fields(ask), headers: { "x-csrf": csrf, accept: "application/json" }, keepalive: Boolean(last) });
+        if (last) return;
+        if (response.ok) { showProblem(problem, ""); told(await response.json()); } else showProblem(problem, await problemOf(response));
+      } catch { showProblem(problem, "The limits could not be kept. Is the page still running?"); }
+    };
     ask.addEventListener("submit", async (event) => {
       event.preventDefault();
       if (busy) return;
       busy = true;
+      clearTimeout(timer);
+      timer = 0;
       showProblem(problem, "");
       const lifted = event.submitter && event.submitter.name === "lift" ? event.submitter.value : "";
       await stream(ask, event.submitter, (said) => {
         showProgress(progress, said);
         if (said.problem) showProblem(problem, said.problem);
         if (said.html) { put(part, said.html); lifted.split(" ").filter(Boolean).forEach(lift); }
+        told(said);
       });
       busy = false;
     });
@@ -138,17 +168,28 @@
       if (kind === "margin") find("#margin").value = "0.0";
       find("#plans-title").scrollIntoView({ block: "nearest" });
     };
-    const mark = (box) => box.closest(".feature").classList.toggle("kept", box.checked);
+    const mark = (box) => box.closest(".lever").classList.toggle("kept", box.checked);
     let latest = 0;
     ask.addEventListener("change", async (event) => {
-      if (event.target.name.startsWith("lock-")) mark(event.target);
+      const name = event.target.name || "";
+      if (name.startsWith("lock-")) mark(event.target);
+      if (/^(lock|low|high|direction|effort)-|^(budget|margin)$/.test(name)) { clearTimeout(timer); timer = setTimeout(keep, 500); }
       const held = find("[data-pool]", part);
-      if (!held || !/^(order|count|effort-\d+)$/.test(event.target.name)) return;
+      if (!held || !held.dataset.pool || !/^(order|count|effort-\d+)$/.test(name)) return;
       const mine = ++latest;
       const response = await fetch(`/pool/${held.dataset.pool}/rank`, { method: "POST", body: fields(ask), headers: { "x-csrf": csrf, "x-part": "plans" } });
       if (mine !== latest) return;
       if (response.ok) put(part, await response.text()); else showProblem(problem, await problemOf(response));
     });
+    addEventListener("pagehide", () => { if (timer) keep(true); });
+    // Find a feature among many.
+    const search = find("#lever-search"), more = find(".more-levers");
+    search?.addEventListener("input", () => {
+      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      if (words.length && more) more.open = true;
+      for (const lever of all(".lever", ask)) lever.hidden = words.some((word) => !lever.dataset.words.includes(word));
+    });
+    search?.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
   }
 
   // --- other work that takes a while -------------------------------------------------------
@@ -178,11 +219,12 @@
       return Number(value).toLocaleString("en-US", { minimumFractionDigits: +box.dataset.decimals, maximumFractionDigits: +box.dataset.decimals });
     };
     const show = (box, value) => { control(box).value = value; find("output", box).textContent = written(box, value); };
+    const values = () => new URLSearchParams([["row", find("[name=row]", form).value], ...[...moved].map(([column, value]) => [`value-${column}`, value])]);
     let running = false, again = false;
     const judge = async () => {
       if (running) { again = true; return; }
       running = true;
-      const body = new URLSearchParams([...moved].map(([column, value]) => [`value-${column}`, value]));
+      const body = values();
       try {
         const response = await fetch(form.action, { method: "POST", body, headers: { "x-csrf": csrf, accept: "application/json" } });
         const said = await response.json();
@@ -193,10 +235,10 @@
     };
     const tell = (said) => {
       const chip = find("#try-chip"), fill = find(".gauge .fill", form);
-      chip.textContent = said.predicted;
+      chip.textContent = said.shown_text;
       chip.classList.toggle("there", said.reached);
-      find("#try-number").textContent = said.probability.toFixed(2);
-      fill.setAttribute("width", (100 * said.probability).toFixed(1));
+      fill.setAttribute("width", (100 * said.shown).toFixed(1));
+      find("#try-keep").disabled = !said.changed.length || said.broken.length > 0;
       fill.classList.toggle("there", said.reached);
       const rules = find("#try-rules");
       rules.replaceChildren(...[...said.broken, ...said.against].map((text) => Object.assign(document.createElement("li"), { textContent: text })));
@@ -220,10 +262,20 @@
     });
     const reset = () => { moved.clear(); for (const box of sliders.values()) show(box, box.dataset.value); };
     find("#try-reset").addEventListener("click", () => { reset(); judge(); });
+    // Kept as a plan of one's own: it stands among the others from then on.
+    find("#try-keep").addEventListener("click", async () => {
+      try {
+        const response = await fetch(form.dataset.own, { method: "POST", body: values(), headers: { "x-csrf": csrf, accept: "application/json" } });
+        if (!response.ok) { find("#try-words").textContent = await problemOf(response); return; }
+        location.assign((await response.json()).address);
+      } catch { find("#try-words").textContent = "The page could not be reached. Is it still running?"; }
+    });
     document.addEventListener("click", (event) => {
       const button = event.target.closest(".try-plan");
       if (!button) return;
       reset();
+      // A plan for several days is tried on the day that stands for it.
+      find("[name=row]", form).value = button.dataset.row;
       for (const pair of button.dataset.values.split(" ")) {
         const [column, value] = pair.split(":");
         const box = sliders.get(column);
@@ -240,9 +292,4 @@
 
   // --- the plan ----------------------------------------------------------------------------
   find("#print")?.addEventListener("click", () => print());
-  const who = find("#who");
-  if (who) {
-    who.value = sessionStorage.getItem("who") || "";
-    who.form.addEventListener("submit", () => sessionStorage.setItem("who", who.value));
-  }
 })();
