@@ -157,6 +157,7 @@ def controls(of: Asked, seed: int) -> dict[str, Any]:
 
     out.update(plans_for_everybody(of))
     add("nearest example copied", lambda: copied(of))
+    add("the largest leanings, no model", lambda: leaned(of))
     for name in ("search", "nearest"):
         add(name, lambda name=name: build(name, of.task, Context(seed)).propose(of.query, rng))  # type: ignore[misc]
     for slack in (0.1, 0.3):
@@ -203,6 +204,30 @@ def copied(of: Asked) -> Candidates:
     edited = task.codec.changed(people.rows[at], rows)[near]
     made = np.where(edited, rows[near], of.query.rows)
     return Candidates.of(np.arange(len(of.query)), np.where(edited.any(axis=1, keepdims=True), made, np.nan), "copied")
+
+
+def leaned(of: Asked, most: int = 4) -> Candidates:
+    """The typical values where they lean most to the wanted class, as few as lead by 0.2, at most `most`: no model.
+
+    What a model that is told the leanings has to be better than.
+    """
+    from sensecf.core.task import lead
+    from sensecf.llm.ask import ALONE
+    from sensecf.llm.language.brief import Leaning
+
+    words = Leaning(of.task)
+    rows = of.query.rows.copy()
+    for i, one in enumerate(words.ask(of.query)):
+        marks = words.marks(one)
+        for j in sorted((j for j, mark in marks.items() if float(mark) > 0), key=lambda j: -float(marks[j]))[:most]:
+            usual, choice = words._typical[one.target, j], one.choices[j]
+            rows[i, j] = usual if choice.codes else np.clip(usual, choice.low, choice.high)
+            if lead(of.task.judge(rows[i : i + 1]).proba, np.array([one.target]))[0] >= ALONE:
+                break
+    same = ~of.task.codec.changed(of.query.rows, rows).any(axis=1)
+    rows[same] = np.nan
+    reasons = ["nothing leans to the wanted class" if still else "" for still in same]
+    return Candidates.of(np.arange(len(rows)), rows, "leaned", reasons)
 
 
 def nearer(of: Asked) -> dict[float, dict[int, float]]:

@@ -13,6 +13,7 @@ from sensecf.metrics.statistics import interval, paired
 METHODS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("one plan for everybody", "controls", ("constant",)),
     ("nearest example copied", "controls", ("nearest example copied",)),
+    ("the largest leanings, no model", "controls", ("the largest leanings, no model",)),
     ("as it comes, free", "prompted", ("zero-shot, free",)),
     ("as it comes, held to the schema", "prompted", ("zero-shot",)),
     ("three examples, the same", "prompted", ("three examples, the same",)),
@@ -122,7 +123,7 @@ def line(several: Sequence[dict[str, Any]]) -> dict[str, str]:
         "p": _p(against.p),
         "changes": _mean(pooled(several, "changes")),
         "distance": _mean(distance),
-        "nearer": f"{beside.difference:+.2f} (p {_p(beside.p)})",
+        "nearer": "–" if (valid == other).all() else f"{beside.difference:+.2f} (p {_p(beside.p)})",
         "plausible": _mean(plausible),
         "distinct": f"{sum(one['distinct'] for one in several)} of {len(valid)}",
     }

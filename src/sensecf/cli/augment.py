@@ -51,8 +51,8 @@ def augment(
 ) -> None:
     """Rows to learn from beside those of TABLE, and what they are worth on held-out rows.
 
-    Writes augmented.csv (features, label, weight, soft label and origin of every row), scores.csv, run.json and
-    report.md.
+    Writes augmented.csv (features, label, weight, soft label and origin of every row), scores.csv, run.json,
+    report.html and report.md.
     """
     from rich.console import Console
     from rich.table import Table
@@ -61,11 +61,13 @@ def augment(
     from sensecf.augmentation.run import AugmentSpec, run, sentences
     from sensecf.core.schema import FeatureSchema
     from sensecf.metrics import from_json, sentence
+    from sensecf.runs.report.augment import write
 
     spec = AugmentSpec(classifiers=split_names(classifiers), **request)
     schema = FeatureSchema.from_toml(schema_path)
     with progress_bars() as progress:
         added, scores, facts = run(open_table(table, schema), schema, out, spec, overwrite=overwrite, progress=progress)
+    write(out, scores, facts)
     console = Console(width=None if sys.stdout.isatty() else 120)
     for name, quality in facts["quality"].items():
         console.print(Text(sentence(from_json(quality), name, facts["positive"])), soft_wrap=True)
@@ -80,3 +82,4 @@ def augment(
     for told in sentences(facts):
         console.print(Text(told), soft_wrap=True)
     console.print(f"{len(added):,} rows: {out / 'augmented.csv'}", highlight=False, soft_wrap=True)
+    console.print(f"Report: {out / 'report.html'}", highlight=False, soft_wrap=True)
