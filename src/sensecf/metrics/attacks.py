@@ -164,8 +164,9 @@ def attribute_inference(release: Release) -> Floats:
 def _holders(column: Floats, persons: Texts, values: Floats) -> Floats:
     """How many people have each value exactly, shape as `values`."""
     known = ~np.isnan(column)
-    pairs = np.unique(np.rec.fromarrays([column[known], persons[known]]))
-    at, count = np.unique(pairs.f0, return_counts=True)  # type: ignore[attr-defined]
+    people = np.unique(persons[known], return_inverse=True)[1].astype(float)
+    pairs = np.unique(np.column_stack([column[known], people]), axis=0)
+    at, count = np.unique(pairs[:, 0], return_counts=True)
     place = np.searchsorted(at, values).clip(0, max(len(at) - 1, 0))
     if not len(at):
         return np.zeros(len(values))

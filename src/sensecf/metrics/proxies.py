@@ -92,7 +92,7 @@ def p_against_chance(found: Area, members: int) -> float:
     `members`: people of the group.
     """
     others = found.people - members
-    if np.isnan(found.auc) or not members or not others:
+    if np.isnan(found.auc) or members <= 0 or others <= 0:
         return float("nan")
     spread = np.sqrt((found.people + 1) / (12 * members * others))
     return float(stats.norm.sf((found.auc - 0.5) / spread))

@@ -122,12 +122,12 @@ def _legal(codec: Codec, drawn: Floats, every: list[Floats]) -> Floats:
     follow = codec.rules.follow(np.ones(len(middle), dtype=bool), middle)
     out = codec.rules.settle(drawn, drawn, follow, codec.step)
     with np.errstate(invalid="ignore"):
-        broken: Bools = ((out < codec.low) | (out > codec.high)).any(axis=1)
+        broken: Bools = np.any((out < codec.low) | (out > codec.high), axis=1)
     for j, values in enumerate(every):
         away = np.abs(np.nan_to_num(out[:, [j]]) - np.nan_to_num(values)[None, :]).min(axis=1)
         broken |= away > 1e-6
     if len(codec.rules):
-        broken |= codec.rules.violated(out).any(axis=1)
+        broken |= np.any(codec.rules.violated(out), axis=1)
     out[broken] = np.inf
     return out
 

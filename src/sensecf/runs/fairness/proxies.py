@@ -38,7 +38,6 @@ def proxies(made: Found, attributes: list[Attribute], seed: int = 0) -> pd.DataF
         names, _ = shown(labels, persons)
         for name in names[1:] if len(names) == 2 else names:
             member = labels == name
-            members = len(np.unique(persons[member]))
             found = [("edits", "edits", predicted(told, member, persons, seed))]
             for j in np.flatnonzero(edited.any(axis=0)).tolist():
                 values = scored.before[first, j]
@@ -49,7 +48,7 @@ def proxies(made: Found, attributes: list[Attribute], seed: int = 0) -> pd.DataF
                 one = area(score, member, persons, seed)
                 if what != "edits" and one.auc < 0.5:
                     one = one._replace(auc=1 - one.auc, low=1 - one.high, high=1 - one.low)
-                p = p_against_chance(one, members)
+                p = p_against_chance(one, len(np.unique(persons[member & np.isfinite(score)])))
                 rows.append((attribute.name, name, what, source, one.auc, one.low, one.high, p, False, *one[3:]))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     # The turned area is two-sided.
