@@ -104,9 +104,7 @@ def finetune(
     `history.json`, `tuned.json` and the model's card, `README.md`.
     Raises `InputError` when the folder holds something else, or for an unusable model.
 
-    >>> from sensecf.finetune.presets import preset
-    >>> from sensecf.finetune.tune import Tuning
-    >>> sensecf.finetune.finetune(task, "model", "tuned", Tuning("cpu-small", preset("cpu-small")))  # doctest: +SKIP
+    >>> sensecf.finetune.finetune(task, "model", "tuned", tuning)  # doctest: +SKIP
     """
     out, preset = named(out), tuning.preset
     work = out / "unfinished"
