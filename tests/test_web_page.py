@@ -62,6 +62,12 @@ def ask(page: Any) -> None:
     until(page, "document.querySelector('#ask-progress progress').hidden", 60)
 
 
+def several(cohort: Any) -> int:
+    """Somebody of whom one plan turns several days."""
+    counts = {p.number: int(cohort.away[p.days].sum()) for p in cohort.persons}
+    return max((n for n, count in counts.items() if count < 5), key=lambda n: counts[n])
+
+
 # --- the roles ----------------------------------------------------------------------------
 
 
@@ -137,6 +143,22 @@ def test_a_clinician_compares_plans_of_different_kinds(page: Any, address: str, 
     page.wait_for_selector("text=Fewest changes first")
     assert len(desk.pools) == pools
     assert desk.cohort.task.rows_judged - asked < 5000, "plans were searched again"
+
+
+def test_a_coach_plans_for_all_days_of_a_person_and_reads_which_ones_turn(page: Any, address: str, cohort: Any) -> None:
+    number = several(cohort)
+    days = int(cohort.away[cohort.persons[number].days].sum())
+    page.goto(f"{address}/person/{number}")
+    assert f"For all {days} days to change" in page.inner_text(".limits-section")
+    ask(page)
+    turned = page.locator(".card .facts dd").first.inner_text()
+    assert re.fullmatch(rf"\d of {days} days", turned)
+    page.locator(".card a").first.click()
+    page.wait_for_selector("#byday-title")
+    table = page.locator("section:has(#byday-title) tbody tr")
+    assert table.count() == days
+    assert table.locator("td:has-text('Yes')").count() == int(turned[0])
+    assert f"on {turned[0]} of {days} days" in page.inner_text(".sentence")
 
 
 def test_a_study_lead_keeps_a_what_if_as_a_plan_prints_it_decides_and_finds_it_again_after_a_restart(
@@ -259,7 +281,7 @@ def test_every_page_is_accessible_fits_and_needs_no_long_way(
 
 def test_no_page_calls_rows_people_or_says_safe(page: Any, address: str, cohort: Any) -> None:
     rows = len(cohort)
-    for path in ("/", where(cohort, away(cohort)[STEP]), "/person/1", "/groups", "/kept"):
+    for path in ("/", where(cohort, away(cohort)[STEP]), f"/person/{several(cohort)}", "/groups", "/kept"):
         page.goto(address + path)
         text = page.inner_text("body").lower()
         assert not re.search(rf"\b{rows}\b (people|persons)", text)

@@ -107,8 +107,7 @@ def days_asked(cohort: Cohort, person: int, day: int | None) -> tuple[int, ...]:
     inside = [k for k in rows if k not in cohort.outside]
     if not inside:
         raise InputError(cohort.outside[rows[0]])
-    # One plan for several days is not asked for yet: the last one to change stands for them.
-    return (next((k for k in reversed(inside) if cohort.away[k]), inside[-1]),)
+    return tuple(k for k in inside if cohort.away[k]) or tuple(inside)
 
 
 def _acts(cohort: Cohort) -> bool:

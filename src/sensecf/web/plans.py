@@ -23,11 +23,14 @@ from sensecf.core.plausibility import Plausibility
 from sensecf.core.query import Query
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.select import select
+from sensecf.core.task import Task
 from sensecf.core.verify import DISTANCE_WEIGHT, Verdicts, edits, outlier_price
 from sensecf.data.infer.terms import lever
 from sensecf.pipeline.blocking import blame, sentence
 from sensecf.pipeline.explain import NOT_HELD, explain
+from sensecf.pipeline.person import DAYS, parts_of
 from sensecf.pipeline.refine import judge
+from sensecf.pipeline.together import BY, EXACTLY, LEAST, MOST, Plans, carried
 from sensecf.runs.record.bound import fingerprint
 from sensecf.web.alike import Alike, alike
 from sensecf.web.cohort import Cohort
@@ -40,6 +43,8 @@ EFFORTS = {"easy": 0.5, "normal": 1.0, "hard": 2.5}
 SURER = (0.5,)
 #: Plans shown side by side.
 SHOWN = 4
+#: What a plan for several days says of a feature, as text (see `pipeline.person.parts_of`).
+SIGNS = {"+=": BY, ">=": LEAST, "<=": MOST, "=": EXACTLY}
 #: Kinds of levers that are asked about each by itself, and plans of each.
 KINDS, PER_KIND = 3, 2
 
@@ -157,6 +162,10 @@ def _pool(cohort: Cohort, ask: Ask, say: Say) -> Pool:
     limits = replace(ask.limits, hold=ask.limits.hold if holding else 0.0)
     say(0, STEPS[0])
     found = _explained(cohort, ask, limits, SHOWN)
+    # Half of the days are asked for first; a plan that turns fewer is better than none, and says how many.
+    for days in sorted({max(len(ask.days) // 3, 1), 1}, reverse=True) if len(ask.days) > 1 else ():
+        if not len(found.answers):
+            found = _explained(cohort, ask, limits, SHOWN, days=days)
     say(1, STEPS[1])
     answers = found.answers
     if len(answers):
@@ -218,10 +227,20 @@ def kind_of(cohort: Cohort, plan: Plan) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kind(cohort, j) for j in np.flatnonzero(plan.edited).tolist()))
 
 
-def _explained(cohort: Cohort, ask: Ask, limits: Limits, n: int, fall_back: bool = True) -> Counterfactuals:
-    """The answers of `explain` to one ask; its index are the rows' positions."""
-    rows = list(ask.days)
+def _explained(
+    cohort: Cohort, ask: Ask, limits: Limits, n: int, fall_back: bool = True, days: float = DAYS
+) -> Counterfactuals:
+    """The answers of `explain` to one ask: to one day, or one plan for several; its index are the rows' positions."""
+    rows, schema = list(ask.days), cohort.task.schema
     frame = cohort.task.codec.decode(cohort.rows[rows]).set_index(pd.Index(rows))
+    if len(rows) > 1 and schema.person is not None:
+        frame[schema.person] = cohort.persons[ask.person].name
+        if schema.when is not None:
+            frame[schema.when] = [cohort.roster.when[k] for k in rows]
+        plausibility = cohort.plausibility
+        return explain(
+            cohort.task, "search", frame, cohort.target, n, limits=limits, plausibility=plausibility, per="person"
+        )
     return explain(
         cohort.task,
         cohort.generator,
@@ -242,11 +261,12 @@ def person_query(cohort: Cohort, ask: Ask) -> Query:
 
 def _plans(cohort: Cohort, ask: Ask, query: Query, found: Counterfactuals) -> list[Plan]:
     """Answers as plans, in their order: one for each rank, or for each plan that is made for several days."""
-    answers = found.answers
+    answers, texts = found.answers, dict(zip(found.people["plan_id"], found.people["plan"], strict=True))
     place = {day: k for k, day in enumerate(ask.days)}
     plans = []
-    for _, group in answers.groupby("rank", sort=False):
-        rows = query.rows.copy()
+    for key, group in answers.groupby("plan_id" if texts else "rank", sort=False):
+        told = str(texts.get(key, ""))
+        rows = carried_out(cohort.task, query, told)
         at = [place[int(day)] for day in group["query"]]
         rows[at] = cohort.task.codec.encode(group)
         turned = np.isin(np.arange(len(rows)), at)
@@ -255,8 +275,24 @@ def _plans(cohort: Cohort, ask: Ask, query: Query, found: Counterfactuals) -> li
             known = Known(float(group["holds"].min()), float(group["holds_low"].min()), turned=turned)
         plan = judged_plan(cohort, ask, query, rows, known)
         follows = group["consequences"][group["query"] == plan.day.row]
-        plans.append(replace(plan, follows=str(follows.iloc[0]) if len(follows) else None))
+        plans.append(replace(plan, told=told, follows=str(follows.iloc[0]) if len(follows) else None))
     return _distinct(plans)
+
+
+def carried_out(task: Task, query: Query, told: str) -> Floats:
+    """What a plan for several days makes of each row of a query, shape (k, d); the rows as they are where nothing is
+    told."""
+    rows = query.rows.copy()
+    if not told:
+        return rows
+    d = rows.shape[1]
+    plan = Plans(np.zeros((1, d), dtype=np.int8), np.zeros((1, d)))
+    for name, sign, number in parts_of(task.schema, told):
+        j = task.schema.columns[name]
+        feature = task.schema.features[j]
+        levels = [str(level) for level in feature.levels]
+        plan.how[0, j], plan.value[0, j] = SIGNS[sign], float(number) if feature.numeric else levels.index(number)
+    return carried(task, query, np.arange(len(rows)), plan.take(np.zeros(len(rows), dtype=np.intp)))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from sensecf.core.limits import Limits
 from sensecf.core.names import split_names
 from sensecf.core.rules import Floats
 from sensecf.pipeline.consequences import Mechanisms
+from sensecf.pipeline.person import in_words, parts_of
 from sensecf.web.cohort import Cohort
 from sensecf.web.plans import Ask, Known, Plan, Pool, judged_plan, kind_of, person_query
 from sensecf.web.words import clean, inside, percent
@@ -65,7 +66,7 @@ def record(cohort: Cohort, plan: Plan) -> Data:
         "day_noun": cohort.nouns.day,
         "days_noun": cohort.nouns.days,
         "told": plan.told,
-        "asks": [],
+        "asks": _asks(cohort, plan.told),
         "changes": _changes(cohort, plan, cohort.rows[day.row], day.after),
         "expected": _expected(cohort, plan),
         "days": [
@@ -79,6 +80,17 @@ def record(cohort: Cohort, plan: Plan) -> Data:
             for one in plan.days
         ],
     }
+
+
+def _asks(cohort: Cohort, told: str) -> list[Data]:
+    """What a plan for several days asks for on each, a phrase for each feature; nothing where it is for one."""
+    schema, found = cohort.task.schema, []
+    parts = parts_of(schema, told) if told else []
+    phrases = in_words(schema, told, dict.fromkeys(schema.names, "")) if told else []
+    for (name, _, _), phrase in zip(parts, phrases, strict=True):
+        label = cohort.columns[schema.columns[name]].label
+        found.append({"feature": name, "label": label, "label_inside": inside(label), "text": clean(phrase)})
+    return found
 
 
 def _changes(cohort: Cohort, plan: Plan, base: Floats, row: Floats) -> list[Data]:
