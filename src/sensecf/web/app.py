@@ -22,7 +22,7 @@ from starlette.staticfiles import StaticFiles
 from sensecf.core.errors import InputError
 from sensecf.data.infer.terms import REGISTERS
 from sensecf.runs.record.journal import MAX_NAME
-from sensecf.web import programmes, views
+from sensecf.web import programmes, taking, views
 from sensecf.web.controls import read_wish
 from sensecf.web.desk import Desk, NotReadyError, Say, events
 from sensecf.web.guard import Guard, check_form
@@ -60,6 +60,7 @@ def make_app(desk: Desk, host: str = "127.0.0.1", token: str | None = None) -> G
         Route("/plan/{plan}/robust", robust, methods=["POST"]),
         Route("/plan/{plan}/decide", decide, methods=["POST"]),
         Route("/plan/{plan}/export/{kind}", export),
+        *taking.ROUTES,
         Route("/groups", groups, methods=["GET"]),
         Route("/groups/ask", ask_groups, methods=["POST"]),
         Route("/kept", kept),
