@@ -13,6 +13,7 @@ pytest.importorskip("starlette", reason="the page is not installed: extra 'web'"
 
 from sensecf.web.app import make_app
 from sensecf.web.controls import first_wish
+from webpage import asked as asked_of
 from webpage import away, client, desk_of, small_cohort
 
 
@@ -22,7 +23,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, str]:
     cohort = small_cohort()
     desk = desk_of(cohort, tmp_path_factory.mktemp("log"))
     for person in away(cohort)[:20]:
-        pool = asyncio.run(desk.ask(person, first_wish(cohort), lambda share, words: None))
+        pool = asyncio.run(desk.ask(asked_of(cohort, person), first_wish(cohort), "Ada", lambda share, words: None))
         if pool.plans:
             return client(make_app(desk)), f"/plan/{pool.plans[0].id}"
     raise AssertionError("nobody has a plan")
