@@ -2,6 +2,7 @@
 # make test   the whole test suite
 # make lint   style and types
 # make docs   the documentation site with its notebooks; docs/_build/html/index.html
+# make figures   the picture and the table of the README
 # make peers  the original packages of NICE, CFNOW and DiCE beside ours, each in an environment of its own
 # make clean  remove the environment and everything that was made
 #
@@ -21,7 +22,7 @@ FOR_DEV := .venv/installed-for-development
 FOR_DOCS := .venv/installed-for-docs
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint docs peers clean
+.PHONY: demo test lint docs figures peers clean
 
 demo: $(FOR_USE)
 	$(BIN)/sensecf demo --out demo --overwrite
@@ -40,6 +41,9 @@ lint: $(FOR_DEV)
 docs: $(FOR_DOCS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+figures: $(FOR_DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/figures.py --out build/figures
 
 peers: $(FOR_DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python bench/peers/compare_originals.py $(ARGS)

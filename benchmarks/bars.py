@@ -1,8 +1,8 @@
-"""Measure the promises of the README: `python benchmarks/bars.py` (about half an hour on two cores).
+"""Measure the promises of docs/results.md: `python benchmarks/bars.py` (about half an hour on two cores).
 
 Tables x classifiers: every answer of `tiny`, `search`, `nearest` and `constant` (one plan for everybody) as saved and
 read back; then the fit, the answer time of one person, the batch rate and the model alone on the simulated cohort.
-`--quick` takes one classifier per table. `--write` puts the tables into README.md and docs/results/methods.md.
+`--quick` takes one classifier per table. `--write` puts the tables into docs/results.md and docs/results/methods.md.
 Results go to benchmarks/bars.json.
 """
 
@@ -166,14 +166,14 @@ def alone() -> dict[str, Any]:
 
 
 def write(results: dict[str, Any]) -> None:
-    """Put the tables between the markers of README.md and docs/results/methods.md."""
+    """Put the tables between the markers of docs/results.md and docs/results/methods.md."""
     frame = pd.DataFrame(results["quality"])
     columns = ["valid", "coverage", "broken", "plausible", "n_changed", "mad_l1", "classifier_rows"]
     groups = frame.groupby(["table", "generator", "edit"], sort=False)
     short = groups[columns].mean().round(3).reset_index()
     short["broken"] = groups["broken"].sum().to_numpy()
     text = f"{_markdown(short)}\n\nMeans over {', '.join(dict.fromkeys(frame['classifier']))}. {_speed_text(results)}"
-    replace_section(HERE.parent / "README.md", "results", text)
+    replace_section(HERE.parent / "docs" / "results.md", "results", text)
     full = frame.drop(columns=["out_of_range", "fit_seconds", "answer_seconds"]).round(3)
     replace_section(
         HERE.parent / "docs" / "results" / "methods.md", "results", f"{_markdown(full)}\n\n{_speed_text(results)}"
@@ -204,7 +204,7 @@ def _markdown(frame: pd.DataFrame) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="XGBoost only")
-    parser.add_argument("--write", action="store_true", help="update README.md and docs/results/methods.md")
+    parser.add_argument("--write", action="store_true", help="update docs/results.md and docs/results/methods.md")
     parser.add_argument(
         "--only", choices=["quality", "speed", "fits", "alone"], help="measure one part, keep the others"
     )

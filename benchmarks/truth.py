@@ -21,7 +21,7 @@ from sensecf.data.world.presets import Preset
 from sensecf.runs.experiment import Call
 from sensecf.runs.truth import TruthSpec, many, truth
 from sensecf.runs.truth.carry import MEASURES
-from sensecf.runs.truth.report import cells, figure, markdown
+from sensecf.runs.truth.report import figure, markdown
 from sensecf.runs.truth.run import differences, summary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,9 +95,6 @@ RUNS = {
     ),
 }
 WORLDS, DRAWS = 20, 3
-#: Rows and columns of the small table of the README.
-SMALL_WORLDS, SMALL = ("easy", "confounded"), ("improvement", "success", "harm", "undoable_edits")
-SMALL_METHODS = ("unchanged", "oracle", "search", "constant", "nice", "cfnow", "dice", "treecf-sparse")
 
 
 def run(name: str, place: Path) -> None:
@@ -131,19 +128,6 @@ def stored(name: str) -> tuple[pd.DataFrame, dict[str, object]]:
     return pd.read_csv(STORED / f"{name}.csv"), facts
 
 
-def small() -> str:
-    """The table of the README: a row for each method and setting of two worlds."""
-    heads = [f"{MEASURES[m][0]}" for m in SMALL]
-    lines = ["| world | asked for | method | " + " | ".join(heads) + " |", "|---|---|---|" + "---|" * len(SMALL)]
-    for name in [n for n in SMALL_WORLDS if (STORED / f"{n}.csv").exists()]:
-        table, _ = stored(name)
-        for (setting, method), part in table.groupby(["setting", "method"], sort=False):
-            shown = setting in ("–", "boundary") or method == "search" or (setting, method) == ("levers", "constant")
-            if method in SMALL_METHODS and shown:
-                lines.append(f"| {name} | {setting} | {method} | " + " | ".join(cells(part, SMALL)) + " |")
-    return "\n".join(lines)
-
-
 def pairs() -> str:
     """What holding gains by what follows: a row for each world, of the same requests."""
     lines = [
@@ -168,7 +152,7 @@ def sections() -> dict[str, str]:
     for name in RUNS:
         if (STORED / f"{name}.csv").exists():
             found[f"truth {name}"] = f"## {name.capitalize()}\n\n{markdown(*stored(name)).strip()}"
-    return found | {"truth": small(), "truth pairs": pairs()}
+    return found | {"truth pairs": pairs()}
 
 
 def write(page: Path) -> None:
@@ -192,8 +176,7 @@ def main() -> None:
     if not given.write:
         for name in given.world or RUNS:
             run(name, given.out)
-    for page in ("README.md", "docs/truth.md"):
-        write(ROOT / page)
+    write(ROOT / "docs" / "truth.md")
     for name in RUNS:
         if name not in ("random", "flipped") and (STORED / f"{name}.csv").exists():
             table, facts = stored(name)

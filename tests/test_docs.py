@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,17 +123,27 @@ def test_every_page_is_listed() -> None:
     assert {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md", "index.md"} <= listed
 
 
-def test_the_tree_of_the_readme_is_the_tree_of_the_source() -> None:
-    tree = text("README.md").split("src/sensecf/\n", 1)[1].split("```", 1)[0]
-    named = set(re.findall(r"── (\w+\.py|\w+/)", tree))
+def test_the_rooms_of_the_design_are_the_folders_of_the_source() -> None:
+    named = set(re.findall(r"^\| `(\w+)/` \|", text("docs/design.md"), flags=re.MULTILINE))
     source = Path(sensecf.__file__).parent
-    there = {path.name for path in source.glob("*.py")} - {"__init__.py"}
-    there |= {f"{path.name}/" for path in source.iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert named == there
+    assert named == {path.name for path in source.iterdir() if path.is_dir() and path.name != "__pycache__"}
 
 
-def test_what_the_readme_measures_is_made_by_a_command() -> None:
-    for page in ("README.md", "docs/results/methods.md"):
+def test_the_readme_is_short_and_its_table_is_what_is_stored() -> None:
+    readme = text("README.md")
+    assert len(readme.split()) <= 1200
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        bench = importlib.import_module("figures")
+    finally:
+        sys.path.pop(0)
+    shown = readme.split("<!-- figures -->\n")[1].split("\n<!-- /figures -->")[0]
+    assert shown == bench.written(json.loads(bench.STORED.read_text(encoding="utf-8"))), "make figures"
+    assert (ROOT / "docs" / "person.svg").is_file()
+
+
+def test_what_is_measured_is_made_by_a_command() -> None:
+    for page in ("docs/results.md", "docs/results/methods.md"):
         assert text(page).count("<!-- results -->") == text(page).count("<!-- /results -->") == 1
         assert "python benchmarks/bars.py" in text(page)
     assert (ROOT / "benchmarks" / "bars.py").exists()

@@ -1,0 +1,129 @@
+"""What the README's first screen shows: `make figures` (a quarter of an hour on two cores; goes on where it stopped).
+
+One person's days before and after (`docs/person.svg`, from a run on the demo's cohort), and a table of five lines: our
+plans beside NICE, CFNOW, DiCE and TreeCF on the same days of that cohort, and what came of them when they were carried
+out (`benchmarks/truth/easy.csv`, made by `truth.py`). Figures are kept in `benchmarks/figures.json`; `--write` only
+puts them into the README.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import sensecf
+from sensecf.core.files import cache_folder, replacing, write_json
+
+ROOT = Path(__file__).resolve().parents[1]
+STORED = ROOT / "benchmarks" / "figures.json"
+#: Name in the table, method of the comparison, setting and method of the world.
+LINES = {
+    "SenseCF": ("search@hold", "levers+hold", "search"),
+    "NICE": ("nice", "boundary", "nice"),
+    "CFNOW": ("cfnow", "boundary", "cfnow"),
+    "DiCE": ("dice-random", "boundary", "dice"),
+    "TreeCF": ("treecf-sparse", "boundary", "treecf-sparse"),
+}
+REQUEST = sensecf.CompareSpec(
+    tuple(method for method, _, _ in LINES.values()),
+    limit=60,
+    refits=20,
+    limits=sensecf.Limits(edit="mutable", hold=0.95),
+    seconds_per_query=20.0,
+    time_limit=1200.0,
+)
+
+
+def line(name: str, table: pd.DataFrame, world: pd.DataFrame) -> dict[str, Any]:
+    """One method's figures. Shares are of the requests or of the answers, as the table's heads say."""
+    method, setting, carried = LINES[name]
+    found = table[(table["method"] == method) & (table["direction"] == "all")].set_index("metric")
+    done = world[(world["setting"] == setting) & (world["method"] == carried)].set_index("metric")
+    return {
+        "answered": found.loc["validity", "value"],
+        "holds": found.loc["retrain_validity", "value"],
+        "changes": found.loc["n_changed", "value"],
+        "breaks a rule": 1 - found.loc["feasible", "value"],
+        "seconds": found.loc["seconds", "value"],
+        "better": done.loc["improvement", "value"],
+        "worse": done.loc["harm", "value"],
+    }
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """Run the comparison, or go on with it, and read the world's table."""
+    data = sensecf.datasets.load("simulated")
+    if not (folder / "compare" / "table.csv").is_file():
+        sensecf.compare(data.frame, data.schema, folder / "compare", REQUEST, card=data.card)
+    table = pd.read_csv(folder / "compare" / "table.csv")
+    world = pd.read_csv(ROOT / "benchmarks" / "truth" / "easy.csv")
+    facts = json.loads((folder / "compare" / "run.json").read_text(encoding="utf-8"))
+    return {
+        "requests": int(table.loc[table["metric"] == "validity", "n"].iloc[0]),
+        "refits": REQUEST.refits,
+        "versions": facts.get("versions", {}),
+        "lines": {name: line(name, table, world) for name in LINES},
+    }
+
+
+def written(stored: dict[str, Any]) -> str:
+    """The table as Markdown."""
+    heads = [
+        "",
+        "gets a valid answer",
+        "holds in refits",
+        "truly better when done",
+        "changes",
+        "breaks a rule",
+        "seconds",
+    ]
+    rows = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for name, value in stored["lines"].items():
+        share = [f"{value[key]:.0%}".replace("%", " %") for key in ("answered", "holds", "better")]
+        cells = [name, *share, f"{value['changes']:.1f}", f"{value['breaks a rule']:.0%}".replace("%", " %")]
+        rows.append("| " + " | ".join([*cells, f"{value['seconds']:.2g}"]) + " |")
+    return "\n".join(rows)
+
+
+def picture(folder: Path) -> None:
+    """One person's days before and after, from a run of the demo's cohort."""
+    data = sensecf.datasets.load("simulated")
+    if not (folder / "demo" / "report.html").is_file():
+        sensecf.run(data.frame, data.schema, folder / "demo", sensecf.RunSpec(generator="search"), card=data.card)
+    shutil.copy(folder / "demo" / "figures" / "days.svg", ROOT / "docs" / "person.svg")
+
+
+def put(stored: dict[str, Any]) -> None:
+    """Write the table into the README, between its marks."""
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    found = re.sub(
+        r"(<!-- figures -->\n).*?(\n<!-- /figures -->)",
+        lambda marks: marks[1] + written(stored) + marks[2],
+        text,
+        flags=re.DOTALL,
+    )
+    with replacing(readme) as temporary:
+        temporary.write_text(found, encoding="utf-8")
+
+
+def main() -> None:
+    """See the module."""
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options.add_argument("--out", type=Path, default=cache_folder() / "figures")
+    options.add_argument("--write", action="store_true", help="only put what is stored into the README")
+    given = options.parse_args()
+    if not given.write:
+        picture(given.out)
+        write_json(STORED, measure(given.out))
+    put(json.loads(STORED.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    main()
