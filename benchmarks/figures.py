@@ -11,17 +11,19 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 
 import sensecf
 from sensecf.core.files import cache_folder, replacing, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
+PHRASES = {">=": "at least", "<=": "at most", "=": "exactly"}
 STORED = ROOT / "benchmarks" / "figures.json"
 #: Name in the table, method of the comparison, setting and method of the world.
 LINES = {
@@ -92,12 +94,57 @@ def written(stored: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def picture(folder: Path) -> None:
-    """One person's days before and after, from a run of the demo's cohort."""
+def picture() -> None:
+    """One person's days before and after their plan: of plans of at most two actions the one that turns most days."""
     data = sensecf.datasets.load("simulated")
-    if not (folder / "demo" / "report.html").is_file():
-        sensecf.run(data.frame, data.schema, folder / "demo", sensecf.RunSpec(generator="search"), card=data.card)
-    shutil.copy(folder / "demo" / "figures" / "days.svg", ROOT / "docs" / "person.svg")
+    train, test = sensecf.datasets.split(data.frame, data.schema)
+    task = sensecf.Task(data.schema, train, sensecf.fit_classifier("xgboost", data.schema, train))
+    high = test[task.classifier.predict(test[data.schema.names]) == "high"]
+    found = sensecf.explain(task, "search", high, target="low", per="person")
+    short = found.people[found.people["plan"].notna() & (found.people["plan"].str.count(";") < 2)]
+    plan = short.sort_values("turns", ascending=False, kind="stable").iloc[0]
+    days = test[test[data.schema.person] == plan["person"]].sort_values("date")
+    column = list(task.classes).index("high")
+    before = pd.Series(task.classifier.predict_proba(days[data.schema.names])[:, column], index=days.index)
+    answers = found.answers[found.answers["plan_id"] == plan["plan_id"]].set_index("query")
+    draw_days(before, 1 - answers["probability"], f"{plan['person']}: {say(plan['plan'], data.schema)}", plan)
+
+
+def say(plan: str, schema: sensecf.FeatureSchema) -> str:
+    """What a person does by a plan, in words: "total sleep 120 min more"."""
+    words = []
+    for part in plan.split(";"):
+        name, how, value = re.match(r"(\w+)(\+=|>=|<=|=)(-?[\d.]+)", part).groups()  # type: ignore[union-attr]
+        amount = f"{abs(float(value)):,g} {schema[name].unit}".removesuffix(" steps")
+        label = name.removesuffix("_min").replace("_", " ")
+        more = "less" if value.startswith("-") else "more"
+        words.append(f"{label} {amount} {more}" if how == "+=" else f"{label} {PHRASES[how]} {amount}")
+    return ", ".join(words)
+
+
+def draw_days(before: pd.Series[float], after: pd.Series[float], title: str, plan: pd.Series[Any]) -> None:
+    """The probability of a high day, day by day; an arrow where the plan turns the day."""
+    figure = Figure(figsize=(7.2, 2.9), layout="constrained", facecolor="white")
+    axes = figure.subplots()
+    axes.axhline(0.5, color="#8c959f", lw=1, ls=":")
+    for at, (day, value) in enumerate(before.items()):
+        axes.plot(at, value, "o", color="#cf222e" if value > 0.5 else "#1f6f8b", ms=9)
+        if day in after.index:
+            axes.annotate(
+                "", (at, after[day]), (at, value), arrowprops={"arrowstyle": "-|>", "color": "#1f6f8b", "lw": 2}
+            )
+    axes.set(ylim=(0, 1), xlim=(-0.6, len(before) - 0.4), xticks=range(len(before)), xlabel="day")
+    axes.set_xticklabels([str(at + 1) for at in range(len(before))])
+    axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
+    axes.set_ylabel("classifier: high stress")
+    axes.set_title(
+        f"{title}\nturns {plan['turns']} of {plan['of']} high days, and holds when the classifier is fitted again",
+        fontsize=10,
+        loc="left",
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    with rc_context({"svg.hashsalt": "sensecf", "svg.fonttype": "path"}):
+        figure.savefig(ROOT / "docs" / "person.svg", metadata={"Date": None, "Creator": None})
 
 
 def put(stored: dict[str, Any]) -> None:
@@ -121,7 +168,7 @@ def main() -> None:
     options.add_argument("--write", action="store_true", help="only put what is stored into the README")
     given = options.parse_args()
     if not given.write:
-        picture(given.out)
+        picture()
         write_json(STORED, measure(given.out))
     put(json.loads(STORED.read_text(encoding="utf-8")))
 
