@@ -23,6 +23,7 @@ import sensecf
 from sensecf.core.files import cache_folder, replacing, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
+NAMES = {"steps": ("steps", ""), "sleep_total_min": ("sleep", " min"), "sedentary_min": ("sitting", " min")}
 PHRASES = {">=": "at least", "<=": "at most", "=": "exactly"}
 STORED = ROOT / "benchmarks" / "figures.json"
 #: Name in the table, method of the comparison, setting and method of the world.
@@ -111,14 +112,14 @@ def picture() -> None:
 
 
 def say(plan: str, schema: sensecf.FeatureSchema) -> str:
-    """What a person does by a plan, in words: "total sleep 120 min more"."""
+    """What a person does by a plan, in words: "120 min more sleep"."""
     words = []
     for part in plan.split(";"):
         name, how, value = re.match(r"(\w+)(\+=|>=|<=|=)(-?[\d.]+)", part).groups()  # type: ignore[union-attr]
-        amount = f"{abs(float(value)):,g} {schema[name].unit}".removesuffix(" steps")
-        label = name.removesuffix("_min").replace("_", " ")
+        label, unit = NAMES.get(name, (name, f" {schema[name].unit}"))
+        amount = f"{abs(float(value)):,g}{unit}"
         more = "less" if value.startswith("-") else "more"
-        words.append(f"{label} {amount} {more}" if how == "+=" else f"{label} {PHRASES[how]} {amount}")
+        words.append(f"{amount} {more} {label}" if how == "+=" else f"{PHRASES[how]} {amount} {label}")
     return ", ".join(words)
 
 
@@ -133,7 +134,7 @@ def draw_days(before: pd.Series[float], after: pd.Series[float], title: str, pla
             axes.annotate(
                 "", (at, after[day]), (at, value), arrowprops={"arrowstyle": "-|>", "color": "#1f6f8b", "lw": 2}
             )
-    axes.set(ylim=(0, 1), xlim=(-0.6, len(before) - 0.4), xticks=range(len(before)), xlabel="day")
+    axes.set(ylim=(0, 1.05), xlim=(-0.6, len(before) - 0.4), xticks=range(len(before)), xlabel="day")
     axes.set_xticklabels([str(at + 1) for at in range(len(before))])
     axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     axes.set_ylabel("classifier: high stress")
