@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,14 @@ def test_the_page_is_self_contained_and_says_what_was_done(ended: tuple[Comparis
     assert "http" not in text.replace("http://www.w3.org", "").replace("http-equiv", "")
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
+
+
+def test_every_example_on_the_page_names_the_method_that_made_it(ended: tuple[Comparison, Path]) -> None:
+    made, out = ended
+    text = (out / "report.html").read_text(encoding="utf-8").split('id="plans"')[1].split("</section>")[0]
+    named = [unescape(name) for name in re.findall(r'<th scope="row">(.*?)</th>', text)]
+    assert named
+    assert set(named) <= {method.label for method in made.methods}
 
 
 def test_the_markdown_has_a_row_per_method_with_denominators(ended: tuple[Comparison, Path]) -> None:

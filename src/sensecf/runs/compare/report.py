@@ -192,8 +192,8 @@ def _plan(made: Comparison, label: str, answers: metrics.Scored, request: Any) -
         return {"method": label, "reason": row["reason"]}
     at, schema = found[0], made.task.schema
     columns = np.flatnonzero(answers.changed[at])
-    label = made.task.once(Labels).of
-    edits = [edit(schema.features[j], label, answers.before[at, j], answers.after[at, j]) for j in columns[:EDITS]]
+    names = made.task.once(Labels).of
+    edits = [edit(schema.features[j], names, answers.before[at, j], answers.after[at, j]) for j in columns[:EDITS]]
     return {
         "method": label,
         "reason": "",
