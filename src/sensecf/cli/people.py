@@ -58,13 +58,14 @@ def plans_for_people(answers: Counterfactuals, facts: Mapping[str, Any], target:
     shown.add_column("person", overflow="fold")
     shown.add_column("plan", overflow="fold", ratio=1)
     shown.add_column("turns", justify="right")
-    for plan in first.itertuples():
-        lines = [plain("; ".join(in_words(answers.schema, str(plan.plan), names)))]
-        others = _days(answers, str(plan.others))
+    for plan in first.to_dict("records"):
+        lines = [plain("; ".join(in_words(answers.schema, str(plan["plan"]), names)))]
+        others = _days(answers, str(plan["others"]))
         if others:
             lines.append(plain(f"does not turn: {others}"))
             lines[-1].stylize("dim")
-        shown.add_row(plain(plan.person), Text("\n").join(lines), f"{plan.turns} of {some(int(plan.of), noun)}")
+        turns = f"{plan['turns']} of {some(int(plan['of']), noun)}"
+        shown.add_row(plain(plan["person"]), Text("\n").join(lines), turns)
     singly = told["singly"]["turned"]
     control = (
         f"With each {Counted(1, None, noun).one} planned singly {singly:,} of {some(told['days'], noun)} have one."

@@ -122,11 +122,12 @@ class Counterfactuals:
                 there[rank > 0] = np.asarray(columns[name], dtype=bool)[rank > 0]
             found[name] = pd.array(there, dtype="boolean")
         found["consequences"] = _written(task, columns, rows) if told else ""
+        blank = np.full(len(rank), None, dtype=object)
         found |= {
             "actions": [join_names(names[mask], ACTIONS_MARK) for mask in edited],
             **_whose(factuals, columns["query"]),
             "plan_id": np.asarray(columns.get("plan_id", np.full(len(rank), "", dtype=object)), dtype=object),
-            **{n: pd.array(columns.get(n, [None] * len(rank)), dtype="Int64") for n in ("turns", "of")},
+            **{n: pd.array(np.asarray(columns.get(n, blank)), dtype="Int64") for n in ("turns", "of")},
             "predicted": labels[np.asarray(columns["predicted"])],
             "seconds": np.asarray(columns["seconds"], float).round(6),
         }

@@ -65,7 +65,7 @@ def noun_of(rows: pd.DataFrame) -> str:
     if not when.str.fullmatch(r"\d{4}-\d{2}-\d{2}").all():
         return "rows"
     whose = rows[PERSON] if PERSON in rows else pd.Series("", index=rows.index)
-    table = pd.DataFrame({"person": whose.to_numpy(), "when": pd.to_datetime(when.to_numpy(), errors="coerce")})
+    table = pd.DataFrame({"person": whose.to_numpy(), "when": pd.to_datetime(when, errors="coerce").to_numpy()})
     if table["when"].isna().any() or (PERSON in rows and table.duplicated().any()):
         return "rows"
     ordered = table.sort_values(["person", "when"], kind="stable")

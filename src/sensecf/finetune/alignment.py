@@ -96,7 +96,7 @@ def against(moved: torch.Tensor, owner: torch.Tensor, side: torch.Tensor) -> tor
     questions that have both; the negative log-sigmoid of `BETA` times their difference. 0 where no question has both.
     """
     gains = []
-    for question in owner.unique():
+    for question in sorted(set(owner.tolist())):
         own = owner == question
         good, bad = moved[own & (side > 0)], moved[own & (side < 0)]
         if len(good) and len(bad):

@@ -57,7 +57,7 @@ class Supervised(SFTTrainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
         """Batches of like length; transformers' own grouping draws other batches after an interrupt."""
-        data = self.train_dataset if train_dataset is None else train_dataset
+        data: Any = self.train_dataset if train_dataset is None else train_dataset
         lengths = [len(p) + len(a) for p, a in zip(data["input_ids"], data["answer"], strict=True)]
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps * processes().num_processes
         return ByLength(lengths, size, self.args.seed, lambda: int((self.state.epoch or 0) + 1e-6))

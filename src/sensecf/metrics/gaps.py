@@ -72,9 +72,9 @@ def gap(
     who: Ints = pd.factorize(np.asarray(people)[known])[0].astype(np.intp)
     level = np.zeros(len(flat), np.intp) if strata is None else pd.factorize(np.asarray(strata)[known])[0]
     sides = len(np.unique(who[inside])), len(np.unique(who[~inside]))
-    means = tuple(float(flat[side].mean()) if side.any() else float("nan") for side in (inside, ~inside))
+    group, others = (float(flat[side].mean()) if side.any() else float("nan") for side in (inside, ~inside))
     nan = float("nan")
-    undefined = Gap(*means, nan, nan, nan, nan, int(inside.sum()), sides[0])
+    undefined = Gap(group, others, nan, nan, nan, nan, int(inside.sum()), sides[0])
     if min(sides) < FEWEST_SHOWN or (kind == "geometric" and (flat <= 0).any()):
         return undefined
     if np.ptp(flat) == 0:  # nothing that could differ, and so no member of a family of tests
@@ -84,9 +84,9 @@ def gap(
     found = cells.observed()
     if not np.isfinite(found):  # a ratio to nothing
         return undefined
-    low, high, p = cells.tested(seed)
-    ends = (float(v) if kind == "difference" else float(np.exp(v)) for v in (found, low, high))
-    return Gap(*means, *ends, p, int(inside.sum()), sides[0])
+    *interval, p = cells.tested(seed)
+    value, low, high = (float(v) if kind == "difference" else float(np.exp(v)) for v in (found, *interval))
+    return Gap(group, others, value, low, high, p, int(inside.sum()), sides[0])
 
 
 class _Cells:
@@ -168,6 +168,8 @@ class _Cells:
 def strata(values: ArrayLike, count: int = STRATA) -> Ints:
     """The stratum of each value by quantiles, shape (n,): equal values lie in one stratum; NaN is one of its own."""
     flat = np.asarray(values, dtype=float)
-    edges = np.unique(np.nanquantile(flat, np.linspace(0, 1, count + 1)[1:-1])) if np.isfinite(flat).any() else []
+    edges = np.empty(0)
+    if np.isfinite(flat).any():
+        edges = np.unique(np.nanquantile(flat, np.linspace(0, 1, count + 1)[1:-1]))
     found = np.searchsorted(edges, flat, side="left")
     return np.where(np.isnan(flat), count, found).astype(np.intp)

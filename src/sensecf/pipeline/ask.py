@@ -178,7 +178,7 @@ class Draws:
 
     def fine(self, asks: Floats) -> Bools:
         """Whether each draw would do each plan (m, k) at all, shape (d, m)."""
-        return ~(asks[None] > self.most[:, None] + 1e-9).any(axis=2)
+        return ~np.asarray((asks[None] > self.most[:, None] + 1e-9).any(axis=2))
 
     def some(self, count: int) -> Draws:
         """So many of them, drawn by their odds, alike likely."""

@@ -416,7 +416,9 @@ def _reasons(asked: _Asked, found: Sequence[_Person]) -> dict[int, str]:
 
 def _named(cfs: Counterfactuals, asked: _Asked, found: Sequence[_Person], index: pd.Index) -> Counterfactuals:
     """The answers with the plan that each is part of, and the table of people."""
-    schema, people, of_day = asked.task.schema, [], {}
+    schema = asked.task.schema
+    people: list[tuple[Any, ...]] = []
+    of_day: dict[Any, list[tuple[str, int, int, bool]]] = {}
     for name, person in zip(asked.names, found, strict=True):
         n = len(person.days)
         for rank, plan in enumerate(person.plans, 1):
@@ -442,9 +444,9 @@ def _named(cfs: Counterfactuals, asked: _Asked, found: Sequence[_Person], index:
         turned = [one for one in plans if one[3]]
         mark, turns, n, _ = plans[0] if pd.isna(rank) else turned[int(rank) - 1]
         told.append((mark, turns, n))
-    frame["plan_id"] = [one[0] for one in told]
-    for at, name in ((1, "turns"), (2, "of")):
-        frame[name] = pd.array([one[at] for one in told], dtype="Int64")
+    frame["plan_id"] = [mark for mark, _, _ in told]
+    frame["turns"] = pd.array([turns for _, turns, _ in told], dtype="Int64")
+    frame["of"] = pd.array([n for _, _, n in told], dtype="Int64")
     table = pd.DataFrame(people, columns=list(PEOPLE)).astype({"rank": "Int64"})
     return replace(cfs, frame=frame, people=table)
 

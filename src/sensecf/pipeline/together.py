@@ -217,7 +217,7 @@ class Together:
         """Single moves for a person: amounts more and less, goals, levels, within what their days allow."""
         task, d = self.task, len(self.task.schema)
         order = task.once(Influence).order
-        free = self.query.movable[own].any(axis=0)
+        free = np.asarray(self.query.movable[own].any(axis=0))
         found: list[tuple[int, int, float]] = []
         for j in order[free[order]][:FEATURES].tolist():
             values = self._amounts(own, j) if task.codec.numeric[j] else self._levels(own, j)

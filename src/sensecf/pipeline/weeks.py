@@ -84,7 +84,7 @@ def schedule(task: Task, query: Query, owner: Ints, plans: Floats, points: int =
     early = _points(task, query, owner, plans, share, late=False)
     late = _points(task, query, owner, plans, share, late=True)
     kept = ~codec.rules.violated(base).any(axis=1)
-    bad = np.array([codec.rules.violated(rows).any(axis=1) for rows in early]).any(axis=0) & kept
+    bad = np.asarray(np.array([codec.rules.violated(rows).any(axis=1) for rows in early]).any(axis=0) & kept)
     rows = np.where(bad[None, :, None], late, early)
     own = codec.rules.violated(base)
     broken = np.array([(codec.rules.violated(now) & ~own).any(axis=1) for now in rows])

@@ -75,7 +75,7 @@ def people_of(folder: Path, table: Path | None = None, classifier: Any = None, t
     arguments = facts.get("arguments", {})
     raw = _table(task.schema, arguments, table)
     queries = arguments.get("queries")
-    asked = None if queries is None else read_table(Path(queries), task.schema, **_marks(arguments))
+    asked = None if queries is None else _read(queries, task.schema, arguments)
     made = prepared(raw, task.schema, request.setup, asked)
     if data_hash(made.frame) != facts.get("data"):
         raise InputError(
@@ -91,12 +91,13 @@ def _table(schema: FeatureSchema, arguments: Mapping[str, Any], table: Path | No
     if named is not None:
         if not Path(named).exists():
             raise InputError(f"{named}, the table of the run, is not there any more; say where it lies with --table")
-        return read_table(Path(named), schema, **_marks(arguments))
+        return _read(named, schema, arguments)
     demo = load(DEMO)
     if demo.schema.names != schema.names:
         raise InputError("the run does not say what its table was; name it with --table")
     return demo.frame
 
 
-def _marks(arguments: Mapping[str, Any]) -> dict[str, str]:
-    return {name: arguments[name] for name in ("decimal", "thousands") if arguments.get(name)}
+def _read(path: str | Path, schema: FeatureSchema, arguments: Mapping[str, Any]) -> pd.DataFrame:
+    """A table with the marks in numbers that the run was made with."""
+    return read_table(path, schema, decimal=arguments.get("decimal") or "", thousands=arguments.get("thousands") or "")

@@ -208,6 +208,7 @@ async def person(request: Request) -> Response:
     day = _day(request, number, request.query_params.get("day"))
     kept = await to_thread.run_sync(desk.kept, number)
     asked = desk.pools.get(request.query_params.get("plans", ""))
+    pool: Pool | None
     if asked is not None and asked[0].ask.person == number:
         pool, wish = asked
         kept = replace(kept, wish=replace(kept.wish, order=wish.order, count=wish.count))

@@ -330,7 +330,7 @@ def judged_plan(cohort: Cohort, ask: Ask, query: Query, rows: Floats, known: Kno
 
 
 def _plan(cohort: Cohort, ask: Ask, days: tuple[Day, ...], verdict: Verdicts, known: Known) -> Plan:
-    moved = verdict.edited.any(axis=0)
+    moved = np.asarray(verdict.edited.any(axis=0))
     shown = next((k for k in reversed(range(len(days))) if days[k].turned), len(days) - 1)
     row = days[shown].after[None]
     plausibility = cohort.task.once(Plausibility)

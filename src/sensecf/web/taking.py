@@ -16,7 +16,8 @@ from sensecf.runs.record import sheet
 from sensecf.runs.record.fhir import bundle
 from sensecf.runs.record.languages import languages, read_language
 from sensecf.runs.record.plans import KeptPlan, of_record
-from sensecf.web.desk import Desk, record
+from sensecf.web.desk import Desk
+from sensecf.web.written import record
 
 
 def _kept(request: Request) -> KeptPlan:

@@ -75,22 +75,29 @@ class Trust:
 UNKNOWN = Trust()
 
 
-def trust_of(summary: pd.DataFrame, reliability: Sequence[Mapping[str, Any]], told: Trust) -> Trust:
+def trust_of(summary: pd.DataFrame, reliability: Sequence[Mapping[Any, Any]], told: Trust) -> Trust:
     """The trust that the measures of `metrics.quality` and its reliability table give, added to `told`."""
 
     def figure(name: str) -> Figure | None:
         if name not in summary.index or not summary.loc[name, "defined"]:
             return None
-        low, value, high = (float(summary.loc[name, key]) for key in ("low", "value", "high"))
+        low, value, high = (float(summary[key].loc[name]) for key in ("low", "value", "high"))
         return value, low, high
 
     def count(name: str, column: str) -> int:
         return int(summary[column].get(name, 0)) if column in summary else 0
 
-    nan = float("nan")
+    def number(value: float | None) -> float:
+        return float("nan") if value is None else float(value)
+
     bins = tuple(
         Bin(
-            *(nan if row[key] is None else float(row[key]) for key in ("from", "to", "said", "true", "low", "high")),
+            number(row["from"]),
+            number(row["to"]),
+            number(row["said"]),
+            number(row["true"]),
+            number(row["low"]),
+            number(row["high"]),
             int(row["rows"]),
         )
         for row in reliability

@@ -231,7 +231,8 @@ def _states(desk: Desk) -> dict[str, str]:
     """What was last decided for each person, by name; and who has limits of their own."""
     found = {str(entry["person"]): "limits set" for entry in desk.journal.of_kind("limits")}
     for entry in desk.journal.of_kind("decision"):
-        found[str(entry["plan"]["person"])] = DECIDED.get(entry["action"], entry["action"])
+        action = str(entry["action"])
+        found[str(entry["plan"]["person"])] = DECIDED.get(action, action)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast
 
 from sensecf.core.limits import Limits
@@ -29,7 +30,8 @@ CAUTION = (
 _AMOUNTS = ("min", "h", "steps", "kcal", "m", "km", "events", "cups", "g")
 
 
-class Nouns(NamedTuple):
+@dataclass(frozen=True)
+class Nouns:
     """What those on the page are called, one and several, and their rows: "person", "people", "day", "days"."""
 
     one: str

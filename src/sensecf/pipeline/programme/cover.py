@@ -73,7 +73,8 @@ def _undominated(gain: Floats) -> Ints:
 
 def greedy(gain: Floats, count: int) -> Ints:
     """One column after the other, each of the largest increase."""
-    best, chosen = np.zeros(len(gain)), []
+    best = np.zeros(len(gain))
+    chosen: list[int] = []
     for _ in range(min(count, gain.shape[1])):
         more = np.maximum(gain - best[:, None], 0.0).sum(axis=0)
         more[chosen] = -1.0

@@ -30,7 +30,7 @@ def label(
         why.append("the attacks are blind here: planted people were not seen, so that nothing else counts")
     if flagged:
         why.append("members are told from others")
-    worst = areas.loc[areas["high"].fillna(1.0).idxmax()]
+    worst = areas.iloc[int(areas["high"].fillna(1.0).argmax())]
     if not worst["high"] <= BOUND:
         end = "has no upper bound" if pd.isna(worst["high"]) else f"may reach {worst['high']:.2f}"
         why.append(f"the attack “{worst['attack']}” {end}, more than {BOUND:g}")

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from sensecf.metrics.membership import BOUND
-from sensecf.runs.report.figures import DOWN, INK, RULE, SOFT, _axes, _cut, _svg
+from sensecf.runs.report.drawn import svg as _svg
+from sensecf.runs.report.figures import DOWN, INK, RULE, SOFT, _axes, _cut
 from sensecf.runs.report.sheet import Section, Sheet
 from sensecf.runs.report.tables import Table
 from sensecf.runs.study.written import chance, percent, plain
@@ -58,7 +59,7 @@ def verdict(made: Attack) -> list[str]:
     for name, part in made.labels.items():
         tests = made.facts["tests"][name]
         own = made.areas[made.areas["surface"] == name]
-        worst = own.loc[own["high"].fillna(1.0).idxmax()]
+        worst = own.iloc[int(own["high"].fillna(1.0).argmax())]
         if not tests["seen"]:
             said = "the attacks are blind: ten people put in on purpose were not seen, so nothing is known"
         else:

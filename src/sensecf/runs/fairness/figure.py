@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 
 from sensecf.runs.fairness.measures import MEASURES
-from sensecf.runs.report.figures import DOWN, INK, RULE, SOFT, UP, _axes, _cut, _svg
+from sensecf.runs.report.drawn import svg as _svg
+from sensecf.runs.report.figures import DOWN, INK, RULE, SOFT, UP, _axes, _cut
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +72,7 @@ def _panel(axes: Axes, made: Fairness, lines: list[tuple[str, str | None]], meas
     for place, key in enumerate(reversed(lines)):
         if key[1] is None or key not in source.index:
             continue
-        row = source.loc[key]
+        row = cast("pd.Series[Any]", source.xs(key))
         _mark(axes, place, row, _colour(made, measure, key))
     axes.set_ylim(-0.6, len(lines) - 0.4)
     if MEASURES[measure].share:

@@ -170,7 +170,8 @@ def by_group(made: Found, attributes: list[Attribute], seed: int = 0) -> tuple[p
 
     Also how many groups of each attribute are not shown, since they have too few people.
     """
-    rows, hidden = [], {}
+    rows: list[tuple[Any, ...]] = []
+    hidden: dict[str, int] = {}
     for frame, measures, whose in frames(made):
         for attribute in attributes:
             labels, persons = attribute.of(frame.index), whose["persons"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,11 @@ class _Trial:
         effort[place] = scored.distance
         return pd.DataFrame({"effort": effort, "no_plan": np.isnan(effort).astype(float)}, index=factuals.index)
 
+    def within(self, limits: Limits) -> tuple[pd.DataFrame, Task]:
+        """The requests that count, asked anew under other limits."""
+        task = self.made.people.task
+        return self.asked(self.rows, task, limits=limits), task
+
     def row(self, remedy: str, what: str, found: pd.DataFrame, accuracy: float) -> tuple[Any, ...]:
         """A row of `COLUMNS`."""
         member = self.member(self.rows)
@@ -172,8 +178,8 @@ def _remedies(
         if any(f.changeable and f.name not in limits.lock for f in people.schema.features):
             yield (
                 "limits",
-                lambda name=name: f"{name} is asked of nobody",
-                lambda limits=limits: (trial.asked(trial.rows, people.task, limits=limits), people.task),
+                partial("{} is asked of nobody".format, name),
+                partial(trial.within, limits),
             )
     yield (
         "common programme",

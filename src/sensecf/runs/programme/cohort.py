@@ -86,7 +86,7 @@ def opened(
             query,
             numbers,
             task.codec.encode(shown[mine]),
-            factuals.index.get_indexer(shown["query"][mine]),
+            factuals.index.get_indexer(pd.Index(shown["query"][mine])),
             acts[mine],
         ),
         answers,

@@ -12,7 +12,8 @@ from sensecf.pipeline.programme.find import Found
 from sensecf.pipeline.weeks import MISSED
 from sensecf.runs.programme.cohort import Opened
 from sensecf.runs.programme.tables import WAYS, Tables
-from sensecf.runs.report.figures import DOWN, INK, RULE, SOFT, UP, _axes, _svg
+from sensecf.runs.report.drawn import svg as _svg
+from sensecf.runs.report.figures import DOWN, INK, RULE, SOFT, UP, _axes
 from sensecf.runs.report.page import from_template, inline
 from sensecf.version import __version__
 
@@ -152,7 +153,7 @@ def people_rows(made: Tables) -> list[Mapping[str, Any]]:
     people = made.people.assign(share=made.people["reached"] / made.people["days"])
     people = people.sort_values(["share", "days"], ascending=False, kind="stable").head(PEOPLE)
     days = dict(list(made.days.groupby("person", sort=False)))
-    found = []
+    found: list[Mapping[str, Any]] = []
     for number, row in enumerate(people.to_dict("records")):
         found.append(
             {

@@ -137,8 +137,8 @@ def _target(change: Change, weeks: int | None) -> Data:
         quantity: Data = {"value": change.after}
         if change.unit:
             quantity["unit"] = change.unit
-        if code := _UCUM.get(one_unit(change.unit)):
-            quantity |= {"system": _UNITS_OF_MEASURE, "code": code}
+        if unit := _UCUM.get(one_unit(change.unit)):
+            quantity |= {"system": _UNITS_OF_MEASURE, "code": unit}
         target["detailQuantity"] = quantity
     if weeks is not None:
         target["dueDuration"] = {"value": weeks, "unit": "wk", "system": _UNITS_OF_MEASURE, "code": "wk"}

@@ -87,9 +87,15 @@ def data(plans: Sequence[KeptPlan]) -> str:
 
     def add(person: str, instrument: str, values: Sequence[Any]) -> None:
         counted[person, instrument] = counted.get((person, instrument), 0) + 1
-        row = {"record_id": person, "redcap_repeat_instrument": instrument}
-        row |= {"redcap_repeat_instance": counted[person, instrument]}
-        rows.append(row | dict(zip((field[0] for field in _FIELDS[instrument]), values, strict=True)))
+        row = dict(zip((field[0] for field in _FIELDS[instrument]), values, strict=True))
+        rows.append(
+            {
+                "record_id": person,
+                "redcap_repeat_instrument": instrument,
+                "redcap_repeat_instance": counted[person, instrument],
+                **row,
+            }
+        )
 
     for plan in plans:
         person = person_of(plan)

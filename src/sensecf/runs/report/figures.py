@@ -43,7 +43,7 @@ def change_rates(scored: Scored) -> Drawn:
     """How often each feature is changed: raised to the right, lowered to the left, levels on the right."""
     profile = metrics.change_profile(scored)
     shown = profile[profile["rate"] > 0].sort_values("rate", kind="stable").tail(MAX_FEATURES)
-    acted = dict(zip(scored.task.schema.names, scored.edited.any(axis=0), strict=True))
+    acted = dict(zip(scored.task.schema.names, np.asarray(scored.edited.any(axis=0)), strict=True))
     names = [_name(scored, name) + ("" if acted[name] else "\n(follows)") for name in shown.index]
 
     def draw(figure: Figure) -> None:
