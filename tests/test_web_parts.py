@@ -40,7 +40,7 @@ from sensecf.web.start import PageSource, make_cohort
 from sensecf.web.steps import weekly_steps
 from sensecf.web.survey import by_group, survey, ways_to_group
 from sensecf.web.whatif import what_if
-from sensecf.web.words import Blocker, blocks, labels, percent, plan_sentence, rule_words
+from sensecf.web.words import Blocker, Nouns, blocks, labels, percent, plan_sentence, rule_words
 from sensecf.web.written import record, restore
 from webpage import asked, away, client, csrf_of, desk_of, serving, small_cohort
 
@@ -302,9 +302,9 @@ def test_days_are_in_their_order_and_rows_stay_rows_where_nobody_is_named(cohort
         days = [cohort.roster.when[k] for k in person.days]
         assert days == sorted(days)
         assert {cohort.roster.who[k] for k in person.days} == {person.name}
-    assert cohort.nouns == ("person", "people", "day", "days")
+    assert cohort.nouns == Nouns("person", "people", "day", "days")
     unnamed = replace(mixed, roster=Roster.of(replace(mixed.task.schema, person=None), mixed.task.train.head(60)))
-    assert unnamed.nouns == ("row", "rows", "row", "rows")
+    assert unnamed.nouns == Nouns("row", "rows", "row", "rows")
     assert len(unnamed.persons) == 60
 
 
