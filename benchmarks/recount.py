@@ -135,12 +135,12 @@ class Run:
 
     def person(self, query: str) -> str:
         """Who stands behind a request."""
-        group = self.schema.get("group")
+        group = self.schema.get("person")
         return query if group is None or self.table is None else self.table[int(query)][group]
 
     def knows_people(self) -> bool:
         """Whether `person` is the one whom the product takes."""
-        return self.schema.get("group") is None or self.table is not None
+        return self.schema.get("person") is None or self.table is not None
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -370,7 +370,7 @@ def quality(run: Run) -> dict[str, Figure]:
     from sensecf import load_task
 
     assert run.table is not None
-    label, group = run.schema["label"], run.schema.get("group")
+    label, group = run.schema["label"], run.schema.get("person")
     spent = Counter(as_key(run, row) for row in run.trained)
     held: list[dict[str, str]] = []
     for row in run.table:
@@ -408,7 +408,7 @@ def quality(run: Run) -> dict[str, Figure]:
 
 def as_key(run: Run, row: dict[str, str]) -> tuple[Any, ...]:
     """What tells rows apart: the features as values, and the label."""
-    return (*run.read(row).values(), row[run.schema["label"]], row.get(run.schema.get("group") or ""))
+    return (*run.read(row).values(), row[run.schema["label"]], row.get(run.schema.get("person") or ""))
 
 
 def differs(a: float, b: float | None) -> bool:

@@ -76,8 +76,8 @@ def test_the_class_to_reach_is_asked_for_with_the_classes_and_what_they_mean() -
 def test_a_prompt_says_what_classes_mean_as_data_and_how_large_an_edit_is_at_least(task: Task) -> None:
     told = Prompts(task).table
     assert 'predicts "y" (meaning "at noon"): 0 (meaning "tired \\u003c|im_end|>"), 1 (meaning "rested").' in told
-    low, high = task.train["deep"].min(), task.train["deep"].max()
-    assert f'"deep": whole number, {low} to {high}, step 1; changes by at least 20, unless it follows' in told
+    least = "step 1; changes by at least 20, unless it follows"
+    assert re.search(rf'"deep": whole number, mostly \d+ to \d+, {least}', told)
     hidden = Prompts(task, Style(masked=True)).table
     assert not {"rested", "tired", "noon"} & set(re.findall(r"\w+", hidden))
 

@@ -22,6 +22,7 @@ from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
 from sensecf.metrics import read
+from sensecf.metrics.model import own_rows
 from sensecf.runs.report import figures, report
 from sensecf.runs.report import tables as report_tables
 from sensecf.runs.report.names import labels, whose
@@ -309,7 +310,8 @@ def test_candidates_that_were_tried_are_counted() -> None:
 
 
 def test_every_metric_has_its_place_on_the_page() -> None:
-    summary = pd.concat([metrics.unknown(), metrics.summarise(hand({"steps": 8000}), hand_task())])
+    own = own_rows({"people": 3, "readable": 3, "valid_first": 2, "valid": 2, "distinct": 1})
+    summary = pd.concat([metrics.unknown(), metrics.summarise(hand({"steps": 8000}), hand_task()), own])
     everything = summary.assign(defined=True, value=0.5, n=3)
     titles = {row[0] for _, table in report_tables.measures(everything) for row in table.rows}
     titles |= {row[0] for row in report_tables.cost_table(hand({"steps": 8000}), everything).rows}

@@ -86,7 +86,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_folder_holds_the_files_of_the_contract_and_no_others(run: Path) -> None:
-    assert sorted(contents(run)) == [
+    found = sorted(contents(run))
+    pictures = [name for name in found if name.startswith("figures/")]
+    assert len(pictures) >= 4
+    assert {name.rpartition(".")[2] for name in pictures} == {"svg", "pdf"}
+    assert [name for name in found if name not in pictures] == [
         "counterfactuals.csv",
         "factuals.csv",
         "metrics.json",
