@@ -153,8 +153,8 @@ def put(stored: dict[str, Any]) -> None:
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     found = re.sub(
-        r"(<!-- figures -->\n).*?(\n<!-- /figures -->)",
-        lambda marks: marks[1] + written(stored) + marks[2],
+        r"(<!-- figures -->\n).*?(<!-- /figures -->)",
+        lambda marks: f"{marks[1]}{written(stored)}\n{marks[2]}",
         text,
         flags=re.DOTALL,
     )
