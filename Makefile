@@ -60,7 +60,7 @@ $(MADE):
 
 $(FOR_USE): $(MADE) pyproject.toml constraints.txt
 	@echo "Installing SenseCF and the packages it needs into .venv; the first time takes some minutes"
-	@$(INSTALL) '.[tiny]'
+	@$(INSTALL) '.[tiny,web]'
 	@touch $@
 
 $(FOR_DEV): $(MADE) pyproject.toml constraints.txt

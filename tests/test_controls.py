@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from sensecf.augmentation import controls, methods
 from sensecf.augmentation.controls.situation import share_out
 from sensecf.augmentation.controls.space import Space
 from sensecf.augmentation.measure import assess, learn, score
-from sensecf.core.errors import InputError
+from sensecf.core.errors import InputError, MissingExtraError
 from strategies import cases
 
 MAKERS = ("oversampling", "smote", "borderline-smote", "cfa", "copula")
@@ -39,6 +40,15 @@ def test_every_maker_of_rows_adds_the_same_number_to_the_same_classes(name: str,
     made = methods.apply(f"{name}@{amount:g}", situation, methods.Shared()).added
     wanted = dict(zip(situation.classes, situation.allot(amount).tolist(), strict=True))
     assert made["stress"].value_counts().to_dict() == {c: n for c, n in wanted.items() if n}
+
+
+def test_without_its_package_a_control_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "sensecf.augmentation.controls.oversampling", raising=False)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "imblearn"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "imblearn", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'sensecf\[augment\]'"):
+        controls.find("smote")
 
 
 def test_adasyn_adds_about_as_many() -> None:

@@ -467,8 +467,9 @@ def _way(cohort: Cohort, plan: Plan, way: Way) -> Data:
 
 
 def robust_part(request: Request, desk: Desk, plan: Plan) -> str:
-    """What became of the test of a plan."""
-    return _write(request, "_robust.html.j2", robust=desk.robust[plan.id], nouns=desk.cohort.nouns)
+    """What became of the test of a plan; of one for several days, the test is of the day that stands for it."""
+    when = desk.cohort.roster.when[plan.day.row] if len(plan.days) > 1 else ""
+    return _write(request, "_robust.html.j2", robust=desk.robust[plan.id], nouns=desk.cohort.nouns, when=when)
 
 
 def export_text(request: Request, desk: Desk, plan: Plan, pool: Pool, kind: str) -> str:

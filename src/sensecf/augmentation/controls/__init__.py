@@ -11,7 +11,7 @@ import importlib
 from typing import NamedTuple
 
 from sensecf.augmentation.controls.situation import Arm, Situation, Treatment
-from sensecf.core.errors import InputError
+from sensecf.core.errors import InputError, MissingExtraError
 
 __all__ = ["CONTROLS", "Arm", "Control", "Situation", "Treatment", "find"]
 
@@ -48,9 +48,16 @@ CONTROLS: dict[str, Control] = {
 
 
 def find(name: str) -> Arm:
-    """The function of a control. Raises `InputError` for an unknown name, and for a package that is not installed."""
+    """The function of a control. Raises `InputError` for an unknown name, `MissingExtraError` where its
+    package is not installed."""
     if name not in CONTROLS:
         raise InputError(f"control {name!r} is unknown; use {', '.join(CONTROLS)}")
     module, _, function = CONTROLS[name].where.partition(":")
-    found: Arm = getattr(importlib.import_module(f"sensecf.augmentation.controls.{module}"), function)
+    try:
+        home = importlib.import_module(f"sensecf.augmentation.controls.{module}")
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] != "imblearn":
+            raise
+        raise MissingExtraError(f"control {name!r} needs {error.name}: pip install 'sensecf[augment]'") from error
+    found: Arm = getattr(home, function)
     return found

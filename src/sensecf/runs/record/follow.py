@@ -231,7 +231,7 @@ def _share(values: Any) -> float | None:
 
 
 def _less(ends: Sequence[float | None]) -> float | None:
-    return None if ends[0] is None or ends[1] is None else ends[1] - ends[0]
+    return None if ends[0] is None or ends[1] is None else round(ends[1] - ends[0], 12)
 
 
 def _group(people: Sequence[Followed]) -> Data:
