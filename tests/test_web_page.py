@@ -159,6 +159,9 @@ def test_a_coach_plans_for_all_days_of_a_person_and_reads_which_ones_turn(page: 
     assert table.count() == days
     assert table.locator("td:has-text('Yes')").count() == int(turned[0])
     assert f"on {turned[0]} of {days} days" in page.inner_text(".sentence")
+    asked, shown = page.locator(".plan-page .changes").all()
+    assert asked.locator("svg").count() == 0
+    assert shown.locator(".adds").count() == 0, "what an edit adds stands once"
 
 
 def test_a_study_lead_keeps_a_what_if_as_a_plan_prints_it_decides_and_finds_it_again_after_a_restart(
