@@ -90,7 +90,8 @@ def answer(
     click.echo(f"Asked about {asked}.")
     click.echo(
         f"{facts['rows_answered'] - facts['rows_in_target']:,} of {some(open_rows, asked.many)} answered, "
-        f"{facts['rows_in_target']:,} more are in {finished.task.schema.meaning(facts['target'])!r} already; "
+        f"{facts['rows_in_target']:,} more are in {finished.task.schema.meaning(facts['target'])!r} already, "
+        "as surely as plans are asked to be; "
         f"{facts['abstentions']:,} without an answer, each with its reason: {out / f'counterfactuals.{form}'}"
     )
     click.echo(CAUTION)
