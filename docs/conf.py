@@ -40,7 +40,8 @@ root_doc = "index"
 default_role = "code"
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "dollarmath"]
-suppress_warnings = ["myst.header"]
+# The language of a notebook is known once it is executed, which a quick build leaves out.
+suppress_warnings = ["myst.header", "myst-nb.lexer"]
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600

@@ -683,7 +683,11 @@ def test_harm_and_caution_are_said(f1: tuple[float, float], brier: tuple[float, 
         name: {"difference": sum(ends) / 2, "low": ends[0], "high": ends[1]}
         for name, ends in (("f1", f1), ("brier", brier))
     }
-    said = " ".join(sentences({"against_class_weights": worth, "test_people": 9, "purpose": "augment", "weight": 1.0}))
+    said = " ".join(
+        sentences(
+            {"against_class_weights": worth, "test_people": 9, "test_rows": 90, "purpose": "augment", "weight": 1.0}
+        )
+    )
     assert [name for name in ("Harm", "Caution") if f"{name}:" in said] == ([word] if word else [])
     assert f"{f1[0]:+.3f} to {f1[1]:+.3f}" in said
 

@@ -108,7 +108,7 @@ def test_a_label_that_is_free_text() -> None:
 
 def test_a_group_that_is_none() -> None:
     refused(call("schema", TABLE, "--label", "stress", "--group", "who"), "no column 'who'", "the columns are")
-    refused(call("schema", TABLE, "--label", "stress", "--group", "stress"), "both the label and the group")
+    refused(call("schema", TABLE, "--label", "stress", "--group", "stress"), "both the label and the person")
 
 
 def test_a_table_without_a_feature() -> None:

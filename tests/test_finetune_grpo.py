@@ -148,5 +148,5 @@ def test_a_step_of_grpo_has_whole_groups_and_no_more_rows_at_once_than_fit(batch
 def test_a_reward_wants_answers_to_compare() -> None:
     with pytest.raises(InputError, match="samples must be at least 2, not 1"):
         replace(GRPO, preset=replace(SMALL, samples=1))
-    with pytest.raises(InputError, match='"dpo", "grpo" or "none", not \'ppo\''):
+    with pytest.raises(InputError, match='"dpo", "grpo", "group" or "none", not \'ppo\''):
         replace(TUNING, reward="ppo")

@@ -19,7 +19,7 @@ import sensecf
 
 ROOMS = ("augmentation", "datasets", "finetune", "generators", "llm", "metrics", "sensors", "testing")
 #: Names whose examples need more than this machine has: weights, a server, minutes.
-NEEDS_MORE = {"Client", "Prompted", "Tiny", "compare", "finetune"}
+NEEDS_MORE = {"Client", "Prompted", "Tiny", "compare", "finetune", "programme"}
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 

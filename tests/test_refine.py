@@ -29,7 +29,7 @@ def cohort(request: Any) -> Any:
 @pytest.mark.parametrize("n", [1, 3])
 def test_the_first_plan_of_the_page_is_the_first_answer_of_the_library(cohort: Any, n: int) -> None:
     people = away(cohort)[:PEOPLE]
-    pools = answer(cohort, [Ask(person, Limits()) for person in people])
+    pools = answer(cohort, [Ask(cohort.person_of(row).number, (row,), Limits()) for row in people])
     answered = 0
     for person, pool in zip(people, pools, strict=True):
         asked = cohort.task.codec.decode(cohort.rows[[person]])
@@ -47,7 +47,7 @@ def test_the_first_plan_of_the_page_is_the_first_answer_of_the_library(cohort: A
 
 def test_the_page_offers_a_menu_and_no_fewer_plans_than_the_library(cohort: Any) -> None:
     people = away(cohort)[:PEOPLE]
-    pools = answer(cohort, [Ask(person, Limits()) for person in people])
+    pools = answer(cohort, [Ask(cohort.person_of(row).number, (row,), Limits()) for row in people])
     asked = cohort.task.codec.decode(cohort.rows[people])
     found = boundary.explain(cohort.task, cohort.generator, asked, cohort.target, SHOWN, fallback=cohort.fallback)
     menus = np.array([len(rank(cohort, pool, "effort", {})) for pool in pools])

@@ -202,7 +202,7 @@ def test_the_report_needs_nothing_but_itself(run: Path) -> None:
 
 def test_the_task_is_loaded_without_pickle(run: Path) -> None:
     kinds = {Path(name).suffix for name in contents(run)}
-    assert kinds == {".csv", ".json", ".toml", ".html", ".skops"}
+    assert kinds == {".csv", ".json", ".toml", ".html", ".skops", ".svg", ".pdf"}
     assert not [name for name in zipfile.ZipFile(run / "task" / "classifier.skops").namelist() if "pkl" in name]
     for folder in (run, run / "task"):
         assert sensecf.load_task(folder).schema.names == ["steps", "deep_sleep_min", "age", "device"]

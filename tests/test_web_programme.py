@@ -100,8 +100,8 @@ def test_five_questions_are_answered_by_keyboard_alone(browser: Any, page: Any, 
         page.keyboard.press("Space")
         page.keyboard.press("Tab")
         assert page.inner_text(":focus") == "This one"
-        page.keyboard.press("Enter")
-        page.wait_for_load_state()
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
     assert page.locator("#learned + ul li").count() >= 1
     assert page.locator("#best + ol li").count() >= 1
     first = page.inner_text("#best + ol li >> nth=0")

@@ -75,6 +75,11 @@ class Ask:
     `asks` (m, k): how much each plan asks of each lever, 0 where it leaves it: an edit and half a unit per MAD;
     `levers` (k,): what they are called; `sizes` (m, k): the signed change, in the feature's unit, for the words.
     `prior`: see `cohort_taste`. Raises `InputError` for a pool without a plan.
+
+    >>> import numpy as np
+    >>> ask = sensecf.Ask(np.array([[1.5, 0.0], [0.0, 1.2], [0.7, 0.6]]), ["sleep", "steps"])
+    >>> len(ask.levers)
+    2
     """
 
     asks: Floats

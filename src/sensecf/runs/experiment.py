@@ -216,7 +216,7 @@ class Experiment:
         found = pd.concat([task.codec.decode(self.rows, nullable=True), pd.DataFrame(verdict)], axis=1)
         found = pd.concat([self.whose, found.set_index(table.held_out.index)], axis=1)
         label = table.schema.label
-        return found.assign(**{label: table.held_out[label]}) if label in table.held_out else found
+        return pd.concat([found, table.held_out[label]], axis=1) if label in table.held_out else found
 
 
 def experiment(table: Prepared, say: Progress = silent) -> Experiment:

@@ -124,7 +124,8 @@ def infer_schema_with_notes(
     leaks, near = _leaks(labelled, label, known.features, names, notes)
     ignored = read.ignored | known.ignored | leaks
     features = [_least(f, values, known.errors) for f in known.features if f.name not in leaks]
-    _check_any(features, ignored)
+    kept = {whose.person: "an identifier", whose.when: "a date"}
+    _check_any(features, ignored | {column: what for column, what in kept.items() if column})
     rules = _rules(features, names, values, known.rules)
     target, why = default_target(classes, names[label].words)
     schema = FeatureSchema(

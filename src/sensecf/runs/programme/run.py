@@ -53,6 +53,9 @@ class ProgrammeSpec:
     `most`: programmes at most; `candidates` to choose from at most; `price`: what a typical plan's effort takes off the
     worth of a turned day; `prices`: the cost per person of each feature that a programme moves (1 where nothing is
     said); `budget`: what may be spent in all, in the same unit.
+
+    >>> sensecf.ProgrammeSpec(most=2).most
+    2
     """
 
     most: int = 3
@@ -87,6 +90,8 @@ def programme(
 
     `people`: whose each row is, where the run does not say. `classifier`, `trust`: see `load_task`. The same run and
     request give the same files. Raises `InputError` for what cannot be used.
+
+    >>> sensecf.programme("plans", folder / "programme")  # doctest: +SKIP
     """
     source, folder = Path(run), named(out)
     if folder.resolve() == source.resolve():
