@@ -6,6 +6,8 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -13,13 +15,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from command import call, explain, make_schema, people, refused
+from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits
 from sensecf.core.schema import Feature
 from sensecf.metrics.gaps import FEWEST_SHOWN, gap, strata
 from sensecf.metrics.proxies import area, predicted
 from sensecf.runs.experiment import Call
 from sensecf.runs.fairness import FairnessSpec, fairness
-from sensecf.runs.fairness.groups import cut, shown
+from sensecf.runs.fairness.groups import attributes, cut, shown
 from sensecf.runs.fairness.measures import SPENT
 from sensecf.runs.run import RunSpec, run
 
@@ -201,3 +204,9 @@ def test_a_table_that_is_not_the_runs_is_refused(planted: Path, tmp_path: Path):
 def test_a_seed_is_checked(planted: Path, tmp_path: Path):
     with pytest.raises(Exception, match="seed"):
         fairness(planted / "run", tmp_path / "out", FairnessSpec(seed=-1))
+
+
+def test_whose_a_row_is_and_when_is_no_group():
+    named = SimpleNamespace(schema=replace(SCHEMA, person="who", when="day"), raw=pd.DataFrame({"who": ["P1"]}))
+    with pytest.raises(InputError, match="--protected who: that says whose row it is or when, which is no group"):
+        attributes(cast(Any, named), ("who",))

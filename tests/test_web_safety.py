@@ -19,9 +19,10 @@ from sensecf.core.errors import InputError
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
 from sensecf.generators.search import Search
+from sensecf.runs.record.written import safe_cell
 from sensecf.web.app import MAX_BODY, make_app
 from sensecf.web.cohort import Cohort, encode_people
-from sensecf.web.export import safe_cell, to_csv
+from sensecf.web.export import to_csv
 from sensecf.web.guard import check_address
 from webpage import away, browsing, client, csrf_of, desk_of, serving, small_cohort, until, where
 

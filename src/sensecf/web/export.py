@@ -2,73 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sensecf.runs.record.fhir import UNITS_OF_MEASURE, coded
+from sensecf.runs.record.written import csv_text
 from sensecf.web.words import CAUTION, plan_sentence
-
-#: Characters with which a spreadsheet begins a formula; the wide forms are read alike by some of them.
-_FORMULA = tuple("=+-@\t\r\n|%＝＋－＠")
-_UCUM = {
-    "%": "%",
-    "min": "min",
-    "h": "h",
-    "s": "s",
-    "ms": "ms",
-    "bpm": "/min",
-    "beats/min": "/min",
-    "breaths/min": "/min",
-    "mg/dL": "mg/dL",
-    "mmol/L": "mmol/L",
-    "mmHg": "mm[Hg]",
-    "kg": "kg",
-    "cm": "cm",
-    "m": "m",
-    "kg/m²": "kg/m2",
-    "kcal": "kcal",
-    "steps": "{steps}",
-    "ml/kg/min": "mL/kg/min",
-    "years": "a",
-}
-_UNITS_OF_MEASURE = "http://unitsofmeasure.org"
-
-
-def safe_cell(value: Any) -> Any:
-    """A cell that a spreadsheet shows and does not run: text that could begin a formula gets an apostrophe."""
-    if not isinstance(value, str):
-        return value
-    return (
-        f"'{value}"
-        if value.lstrip(" '\"\u00a0\u200b\ufeff").startswith(_FORMULA) or value.startswith(_FORMULA)
-        else value
-    )
 
 
 def to_csv(record: Mapping[str, Any]) -> str:
     """One line per change; numbers as numbers, in the feature's unit."""
-    text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(
-        ["person", "target", "feature", "unit", "before", "after", "change", "probability_before", "probability"]
-    )
+    heads = ("person", "target", "feature", "unit", "before", "after", "change", "probability_before", "probability")
+    rows: list[Sequence[Any]] = [heads]
     for change in record["changes"]:
-        cells = [
-            record["person"],
-            record["target"],
-            change["feature"],
-            change["unit"],
-            change["before"],
-            change["after"],
-            change["delta"],
-            record["probability_before"],
-            record["probability"],
-        ]
-        writer.writerow([safe_cell(cell) for cell in cells])
-    return text.getvalue()
+        edit = (change["feature"], change["unit"], change["before"], change["after"], change["delta"])
+        rows.append((record["person"], record["target"], *edit, record["probability_before"], record["probability"]))
+    return csv_text(rows)
 
 
 def to_json(record: Mapping[str, Any], weeks: int | None) -> str:
@@ -102,13 +53,12 @@ def to_fhir(record: Mapping[str, Any], weeks: int | None, created: str) -> str:
             quantity: dict[str, Any] = {"value": change["after"]}
             if change["unit"]:
                 quantity["unit"] = change["unit"]
-            if change["unit"] in _UCUM:
-                quantity |= {"system": _UNITS_OF_MEASURE, "code": _UCUM[change["unit"]]}
+            quantity |= coded(change["unit"])
             target["detailQuantity"] = quantity
             unit = f" {change['unit']}" if change["unit"] else ""
             text = f"{change['label']}: {change['after_text']}{unit} instead of {change['before_text']}{unit}"
         if weeks is not None:
-            target["dueDuration"] = {"value": weeks, "unit": "wk", "system": _UNITS_OF_MEASURE, "code": "wk"}
+            target["dueDuration"] = {"value": weeks, "unit": "wk", "system": UNITS_OF_MEASURE, "code": "wk"}
         goal = {
             "resourceType": "Goal",
             "lifecycleStatus": "proposed",

@@ -53,6 +53,10 @@ def attributes(people: People, names: tuple[str, ...] = ()) -> tuple[list[Attrib
                 f"--protected {name}: the table has no column of that name; its columns are "
                 f"{', '.join(map(str, frame.columns))}"
             )
+        if name in (people.schema.person, people.schema.when):
+            raise InputError(
+                f"--protected {name}: that says whose row it is or when, which is no group; name a feature such as sex"
+            )
         singles.append(Attribute(name, cut(frame[name], people.persons(frame))))
     pairs = [
         Attribute(f"{a.name}{AND}{b.name}", a.label + AND + b.label, pair=True) for a, b in combinations(singles, 2)

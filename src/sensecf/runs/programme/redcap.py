@@ -10,6 +10,7 @@ import pandas as pd
 
 from sensecf.pipeline.programme.find import Found
 from sensecf.runs.programme.cohort import Opened
+from sensecf.runs.record.redcap import HEADS
 
 #: The name of the repeating instrument.
 INSTRUMENT = "programme"
@@ -25,27 +26,6 @@ FIELDS = {
     "programme_in_the_way": ("text", "What stands in the way of the other days", ""),
     "programme_counted": ("yesno", "This person took no part in picking the programmes", ""),
 }
-#: REDCap's own column names of a data dictionary.
-HEADS = (
-    "Variable / Field Name",
-    "Form Name",
-    "Section Header",
-    "Field Type",
-    "Field Label",
-    "Choices, Calculations, OR Slider Labels",
-    "Field Note",
-    "Text Validation Type OR Show Slider Number",
-    "Text Validation Min",
-    "Text Validation Max",
-    "Identifier?",
-    "Branching Logic (Show field only if...)",
-    "Required Field?",
-    "Custom Alignment",
-    "Question Number (surveys only)",
-    "Matrix Group Name",
-    "Matrix Ranking?",
-    "Field Annotation",
-)
 
 
 def records(people: pd.DataFrame, days: pd.DataFrame, found: Found, run: Opened) -> pd.DataFrame:

@@ -19,7 +19,7 @@ CAUTION = (
     "A plan changes the answer of a classifier. That is an association, not a proven effect: whether it changes "
     "a person’s health is not known. No plan should be followed without a clinician."
 )
-_UNITS_OF_MEASURE = "http://unitsofmeasure.org"
+UNITS_OF_MEASURE = "http://unitsofmeasure.org"
 _LOINC = "http://loinc.org"
 _UCUM = {
     "%": "%",
@@ -57,6 +57,12 @@ _STATUS = {
     "done": ("completed", "plan", "completed"),
     "stopped": ("revoked", "plan", "cancelled"),
 }
+
+
+def coded(unit: str) -> dict[str, str]:
+    """System and code of a unit by UCUM, as a FHIR quantity has them; empty for a unit without a code."""
+    code = _UCUM.get(one_unit(unit))
+    return {"system": UNITS_OF_MEASURE, "code": code} if code else {}
 
 
 def check_system(system: str) -> str:
@@ -137,11 +143,10 @@ def _target(change: Change, weeks: int | None) -> Data:
         quantity: Data = {"value": change.after}
         if change.unit:
             quantity["unit"] = change.unit
-        if unit := _UCUM.get(one_unit(change.unit)):
-            quantity |= {"system": _UNITS_OF_MEASURE, "code": unit}
+        quantity |= coded(change.unit)
         target["detailQuantity"] = quantity
     if weeks is not None:
-        target["dueDuration"] = {"value": weeks, "unit": "wk", "system": _UNITS_OF_MEASURE, "code": "wk"}
+        target["dueDuration"] = {"value": weeks, "unit": "wk", "system": UNITS_OF_MEASURE, "code": "wk"}
     return target
 
 
