@@ -238,7 +238,7 @@ def test_the_first_screen_shows_one_person_and_their_days() -> None:
     page = page_of(of_people(hand({"steps": 8000}, {"deep": 20.0}, {"steps": 9000}, {"steps": 8000}), 2), hand_task())
     front = page.text.partition("All measures")[0]
     assert "4 days of 2 people that" in front
-    assert "One person P-00 , not low on 2 of 2 days. There is a plan for 2 of 2" in front
+    assert "One person P-00 , stress: high on 2 of 2 days. There is a plan for 2 of 2" in front
     assert sum(t == "circle" and a.get("class") == "after" for t, a in page.tags) == 2
 
 
