@@ -27,7 +27,7 @@ from sensecf.runs.truth.run import differences, summary
 ROOT = Path(__file__).resolve().parents[1]
 STORED = ROOT / "benchmarks" / "truth"
 PEERS = ("nice+raw", "cfnow+raw", "dice+raw", "treecf-sparse+raw")
-OURS = ("search", "constant+raw")
+OURS = ("search", "constant+raw", "constant-shift+raw")
 EVERYBODY = TruthSpec((*OURS, *PEERS), limit=120, time_limit=300.0)
 #: What is asked in twenty worlds: whether plans hold takes a jury in each of them.
 QUICK = ("boundary", "levers", "levers+lead")
@@ -83,9 +83,7 @@ RUNS = {
     "easy": EVERYBODY,
     "confounded": replace(EVERYBODY, world="confounded"),
     "drifting": replace(EVERYBODY, world="drifting"),
-    "random": replace(
-        EVERYBODY, world="random", generators=("search", "constant+raw", "nice+raw"), limit=40, settings=QUICK
-    ),
+    "random": replace(EVERYBODY, world="random", generators=(*OURS, "nice+raw"), limit=40, settings=QUICK),
     "flipped": replace(
         EVERYBODY,
         world="flipped",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.core.verify import feasible, verify
 from sensecf.generators import build
-from sensecf.generators.constant import Constant
+from sensecf.generators.constant import Constant, Shift
 from strategies import cases, limits, worlds
 from worlds import World
 
@@ -63,6 +65,52 @@ def test_what_it_proposes_breaks_nothing_and_the_rest_get_a_reason(
     asked = data.draw(limits(world.schema))
     query = make_query(task, world.people, world.schema.classes[-1], **asked)
     found = Constant(task).propose(query, RNG)
+    assert found.query.tolist() == list(range(len(query)))
+    given_row = found.reason == ""
+    assert np.isnan(found.rows[~given_row]).all()
+    rows = task.codec.decode(found.rows[given_row])
+    for i, (_, row) in zip(np.flatnonzero(given_row), rows.iterrows(), strict=True):
+        assert problems(world.schema, world.people.iloc[i].to_dict(), row.to_dict(), seen=world.train, **asked) == []
+
+
+def test_a_shift_says_the_same_amounts_to_everybody_up_to_their_own_limits(task: Task) -> None:
+    query = asked(task)
+    found = Shift(task).propose(query, RNG)
+    plan = Shift(task).plan(query)
+    assert 1 <= len(plan) <= 3
+    for j, amount in plan.items():
+        moved = found.rows[:, j] - query.rows[found.query, j]
+        ends = np.clip(query.rows[:, j] + amount, query.low[:, j], query.high[:, j])[found.query]
+        given_plan = found.reason == ""
+        np.testing.assert_allclose(found.rows[given_plan, j], ends[given_plan])
+        assert (np.sign(moved[given_plan]) * np.sign(amount) >= 0).all()
+    assert verify(task, query, found).good.mean() > 0.7
+
+
+def test_a_shift_asks_no_more_than_a_person_can_be_asked_for(task: Task) -> None:
+    schema = replace(
+        task.schema,
+        features=tuple(
+            replace(f, most_change=4 * f.step, role="actionable") if f.numeric and f.changeable else f
+            for f in task.schema.features
+        ),
+    )
+    small = Task(schema, task.train, task.classifier)
+    query = asked(small)
+    for j, amount in Shift(small).plan(query).items():
+        if small.codec.numeric[j]:
+            assert abs(amount) <= 4 * small.codec.step[j] + 1e-9
+
+
+@cases(25)
+@given(worlds(), st.sampled_from(["linear", "steps", "threshold", "rare"]), st.data())
+def test_what_a_shift_proposes_breaks_nothing_and_the_rest_get_a_reason(
+    world: World, kind: str, data: st.DataObject
+) -> None:
+    task = world.task(kind)
+    asked = data.draw(limits(world.schema))
+    query = make_query(task, world.people, world.schema.classes[-1], **asked)
+    found = Shift(task).propose(query, RNG)
     assert found.query.tolist() == list(range(len(query)))
     given_row = found.reason == ""
     assert np.isnan(found.rows[~given_row]).all()

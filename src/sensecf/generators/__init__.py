@@ -52,6 +52,7 @@ NAMES: dict[str, tuple[str, dict[str, str]]] = {
     "search": ("sensecf.generators.search:Search", {}),
     "nearest": ("sensecf.generators.nearest:Nearest", {}),
     "constant": ("sensecf.generators.constant:Constant", {}),
+    "constant-shift": ("sensecf.generators.constant:Shift", {}),
     "nice": ("sensecf.generators.nice:Nice", {"optimiser": "sparsity"}),
     "nice-sparsity": ("sensecf.generators.nice:Nice", {"optimiser": "sparsity"}),
     "nice-proximity": ("sensecf.generators.nice:Nice", {"optimiser": "proximity"}),

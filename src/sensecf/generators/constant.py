@@ -1,4 +1,7 @@
-"""`constant`: one plan said to everybody. A control: a method that knows the person should do better."""
+"""`constant` and `constant-shift`: one plan said to everybody, in values or in amounts.
+
+Controls: a method that knows the person should do better.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ ROWS, FEATURES = 200, 40
 #: Values of a number that are tried: quantiles of the training rows in the target class.
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
-#: Edits by column.
+#: Shares of the widest change of a number that are tried as amounts.
+SHARES = (0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
+
+#: Edits by column: the value, or the amount that is added to it.
 Plan = dict[int, float]
 
 
@@ -48,7 +54,7 @@ class Constant:
             at = np.flatnonzero(query.target == target)
             part = query.take(at)
             plan = self.plan(part)
-            rows[at], open_to = _made(self.task, part, np.arange(len(at)), [plan])
+            rows[at], open_to = self._made(part, np.arange(len(at)), [plan])
             why = breaches(self.task, part, np.arange(len(at)), rows[at])
             why = np.where(why == "", "a feature of it follows others", why)
             same = ~self.task.codec.changed(part.rows, rows[at]).any(axis=1)
@@ -110,7 +116,7 @@ class Constant:
         if not plans or not len(people):
             return []
         owner = np.tile(np.arange(len(people)), len(plans))
-        rows, fine = _made(self.task, people, owner, plans)
+        rows, fine = self._made(people, owner, plans)
         turned, leads = np.zeros(len(rows), dtype=bool), np.full(len(rows), np.nan)
         judged = self.task.judge(rows[fine])
         turned[fine] = self.task.valid(judged, people.target[owner[fine]], people.margin[owner[fine]])
@@ -121,20 +127,64 @@ class Constant:
         means = np.where(given > 0, means, -np.inf)
         return list(zip(zip(counts.tolist(), means.tolist(), strict=True), plans, strict=True))
 
+    def _made(self, query: Query, owner: Ints, plans: list[Plan]) -> tuple[Floats, Bools]:
+        """The rows of `owner`, the same number for each plan in turn, with its edits made and what follows moved; and
+        which of them break nothing.
+        """
+        rows = query.rows[owner].copy()
+        size = len(owner) // len(plans)
+        edited = np.zeros(rows.shape, dtype=bool)
+        for number, plan in enumerate(plans):
+            own = slice(number * size, (number + 1) * size)
+            for j, said in plan.items():
+                rows[own, j] = self._carry(query, owner[own], j, said)
+            edited[own, list(plan)] = True
+        fine = np.ones(len(rows), dtype=bool)
+        for at, follow in by_pattern(self.task, query, owner):
+            fine[at] = ~(edited[at] & ~follow.editable).any(axis=1)
+        rows = settle(self.task, query, owner, rows)
+        return rows, fine & feasible(self.task, query, owner, rows)
 
-def _made(task: Task, query: Query, owner: Ints, plans: list[Plan]) -> tuple[Floats, Bools]:
-    """The rows of `owner`, the same number for each plan in turn, with its edits made and what follows moved; and
-    which of them break nothing.
+    def _carry(self, query: Query, owner: Ints, j: int, said: float) -> Floats:
+        """What the feature `j` of the rows of `owner` becomes when `said` is said of it, shape (n,)."""
+        return np.full(len(owner), said)
+
+
+class Shift(Constant):
+    """The same in amounts: so many steps more, so many minutes less, as far as a person's own limits let them go.
+
+    What `Constant` says in values ("10,000 steps") is far from some people's days and near to others'; an amount is
+    the same way for everybody. Numbers that were measured are shifted, each by up to what may be asked of any of those
+    who are asked; a category is set, as by `Constant`. Deterministic. The field knows such plans as global translations
+    (GLOBE-CE, Ley et al., ICML 2023), there in one direction of all features, here of up to three features.
     """
-    rows = query.rows[owner].copy()
-    size = len(owner) // len(plans)
-    edited = np.zeros(rows.shape, dtype=bool)
-    for number, plan in enumerate(plans):
-        own = slice(number * size, (number + 1) * size)
-        edited[own, list(plan)] = True
-        rows[own, list(plan)] = list(plan.values())
-    fine = np.ones(len(rows), dtype=bool)
-    for at, follow in by_pattern(task, query, owner):
-        fine[at] = ~(edited[at] & ~follow.editable).any(axis=1)
-    rows = settle(task, query, owner, rows)
-    return rows, fine & feasible(task, query, owner, rows)
+
+    name = "constant-shift"
+
+    def _edits(self, query: Query) -> list[Plan]:
+        """The single edits that are tried: shares of the widest change up and down, in whole steps."""
+        codec = self.task.codec
+        order = self.task.once(Influence).order
+        found = [edit for edit in super()._edits(query) if not codec.numeric[list(edit)].any()]
+        moves = np.asarray(query.movable.any(axis=0)) & codec.numeric
+        for j in order[moves[order]][:FEATURES].tolist():
+            asked = query.movable[:, j]
+            up = float((query.high[asked, j] - query.rows[asked, j]).max(initial=0.0))
+            down = float((query.rows[asked, j] - query.low[asked, j]).max(initial=0.0))
+            amounts = np.outer([up, -down], SHARES).ravel()
+            steps = np.unique(np.trunc(amounts / codec.step[j] + 1e-9 * np.sign(amounts)))
+            found += [{j: float(step * codec.step[j])} for step in steps if step]
+        return found
+
+    def _carry(self, query: Query, owner: Ints, j: int, said: float) -> Floats:
+        """The amount is added, up to the end of the person's range; what was not measured stays so."""
+        codec, now = self.task.codec, query.rows[owner, j]
+        if not codec.numeric[j]:
+            return super()._carry(query, owner, j, said)
+        low = np.ceil(query.low[owner, j] / codec.step[j] - 1e-9) * codec.step[j]
+        high = np.floor(query.high[owner, j] / codec.step[j] + 1e-9) * codec.step[j]
+        there = np.minimum(now + said, np.fmax(high, now)) if said > 0 else np.maximum(now + said, np.fmin(low, now))
+        there = codec.snap_column(np.where(np.isnan(there), 0.0, there), j)
+        # Who stands at the end of the range, nearer than the least worthwhile change, is there already.
+        moved: Floats = np.where(np.isnan(now) | (np.abs(there - now) < codec.least[j] - 1e-9), now, there)
+        return moved
