@@ -33,7 +33,7 @@ ROOMS = [
     "cli",
 ]
 #: What stands beside the rooms.
-BESIDE = {"__init__.py", "py.typed", "version.py", "testing.py"}
+BESIDE = {"__init__.py", "adapters.py", "py.typed", "version.py", "testing.py"}
 #: The kinds of parts that others check theirs with may know every room but those that write folders and show pages.
 TESTING = set(ROOMS[: ROOMS.index("runs")])
 
@@ -93,8 +93,9 @@ def test_a_room_imports_only_the_rooms_above_it(name: str) -> None:
             assert not up, f"{module} imports {sorted(up)}, which stands below {name}"
 
 
-def test_the_public_checks_import_no_room_that_writes_or_shows() -> None:
-    assert {room(other) for other in imports("testing", ROOT / "testing.py")} <= TESTING
+@pytest.mark.parametrize("name", ["adapters", "testing"])
+def test_what_stands_beside_the_rooms_imports_none_that_writes_or_shows(name: str) -> None:
+    assert {room(other) for other in imports(name, ROOT / f"{name}.py")} <= TESTING
 
 
 def test_no_module_imports_itself_by_a_detour() -> None:

@@ -23,7 +23,7 @@ PAGES = [
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "src").rglob("*.py"))
 
 #: Modules that are public under their own name; what each names in its `__all__` is public too.
-ROOMS = ["augmentation", "datasets", "finetune", "generators", "llm", "metrics", "sensors", "testing"]
+ROOMS = ["adapters", "augmentation", "datasets", "finetune", "generators", "llm", "metrics", "sensors", "testing"]
 MODULES = {"sensecf", *(f"sensecf.{room}" for room in ROOMS)}
 
 

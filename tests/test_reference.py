@@ -17,7 +17,7 @@ import pytest
 
 import sensecf
 
-ROOMS = ("augmentation", "datasets", "finetune", "generators", "llm", "metrics", "sensors", "testing")
+ROOMS = ("adapters", "augmentation", "datasets", "finetune", "generators", "llm", "metrics", "sensors", "testing")
 #: Names whose examples need more than this machine has: weights, a server, minutes.
 NEEDS_MORE = {"Client", "Prompted", "Tiny", "compare", "finetune", "programme"}
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS

@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 if TYPE_CHECKING:
-    from sensecf import augmentation, finetune, generators, llm, metrics, sensors, testing
+    from sensecf import adapters, augmentation, finetune, generators, llm, metrics, sensors, testing
     from sensecf.augmentation import augment
     from sensecf.classifiers.fit import fit_classifier
     from sensecf.classifiers.storage import save_task
@@ -62,6 +62,7 @@ __all__ = [
     "SenseCFError",
     "Task",
     "__version__",
+    "adapters",
     "augment",
     "augmentation",
     "compare",
@@ -100,6 +101,7 @@ _HOME = {
     "RunSpec": "runs.run",
     "SenseCFError": "core.errors",
     "Task": "core.task",
+    "adapters": "",
     "augment": "augmentation",
     "augmentation": "",
     "compare": "runs.compare.run",
@@ -123,7 +125,7 @@ _HOME = {
 }
 
 #: Public names that are modules themselves.
-_ROOMS = {"augmentation", "datasets", "finetune", "generators", "llm", "metrics", "sensors", "testing"}
+_ROOMS = {"adapters", "augmentation", "datasets", "finetune", "generators", "llm", "metrics", "sensors", "testing"}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from sensecf.classifiers.fit import fit_classifier
 from sensecf.core.candidates import Candidates
 from sensecf.core.codec import Codec
 from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.frames import as_frame
 from sensecf.core.judge import Judge
 from sensecf.core.limits import Limits
 from sensecf.core.query import Query, out_of_range
@@ -22,13 +23,16 @@ from sensecf.core.task import Task
 from sensecf.generators import Generator, traits_of
 from sensecf.metrics import Metric, Scored
 
+if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
+
 __all__ = ["check_classifier", "check_generator", "check_metric"]
 
 #: Training rows that a generator is asked about.
 ROWS = 4
 
 
-def check_classifier(classifier: Any, schema: FeatureSchema, frame: pd.DataFrame) -> None:
+def check_classifier(classifier: Any, schema: FeatureSchema, frame: IntoDataFrame) -> None:
     """Raise `InputError` where a classifier is not what `explain` needs, as `explain` itself would.
 
     `classifier`: an object, its `module:object`, or one of the five by name; it is fitted where it says that it is
@@ -40,6 +44,7 @@ def check_classifier(classifier: Any, schema: FeatureSchema, frame: pd.DataFrame
 
     >>> sensecf.testing.check_classifier("logistic", data.schema, train)
     """
+    frame = as_frame(frame, "frame")
     rows = Codec(schema).encode(frame)
     categories = {n: d for n in schema.names if isinstance(d := frame[n].dtype, pd.CategoricalDtype)}
     Judge(schema, fit_classifier(classifier, schema, frame), rows, categories).check(rows)

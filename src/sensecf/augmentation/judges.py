@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,13 @@ from sensecf.classifiers.fit import fit_anew, fit_classifier, make_classifier
 from sensecf.classifiers.foreign import is_fitted, load_object
 from sensecf.core.codec import Codec
 from sensecf.core.errors import InputError
+from sensecf.core.frames import as_frame
 from sensecf.core.rules import Floats
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Ints
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
 
 #: The families that judge: unlike each other, so that their mistakes are.
 FAMILIES = ("xgboost", "random-forest", "svm", "mlp", "logistic")
@@ -134,7 +138,7 @@ class Panel:
 
 
 def convene(
-    rows: pd.DataFrame,
+    rows: IntoDataFrame,
     schema: FeatureSchema,
     seed: int = 0,
     families: Sequence[str] = FAMILIES,
@@ -148,6 +152,7 @@ def convene(
 
     >>> panel = sensecf.augmentation.convene(train, data.schema, families=("logistic",), count=2)
     """
+    rows = as_frame(rows, "rows")
     labels = rows[schema.label].tolist()
     classes = [c for c in schema.classes if c in set(labels)]
     smallest = min(labels.count(c) for c in classes)

@@ -10,7 +10,7 @@ sees the row once per class with that likelihood as its weight. LOG.md has the e
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from sensecf.augmentation.mixtures import between, mix, munge
 from sensecf.classifiers.apart import weigh_apart
 from sensecf.classifiers.fit import fit_classifier, make_classifier
 from sensecf.core.errors import InputError
+from sensecf.core.frames import as_frame
 from sensecf.core.limits import Limits
 from sensecf.core.query import Query, in_tow
 from sensecf.core.rules import Floats
@@ -29,6 +30,9 @@ from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Classifier, Ints, Task
 from sensecf.core.verify import feasible
 from sensecf.generators import Generator
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
 
 #: Columns of an augmented row beside features and label: what it counts, where it comes from, what is thought of it.
 #: Their names begin so that no feature is hidden by them: a table may well have a `weight` or a `target`.
@@ -400,7 +404,7 @@ def settled(proba: Floats, counts: Ints, lean: Floats | float = 1.0) -> Floats:
     return out
 
 
-def entries(added: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
+def entries(added: IntoDataFrame, schema: FeatureSchema) -> pd.DataFrame:
     """Added rows as a learner takes them: a row with a soft label becomes one entry per class, of that class and with
     the class's share of the row's `added_weight`. Rows without a soft label stay as they are.
 
@@ -408,6 +412,7 @@ def entries(added: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
     >>> len(sensecf.augmentation.entries(added, data.schema)) >= len(added)
     True
     """
+    added = as_frame(added, "added")
     soft = [f"{SOFT}{c}" for c in schema.classes]
     if not set(soft) & set(added.columns):
         return added
@@ -422,7 +427,7 @@ def entries(added: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
 
 
 def learn(
-    name: str, rows: pd.DataFrame, added: pd.DataFrame, schema: FeatureSchema, seed: int = 0, balanced: bool = True
+    name: str, rows: IntoDataFrame, added: IntoDataFrame, schema: FeatureSchema, seed: int = 0, balanced: bool = True
 ) -> Classifier:
     """One of the five classifiers, fitted on labelled rows and on rows that were added to them.
 
@@ -439,7 +444,7 @@ def learn(
     >>> learned.classes_.tolist()
     ['high', 'low']
     """
-    added = entries(added, schema)
+    rows, added = as_frame(rows, "rows"), entries(added, schema)
     train, weight = combine(rows, added, schema, balanced)
     if name != "svm" or "added_factual" not in added:
         return fit_classifier(name, schema, train, seed, weight)
@@ -453,7 +458,7 @@ def learn(
 
 
 def combine(
-    rows: pd.DataFrame, added: pd.DataFrame, schema: FeatureSchema, balanced: bool = True
+    rows: IntoDataFrame, added: IntoDataFrame, schema: FeatureSchema, balanced: bool = True
 ) -> tuple[pd.DataFrame, Floats]:
     """Real and added rows to fit on, and the weight of each; see `learn`.
 
@@ -462,7 +467,7 @@ def combine(
     >>> len(rows) == len(weight)
     True
     """
-    added = entries(added, schema)
+    rows, added = as_frame(rows, "rows"), entries(added, schema)
     columns = [*schema.names, schema.label]
     weight = weigh_apart(schema, rows) if balanced else np.ones(len(rows))
     if not len(added):

@@ -19,11 +19,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from sensecf.classifiers.fit import NAMES, fit_anew, make_classifier
-from sensecf.classifiers.foreign import is_fitted
+from sensecf.classifiers.foreign import is_fitted, unfitted_copy
 from sensecf.core.errors import InputError, one_line
 from sensecf.core.judge import Classifier, Ints
 from sensecf.core.schema import FeatureSchema, Value
@@ -86,7 +85,7 @@ def unfitted(classifier: Any) -> Any:
     if not callable(getattr(classifier, "fit", None)):
         raise InputError(f"the classifier ({kind}) has no fit, so it cannot be fitted again")
     try:
-        blank = clone(classifier)
+        blank = unfitted_copy(classifier)
         settings = blank.get_params()
     except Exception as error:  # whatever a foreign object does when it is taken apart
         raise InputError(
@@ -174,7 +173,7 @@ def _seeded(source: Source, change: str, key: Sequence[int], state: int) -> Any:
         own = family(source.blank)
         others = [name for name in NAMES if name != own]
         return make_classifier(others[key[-1] % len(others)], source.schema, state, len(source.train))
-    model = clone(source.blank)
+    model = unfitted_copy(source.blank)
     settings = model.get_params()
     # Refits are made side by side, so each keeps to one thread.
     states = {name: state for name in settings if name.rpartition("__")[2] == "random_state"}

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -32,20 +32,26 @@ from threadpoolctl import ThreadpoolController
 from sensecf.classifiers.apart import weigh_apart
 from sensecf.classifiers.foreign import (
     NamedClasses,
+    Probabilities,
     as_categories,
     check_names,
     fit,
     is_fitted,
     load_object,
     unfitted_copy,
+    with_probabilities,
 )
-from sensecf.core.codec import Codec, as_frame, check_single, similar_level
+from sensecf.core.codec import Codec, check_single, similar_level
 from sensecf.core.errors import InputError, one_line
+from sensecf.core.frames import as_frame
 from sensecf.core.plain import cores
 from sensecf.core.rules import Floats
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Classifier, Task
 from sensecf.data.tables import BLANKS
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
 
 #: The classifiers that `make_classifier` knows by name.
 NAMES = ("xgboost", "random-forest", "svm", "mlp", "logistic")
@@ -297,7 +303,7 @@ def make_classifier(name: str, schema: FeatureSchema, seed: int = 0, n_rows: int
 def fit_classifier(
     name_or_object: Any,
     schema: FeatureSchema,
-    train: pd.DataFrame,
+    train: IntoDataFrame,
     seed: int = 0,
     weight: Floats | None = None,
     classes: Sequence[Any] = (),
@@ -309,7 +315,8 @@ def fit_classifier(
     and the label; it is fitted as `Task` will show rows to it. `weight` (n,): what each row weighs, for the five
     only; by default each class weighs alike, and where the schema names a nuisance, alike within each of its levels
     (`weigh_apart`). `classes`: the schema's names of the classes that the user's object
-    calls 0, 1, .... Raises `InputError` when the name is unknown, the label has blanks or one class, or the
+    calls 0, 1, ..., or that the columns of its `predict` are the probabilities of, where it has no `predict_proba`
+    (Keras). Raises `InputError` when the name is unknown, the label has blanks or one class, or the
     user's own code fails.
 
     >>> classifier = sensecf.fit_classifier("logistic", data.schema, train)
@@ -326,8 +333,9 @@ def fit_classifier(
             classifier = make_classifier(classifier, schema, seed, n_rows=len(train))
     codec = Codec(schema)
     rows = codec.decode(codec.encode(train))
+    classifier = with_probabilities(classifier, schema, classes)
     fitted = is_fitted(classifier, rows.head(1))
-    if classes and not isinstance(classifier, NamedClasses):
+    if classes and not isinstance(classifier, NamedClasses | Probabilities):
         classifier = NamedClasses(classifier, check_names(classifier, schema, classes))
     if fitted:
         return classifier

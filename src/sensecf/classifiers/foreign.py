@@ -72,6 +72,65 @@ class NamedClasses(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return getattr(self.model, name)
 
 
+class Probabilities(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A fitted model whose `predict` gives probabilities, as Keras's does, as a classifier of `classes`.
+
+    The model is shown the columns as numbers, (n, d). What it gives for n rows is (n, k), a column for each class, or
+    (n, 1) or (n,), the probability of the second of two classes. It cannot be fitted again here.
+    """
+
+    def __init__(self, model: Any = None, classes: Sequence[Value] = ()) -> None:
+        self.model = model
+        self.classes = classes
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        return np.array(list(self.classes))
+
+    def predict_proba(self, X: pd.DataFrame) -> NDArray[Any]:
+        """Probabilities, (n, classes). Raises `InputError` where the model gives classes instead."""
+        # Keras draws a progress bar for every `predict`, but not for this one.
+        ask = getattr(self.model, "predict_on_batch", self.model.predict)
+        found = ask(X.to_numpy(dtype=float))
+        told = np.asarray(found.detach().cpu() if hasattr(found, "detach") else found)
+        if told.dtype.kind != "f":
+            raise InputError(
+                f"it has no predict_proba, and its predict gives {told.dtype} values, which are no probabilities; wrap "
+                "it, for instance in sklearn.calibration.CalibratedClassifierCV"
+            )
+        if told.size == len(X) and len(self.classes) == 2:
+            second = told.reshape(-1)
+            return np.column_stack([1 - second, second])
+        return told
+
+    def predict(self, X: pd.DataFrame) -> NDArray[Any]:
+        """The most probable class of each row, (n,)."""
+        found: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return found
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+def with_probabilities(classifier: Any, schema: FeatureSchema, classes: Sequence[Any]) -> Any:
+    """A model that has `predict` alone, which gives probabilities, with `predict_proba`; any other as it is.
+
+    Raises `InputError` where nobody says which class its columns are.
+    """
+    has_classes = isinstance(classifier, BaseEstimator) or hasattr(classifier, "classes_")
+    if hasattr(classifier, "predict_proba") or has_classes or not callable(getattr(classifier, "predict", None)):
+        return classifier
+    plain = list(schema.classes) == list(range(len(schema.classes)))  # [False, True] is one of these
+    if not classes and not plain:
+        raise InputError(
+            f"the classifier ({type(classifier).__name__}) has no predict_proba; if its predict gives probabilities, "
+            f"name their classes in the order of its columns, for two the one of 1 last: --classes "
+            f"{','.join(map(str, schema.classes))} (in Python fit_classifier(..., classes={list(schema.classes)!r})); "
+            "if it gives classes, wrap it, for instance in sklearn.calibration.CalibratedClassifierCV"
+        )
+    return Probabilities(classifier, check_names(classifier, schema, classes or schema.classes))
+
+
 def as_categories(rows: pd.DataFrame, table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """`rows` with columns as pandas categories: those of the table where it has such, else as pandas makes them."""
     kinds = {name: table[name].dtype for name in names}
@@ -93,7 +152,16 @@ def check_names(classifier: Any, schema: FeatureSchema, classes: Sequence[Any]) 
 
 
 def unfitted_copy(classifier: Any) -> Any:
-    return clone(classifier) if hasattr(classifier, "get_params") else deepcopy(classifier)
+    """A copy that is not fitted, by its parameters where it has such."""
+    if not hasattr(classifier, "get_params"):
+        return deepcopy(classifier)
+    try:
+        return clone(classifier)
+    except RuntimeError:
+        if isinstance(classifier, BaseEstimator):
+            raise
+        # CatBoost copies the lists among its parameters, which scikit-learn takes for a constructor that changes them.
+        return type(classifier)(**classifier.get_params())
 
 
 def fit(classifier: Any, rows: Any, labels: Any, **given: Any) -> Any:
@@ -151,19 +219,16 @@ def resolve_object(spec: str) -> Any:
 def load_object(spec: str) -> Any:
     """The user's classifier named by `module:object`; a class or function is called without arguments.
 
-    Raises `InputError` as `resolve_object` does, when the call fails, and when the result lacks
-    `predict` or `predict_proba`.
+    Raises `InputError` as `resolve_object` does, when the call fails, and when the result lacks `predict`.
     """
     found = resolve_object(spec)
-    if isinstance(found, type) or (callable(found) and not hasattr(found, "predict_proba")):
+    if isinstance(found, type) or (callable(found) and not hasattr(found, "predict")):
         try:
             found = found()
         except Exception as error:
             raise InputError(f"{spec}: calling it without arguments failed: {one_line(error)}") from error
-    for method in ("predict", "predict_proba"):
-        if not callable(getattr(found, method, None)):
-            raise InputError(
-                f"{spec}: the object ({type(found).__name__}) has no {method}; "
-                "wrap it, for instance in sklearn.calibration.CalibratedClassifierCV"
-            )
+    if not callable(getattr(found, "predict", None)):
+        raise InputError(
+            f"{spec}: the object ({type(found).__name__}) has no predict; name a classifier, or what makes one"
+        )
     return found

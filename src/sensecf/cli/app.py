@@ -29,6 +29,7 @@ COMMANDS = {
     "programme": "sensecf.cli.programme:programme",
     "study": "sensecf.cli.study:study",
     "report": "sensecf.cli.study:report",
+    "bench": "sensecf.cli.bench:bench",
     "serve": "sensecf.cli.serve:serve",
     "sheet": "sensecf.cli.sheet:sheet",
     "export": "sensecf.cli.export:export",

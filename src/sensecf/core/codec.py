@@ -25,22 +25,6 @@ EXACT = 2**53
 LARGEST = float(np.finfo(np.float32).max)
 
 
-def as_frame(table: Any, what: str) -> pd.DataFrame:
-    """A table as a DataFrame: one of pandas as it is, one of polars or pyarrow converted.
-
-    Raises `InputError` for anything else.
-    """
-    if isinstance(table, pd.DataFrame):
-        return table
-    found = table.to_pandas() if hasattr(table, "to_pandas") else None
-    if not isinstance(found, pd.DataFrame):
-        raise InputError(
-            f"{what} must be a DataFrame, not {type(table).__name__}; "
-            "read a file with sensecf.read_table, or make one with pandas.DataFrame"
-        )
-    return found
-
-
 def check_single(column: pd.Series[Any]) -> None:
     """Raise `InputError` naming the row of a list, record or set: a cell holds one value."""
     if column.dtype.kind == "O":

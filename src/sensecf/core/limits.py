@@ -6,18 +6,22 @@ import math
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypedDict, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
 
 import numpy as np
 import pandas as pd
 
 from sensecf.core.errors import InputError, LimitsWarning
+from sensecf.core.frames import as_frame
 from sensecf.core.kept import check_type
 from sensecf.core.names import split_names
 from sensecf.core.query import Query, out_of_range
 from sensecf.core.rules import Floats
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
 
 #: What may be edited: what a person does, or also what only moves as a result.
 Edit = Literal["actionable", "mutable"]
@@ -183,7 +187,7 @@ class Limits:
             warnings.warn(remark, LimitsWarning, stacklevel=3)
         return self.resolved(schema)
 
-    def query(self, task: Task, people: pd.DataFrame | Floats, target: Any = None) -> Query:
+    def query(self, task: Task, people: IntoDataFrame | Floats, target: Any = None) -> Query:
         """The checked query for raw rows, or for encoded rows (n, d), all towards one class.
 
         Raises `InputError` for limits that `check` refuses, a target that is no class, and raw rows outside the
@@ -192,8 +196,9 @@ class Limits:
         self.check(task.schema)
         if isinstance(people, np.ndarray):
             return Query.of_rows(task, people, target, self)
-        rows = task.codec.encode(people)
-        outside = out_of_range(task.codec, rows, people)
+        frame = as_frame(people, "people")
+        rows = task.codec.encode(frame)
+        outside = out_of_range(task.codec, rows, frame)
         if outside:
             raise InputError(f"{next(iter(outside.values()))} ({len(outside)} rows in all)")
         return Query.of_rows(task, rows, target, self)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from copy import copy
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from sensecf.core.codec import Codec, as_frame
+from sensecf.core.codec import Codec
 from sensecf.core.errors import InputError
+from sensecf.core.frames import as_frame
 from sensecf.core.judge import Classifier, Ints, Judge, Judgement
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.schema import FeatureSchema, Value
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
 
 #: With what a task is spoken of elsewhere.
 __all__ = ["Classifier", "Ints", "Judgement", "Task", "lead"]
@@ -36,18 +40,18 @@ class Task:
     0
     """
 
-    def __init__(self, schema: FeatureSchema, train: pd.DataFrame, classifier: Classifier) -> None:
-        train = as_frame(train, "train")
-        if schema.label not in train.columns:
+    def __init__(self, schema: FeatureSchema, train: IntoDataFrame, classifier: Classifier) -> None:
+        frame = as_frame(train, "train")
+        if schema.label not in frame.columns:
             raise InputError(f"the training rows have no label column {schema.label!r}")
-        if schema.group is not None and schema.group not in train.columns:
+        if schema.group is not None and schema.group not in frame.columns:
             raise InputError(f"the training rows have no group column {schema.group!r}")
-        if train.empty:
+        if frame.empty:
             raise InputError("there are no training rows")
         self.schema = schema
         self.codec = Codec(schema)
         self.classifier = classifier
-        self.train = train.reset_index(drop=True)
+        self.train = frame.reset_index(drop=True)
         self.rows = self.codec.encode(self.train)
         dtypes = {name: self.train[name].dtype for name in schema.names}
         categories = {name: dtype for name, dtype in dtypes.items() if isinstance(dtype, pd.CategoricalDtype)}

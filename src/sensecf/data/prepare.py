@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from sensecf.core.codec import Codec, as_frame, check_single, plain_spelling, without_codes
+from sensecf.core.codec import Codec, check_single, plain_spelling, without_codes
 from sensecf.core.errors import InputError
+from sensecf.core.frames import as_frame
 from sensecf.core.query import out_of_range
 from sensecf.core.room import check_ranges, check_room
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.data.splits import OFFICIAL, split
 from sensecf.data.tables import check_label, check_values
 
+if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
+
 #: Share of the rows (or people) that are held out where no queries are given.
 TEST_SHARE = 0.3
 
 
 def prepare(
-    frame: pd.DataFrame, schema: FeatureSchema, queries: pd.DataFrame | None, seed: int
+    frame: IntoDataFrame, schema: FeatureSchema, queries: IntoDataFrame | None, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The labelled rows in the schema's columns, those to train on, and those to ask about.
 

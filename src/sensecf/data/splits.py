@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from sensecf.core.errors import InputError
+from sensecf.core.frames import as_frame
 from sensecf.core.rules import Bools
 from sensecf.core.schema import FeatureSchema
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
 
 #: The column of a data set's own split (AI-READI), and its values: which rows are learnt from, which are asked about.
 OFFICIAL = "recommended_split"
@@ -20,7 +24,7 @@ _DRAWS = 200
 
 
 def split(
-    frame: pd.DataFrame, schema: FeatureSchema, test_share: float = 0.3, seed: int = 0
+    frame: IntoDataFrame, schema: FeatureSchema, test_share: float = 0.3, seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training and test rows, each in the order and with the index of `frame`.
 
@@ -36,6 +40,7 @@ def split(
     >>> set(train["participant_id"]) & set(test["participant_id"])
     set()
     """
+    frame = as_frame(frame, "frame")
     if not 0 < test_share < 1:
         raise InputError(f"test_share must lie between 0 and 1, not {test_share}")
     official = OFFICIAL in frame.columns and OFFICIAL not in (*schema.names, schema.label, schema.group)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from sensecf.core.frames import as_frame
 from sensecf.core.people import Counted
 from sensecf.core.rules import Floats
 from sensecf.core.task import Task
@@ -14,6 +15,9 @@ from sensecf.metrics import statistics
 from sensecf.metrics.declare import Metric, Over, Section
 from sensecf.metrics.scored import ask
 from sensecf.metrics.summary import COLUMNS
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
 
 #: Bins of the reliability table and of the calibration error, of equal width.
 BINS = 10
@@ -39,7 +43,7 @@ for _measure in (*AVERAGED, ALARMS):
     _measure.declare()
 
 
-def quality(task: Task, held_out: pd.DataFrame, target: Any, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+def quality(task: Task, held_out: IntoDataFrame, target: Any, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The measures of the classifier on rows that it never learned from, and its reliability table.
 
     `held_out`: raw rows with their label and, where the schema names one, the group.
@@ -54,6 +58,7 @@ def quality(task: Task, held_out: pd.DataFrame, target: Any, seed: int = 0) -> t
     >>> bool(0.5 < summary.loc["classifier_auc", "value"] < 1)
     True
     """
+    held_out = as_frame(held_out, "held_out")
     position = task.target_position(target)
     judged = ask(task, task.codec.encode(held_out))
     truth: Floats = np.asarray(held_out[task.schema.label] == task.classes[position], dtype=float)

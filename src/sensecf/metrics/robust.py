@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,15 @@ from sensecf.classifiers.fit import fit_classifier
 from sensecf.classifiers.foreign import is_fitted
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError
+from sensecf.core.frames import as_frame
 from sensecf.core.judge import Classifier, Ints
 from sensecf.core.rules import Floats
 from sensecf.core.task import Task, lead
 from sensecf.metrics.declare import metric
 from sensecf.metrics.scored import BATCH, CrossFitted, Scored, reached
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
 
 #: Input noise, in standard deviations of the training rows.
 NOISE = 0.1
@@ -46,7 +50,7 @@ def margin(scored: Scored) -> pd.Series[float]:
 
 
 def cross_fitted(
-    fit: Callable[[pd.DataFrame], Classifier], frame: pd.DataFrame, label: str, people: ArrayLike, folds: int = 5
+    fit: Callable[[pd.DataFrame], Classifier], frame: IntoDataFrame, label: str, people: ArrayLike, folds: int = 5
 ) -> tuple[list[Classifier], Ints] | None:
     """Classifiers fitted by `fit` on the rows of `frame` outside of each fold, and the fold of each row (n,).
 
@@ -58,6 +62,7 @@ def cross_fitted(
     >>> len(models), len(fold) == len(train)
     (5, True)
     """
+    frame = as_frame(frame, "frame")
     codes = pd.factorize(np.asarray(people), use_na_sentinel=False)[0]
     folds = min(folds, len(np.unique(codes)))
     if folds < 2:

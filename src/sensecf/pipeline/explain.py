@@ -14,15 +14,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
 import numpy as np
 import pandas as pd
 
 from sensecf.core.candidates import Candidates
-from sensecf.core.codec import as_frame
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
+from sensecf.core.frames import as_frame
 from sensecf.core.limits import Limits, Shorthand
 from sensecf.core.parallel import LOCAL, Engine, spread
 from sensecf.core.query import Query, in_tow, out_of_range
@@ -34,6 +34,9 @@ from sensecf.pipeline.batch import Batch, Shares, followed, table_columns
 from sensecf.pipeline.blocking import blame, sentence
 from sensecf.pipeline.hold import RAISE, RAISES, STRICTEST, Held, Holding, lower_bound
 from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
 
 #: Queries answered together: at least and at most. Between, a sixteenth of all, so that workers share them evenly.
 BATCH = (256, 1024)
@@ -54,7 +57,7 @@ UNDONE = (
 def explain(
     task: Task,
     generator: Generator | str,
-    factuals: pd.DataFrame,
+    factuals: IntoDataFrame,
     target: Any = None,
     n: int = 1,
     *,

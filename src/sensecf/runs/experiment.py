@@ -32,6 +32,8 @@ from sensecf.data.whose import whose
 from sensecf.version import __version__
 
 if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
+
     from sensecf.data.card import Card
 
 Progress = Callable[[str, float], None]
@@ -127,15 +129,15 @@ class Prepared:
 
 
 def prepared(
-    frame: pd.DataFrame,
+    frame: IntoDataFrame,
     schema: FeatureSchema,
     setup: Setup = Setup(),
-    queries: pd.DataFrame | None = None,
+    queries: IntoDataFrame | None = None,
     card: Card | None = None,
 ) -> Prepared:
     """The first step: the table is checked and split. Raises `InputError` as `prepare` does."""
-    frame, train, held_out = prepare(frame, schema, queries, setup.seed)
-    return Prepared(setup, schema, card, frame, train, held_out, queries is not None)
+    labelled, train, held_out = prepare(frame, schema, queries, setup.seed)
+    return Prepared(setup, schema, card, labelled, train, held_out, queries is not None)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,8 @@ from sensecf.runs.people import Asked, beside
 from sensecf.runs.report.report import write_report
 
 if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
+
     from sensecf.data.card import Card
     from sensecf.llm.client import Client
 
@@ -103,12 +105,12 @@ class RunSpec:
 
 
 def run(
-    frame: pd.DataFrame,
+    frame: IntoDataFrame,
     schema: FeatureSchema,
     out: str | Path,
     request: RunSpec = RunSpec(),
     *,
-    queries: pd.DataFrame | None = None,
+    queries: IntoDataFrame | None = None,
     card: Card | None = None,
     call: Call = QUIETLY,
 ) -> tuple[Counterfactuals, pd.DataFrame, dict[str, Any]]:

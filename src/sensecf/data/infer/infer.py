@@ -14,13 +14,13 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from sensecf.core.codec import as_frame
 from sensecf.core.errors import InputError, TableWarning
+from sensecf.core.frames import as_frame
 from sensecf.core.rules import Floats, Rule, RuleSet
 from sensecf.core.schema import Feature, FeatureSchema, Kind, Value
 from sensecf.data.infer.causes import Known
@@ -41,6 +41,9 @@ from sensecf.data.infer.names import (
 from sensecf.data.infer.recognise import recognise
 from sensecf.data.infer.targets import default_target, named_target
 from sensecf.data.tables import EXACT, check_label, check_names, check_values, numbers_in
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
 
 #: Why a column is left out whose values are days or times of day.
 A_DATE = "a date or time"
@@ -70,7 +73,7 @@ class Inferred(NamedTuple):
 
 
 def infer_schema(
-    frame: pd.DataFrame,
+    frame: IntoDataFrame,
     label: str,
     person: str | None = None,
     name: str = "",
@@ -90,7 +93,7 @@ def infer_schema(
 
 
 def infer_schema_with_notes(
-    frame: pd.DataFrame,
+    frame: IntoDataFrame,
     label: str,
     person: str | None = None,
     name: str = "",

@@ -40,6 +40,8 @@ from sensecf.runs.experiment import QUIETLY, Call, Experiment, Setup, check_coun
 from sensecf.runs.run import LEDGER, estimate, versions
 
 if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
+
     from sensecf.data.card import Card
 
 #: Files of a comparison beside those that it has in common with a run.
@@ -106,12 +108,12 @@ class Comparison:
 
 
 def compare(
-    frame: pd.DataFrame,
+    frame: IntoDataFrame,
     schema: FeatureSchema,
     out: str | Path,
     request: CompareSpec,
     *,
-    queries: pd.DataFrame | None = None,
+    queries: IntoDataFrame | None = None,
     card: Card | None = None,
     call: Call = QUIETLY,
 ) -> Comparison:
