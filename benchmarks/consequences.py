@@ -49,7 +49,7 @@ def lived(seed: int, people: int = 60) -> tuple[Task, pd.DataFrame, object]:
     assert group is not None
     others = others.assign(**{group: "X-" + others[group].astype(str)})
     made = experiment(prepared(table, world.schema(), Setup("xgboost", seed=seed), others), lambda *_: None)
-    at = made.asked()
+    at = np.flatnonzero(made.inside & ~made.there(made.target))
     return made.task, others.iloc[at].reset_index(drop=True), noises.take(at)
 
 
@@ -221,6 +221,11 @@ def dowhy(n: int = 1000) -> dict[str, object] | None:
     }
 
 
+def _kept() -> dict[str, object]:
+    """What was found before."""
+    return dict(json.loads(STORED.read_text(encoding="utf-8"))) if STORED.exists() else {}
+
+
 def page(found: dict[str, object]) -> str:
     """The table of the page."""
     lines = [
@@ -241,14 +246,14 @@ def main() -> None:
     options.add_argument("--part", choices=["nodes", "plans", "dowhy"], action="append")
     options.add_argument("--write", action="store_true", help="only write the page from what is stored")
     given = options.parse_args()
-    found: dict[str, object] = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+    found = _kept()
     if not given.write:
         for part, measure in (("nodes", nodes), ("plans", many), ("dowhy", dowhy)):
             if part in (given.part or ["nodes", "plans", "dowhy"]):
                 made = measure()
                 if made is not None:
-                    found[part] = made
                     print(part, json.dumps(made, indent=1))
+                    found = _kept() | {part: made}
                     write_json(STORED, found)
     if "nodes" in found:
         replace_section(ROOT / "docs" / "truth.md", "consequences", page(found))

@@ -120,7 +120,6 @@ def test_floats_are_read_exactly_as_written(csv, values):
         (" \n\n", "is empty"),
         ("a,b\n", "no rows"),
         (b"a,b\n1,caf\xe9\n", "byte 9, line 2: 0xE9"),
-        ("a,b\n1,2\n".encode("utf-16"), "iconv -f UTF-16"),
         (b"PK\x03\x04\x00", "zero byte (line 1)"),
         ("a,b\n1,2\n1,2,3\n", "line 3: 3 field(s) where the header has 2"),
         ("a,b\n1,2\n\n1\n", "line 4: 1 field(s) where the header has 2"),
@@ -132,6 +131,42 @@ def test_floats_are_read_exactly_as_written(csv, values):
 )
 def test_a_file_that_is_no_table_is_refused_with_the_place(csv, content, said):
     assert said in refusal(csv(content))
+
+
+def test_text_of_other_encodings_is_read_where_it_is_stated_or_marked(csv):
+    text = "Müdigkeit;Größe\nmüde;1,72\nwach;1,80\n"
+    for content, stated in [
+        (text.encode("cp1252"), "cp1252"),
+        (text.encode("mac_roman"), "mac_roman"),
+        (text.encode("utf-16"), ""),
+        (text.encode("utf-8-sig"), ""),
+    ]:
+        frame = read_table(csv(content), encoding=stated)
+        assert frame["Müdigkeit"].tolist() == ["müde", "wach"]
+        assert frame["Größe"].tolist() == [1.72, 1.8]
+
+
+@pytest.mark.parametrize(
+    ("word", "saved", "offered"),
+    [
+        ("müde", "cp1252", "--encoding cp1252 reads 'müde' there"),
+        ("zmęczony", "cp1250", "--encoding cp1250 reads 'zmęczony' there"),
+        ("усталый", "cp1251", "--encoding cp1251 reads 'усталый' there"),
+        ("κουρασμένος", "cp1253", "--encoding cp1253 reads 'κουρασμένος' there"),
+        ("müde", "mac_roman", "--encoding mac_roman reads 'müde' there"),
+    ],
+)
+def test_a_word_in_another_encoding_is_shown_as_the_likely_ones_read_it(csv, word, saved, offered):
+    content = f"a,b\n1,{word}\n".encode(saved)
+    assert offered in refusal(csv(content))
+    assert read_table(csv(content), encoding=saved)["b"].tolist() == [word]
+
+
+def test_an_unknown_encoding_is_refused(csv):
+    with pytest.raises(InputError, match="encoding 'cp99' is unknown"):
+        read_table(csv("a,b\n1,2\n"), encoding="cp99")
+    with pytest.raises(InputError, match="'hex' is unknown"):
+        read_table(csv("a,b\n1,2\n"), encoding="hex")
 
 
 def test_missing_file_folder_and_unknown_suffix_are_refused(csv, tmp_path):

@@ -177,7 +177,14 @@ def gathered(name: str, *options: Callable[..., Any]) -> Callable[[Callable[...,
 
 
 def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --decimal and --thousands to a command that reads a table with `open_table`."""
+    """Add --decimal, --thousands and --encoding to a command that reads a table with `open_table`."""
+    command = click.option(
+        "--encoding",
+        metavar="NAME",
+        expose_value=False,
+        callback=keep_as("marks"),
+        help="How the text of the table is encoded, where it is not UTF-8: cp1252, for instance.",
+    )(command)
     for name, marks, what in (
         ("thousands", [",", ".", " ", "'"], "The mark between thousands"),
         ("decimal", [".", ","], "The mark before decimals"),

@@ -20,8 +20,8 @@ from sensecf.cli.shared import ALLOW_HOST, OutPath, engine_options, stated_engin
 def study(study: Path, out: Path, jobs: int | None) -> None:
     """Do the cells of STUDY (a TOML file) that the folder lacks, then report.
 
-    Every cell is a file of its own: interrupt it whenever you like, the same command goes on. --decimal and
-    --thousands hold for tables of files that do not say their own in STUDY.
+    Every cell is a file of its own: interrupt it whenever you like, the same command goes on. --decimal,
+    --thousands and --encoding hold for tables of files that do not say their own in STUDY.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -33,7 +33,7 @@ def study(study: Path, out: Path, jobs: int | None) -> None:
     asked = read_study(study)
     marks = stated_marks()
     tables = (
-        table if table.path is None or table.decimal or table.thousands else replace(table, **marks)
+        table if table.path is None or table.decimal or table.thousands or table.encoding else replace(table, **marks)
         for table in asked.tables
     )
     asked = replace(asked, tables=tuple(tables))

@@ -37,10 +37,13 @@ from sensecf.data.columns import (
     refuse_words,
     spellings,
 )
+from sensecf.data.encodings import check_encoding, decode
 from sensecf.data.infer.names import is_identifier, parse_names, words_of
 from sensecf.data.numerals import DECIMALS, THOUSANDS, Marks, begins_as_number, split
 
 __all__ = ["BLANKS", "BLANKS_AMONG_NUMBERS", "EXACT"]
+#: What a person may say of how a file is written: arguments of `read_table`.
+MARKS = ("decimal", "thousands", "encoding")
 #: A label with more distinct numbers than this is a measurement, not a class.
 MAX_NUMBER_CLASSES = 20
 #: A label with more distinct words than this is free text, not a class.
@@ -62,6 +65,7 @@ def read_table(
     *,
     decimal: str = "",
     thousands: str = "",
+    encoding: str = "",
     merge_spellings: bool = False,
 ) -> pd.DataFrame:
     """The table in a CSV (comma, semicolon, tab or bar) or Parquet file.
@@ -76,10 +80,12 @@ def read_table(
     where digits would make one of two ("1", "01"), numbers that are dates become dates. A `TableWarning` says
     what was done. `schema`: what the columns are, where that is known: its numbers must be numbers, its group is
     text, other columns are nobody's business. `merge_spellings`: levels that differ in case and blanks
-    only become the most frequent one.
+    only become the most frequent one. Text is UTF-8 (or UTF-16 with its mark at the start) unless `encoding` names
+    another one ("cp1252": what Excel in Western Europe saves as plain CSV).
 
-    Raises `InputError` for a file that is absent, empty, not UTF-8, not a table or larger than `MAX_CELLS`, for
-    numbers with two readings, and for words among measured numbers; `MissingExtraError` for Parquet without pyarrow.
+    Raises `InputError` for a file that is absent, empty, not in its encoding, not a table or larger than `MAX_CELLS`,
+    for numbers with two readings, and for words among measured numbers; `MissingExtraError` for Parquet without
+    pyarrow.
 
     >>> train.to_csv(folder / "days.csv", index=False)
     >>> sensecf.read_table(folder / "days.csv", data.schema).shape == train.shape
@@ -88,6 +94,7 @@ def read_table(
     path = Path(path)
     suffix = path.suffix.lower()
     wanted = Wanted(schema, _stated(decimal, thousands), merge_spellings)
+    check_encoding(encoding)
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path of the table")
     if path.is_dir():
@@ -101,8 +108,10 @@ def read_table(
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     if not content.strip():
         raise InputError(f"{path} is empty; it needs a header line and rows")
-    read = _read_parquet if suffix in _PARQUET_SUFFIXES else _read_csv
-    frame, columns = read(path, content, wanted)
+    if suffix in _PARQUET_SUFFIXES:
+        frame, columns = _read_parquet(path, content, wanted)
+    else:
+        frame, columns = _read_csv(path, decode(path, content, encoding), wanted)
     if frame.empty:
         raise InputError(f"{path} has a header but no rows; add the rows or name another file")
     for remark in columns.remarks:
@@ -122,7 +131,7 @@ def _stated(decimal: str, thousands: str) -> Marks | None:
 
 
 def read_parts(
-    path: str | Path, rows: int, schema: FeatureSchema | None = None, *, decimal: str = "", thousands: str = ""
+    path: str | Path, rows: int, schema: FeatureSchema | None = None, **marks: str
 ) -> Iterator[pd.DataFrame]:
     """The table of `read_table` in parts of at most `rows` rows, numbered throughout.
 
@@ -133,7 +142,7 @@ def read_parts(
     path = Path(path)
     begin = 0
     parts = _is_parquet(path) and _has_numbers(path, schema)
-    whole = () if parts else (read_table(path, schema, decimal=decimal, thousands=thousands),)
+    whole = () if parts else (read_table(path, schema, merge_spellings=False, **marks),)
     for frame in _parquet_parts(path, rows) if parts else whole:
         for first in range(0, len(frame), rows):
             part = frame.iloc[first : first + rows]
@@ -368,8 +377,7 @@ def _with_names(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
 # --- CSV ----------------------------------------------------------------------------------------
 
 
-def _read_csv(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.DataFrame, Columns]:
-    text = _decode(path, content)
+def _read_csv(path: Path, text: str, wanted: Wanted) -> tuple[pd.DataFrame, Columns]:
     delimiter = _delimiter(text)
     names, rows = _check_shape(path, text, delimiter)
     _check_size(path, rows, len(names))
@@ -396,20 +404,6 @@ def _read_csv(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.DataFrame,
     odd = re.search(rf'(?:^|[{delimiter}"\n]) *[+-]?(?:0[0-9]+|[0-9]+[eE][0-9]+) *(?:[{delimiter}"\n]|$)', text)
     assume = "." if delimiter == "," else ""
     return columns.read(frame, lambda some: parse(usecols=some, dtype=str), assume, odd is not None), columns
-
-
-def _decode(path: Path, content: bytes) -> str:
-    utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-    convert = f"save it as UTF-8, e.g. iconv -f {'UTF-16' if utf16 else 'LATIN1'} -t UTF-8 {path.name} > utf8.csv"
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        where = f"byte {error.start}, line {content.count(10, 0, error.start) + 1}: 0x{content[error.start]:02X}"
-        raise InputError(f"{path} is not UTF-8 text ({where}); {convert}") from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise InputError(f"{path} holds a zero byte (line {line}), so it is no UTF-8 text; {convert}")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _delimiter(text: str) -> str:

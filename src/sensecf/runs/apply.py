@@ -48,7 +48,7 @@ FORMATS = ("csv", "parquet")
 @dataclass(frozen=True)
 class Layout:
     """How a table is read and its answers are written: `form` is a format of `FORMATS`, `part` the rows in memory at a
-    time where the table is Parquet, `marks` are `decimal` and `thousands` of `read_table`."""
+    time where the table is Parquet, `marks` are `MARKS` of `read_table`."""
 
     form: str = "csv"
     part: int = PART

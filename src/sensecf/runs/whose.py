@@ -16,7 +16,7 @@ from sensecf.core.errors import InputError
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Task
 from sensecf.data.builtin import load
-from sensecf.data.tables import read_table
+from sensecf.data.tables import MARKS, read_table
 from sensecf.runs.experiment import Prepared, prepared
 from sensecf.runs.finished import facts_of, load_run, request_of
 from sensecf.runs.run import RunSpec, load_task
@@ -100,4 +100,4 @@ def _table(schema: FeatureSchema, arguments: Mapping[str, Any], table: Path | No
 
 def _read(path: str | Path, schema: FeatureSchema, arguments: Mapping[str, Any]) -> pd.DataFrame:
     """A table with the marks in numbers that the run was made with."""
-    return read_table(path, schema, decimal=arguments.get("decimal") or "", thousands=arguments.get("thousands") or "")
+    return read_table(path, schema, **{mark: arguments.get(mark) or "" for mark in MARKS})

@@ -35,7 +35,7 @@ from sensecf.data.card import Card
 from sensecf.data.prepare import TEST_SHARE, prepare
 from sensecf.data.privacy_gate import permission
 from sensecf.data.splits import split
-from sensecf.data.tables import read_table
+from sensecf.data.tables import MARKS, read_table
 from sensecf.version import __version__
 
 #: What a study keeps in its folder beside the cells.
@@ -53,7 +53,7 @@ Progress = Callable[[int, int, float], None]
 class StudyTable:
     """A table of a study: a data set by name, or a file with its schema. `positive`: the class F1 is about.
 
-    `decimal`, `thousands`: the marks of the file's numbers, where it does not settle them itself.
+    `decimal`, `thousands`, `encoding`: how the file is written, where it does not settle that itself.
     """
 
     name: str
@@ -62,6 +62,7 @@ class StudyTable:
     positive: str | None = None
     decimal: str = ""
     thousands: str = ""
+    encoding: str = ""
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ def _job(part: Split, study: Study, out: Path, key: str) -> SplitJob:
 def _place(part: Split) -> dict[str, Any]:
     """A split as its cells record it. How a file writes numbers is no part of it: the rows are in the cell's key."""
     place = asdict(part)
-    place["table"] = {key: value for key, value in place["table"].items() if key not in ("decimal", "thousands")}
+    place["table"] = {key: value for key, value in place["table"].items() if key not in MARKS}
     return place
 
 
@@ -330,7 +331,7 @@ def read(table: StudyTable) -> Data:
         frame, schema = data.frame, data.schema
     else:
         schema = FeatureSchema.from_toml(table.schema)
-        frame = read_table(table.path, schema, decimal=table.decimal, thousands=table.thousands)
+        frame = read_table(table.path, schema, **{mark: getattr(table, mark) for mark in MARKS})
     return prepare(frame, schema, None, 0)[0].reset_index(drop=True), schema
 
 
