@@ -222,7 +222,7 @@ def figure(run: Run, values: Sequence[float], queries: Iterable[str]) -> Figure:
 
 def recount(run: Run) -> dict[str, Figure]:
     """Each figure that the files alone can tell."""
-    return {**_requests(run), **_answers(run), **_effort(run), **_likeness(run), **_menus(run)}
+    return {**_requests(run), **_answers(run), **_jury(run), **_effort(run), **_likeness(run), **_menus(run)}
 
 
 def _requests(run: Run) -> dict[str, Figure]:
@@ -278,6 +278,18 @@ def _answers(run: Run) -> dict[str, Figure]:
         "in_range": figure(run, [inside(x) for x in run.answers], queries),
         "locks_kept": figure(run, [locked(x) for x in run.answers], queries),
     }
+
+
+def _jury(run: Run) -> dict[str, Figure]:
+    """What the jury said of plans that change something; nothing where no plan was asked to hold."""
+    asked = [x for x in run.valid if run.edits(x.before, x.after) and x.line.get("holds")]
+    if not asked:
+        return {}
+    told = run.facts["jury"]
+    agreed = {name: [float(x.line[name]) for x in asked] for name in ("holds", "holds_low", "lands")}
+    shares = {name: Figure(fmean(values), len(values)) for name, values in agreed.items()}
+    margin = {"hold_margin": Figure(told["margin"], told["people"])}
+    return shares | margin | {"hold_calibration": Figure(told["held"] / told["people"], told["people"], told["low"])}
 
 
 def _effort(run: Run) -> dict[str, Figure]:

@@ -128,6 +128,26 @@ def test_values_of_the_bulk_are_no_codes(values):
     assert find_codes(values) == ((), ())
 
 
+def test_one_negative_number_beside_a_scale_is_doubtful_and_certain_where_it_is_frequent():
+    scale = np.tile(np.arange(22.0), 10)
+    assert find_codes(np.append(scale, [-1.0] * 10)) == ((), (-1,))
+    assert find_codes(np.append(scale, [-1.0] * 40)) == ((-1,), ())
+
+
+def test_a_number_far_more_frequent_than_all_others_and_apart_from_them_is_doubtful():
+    bell = np.round(120 + 20 * np.linspace(-2, 2, N))
+    assert find_codes(np.append(bell, [1.0] * 20)) == ((), (1,))
+    assert find_codes(np.append(np.linspace(20, 79, N).round(), [99.0] * 24)) == ((), (99,))
+
+
+def test_a_scale_of_few_values_has_codes_too():
+    assert find_codes(np.append(np.tile(np.arange(94.0, 101), 30), [511.0] * 9)) == ((), (511,))
+
+
+def test_an_infinite_value_is_no_code():
+    assert find_codes(np.append(spread(), [np.inf] * 50)) == ((), ())
+
+
 def test_nobody_lives_with_a_resting_heart_rate_of_zero_but_many_take_no_steps():
     zeros = np.arange(N) % 10 == 0
     frame = table(resting_hr_bpm=np.where(zeros, 0, 50 + np.arange(N) % 40))

@@ -293,6 +293,8 @@ def when(feature: str, op: Any, value: Any, then: tuple[str, Any, Any]) -> Impli
              Linear({"a": 1}, ">=", 20)],
             ["level == x", "level != x", "a >= 20"],
         ),
+        ([Linear({"a": 1}, ">=", 100.2), Linear({"a": 1}, "<=", 100.8)], ["a >= 100.2", "a <= 100.8"]),
+        ([Linear({"a": 2, "b": 2}, "==", 101)], ["2 a \\+ 2 b == 101"]),
         (
             [when("a", ">=", 0, ("level", "==", "x")), when("a", "<=", 1000, ("level", "==", "y"))],
             ["a >= 0", "a <= 1000"],

@@ -116,9 +116,13 @@ def test_what_settles_the_order_may_stand_elsewhere_in_the_file_or_in_days_in_a_
         ("1:30\u202fp.\u00a0m.", 13),
         ("01:30:59 am", 1),
         ("23:30", 23),
+        ("23.30", 23),
+        ("klo 23.30", 23),
+        ("kl. 23.30.59", 23),
+        ("23:30 Uhr", 23),
     ],
 )
-def test_clocks_of_twelve_hours_in_any_spelling(text: str, hour: int) -> None:
+def test_clocks_in_any_spelling(text: str, hour: int) -> None:
     assert parse_wall([f"13.02.2024 {text}"])[0] % DAY // 3600 == hour
 
 

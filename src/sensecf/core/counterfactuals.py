@@ -182,7 +182,14 @@ class Counterfactuals:
         counts = self.found_by().value_counts().reindex(FINDERS, fill_value=0)
         needed = int(counts.sum() - counts["not needed"])
         why = " ".join(str(self.failures.index[0]).split()) if len(self.failures) else ""
-        if needed and not counts["own"]:
+        reasons = self.abstentions["reason"].astype(str)
+        # A search says nothing of itself that is not said better by what blocks an answer.
+        if needed and needed == counts["nobody"] and not (why and reasons.str.contains(why, regex=False).any()):
+            blocked = reasons.str.split(";").str[0].value_counts()
+            parts = [f"A plan was found for none of {needed:,} {counted(self.factuals).many}"]
+            parts[0] += f": {blocked.index[0]}" if len(blocked) else ""
+            counts["nobody"] = 0
+        elif needed and not counts["own"]:
             parts = [f"0 of {needed:,} answered by {self.asked}" + (f" ({why})" if why else "")]
             parts += [f"{counts['fallback']:,} by {self.fallbacks()}"] if counts["fallback"] else []
         else:

@@ -79,13 +79,16 @@ _DENIED = re.compile(
 #: Texts that may be something else: abbreviations, and answers that are none.
 _SHORT = _phrases(
     "na|nan|null|nil|unk|unkn|unkw|dk|nd|nr|ns|nk|ni|ka|k a|oa|o a|nsp|nsnc|refus|ref|rf|n d|s d|n r|n k|k d|n b|b d|"
+    "n v t|xx|xxx|xxxx|wn|unbek|unbekt|manq|descon|onbek|ukj|none recorded|none available|not in record|"
     "not applicable|non applicable|non applicabile|nicht zutreffend|entfällt|no aplica|no procede|não se aplica|"
-    "niet van toepassing|nvt|unclear|uncertain|not sure|unsure|unklar|indefinido|tbd|pending|invalid|error|empty|"
+    "niet van toepassing|nvt|unclear|uncertain|not sure|unsure|unklar|indefinido|tbd|tbc|pending|invalid|error|empty|"
     "none given|leer|vide|vacío|vuoto|vazio|leeg"
 )
 _SPREADSHEET = _listed("#VALUE!|#DIV/0!|#REF!|#NAME?|#NUM!|#NULL!|#SPILL!|#CALC!")
 # Between two ways of saying it: "unknown / not reported", "DK or refused".
-_OR = re.compile(r"\s*[/|;,]\s*|\s+(?:or|and|oder|und|ou|et|o|e|of)\s+", re.IGNORECASE)
+_OR = re.compile(r"\s*[/|;,()\[\]]\s*|\s+(?:or|and|oder|und|ou|et|o|e|of)\s+", re.IGNORECASE)
+# The number of an answer before the answer: "99 = unknown", "9: refused".
+_CODED = re.compile(r"^\s*-?[0-9]{1,4}\s*[=:.)-]\s+")
 #: Numbers that survey, clinic and sensor tables write for "not measured", apart from zero.
 _CODES = np.array(
     [
@@ -118,6 +121,8 @@ _MACHINE = np.array(
 )
 #: Rows that a code is found in at least, unless it lies very far outside.
 _REPEATS = 3
+#: So many times as frequent as another value a code is that stands near the others.
+_STANDS_OUT = 3
 
 
 class Codes(NamedTuple):
@@ -151,10 +156,11 @@ def may_mean_missing(value: Any) -> bool:
 
 def _says(text: str, words: frozenset[str]) -> bool:
     """Whether a text, or every part of it, is one of the words or denies that there is an answer."""
+    text = _CODED.sub("", text)
     plain = _plain(text)
     if plain in words or _DENIED.fullmatch(plain):
         return True
-    parts = [_plain(part) for part in _OR.split(text)]
+    parts = [part for part in map(_plain, _OR.split(text)) if part]
     return len(parts) > 1 and all(part in words or _DENIED.fullmatch(part) for part in parts)
 
 
@@ -186,7 +192,7 @@ def find_codes(values: Floats, zero_is_missing: bool = False) -> Codes:
     doubtful, and so are 8 and 9 above a scale and any other number that stands several times where nothing else is
     near. `zero_is_missing`: a living person has no zero here.
     """
-    values = values[~np.isnan(values)]
+    values = values[np.isfinite(values)]  # an infinite value is no code: it is refused with its row
     different, counts = np.unique(values, return_counts=True)
     listed = np.isin(different, np.concatenate([_CODES, _MACHINE, [0.0]]))
     alone = _alone(different, counts, listed)
@@ -196,6 +202,7 @@ def find_codes(values: Floats, zero_is_missing: bool = False) -> Codes:
         return Codes((), ())
     low, high = float(middle[0]), float(middle[-1])
     width = high - low
+    usual = 2 * float(np.quantile(np.diff(middle), 0.9))
     certain: list[float] = []
     doubtful: list[float] = []
     for value, count in zip(different[listed].tolist(), counts[listed].tolist(), strict=True):
@@ -217,10 +224,15 @@ def find_codes(values: Floats, zero_is_missing: bool = False) -> Codes:
                 doubtful.append(value)
         elif value < 0 and low >= 0:
             scale = value <= -9 or len(middle) > 10
+            if value >= -1 and gap <= usual and count < _STANDS_OUT * float(np.median(counts)):
+                scale = False  # next to 0, and no more frequent than the others: perhaps a value
             (certain if far or (count >= _REPEATS and scale) else doubtful).append(value)
         elif far or (abs(value) >= 66 and gap >= width and count >= _REPEATS):
             certain.append(value)
-        elif gap >= width / 2 and count >= _REPEATS and value in (8.0, 9.0, 66.0, 77.0, 88.0, 99.0):
+        elif count >= _REPEATS and (
+            (gap >= width / 2 and value in (8.0, 9.0, 66.0, 77.0, 88.0, 99.0))
+            or (value >= 66 and gap > usual and count >= 5 * float(np.median(counts)))  # an age of 99, again and again
+        ):
             doubtful.append(value)
     return Codes(tuple(certain), tuple(doubtful))
 
@@ -230,14 +242,29 @@ def _alone(different: Floats, counts: NDArray[np.int_], listed: NDArray[np.bool_
     alone = np.zeros(len(different), dtype=bool)
     while True:
         rest = np.flatnonzero(~listed & ~alone)
-        if len(rest) <= 10:
+        if len(rest) <= 5:
             return alone
-        first, second, last_but_one, last = (float(different[rest[k]]) for k in (0, 1, -2, -1))
-        ends = [(rest[-1], last - last_but_one, last_but_one - first), (rest[0], second - first, last - second)]
-        found = [at for at, gap, width in ends if counts[at] >= _REPEATS and gap >= width]
+        ends = [(rest[-1], rest[:-1], different[rest[-1]] - different[rest[-2]])]
+        ends += [(rest[0], rest[1:], different[rest[1]] - different[rest[0]])]
+        found = [
+            at for at, others, gap in ends if counts[at] >= _REPEATS and _apart(different, counts, at, others, gap)
+        ]
         if not found:
             return alone
         alone[found] = True
+
+
+def _apart(different: Floats, counts: NDArray[np.int_], at: np.intp, others: NDArray[np.intp], gap: float) -> bool:
+    """Whether the value at one end is no value of the others, by the gap between them.
+
+    The gap is as wide as the others are (ten times where these are few, as on a scale), or their spread several
+    times where one value alone is far more frequent than they.
+    """
+    width = float(different[others[-1]] - different[others[0]])
+    if len(others) < 10:
+        return gap >= 10 * max(width, 1e-12)
+    spread = float(np.sqrt(np.cov(different[others], fweights=counts[others])))
+    return gap >= width or (gap >= 3 * spread and counts[at] >= 5 * float(np.median(counts[others])))
 
 
 def _inside(different: Floats, listed: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -255,7 +282,9 @@ def _inside(different: Floats, listed: NDArray[np.bool_]) -> NDArray[np.bool_]:
             break
         high = value
     for value in different[different < low][::-1].tolist():
-        if low - value > 2 * max(usual, 1e-12):
+        # Nothing else is negative, on a scale that does not go as far down as up.
+        alone = value < 0 <= low and int((different < 0).sum()) == 1 and int((different >= 0).sum()) > 3
+        if alone or low - value > 2 * max(usual, 1e-12):
             break
         low = value
     inside: NDArray[np.bool_] = (different >= low) & (different <= high)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Ways to obey the implications that are tried before the schema is taken to leave room.
 TRIED = 1000
+#: Seconds that one of these may take to be judged.
+SECONDS = 5.0
 
 
 def check_numbers(schema: FeatureSchema) -> None:
@@ -39,8 +41,8 @@ def check_numbers(schema: FeatureSchema) -> None:
 def check_room(schema: FeatureSchema) -> None:
     """Raise `InputError` naming the rules that no row within the ranges can obey together, as few as do.
 
-    Rules about numbers are judged together, with steps left out of account; implications by the ways to obey them. A
-    contradiction that only steps make, or more than `TRIED` ways, is not found. Orders in a circle are refused,
+    Rules about numbers are judged together, whole numbers as such; implications by the ways to obey them. A
+    contradiction that only other steps make, or more than `TRIED` ways, is not found. Orders in a circle are refused,
     though equal values obey them.
     """
     check_numbers(schema)
@@ -94,6 +96,7 @@ def _possible(schema: FeatureSchema, rules: Sequence[Rule]) -> bool:
     """Whether some row within the ranges obeys the rules."""
     codec = Codec(replace(schema, rules=tuple(rules)))
     tests = [(when, then) for _, when, then in codec.rules.implications]
+    whole = np.array([feature.kind == "integer" for feature in schema.features])
     left = [TRIED]
 
     def search(low: Floats, high: Floats, levels: list[Bools], depth: int) -> bool:
@@ -103,7 +106,7 @@ def _possible(schema: FeatureSchema, rules: Sequence[Rule]) -> bool:
         if left[0] <= 0:
             return True
         if depth == len(tests):
-            return _solvable(codec, low, high)
+            return _solvable(codec, whole, low, high)
         when, then = tests[depth]
         return any(
             search(*_within(codec, (low, high, levels), test, wanted), depth + 1)
@@ -140,15 +143,16 @@ def _within(
     return low, high, levels
 
 
-def _solvable(codec: Codec, low: Floats, high: Floats) -> bool:
-    """Whether the linear rules have a solution within the ranges."""
+def _solvable(codec: Codec, whole: Bools, low: Floats, high: Floats) -> bool:
+    """Whether the linear rules have a solution within the ranges; `whole`: columns (p,) that hold whole numbers."""
     matrix = codec.rules.matrix
     if not len(matrix):
         return True
-    from scipy.optimize import linprog
+    from scipy.optimize import Bounds, LinearConstraint, milp
 
-    both = np.vstack([matrix, -matrix])
-    bound = np.concatenate([codec.rules.high + EPS, EPS - codec.rules.low])
-    kept = np.isfinite(bound)
-    bounds = np.column_stack([low, np.maximum(low, high)])
-    return bool(linprog(np.zeros(len(low)), both[kept], bound[kept], bounds=bounds).status != 2)
+    rules = LinearConstraint(matrix, codec.rules.low - EPS, codec.rules.high + EPS)
+    bounds = Bounds(low, np.maximum(low, high))
+    found = milp(
+        np.zeros(len(low)), integrality=whole, bounds=bounds, constraints=rules, options={"time_limit": SECONDS}
+    )
+    return bool(found.status != 2)

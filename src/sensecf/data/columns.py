@@ -20,7 +20,7 @@ from sensecf.core.missing import may_mean_missing, means_missing
 from sensecf.core.people import as_text
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.schema import FeatureSchema
-from sensecf.data.infer.names import ColumnName, is_date, is_identifier, word_set
+from sensecf.data.infer.names import ColumnName, english, is_date, is_identifier, word_set
 from sensecf.data.numerals import Doubt, Marks, Reading, read, settle, split
 
 #: Spellings of a missing value in any column of a CSV file.
@@ -291,7 +291,7 @@ class Columns:
 
     def _is_quantity(self, name: str, texts: list[str], found: Reading) -> bool:
         """Whether texts with a unit, durations and pressures are read as such; says how, or why not."""
-        unit, words = found.unit, set(self.names[name].words)
+        unit, words = found.unit, {*self.names[name].words, *english(self.names[name].words)}
         if found.kind == "number" and (unit in _NO_UNITS or (len(unit) == 1 and unit not in _SHORT_UNITS)):
             return False
         if found.kind == "clock" and (not words & _LENGTHS or words & _MOMENTS) and found.values.max() < 1440:

@@ -40,30 +40,39 @@ _SAME = str.maketrans(
 )
 # Ways to write a number around its digits: ="12" and '12 of spreadsheets, (12) and 1.20- of accounts, 1.2×10^3.
 _KEPT_AS_TEXT = re.compile(r"""="(?P<formula>[^"]*)"|'(?P<quoted>[^']*)""")
-_BELOW_ZERO = re.compile(r"\((?P<braced>[€$£¥]? ?[0-9][0-9.,' ]*)\)|(?P<trailing>[0-9]+[.,' ][0-9.,' ]*)-")
+_BELOW_ZERO = re.compile(r"\((?P<braced>[€$£¥₹₽₺₩]? ?[0-9][0-9.,' ]*)\)|(?P<trailing>[0-9]+[.,' ][0-9.,' ]*)-")
 _POWER = re.compile(r"(?P<number>[+-]?[0-9]+(?:[.,][0-9]+)?) ?[×xX*] ?10(?:\^|\*\*)?(?P<power>[+-]?[0-9]{1,2})")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 # What begins like a quantity, and is no date.
-_BEGINS = re.compile(r"(?:[^\w\s]|ca?\.|approx\.?|about)?[^\w\s]? ?[0-9]|(?:[A-Z]{3}|Rs\.?) ?[0-9]")
+_BEGINS = re.compile(
+    r"(?:[^\w\s]|ca?\.|approx\.?|about)?[^\w\s]? ?[0-9]|(?:[A-Z]{3}|[A-Z]{1,2}[$£]|Rs\.?|[kK]r\.?|zł|Kč|Ft|лв) ?[0-9+-]"
+)
 _DATE = re.compile(r"[0-9]{1,4}([-/.])[0-9]{1,2}\1[0-9]{1,4}(?:[T ].*)?")
+_MONEY = r"EUR|USD|GBP|CHF|SEK|NOK|DKK|CAD|AUD|INR|BRL|PLN|CZK|HUF|JPY|CNY|Rs\.?|[kK]r\.?|zł|Kč|Ft"  # before a number
 _CELL = re.compile(
-    r"(?P<bound>[<>≤≥]=?)? ?(?P<money>[€$£¥]|(?:EUR|USD|GBP|CHF|SEK|NOK|DKK|CAD|AUD|INR|Rs\.?)(?= ?[0-9+-]))? ?"
+    rf"(?P<bound>[<>≤≥]=?)? ?(?P<money>[A-Z]{{0,2}}[€$£¥₹₽₺₩]|(?:{_MONEY})(?= ?[0-9+-]))? ?"
     r"(?P<number>[+-]?(?:[0-9]+(?:[.,' ][0-9]+)*\.?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?)"
-    r" ?(?P<unit>%|‰|[€$£¥]|[^\W\d_°%][^\s<>=,;:]*|°[CFcf]?)?"
+    r" ?(?P<unit>%|‰|[€$£¥₹₽₺₩]|[^\W\d_°%][^\s<>=,;:]*|°[CFcf]?)?"
 )
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
-_HOURS = r"h|hr|hrs|hours?|std|stunden?|heures?|horas?|or[ae]|uur|uren"
-_MINUTES = r"m|mins?|minutes?|minuten|minut[oi]s?|minuut|'|′"
-_SECONDS = r"s|secs?|seconds?|sek|sekunden?|secondes?|segundos?|second[oi]|seconden"
-_DAYS = r"d|days?|tage?|jours?|j|d[ií]as?|giorn[oi]|dag(?:en)?"
+_HOURS = (
+    r"h|hr|hrs|hours?|std|stunden?|heures?|horas?|or[ae]|uur|uren|tim|timm(?:e|ar)|timer?|tuntia?|godz|godzin[ay]?|"
+    r"hod|hodin[ay]?|óra|saat"
+)
+_MINUTES = r"m|mins?|minutes?|minuten|minut[oi]s?|minuut|minut(?:ter|er|y)?|minuuttia?|perc|dk|dakika|'|′"
+_SECONDS = r"s|secs?|seconds?|sek|sekunden?|secondes?|segundos?|second[oi]|seconden|sekund(?:er|y)?|sekuntia?"
+_DAYS = r"d|days?|tage?|jours?|j|d[ií]as?|giorn[oi]|dag(?:en|ar|er|e)?|dygn|døgn|dni"
+# "t" (Danish, Norwegian) and "u" (Dutch) are hours only where minutes follow: 5 t may be tonnes.
+_SHORT_HOURS = r"[tu](?=\.?,? ?[0-9])"
 _DURATION = re.compile(
-    rf"(?:(?P<d>[0-9]+) ?(?:{_DAYS})\.?,? ?)?(?:(?P<h>[0-9]+(?:[.,][0-9]+)?) ?(?:{_HOURS})\.?,? ?)?"
+    rf"(?:(?P<d>[0-9]+) ?(?:{_DAYS})\.?,? ?)?(?:(?P<h>[0-9]+(?:[.,][0-9]+)?) ?(?:{_HOURS}|{_SHORT_HOURS})\.?,? ?)?"
     rf"(?:(?P<m>[0-9]+(?:[.,][0-9]+)?) ?(?:{_MINUTES})?\.?,? ?)?(?:(?P<s>[0-9]+(?:[.,][0-9]+)?) ?(?:{_SECONDS})\.?)?"
 )
 _DAYS_AND_CLOCK = re.compile(
     rf"(?P<d>[0-9]+) ?(?:{_DAYS}),? (?P<clock>[0-9]{{1,2}}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?)"
 )
 _CLOCK = re.compile(r"(?P<h>[0-9]{1,3}):(?P<m>[0-5][0-9])(?::(?P<s>[0-5][0-9](?:\.[0-9]+)?))?")
+_CLOCK_IN_HOURS = re.compile(rf"(?P<clock>[0-9]{{1,3}}:[0-5][0-9](?::[0-5][0-9])?) ?(?:{_HOURS})\.?")
 _PRESSURE = re.compile(r"(?P<high>[0-9]{2,3}) ?/ ?(?P<low>[0-9]{2,3})(?: ?mm ?[Hh][Gg])?")
 _TIME_UNITS = re.compile(rf"(?:{_HOURS}|{_MINUTES}|{_SECONDS})\.?", re.IGNORECASE)
 
@@ -306,7 +315,9 @@ def _duration(text: str) -> float:
     text = text.lower()
     if days := _DAYS_AND_CLOCK.fullmatch(text):
         return 1440 * float(days["d"]) + _clock(days["clock"])
-    found = _DURATION.fullmatch(re.sub(r" (?:und|and|et|y|e|en) ", " ", text.removeprefix("pt")))
+    if clock := _CLOCK_IN_HOURS.fullmatch(text):
+        return _clock(clock["clock"])
+    found = _DURATION.fullmatch(re.sub(r" (?:und|and|et|y|e|en|og|och|ja|i|a) ", " ", text.removeprefix("pt")))
     if not found or not (found["h"] or found["s"] or (found["m"] and re.search("[m′]", text))):
         return np.nan
     part = {key: float(value.replace(",", ".")) if value else 0.0 for key, value in found.groupdict().items()}

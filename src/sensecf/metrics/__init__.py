@@ -1,7 +1,8 @@
 """Metrics: functions of answers that are read and judged once, which declare themselves (`metric`).
 
 Each says its formula, range, direction, what it leaves out and where it comes from; `docs/metrics.md`
-lists them. All are judged anew from the saved feature values: the verdict columns are not trusted.
+lists them. All are judged anew from the saved feature values: the verdict columns are not trusted, but for what the
+jury said (`metrics.holding`).
 Every metric of `METRICS` is a function here and takes `(counterfactuals, task)`, or what `read` made of them.
 
 >>> sensecf.metrics.summarise(cfs, task)  # doctest: +SKIP

@@ -15,6 +15,7 @@ from sensecf.core.rules import Floats
 from sensecf.core.task import Task
 from sensecf.metrics import statistics
 from sensecf.metrics.declare import METRICS, Metric
+from sensecf.metrics.holding import calibrated
 from sensecf.metrics.scored import Scored, read
 
 #: Columns of a summary, in order.
@@ -70,7 +71,7 @@ def summarise(
     scored = read(answers, task, **given)
     groups = people_of(scored.cfs.factuals) if groups is None else groups
     rows = aggregate(measure(scored), groups=groups, seed=seed)
-    return pd.concat([rows, _frame(_costs(scored.cfs))])
+    return pd.concat([rows, _frame(calibrated(scored.cfs.cost.get("hold")) | _costs(scored.cfs))])
 
 
 def measure(answers: Counterfactuals | Scored, task: Task | None = None, **given: Any) -> Values:

@@ -59,10 +59,13 @@ def _parse_one(text: Any) -> int:
 #: A date of three numbers, with or without a time of day; 12-hour clocks in any spelling of a.m. and p.m.
 DATE = r"(\d{1,4})([-./])(\d{1,2})\2(\d{1,4})"
 CLOCK = r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(?:([ap])\.?\s*m\.?)?"
+# Behind a date a clock may have points (Italian, Danish, Finnish), which alone would be a number, and a word.
+_POINTED = CLOCK.replace("(\\d{1,2}):", "(\\d{1,2})[:.]").replace("(?::", "(?:[:.]")
+_CLOCK = r"(?:(?:klo|kl\.?|um|at|alle|ore|à)\s*)?" + _POINTED
 # An offset says where the wall is on which the clock before it hangs.
 _OFFSET = r"(?:\s*[+-]\d{2}:?\d{2})?"
-STAMP = re.compile(rf"{DATE}[T,\s]+{CLOCK}(?:\s*UTC)?{_OFFSET}", re.IGNORECASE)
-_WALL = re.compile(rf"{DATE}(?:[T,\s]+{CLOCK}{_OFFSET})?", re.IGNORECASE)
+STAMP = re.compile(rf"{DATE}[T,\s]+{_CLOCK}(?:\s*(?:UTC|Z|Uhr|h))?{_OFFSET}", re.IGNORECASE)
+_WALL = re.compile(rf"{DATE}(?:[T,\s]+{_CLOCK}(?:\s*(?:Uhr|h))?{_OFFSET})?", re.IGNORECASE)
 
 
 class AmbiguousDates(ValueError):

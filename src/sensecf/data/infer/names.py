@@ -125,48 +125,59 @@ _COUNTED = word_set(
     "evening grams g mg steps"
 )
 
-#: Words of German, French and Spanish tables, without accents, and the English ones that the lists here know.
+#: Words of tables in other languages (German, Romance, Dutch, Nordic), without accents, and the English ones that the
+#: lists here know.
 _ENGLISH = {
     foreign: english.split()
     for english, all_foreign in {
-        "age": "alter lebensalter edad",
-        "birth": "geburt geburtsjahr geburtsdatum naissance nacimiento",
-        "sex": "geschlecht sexe sexo",
-        "gender": "genre genero",
-        "height": "grosse groesse korpergrosse koerpergroesse taille altura estatura talla",
-        "ethnicity": "ethnie ethnizitat herkunft etnia",
-        "nationality": "nationalitat staatsangehorigkeit nationalite nacionalidad",
-        "disability": "behinderung discapacidad",
-        "pregnant": "schwanger schwangerschaft enceinte grossesse embarazo embarazada",
-        "marital": "familienstand",
-        "weight": "gewicht korpergewicht koerpergewicht poids peso",
+        "age": "alter lebensalter edad eta idade leeftijd alder ika",
+        "birth": "geburt geburtsjahr geburtsdatum naissance nacimiento nascita nascimento geboorte geboortejaar "
+        "fodelsear fødselsar fødsel",
+        "sex": "geschlecht sexe sexo sesso geslacht kon køn kjønn sukupuoli",
+        "gender": "genre genero genere",
+        "height": "grosse groesse korpergrosse koerpergroesse taille altura estatura talla altezza statura lengte "
+        "langd højde høyde pituus",
+        "ethnicity": "ethnie ethnizitat herkunft etnia etnicidade etniciteit etnicitet etnisitet",
+        "nationality": "nationalitat staatsangehorigkeit nationalite nacionalidad nazionalita nacionalidade "
+        "nationaliteit nationalitet nasjonalitet",
+        "disability": "behinderung discapacidad disabilita deficiencia funktionsnedsattning",
+        "pregnant": "schwanger schwangerschaft enceinte grossesse embarazo embarazada incinta gravidanza gravida "
+        "gravidez zwanger zwangerschap gravid graviditet",
+        "marital": "familienstand burgerlijke civilstand sivilstatus",
+        "weight": "gewicht korpergewicht koerpergewicht poids peso lichaamsgewicht vikt kroppsvikt vægt kropsvægt vekt "
+        "kroppsvekt paino",
         "bmi": "imc",
-        "waist": "taillenumfang bauchumfang cintura",
-        "bp": "blutdruck",
-        "sbp": "systolisch systolischer systolique sistolica",
-        "dbp": "diastolisch diastolischer diastolique diastolica",
-        "hr": "herzfrequenz puls pulso",
-        "resting hr": "ruhepuls ruheherzfrequenz",
-        "glucose": "blutzucker glukose glycemie glucemia glucosa",
-        "cholesterol": "cholesterin colesterol",
-        "pain": "schmerz schmerzen douleur dolor",
-        "temperature": "temperatur korpertemperatur temperatura",
-        "sleep duration": "schlafdauer schlafzeit",
-        "sleep hours": "schlafstunden",
-        "sleep": "schlaf sommeil sueno",
-        "steps": "schritte schrittzahl pasos",
-        "exercise": "sport bewegung ejercicio",
-        "smoking": "rauchen raucher raucherin tabac tabaco fumeur fumador",
-        "alcohol": "alkohol alcool",
-        "coffee": "kaffee cafe",
-        "sitting": "sitzen sitzzeit",
-        "day": "tag jour dia",
-        "hours": "stunden heures horas",
-        "minutes": "minuten minutos",
-        "week": "woche semaine semana",
+        "waist": "taillenumfang bauchumfang cintura midjematt livvidde buikomvang",
+        "bp": "blutdruck bloeddruk blodtryck blodtryk blodtrykk verenpaine",
+        "sbp": "systolisch systolischer systolique sistolica sistolico systolische systolisk systoliskt",
+        "dbp": "diastolisch diastolischer diastolique diastolica diastolico diastolische diastolisk diastoliskt",
+        "hr": "herzfrequenz puls pulso polso cardiaca hartslag hjartfrekvens hjertefrekvens pols",
+        "resting hr": "ruhepuls ruheherzfrequenz vilopuls hvilepuls rusthartslag",
+        "glucose": "blutzucker glukose glycemie glucemia glucosa glicemia glicose glucosio bloedsuiker blodsocker "
+        "blodsukker glukos verensokeri",
+        "cholesterol": "cholesterin colesterol colesterolo kolesterol kolesteroli",
+        "pain": "schmerz schmerzen douleur dolor dolore pijn smarta smerte kipu",
+        "temperature": "temperatur korpertemperatur temperatura temperatuur",
+        "sleep duration": "schlafdauer schlafzeit slaapduur somntid søvntid søvnlengde søvnvarighet",
+        "sleep hours": "schlafstunden slaapuren",
+        "sleep": "schlaf sommeil sueno sonno sono slaap somn søvn",
+        "steps": "schritte schrittzahl pasos passi passos stappen steg skridt skritt askeleet",
+        "exercise": "sport bewegung ejercicio esercizio exercicio beweging traning træning trening liikunta",
+        "smoking": "rauchen raucher raucherin tabac tabaco fumeur fumador fumo fumatore fumatrice tabagismo roken "
+        "roker "
+        "rokning rokare rygning ryger røyking røyker tupakointi",
+        "alcohol": "alkohol alcool alcol alkoholi",
+        "coffee": "kaffee cafe caffe koffie kaffe kahvi",
+        "sitting": "sitzen sitzzeit zitten stillasittande stillesittende",
+        "day": "tag jour dia giorno dag paiva",
+        "hours": "stunden heures horas uren timmar tuntia",
+        "minutes": "minuten minutos minuti minuter minutter",
+        "week": "woche semaine semana settimana vecka uke uge viikko",
     }.items()
     for foreign in all_foreign.split()
 }  # a word that is another thing in English ("pas", "date") is not listed
+#: Words that are another thing in English, and known beside a word of their language: søvn_timer, sonno_ore.
+_BESIDE = {"timer": "hours", "ore": "hours"}
 
 
 def bare(word: str) -> str:
@@ -180,7 +191,11 @@ def english(words: Iterable[str]) -> tuple[str, ...]:
     >>> english(("größe", "cm"))
     ('height', 'cm')
     """
-    return tuple(known for word in map(bare, words) for known in _ENGLISH.get(word, (word,)))
+    plain = tuple(map(bare, words))
+    foreign = any(word in _ENGLISH for word in plain)
+    return tuple(
+        known for word in plain for known in _ENGLISH.get(word, (_BESIDE.get(word, word),) if foreign else (word,))
+    )
 
 
 _ALIVE = word_set(
@@ -198,7 +213,10 @@ _NUMBER = word_set("no nr nbr num number code key nummer numero")
 _ROW = frozenset({"index", "row", "row number", "rownum", "row nr", "record", "record number", "unnamed 0", "key"})
 _PEOPLE = word_set(
     "participant subject patient person user individual respondent client pid subj teilnehmer teilnehmerin proband "
-    "probandin patientin patienten probanden versuchsperson vp vpn sujet sujeto paciente participante personne persona"
+    "probandin patientin patienten probanden versuchsperson vp vpn sujet sujeto paciente participante personne persona "
+    "paziente partecipante soggetto sujeito pessoa voluntario deelnemer proefpersoon deltagare deltager deltaker "
+    "pasient "
+    "forsøksperson potilas osallistuja"
 )
 #: One word in German: Patientennummer.
 _PEOPLE_NUMBERS = word_set("patientennummer patientenid probandennummer probandenid teilnehmernummer teilnehmerid")
@@ -207,13 +225,19 @@ _THINGS = word_set(
     "row rowid encounter visit order transaction sample specimen measurement session device sensor site hospital "
     "clinic ward centre center product item event image file batch"
 )
-_BIRTH = word_set("birth birthday birthdate dob born geburt geburtsdatum geburtstag naissance nacimiento")
+_BIRTH = word_set(
+    "birth birthday birthdate dob born geburt geburtsdatum geburtstag naissance nacimiento nascita nascimento geboorte "
+    "geboortedatum fodelsedatum fødselsdato"
+)
 _DATES = word_set(
     "date datetime timestamp time ts dob epoch unixtime unix clock created recorded datum zeit zeitpunkt zeitstempel "
-    "fecha hora horodatage heure data visit visited admission admitted discharge measured at on start end begin"
+    "fecha hora horodatage heure data dato dag tidspunkt tijdstip paivamaara visit visited admission admitted "
+    "discharge measured at on start end begin"
 )
 #: Names under which whole numbers may be days as spreadsheets count them.
-_DAYS = word_set("date datetime dob datum fecha data visit visited admission admitted discharge birthday besuch visita")
+_DAYS = word_set(
+    "date datetime dob datum dato fecha data visit visited admission admitted discharge birthday besuch visita"
+)
 _FOLLOWED = word_set(
     "time|followup|follow up|followup time|follow up time|survival time|time to event|tte|time to death|os|"
     "pfs|dfs|overall survival|survival|time to failure|time to relapse|tenure|futime|stime|nachbeobachtung",
@@ -263,7 +287,7 @@ def _parse(name: str, words: tuple[str, ...], known: set[tuple[str, ...]]) -> Co
     if len(words) > 1 and words[-1] in ("c", "f") and {"temp", "temperature"} & set(words):
         return ColumnName(words, "°C" if words[-1] == "c" else "°F", words[:-1])
     for length in (3, 2, 1):
-        unit = _UNITS.get(english(words[-length:]))
+        unit = _UNITS.get(english(words)[-length:])
         # A bare "m" or "s" is a name, a bare "steps" is its own unit.
         if unit is not None and (len(words) > length or unit == "steps"):
             if len(words) > length + 1 and words[-length - 1] in _COMPOUND:
