@@ -98,69 +98,155 @@ WANTED: Mapping[str, str] = {
 }
 #: Degrees: low is the one to reach of what is bad (stress), high of what is good (fitness).
 LOW: Mapping[str, str] = {
-    "en": "low lower lowest", "de": "niedrig niedrige niedriger niedriges gering geringe geringer geringes tief",
-    "fr": "faible bas basse", "es": "bajo baja", "it": "basso bassa", "pt": "baixo baixa", "nl": "laag lage",
-    "sv": "låg låga lågt", "da": "lav lave lavt", "no": "lav lave lavt", "fi": "matala alhainen", "pl": "niski niska "
-    "niskie", "cs": "nízký nízká nízké", "hu": "alacsony", "tr": "düşük", "ru": "низкий низкая низко", "ja": "低 低い",
-    "zh": "低", "ko": "낮음",
-}  # fmt: skip
+    "en": "low lower lowest",
+    "de": "niedrig niedrige niedriger niedriges gering geringe geringer geringes tief",
+    "fr": "faible bas basse",
+    "es": "bajo baja",
+    "it": "basso bassa",
+    "pt": "baixo baixa",
+    "nl": "laag lage",
+    "sv": "låg låga lågt",
+    "da": "lav lave lavt",
+    "no": "lav lave lavt",
+    "fi": "matala alhainen",
+    "pl": "niski niska niskie",
+    "cs": "nízký nízká nízké",
+    "hu": "alacsony",
+    "tr": "düşük",
+    "ru": "низкий низкая низко",
+    "ja": "低 低い",
+    "zh": "低",
+    "ko": "낮음",
+}
 HIGH: Mapping[str, str] = {
-    "en": "high higher highest elevated raised", "de": "hoch hohe hoher hohes erhöht", "fr": "haut haute élevé élevée",
-    "es": "alto alta", "it": "alto alta", "pt": "alto alta elevado elevada", "nl": "hoog hoge", "sv": "hög höga högt",
-    "da": "høj høje højt", "no": "høy høye høyt", "fi": "korkea", "pl": "wysoki wysoka wysokie", "cs": "vysoký vysoká",
-    "hu": "magas", "tr": "yüksek", "ru": "высокий высокая высоко", "ja": "高 高い", "zh": "高", "ko": "높음",
-}  # fmt: skip
+    "en": "high higher highest elevated raised",
+    "de": "hoch hohe hoher hohes erhöht",
+    "fr": "haut haute élevé élevée",
+    "es": "alto alta",
+    "it": "alto alta",
+    "pt": "alto alta elevado elevada",
+    "nl": "hoog hoge",
+    "sv": "hög höga högt",
+    "da": "høj høje højt",
+    "no": "høy høye høyt",
+    "fi": "korkea",
+    "pl": "wysoki wysoka wysokie",
+    "cs": "vysoký vysoká",
+    "hu": "magas",
+    "tr": "yüksek",
+    "ru": "высокий высокая высоко",
+    "ja": "高 高い",
+    "zh": "高",
+    "ko": "높음",
+}
 #: Words that turn what stands behind them round.
 NEGATIONS: Mapping[str, str] = {
-    "en": "not non no without never free", "de": "nicht kein keine keinen ohne", "fr": "ne pas sans aucun aucune",
-    "es": "sin", "it": "senza nessun nessuno nessuna", "pt": "sem nenhum nenhuma não", "nl": "niet geen zonder",
-    "sv": "ej inte icke utan ingen inga", "da": "ikke uden ingen", "no": "ikke uten ingen", "fi": "ei ilman",
-    "pl": "nie bez brak", "cs": "ne bez žádný žádná", "hu": "nem nincs", "tr": "değil yok", "ru": "не нет без",
-}  # fmt: skip
+    "en": "not non no without never free",
+    "de": "nicht kein keine keinen ohne",
+    "fr": "ne pas sans aucun aucune",
+    "es": "sin",
+    "it": "senza nessun nessuno nessuna",
+    "pt": "sem nenhum nenhuma não",
+    "nl": "niet geen zonder",
+    "sv": "ej inte icke utan ingen inga",
+    "da": "ikke uden ingen",
+    "no": "ikke uten ingen",
+    "fi": "ei ilman",
+    "pl": "nie bez brak",
+    "cs": "ne bez žádný žádná",
+    "hu": "nem nincs",
+    "tr": "değil yok",
+    "ru": "не нет без",
+}
 #: Answers to the question that the label's name asks.
 YES: Mapping[str, str] = {
-    "en": "yes y true positive pos", "de": "ja positiv", "fr": "oui positif", "es": "si positivo",
-    "it": "si positivo vero", "pt": "sim positivo", "nl": "ja positief", "sv": "ja positiv", "da": "ja positiv",
-    "fi": "kyllä positiivinen", "pl": "tak dodatni", "cs": "ano pozitivní", "hu": "igen pozitív", "tr": "evet pozitif",
-    "ru": "да положительный", "ja": "はい 陽性", "zh": "是 阳性", "ko": "예 양성",
-}  # fmt: skip
+    "en": "yes y true positive pos",
+    "de": "ja positiv",
+    "fr": "oui positif",
+    "es": "si positivo",
+    "it": "si positivo vero",
+    "pt": "sim positivo",
+    "nl": "ja positief",
+    "sv": "ja positiv",
+    "da": "ja positiv",
+    "fi": "kyllä positiivinen",
+    "pl": "tak dodatni",
+    "cs": "ano pozitivní",
+    "hu": "igen pozitív",
+    "tr": "evet pozitif",
+    "ru": "да положительный",
+    "ja": "はい 陽性",
+    "zh": "是 阳性",
+    "ko": "예 양성",
+}
 NO: Mapping[str, str] = {
-    "en": "no n false negative neg", "de": "nein negativ", "fr": "non négatif", "es": "no negativo",
-    "it": "no negativo falso", "pt": "não negativo", "nl": "nee neen negatief", "sv": "nej negativ", "da": "nej "
-    "negativ", "no": "nei negativ", "fi": "ei negatiivinen", "pl": "nie ujemny", "cs": "ne negativní",
-    "hu": "nem negatív", "tr": "hayır negatif", "ru": "нет отрицательный", "ja": "いいえ 陰性", "zh": "否 阴性",
+    "en": "no n false negative neg",
+    "de": "nein negativ",
+    "fr": "non négatif",
+    "es": "no negativo",
+    "it": "no negativo falso",
+    "pt": "não negativo",
+    "nl": "nee neen negatief",
+    "sv": "nej negativ",
+    "da": "nej negativ",
+    "no": "nei negativ",
+    "fi": "ei negatiivinen",
+    "pl": "nie ujemny",
+    "cs": "ne negativní",
+    "hu": "nem negatív",
+    "tr": "hayır negatif",
+    "ru": "нет отрицательный",
+    "ja": "いいえ 陰性",
+    "zh": "否 阴性",
     "ko": "아니오 음성",
-}  # fmt: skip
+}
 #: Words of a label of which much is good.
 GOOD_QUANTITIES: Mapping[str, str] = {
     "en": "quality wellbeing fitness mood recovery satisfaction health readiness adherence performance resilience calm "
     "survival happiness sleep energy affect outlook sentiment vitality",
     "de": "wohlbefinden schlafqualität qualität gesundheit schlaf stimmung fitness erholung zufriedenheit",
-    "fr": "qualité santé sommeil humeur récupération satisfaction", "es": "bienestar calidad salud sueño "
-    "ánimo recuperación", "it": "qualità salute sonno umore benessere recupero", "pt": "qualidade saúde sono humor "
-    "recuperação", "nl": "kwaliteit gezondheid slaap slaapkwaliteit stemming welzijn herstel",
-    "sv": "kvalitet hälsa sömn sömnkvalitet humör välmående återhämtning", "da": "kvalitet sundhed søvn søvnkvalitet "
-    "humør trivsel", "no": "kvalitet helse søvn søvnkvalitet humør trivsel",
-    "fi": "laatu terveys uni unenlaatu mieliala hyvinvointi", "pl": "jakość zdrowie sen nastrój",
-}  # fmt: skip
+    "fr": "qualité santé sommeil humeur récupération satisfaction",
+    "es": "bienestar calidad salud sueño ánimo recuperación",
+    "it": "qualità salute sonno umore benessere recupero",
+    "pt": "qualidade saúde sono humor recuperação",
+    "nl": "kwaliteit gezondheid slaap slaapkwaliteit stemming welzijn herstel",
+    "sv": "kvalitet hälsa sömn sömnkvalitet humör välmående återhämtning",
+    "da": "kvalitet sundhed søvn søvnkvalitet humør trivsel",
+    "no": "kvalitet helse søvn søvnkvalitet humør trivsel",
+    "fi": "laatu terveys uni unenlaatu mieliala hyvinvointi",
+    "pl": "jakość zdrowie sen nastrój",
+}
 #: Words of a label that make its 1, yes or true the class to reach.
 WANTED_LABELS: Mapping[str, str] = {
     "en": "survived survival alive approved approval success successful healthy recovered recovery good pass passed "
     "accepted response responder remission paid repaid adherent adherence improved improvement normal rested "
     "wellbeing show quit cured healed well controlled",
-    "de": "gesund genesen geheilt überlebt erholt gebessert ausgeruht entspannt", "fr": "sain guéri guérie survie "
-    "survécu vivant reposé amélioré", "es": "sano curado curada sobrevivió vivo mejoría recuperado descansado",
-    "it": "sano guarito guarita vivo sopravvissuto migliorato riposato", "pt": "saudável curado curada vivo sobreviveu "
-    "melhora recuperado descansado", "nl": "gezond genezen hersteld overleefd levend uitgerust",
-    "sv": "frisk överlevde överlevt återhämtad utvilad", "da": "rask overlevede helbredt udhvilet",
-    "no": "frisk overlevde helbredet uthvilt", "fi": "terve parantunut elossa", "pl": "zdrowy wyleczony żyje",
-}  # fmt: skip
+    "de": "gesund genesen geheilt überlebt erholt gebessert ausgeruht entspannt",
+    "fr": "sain guéri guérie survie survécu vivant reposé amélioré",
+    "es": "sano curado curada sobrevivió vivo mejoría recuperado descansado",
+    "it": "sano guarito guarita vivo sopravvissuto migliorato riposato",
+    "pt": "saudável curado curada vivo sobreviveu melhora recuperado descansado",
+    "nl": "gezond genezen hersteld overleefd levend uitgerust",
+    "sv": "frisk överlevde överlevt återhämtad utvilad",
+    "da": "rask overlevede helbredt udhvilet",
+    "no": "frisk overlevde helbredet uthvilt",
+    "fi": "terve parantunut elossa",
+    "pl": "zdrowy wyleczony żyje",
+}
 #: Words of a label of feelings: there "positive" is no finding, and the class to reach.
 FEELINGS: Mapping[str, str] = {
-    "en": "mood affect sentiment outlook feeling feelings", "de": "stimmung gefühl affekt", "fr": "humeur affect",
-    "es": "ánimo afecto humor", "it": "umore affetto", "pt": "humor afeto", "nl": "stemming gevoel",
-    "sv": "humör känsla", "da": "humør følelse", "no": "humør følelse", "fi": "mieliala",
-}  # fmt: skip
+    "en": "mood affect sentiment outlook feeling feelings",
+    "de": "stimmung gefühl affekt",
+    "fr": "humeur affect",
+    "es": "ánimo afecto humor",
+    "it": "umore affetto",
+    "pt": "humor afeto",
+    "nl": "stemming gevoel",
+    "sv": "humör känsla",
+    "da": "humør følelse",
+    "no": "humør følelse",
+    "fi": "mieliala",
+}
 
 
 def words(by_language: Mapping[str, str]) -> frozenset[str]:
