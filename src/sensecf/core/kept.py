@@ -28,6 +28,7 @@ import numpy as np
 
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing
+from sensecf.version import FORMAT, __version__
 
 #: Longest record (run.json, task.json, a schema), in bytes; a table of 10,000 columns needs about 2 MB.
 RECORD = 16 * 2**20
@@ -40,6 +41,15 @@ Amount = Annotated[float, 0]
 _SEAL = b"sensecf-sealed 1 "
 _STRINGS = re.compile(r'"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*')
 _WORDS = {str: "text", int: "a whole number", float: "a finite number", bool: "true or false", type(None): "null"}
+
+
+def check_format(data: Mapping[str, Any], where: str) -> None:
+    """Raise `InputError` for what a later edition wrote; what says nothing of its format is from before formats."""
+    told = data.get("format", FORMAT)
+    if isinstance(told, bool) or not isinstance(told, int) or not 1 <= told <= FORMAT:
+        raise InputError(
+            f"{where} has format {told!r}, and SenseCF {__version__} reads up to {FORMAT}; it takes a later SenseCF"
+        )
 
 
 def read_bytes(path: str | Path, limit: int = RECORD) -> bytes:

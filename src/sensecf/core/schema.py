@@ -16,6 +16,7 @@ from typing import Any, Literal, NoReturn, cast
 
 from sensecf.core.errors import InputError
 from sensecf.core.rules import Rule, rule_from_dict, rule_to_dict
+from sensecf.version import FORMAT
 
 Kind = Literal["continuous", "integer", "binary", "categorical"]
 Role = Literal["actionable", "mutable", "immutable"]
@@ -379,6 +380,7 @@ class FeatureSchema:
             document.add(tomlkit.comment(line))
         document.add(tomlkit.nl())
         head: dict[str, Any] = {
+            "format": FORMAT,
             "name": self.name or None,
             "label": self.label,
             "classes": list(self.classes),
@@ -423,7 +425,10 @@ class FeatureSchema:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FeatureSchema:
         """A schema from the plain structure of its TOML file. Raises `InputError` on what is unknown or missing."""
+        from sensecf.core.kept import check_format
+
         known = {
+            "format",
             "name",
             "label",
             "classes",
@@ -439,6 +444,7 @@ class FeatureSchema:
             "rules",
             "meanings",
         }
+        check_format(data, "the schema")
         unknown = sorted(set(data) - known)
         if unknown:
             raise InputError(f"unknown field {unknown[0]!r}; the fields of a schema are {', '.join(sorted(known))}")

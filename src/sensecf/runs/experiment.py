@@ -29,7 +29,7 @@ from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Ints, Task
 from sensecf.data.prepare import prepare
 from sensecf.data.whose import whose
-from sensecf.version import __version__
+from sensecf.version import FORMAT, __version__
 
 if TYPE_CHECKING:
     from narwhals.typing import IntoDataFrame
@@ -99,7 +99,7 @@ class Prepared:
     def record(self) -> dict[str, Any]:
         """Rows and schema as hashes, and the version: what must be the same for a run to go on."""
         schema = hashlib.sha256(self.schema.to_toml().encode()).hexdigest()
-        found = {"data": data_hash(self.frame), "schema": schema, "sensecf": __version__}
+        found = {"format": FORMAT, "data": data_hash(self.frame), "schema": schema, "sensecf": __version__}
         return found | ({"queries": data_hash(self.held_out)} if self.named else {})
 
     def targets(self) -> list[Value]:

@@ -17,7 +17,7 @@ from sensecf import generators, metrics
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.files import cache_folder, replacing
-from sensecf.core.kept import check_type, read_bytes, read_record
+from sensecf.core.kept import check_format, check_type, read_bytes, read_record
 from sensecf.core.limits import Limits
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Task
@@ -92,6 +92,7 @@ def facts_of(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"{folder} is no finished run: it has no readable run.json ({error}); run sensecf explain first"
         ) from error
+    check_format(facts, str(folder / "run.json"))
     if "target" not in facts:
         raise InputError(f"{folder} is no run of sensecf explain; name the folder that it wrote with --out")
     return facts
