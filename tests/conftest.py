@@ -100,3 +100,14 @@ def mixed_task() -> Task:
     )
     tree = DecisionTreeClassifier(max_depth=5, min_samples_leaf=8, random_state=0)
     return Task(schema, table, make_pipeline(encode, tree).fit(table[schema.names], table["stress"]))
+
+
+@pytest.fixture
+def thimble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the embedded model is built by name it is a small one that is trained for seconds: for what is true of
+    any model, however well it learned."""
+    from sensecf.generators.tiny.tiny import Recipe, Tiny
+    from sensecf.generators.tiny.tinylm import Shape
+
+    small = Recipe(Shape(width=32, layers=2, heads=2), pairs=200, epochs=2, batch=32, rounds=2, round_queries=32)
+    monkeypatch.setitem(Tiny.__init__.__kwdefaults__, "recipe", small)

@@ -185,7 +185,7 @@ def test_a_classifier_of_the_users_own_is_named_by_the_user_and_not_by_the_folde
     assert call("answer", "own", "later.csv", "--out", "out", "--classifier", "own_answers:own").status == 0
 
 
-def test_the_embedded_model_of_a_run_is_not_trained_again(mixed_task: Any, tmp_path: Path) -> None:
+def test_the_embedded_model_of_a_run_is_not_trained_again(mixed_task: Any, tmp_path: Path, thimble: None) -> None:
     from sensecf.generators.tiny.tiny import Tiny
     from sensecf.runs.run import RunSpec
 

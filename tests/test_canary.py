@@ -105,7 +105,9 @@ def test_no_prompt_no_server_and_no_ledger_sees_them(folder: Path, recorder: Rec
 
 
 def test_no_comparison_and_no_augmentation_tells_of_them(folder: Path) -> None:
-    ended = call("compare", *asked(folder, "--generators", "search,nearest", "--out", str(folder / "compared")))
+    ended = call(
+        "compare", *asked(folder, "--generators", "search,nearest", "--refits", "1", "--out", str(folder / "compared"))
+    )
     assert ended.status == 0, ended.err
     assert clean(ended.err)
     for name in ("report.html", "table.csv", "comparisons.csv", "table.md", "run.json"):

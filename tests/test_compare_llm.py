@@ -39,7 +39,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(table: Task, out: Path, llm: str, *names: str, model: str | None = None) -> Comparison:
     people = table.train[table.train["x0"] + table.train["x1"] < -1.5].head(3)
     request = CompareSpec(
-        names, classifier="logistic", target="good", prompting=Prompting(llm) if llm else None, model=model
+        names, classifier="logistic", target="good", prompting=Prompting(llm) if llm else None, model=model, refits=0
     )
     return compare(table.train, table.schema, out, request, queries=people)
 

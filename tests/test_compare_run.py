@@ -27,7 +27,7 @@ from sensecf.runs.compare.worker import Chunk, Job
 
 NAMES = ("search", "handmade_generators:Two", "handmade_generators:Moody", "handmade_generators:Unbuilt")
 REQUEST = CompareSpec(
-    NAMES, classifier="logistic", target="good", limit=6, n=2, seconds_per_query=1.0, time_limit=90.0, seed=0
+    NAMES, classifier="logistic", target="good", limit=6, n=2, seconds_per_query=1.0, time_limit=90.0, refits=1
 )
 
 

@@ -41,7 +41,9 @@ def test_run_dry_run_and_comparison_ask_about_the_same_people(
     answers, _, _ = run(frame, schema, tmp_path / "run", request)
     assert answers.factuals.index.tolist() == asked
     assert dry_run(frame, schema, replace(request, generator="prompted")).queries == asked
-    inside = compare.compare(frame, schema, tmp_path / "cmp", compare.CompareSpec(("nearest",), classifier="logistic"))
+    inside = compare.compare(
+        frame, schema, tmp_path / "cmp", compare.CompareSpec(("nearest",), classifier="logistic", refits=0)
+    )
     assert inside.requests["name"].tolist() == asked
 
 

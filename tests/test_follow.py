@@ -64,7 +64,7 @@ def test_a_night_with_an_unmeasured_stage_ties_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", ["search", "nearest", "constant", "nice", "tiny"])
-def test_a_plan_edits_what_a_person_does_and_the_stages_follow(task: Task, name: str) -> None:
+def test_a_plan_edits_what_a_person_does_and_the_stages_follow(task: Task, name: str, thimble: None) -> None:
     found = explain(task, build(name, task), high(task), hold=0)
     changes = found.changes()
     own = changes[~changes["follows"]]

@@ -12,7 +12,7 @@ import pytest
 
 from boundary import explain
 from sensecf import Task, metrics
-from sensecf.cli.shared import show
+from sensecf.cli.summary import show
 from sensecf.core.errors import InputError
 from sensecf.core.limits import make_query
 from sensecf.core.rules import Total

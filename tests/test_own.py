@@ -14,7 +14,7 @@ from boundary import BOUNDARY
 from fake_llm import Scripted, answer
 from handmade import BASE, hand_task, random_task
 from llm_servers import after, loopback_only, scripted
-from sensecf.cli.shared import show
+from sensecf.cli.summary import show
 from sensecf.core.limits import make_query
 from sensecf.generators.own import Own
 from sensecf.generators.prompted.prompted import Prompted

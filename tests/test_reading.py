@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from handmade import SCHEMA
-from sensecf.cli.shared import _plans
+from sensecf.cli.summary import _plans
 from sensecf.core.counterfactuals import Counterfactuals
 
 

@@ -15,7 +15,7 @@ from sensecf.core.polish import polish
 from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing
-from sensecf.web.plans import SHOWN, Ask, answer, rank
+from sensecf.web.plans import SHOWN, Ask, Pool, answer, rank
 from webpage import away, small_cohort
 
 PEOPLE = 50
@@ -26,10 +26,15 @@ def cohort(request: Any) -> Any:
     return small_cohort(request.param)
 
 
+@pytest.fixture(scope="module")
+def pools(cohort: Any) -> list[Pool]:
+    """What the page finds for the first people who are away from the target."""
+    return answer(cohort, [Ask(cohort.person_of(row).number, (row,), Limits()) for row in away(cohort)[:PEOPLE]])
+
+
 @pytest.mark.parametrize("n", [1, 3])
-def test_the_first_plan_of_the_page_is_the_first_answer_of_the_library(cohort: Any, n: int) -> None:
+def test_the_first_plan_of_the_page_is_the_first_answer_of_the_library(cohort: Any, pools: list[Pool], n: int) -> None:
     people = away(cohort)[:PEOPLE]
-    pools = answer(cohort, [Ask(cohort.person_of(row).number, (row,), Limits()) for row in people])
     answered = 0
     for person, pool in zip(people, pools, strict=True):
         asked = cohort.task.codec.decode(cohort.rows[[person]])
@@ -45,9 +50,8 @@ def test_the_first_plan_of_the_page_is_the_first_answer_of_the_library(cohort: A
     assert answered > PEOPLE // 2
 
 
-def test_the_page_offers_a_menu_and_no_fewer_plans_than_the_library(cohort: Any) -> None:
+def test_the_page_offers_a_menu_and_no_fewer_plans_than_the_library(cohort: Any, pools: list[Pool]) -> None:
     people = away(cohort)[:PEOPLE]
-    pools = answer(cohort, [Ask(cohort.person_of(row).number, (row,), Limits()) for row in people])
     asked = cohort.task.codec.decode(cohort.rows[people])
     found = boundary.explain(cohort.task, cohort.generator, asked, cohort.target, SHOWN, fallback=cohort.fallback)
     menus = np.array([len(rank(cohort, pool, "effort", {})) for pool in pools])

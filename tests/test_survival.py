@@ -17,7 +17,7 @@ from sensecf.core.errors import InputError
 from sensecf.core.task import Task
 from sensecf.runs.compare import CompareSpec, compare
 from sensecf.runs.compare.methods import methods
-from sensecf.runs.compare.survival import BEYOND, SURVIVAL, first_held, fresh, prices, rows, survival
+from sensecf.runs.compare.survival import BEYOND, LADDER, SURVIVAL, first_held, fresh, prices, rows, survival
 
 
 class Says:
@@ -118,7 +118,8 @@ def test_what_cannot_be_asked_to_hold_is_said(name: str) -> None:
         methods([name])
 
 
-def test_a_comparison_says_what_survives_and_what_it_costs(tmp_path: Path) -> None:
+def test_a_comparison_says_what_survives_and_what_it_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sensecf.runs.compare.run.LADDER", (LADDER[0], LADDER[-1]))  # each is asked in a process
     task = random_task(people=60)
     request = CompareSpec(
         ("search", "robx+filter"), classifier="logistic", target="good", limit=8, refits=2, price=True

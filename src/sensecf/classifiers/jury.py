@@ -244,7 +244,7 @@ def fingerprint(task: Task, change: str, seed: int) -> str:
     return digest.hexdigest()[:32]
 
 
-def _settings(classifier: Any) -> dict[str, Any]:
+def _settings(classifier: Any) -> dict[str, str | int | float | bool | None]:
     """Settings that are plain values, of all parts; a fitted part's address in memory is none of them."""
     found = classifier.get_params() if hasattr(classifier, "get_params") else {}
     return {name: value for name, value in found.items() if isinstance(value, str | int | float | bool | None)}

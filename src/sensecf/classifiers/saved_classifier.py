@@ -17,7 +17,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -27,6 +27,7 @@ from sensecf.classifiers.foreign import resolve_object
 from sensecf.core.errors import InputError, one_line
 from sensecf.core.files import cache_folder
 from sensecf.core.judge import Classifier
+from sensecf.core.kept import Json
 
 #: Classes a classifier may consist of beside those that skops trusts (scikit-learn's public
 #: estimators). Listed one by one: whole packages hold dangerous names
@@ -210,9 +211,18 @@ def _types(path: Path, data: bytes) -> set[str]:
 # --- a process of its own -------------------------------------------------------------------
 
 
+class Job(TypedDict):
+    """What the other process is told: where modules are found, types that may be built, bytes of memory."""
+
+    path: list[str]
+    types: list[str]
+    memory: int
+
+
 def _look_apart(path: Path, data: bytes, types: set[str]) -> None:
     """Open a file in another process and follow its trees there. Raises `InputError` where that does not end well."""
-    job = json.dumps({"path": sys.path, "types": sorted(types), "memory": _MEMORY + 20 * len(data)}).encode()
+    told: Job = {"path": sys.path, "types": sorted(types), "memory": _MEMORY + 20 * len(data)}
+    job = json.dumps(told).encode()
     code = "import sys, json; job = json.loads(sys.stdin.buffer.readline()); sys.path[:] = job['path']; "
     code += "from sensecf.classifiers import saved_classifier; saved_classifier.look(job)"
     again = "it is damaged, or made to do harm: get the folder anew from who made it"
@@ -235,7 +245,7 @@ def _look_apart(path: Path, data: bytes, types: set[str]) -> None:
         raise InputError(f"{path} ends the process that opens it (status {done.returncode}); {again}")
 
 
-def look(job: dict[str, Any]) -> None:
+def look(job: Job) -> None:
     """What the other process does: build the classifier on standard input within limits, and follow its trees."""
     try:
         import resource
@@ -320,7 +330,7 @@ def _check_booster(booster: Any) -> None:
         _check_grown(tree, columns)
 
 
-def _check_grown(tree: dict[str, Any], columns: int) -> None:
+def _check_grown(tree: Json, columns: int) -> None:
     left, right, column = (np.array(tree[k]) for k in ("left_children", "right_children", "split_indices"))
     n = len(left)
     lengths = {len(tree[k]) for k in ("right_children", "split_indices", "split_conditions", "default_left")}

@@ -17,7 +17,7 @@ import platform
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from sensecf.classifiers.saved_classifier import KNOWN_TYPES, pack, remember, un
 from sensecf.core.codec import Codec
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_json
-from sensecf.core.kept import check_type, read_bytes, read_record
+from sensecf.core.kept import Json, check_type, read_bytes, read_record
 from sensecf.core.rules import Floats
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Classifier, Task
@@ -54,11 +54,12 @@ class _Skops(TypedDict):
 
 
 class _Spec(TypedDict):
-    """Of one that is code with a name."""
+    """Of one that is code with a name; `classes`: what it calls 0, 1, ..., where that was said."""
 
     kept: Literal["spec"]
     type: str
     spec: str
+    classes: NotRequired[list[Value]]
 
 
 class _Nothing(TypedDict):
@@ -175,7 +176,8 @@ def load_task(
     schema = FeatureSchema.from_toml(directory / _SCHEMA)
     train = _train_of(directory, Codec(schema), record)
     if classifier is not None:
-        classifier = fit_classifier(classifier, schema, train, classes=saved.get("classes", ()))
+        named = saved.get("classes", ()) if saved["kept"] == "spec" else ()
+        classifier = fit_classifier(classifier, schema, train, classes=named)
     elif saved["kept"] == "skops":
         classifier = unpack(directory / _CLASSIFIER, _verified(directory, _CLASSIFIER, record), trusted, trust)
     elif saved["kept"] == "spec" and saved["spec"] in trusted:
@@ -196,24 +198,23 @@ def load_task(
     return task
 
 
-def _read_record(directory: Path) -> dict[str, Any]:
+def _read_record(directory: Path) -> _Record:
     path = directory / _RECORD
     if not path.exists():
         raise InputError(f"{directory} holds no saved task, or saving it was interrupted ({_RECORD} is absent)")
-    record = read_record(path, dict[str, Any])
+    record = read_record(path, Json)
     if record.get("format", _FORMAT) != _FORMAT:
         raise InputError(
             f"{path} has format {record['format']!r}, SenseCF {__version__} reads {_FORMAT}; save the task again"
         )
     try:
         check_type(record, _Record, str(path))
-        check_type(record["classifier"].get("classes", []), list[Value], f"{path}: classes of the classifier")
     except InputError as error:
         raise InputError(f"{error}: it is not the record of a saved task; save the task again") from error
-    return record
+    return cast(_Record, record)
 
 
-def _verified(directory: Path, name: str, record: dict[str, Any]) -> bytes:
+def _verified(directory: Path, name: str, record: _Record) -> bytes:
     path = directory / name
     if not path.exists():
         raise InputError(f"{path} is absent: the saved task is not whole, save it again")
@@ -244,15 +245,15 @@ def _group(task: Task, dtype: Any) -> pd.Series[Any] | None:
 
 
 def _train_frame(codec: Codec, rows: Floats, labels: Sequence[Any], group: pd.Series[Any] | None) -> pd.DataFrame:
-    others: dict[str, Any] = {codec.schema.label: list(labels)}
+    others = pd.DataFrame({codec.schema.label: list(labels)})
     if group is not None:
         others[str(codec.schema.group)] = group.to_numpy()
-    return pd.concat([codec.decode(rows), pd.DataFrame(others)], axis=1)
+    return pd.concat([codec.decode(rows), others], axis=1)
 
 
 def _write_train(task: Task, path: Path, group: str | None) -> None:
     """Numbers as the shortest decimals that read back bit-equal, levels and classes as their text."""
-    columns: dict[str, Any] = {}
+    columns: dict[str, Floats | list[str | None] | list[str] | pd.Series[Any] | None] = {}
     for j, feature in enumerate(task.schema.features):
         column = task.rows[:, j]
         texts = [str(level) for level in feature.levels]
@@ -267,7 +268,7 @@ def _write_train(task: Task, path: Path, group: str | None) -> None:
         )
 
 
-def _train_of(directory: Path, codec: Codec, record: dict[str, Any]) -> pd.DataFrame:
+def _train_of(directory: Path, codec: Codec, record: _Record) -> pd.DataFrame:
     """The training rows, whose record may be a stranger's. Raises `InputError` where the two do not fit."""
     try:
         train = _read_train(directory / _TRAIN, codec, record["classes"], record["group_dtype"])
@@ -301,14 +302,16 @@ def _read_train(path: Path, codec: Codec, classes: Sequence[Value], group: str |
 # --- classifier -----------------------------------------------------------------------------
 
 
-def _describe_classifier(task: Task, spec: str | None) -> tuple[dict[str, Any], bytes | None]:
+def _describe_classifier(task: Task, spec: str | None) -> tuple[_Skops | _Spec | _Nothing, bytes | None]:
     """What task.json says of the classifier, and the bytes of its file, if it gets one."""
     kind = f"{type(task.classifier).__module__}.{type(task.classifier).__qualname__}"
     own = _probe(task, task.classifier)
     data, types, reason = pack(task.classifier, lambda copy: np.array_equal(_probe(task, copy), own, equal_nan=True))
     if spec is not None and (data is None or types - KNOWN_TYPES):
-        named = {"classes": list(task.classifier.classes)} if isinstance(task.classifier, NamedClasses) else {}
-        return {"kept": "spec", "type": kind, "spec": spec, **named}, None
+        named: _Spec = {"kept": "spec", "type": kind, "spec": spec}
+        if isinstance(task.classifier, NamedClasses):
+            named["classes"] = list(task.classifier.classes)
+        return named, None
     if data is None:
         return {"kept": "nothing", "type": kind, "reason": reason}, None
     return {"kept": "skops", "type": kind}, data
@@ -320,7 +323,7 @@ def _probe(task: Task, classifier: Classifier) -> Floats:
     return np.asarray(classifier.predict_proba(task.frame(rows)), dtype=float).reshape(len(rows), -1)
 
 
-def _check_answers(task: Task, record: dict[str, Any], directory: Path) -> None:
+def _check_answers(task: Task, record: _Record, directory: Path) -> None:
     if task.classes != record["classes"]:
         raise InputError(f"the classifier's classes are {task.classes}, those of {directory} {record['classes']}")
     probe = _probe(task, task.classifier)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sensecf.cli.progress import progress_bars
 from sensecf.cli.shared import (
     ALLOW_HOST,
     CAUTION,
@@ -15,7 +16,6 @@ from sensecf.cli.shared import (
     engine_options,
     limit_options,
     per_options,
-    progress_bars,
     show_card,
     stated_days,
     stated_engine,

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from sensecf.cli.shared import TRUST, OutPath, arguments, progress_bars
+from sensecf.cli.shared import RunSource, run_options
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", type=OutPath(), help="Folder to write (default: RUN/attack).")
-@click.option("--table", type=click.Path(path_type=Path), help="The run's table, where it lies elsewhere now.")
-@click.option(
-    "--file",
-    "files",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A file made from the run (an export, a FHIR file) to look for names of people in; repeatable.",
+@run_options(
+    click.option(
+        "--file",
+        "files",
+        multiple=True,
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="A file made from the run (an export, a FHIR file) to look for names of people in; repeatable.",
+    )
 )
-@click.option("--classifier", help="module:object, where the run's classifier could not be saved.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--overwrite", is_flag=True, help="Replace an older result in the folder.")
-@TRUST
-def attack(run: Path, out: Path | None, overwrite: bool, **asking: Any) -> None:
+def attack(source: RunSource, files: tuple[Path, ...]) -> None:
     """Who was learned from? Attack what a RUN of `explain` or `augment` made.
 
     Plans, made-up rows and the models in the folder are attacked by the best known attacks, by person; a planted leak
@@ -35,20 +29,10 @@ def attack(run: Path, out: Path | None, overwrite: bool, **asking: Any) -> None:
     from sensecf.runs.attack import AttackSpec
     from sensecf.runs.attack import attack as go
     from sensecf.runs.attack.report import verdict
-    from sensecf.runs.experiment import Call
 
-    place = run / "attack" if out is None else out
-    request = AttackSpec(asking["seed"], tuple(str(path) for path in asking["files"]))
-    with progress_bars() as progress:
-        made = go(
-            run,
-            place,
-            request,
-            table=asking["table"],
-            classifier=asking["classifier"],
-            trust=asking["trust"],
-            call=Call(overwrite, "", arguments() | {"files": list(request.files)}, progress),
-        )
+    place = source.place("attack")
+    request = AttackSpec(source.seed, tuple(map(str, files)))
+    made = source.work(go, place, request, files=list(request.files))
     for line in verdict(made):
         click.echo(line)
     click.echo(f"Report: {place / 'report.html'}")

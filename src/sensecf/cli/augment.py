@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from sensecf.cli.shared import GENERATORS, SCHEMA, OutPath, open_table, progress_bars, split_names, table_options
+from sensecf.cli.progress import progress_bars
+from sensecf.cli.shared import GENERATORS, SCHEMA, OutPath, open_table, split_names, table_options
 
 
 @click.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sensecf.cli.progress import progress_bars
 from sensecf.cli.prompt_options import confirmed, model_options, prompting
 from sensecf.cli.shared import (
     CAUTION,
@@ -17,7 +18,6 @@ from sensecf.cli.shared import (
     arguments,
     gathered,
     limit_options,
-    progress_bars,
     show_card,
     source_options,
     split_names,

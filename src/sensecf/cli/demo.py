@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from sensecf.cli.shared import OutPath, progress_bars, show
+from sensecf.cli.progress import progress_bars
+from sensecf.cli.shared import OutPath
+from sensecf.cli.summary import show
 from sensecf.core.people import Counted
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sensecf.cli.progress import progress_bars
 from sensecf.cli.prompt_options import confirmed, model_options, prompting
 from sensecf.cli.shared import (
     GENERATORS,
@@ -16,8 +17,6 @@ from sensecf.cli.shared import (
     engine_options,
     limit_options,
     per_options,
-    progress_bars,
-    show,
     show_card,
     source_options,
     split_names,
@@ -26,6 +25,7 @@ from sensecf.cli.shared import (
     stated_limits,
     table_options,
 )
+from sensecf.cli.summary import show
 
 
 @click.command()
@@ -70,7 +70,7 @@ def explain(
 
     where = stated_engine(asking["allow_hosts"])
     private = asking.pop("private")
-    per, days = asking.pop("per") or "row", stated_days(asking.pop("days") or "0.5")
+    of_person, days = asking.pop("per") == "person", stated_days(asking.pop("days") or "0.5")
     request = RunSpec(
         classifier=source.classifier,
         classes=split_names(source.classes),
@@ -84,7 +84,7 @@ def explain(
         prompting=prompting(asking, [generator]),
         model=model,
         private=private,
-        per=per,
+        per="person" if of_person else "row",
         days=days,
     )
     opened = source.open(out)

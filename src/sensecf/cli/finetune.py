@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sensecf.cli.shared import OutPath, Source, progress_bars, source_options, split_names, table_options
+from sensecf.cli.progress import progress_bars
+from sensecf.cli.shared import OutPath, Source, source_options, split_names, table_options
 from sensecf.core.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from sensecf.finetune.modelcard import TunedFacts
 
 
 @click.command()
@@ -93,13 +98,8 @@ def finetune(
             given = _pairs_of(from_run, tuning.wording(task, asked), chosen.pairs, seed)
         context = generators.Context(seed, progress=progress)
         answering = None if teacher == "search" else generators.build(teacher, task, context)
-        more: dict[str, Any] = {
-            "generator": answering,
-            "pairs": given,
-            "card": opened.card,
-            "classifier": source.classifier,
-        }
-        facts = tuning.finetune(task, model, out, asked, progress=progress, **more)
+        call = partial(tuning.finetune, card=opened.card, classifier=source.classifier, progress=progress)
+        facts = call(task, model, out, asked, generator=answering, pairs=given)
     if everyone.is_main_process:
         _show(facts, out)
 
@@ -124,7 +124,7 @@ def _pairs_of(run: Path, prompts: Any, count: int, seed: int) -> Any:
     return from_table(prompts, answers, factuals, count, seed)
 
 
-def _show(facts: dict[str, Any], out: Path) -> None:
+def _show(facts: TunedFacts, out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 

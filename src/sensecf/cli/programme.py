@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sensecf.cli.shared import CAUTION, TRUST, OutPath, arguments, progress_bars
+from sensecf.cli.progress import progress_bars
+from sensecf.cli.shared import CAUTION, TRUST, OutPath, arguments
 from sensecf.core.errors import InputError
 
 if TYPE_CHECKING:

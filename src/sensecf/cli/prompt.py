@@ -8,15 +8,7 @@ from typing import Any
 import click
 
 from sensecf.cli.prompt_options import as_data, prompt_options
-from sensecf.cli.shared import (
-    OutPath,
-    Source,
-    limit_options,
-    source_options,
-    split_names,
-    stated_limits,
-    table_options,
-)
+from sensecf.cli.shared import OutPath, Source, limit_options, source_options, split_names, stated_limits, table_options
 
 
 @click.command()

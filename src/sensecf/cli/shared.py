@@ -1,30 +1,28 @@
-"""What the commands share: words, progress bars, tables on the terminal."""
+"""Options that several commands have: how they are declared, and how what was given is read."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from sensecf.cli.plain import plain
 from sensecf.core.errors import InputError
 from sensecf.core.names import split_names as split_names
 
 if TYPE_CHECKING:
     import pandas as pd
+    from _typeshed import DataclassInstance
 
-    from sensecf.core.counterfactuals import Counterfactuals
     from sensecf.core.limits import Limits
     from sensecf.core.parallel import Engine
     from sensecf.core.schema import FeatureSchema
     from sensecf.data.card import Card
-    from sensecf.runs.experiment import Progress
+
+Result = TypeVar("Result")
 
 CLASSIFIERS = "xgboost, random-forest, svm, mlp, logistic or module:object"
 #: For commands with --classifier: what a classifier of the user's own calls 0, 1, ....
@@ -50,7 +48,7 @@ CAUTION = (
 )
 
 
-def arguments() -> dict[str, Any]:
+def arguments() -> dict[str, object]:
     """The options as given, for `run.json`."""
     context = click.get_current_context()
     given = context.params | stated_marks()
@@ -141,17 +139,7 @@ def source_options(limit: str | None = None) -> Callable[[Callable[..., Any]], C
             click.option("--limit", type=int, help=limit),
         ]
 
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(command)
-        def call(**given: Any) -> Any:
-            source = Source(**{f.name: given.pop(f.name) for f in fields(Source) if f.name in given})
-            return command(source=source, **given)
-
-        for option in reversed(options):
-            call = option(call)
-        return call
-
-    return add
+    return _as_source(Source, options)
 
 
 def gathered(name: str, *options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -310,6 +298,76 @@ class OutPath(click.Path):
         return named(value)
 
 
+@dataclass(frozen=True)
+class RunSource:
+    """A finished run that a command looks at: the options of `run_options`, under the names that click gives them."""
+
+    run: Path
+    out: Path | None
+    table: Path | None
+    classifier: str | None
+    seed: int
+    overwrite: bool
+    trust: bool
+
+    def place(self, name: str) -> Path:
+        """The folder to write: the one that was named, else `name` in the run's."""
+        return self.run / name if self.out is None else self.out
+
+    def work(self, do: Callable[..., Result], place: Path, request: object, **more: object) -> Result:
+        """What `do` makes of the run in a folder; `more`: arguments for the record beside the command line."""
+        from sensecf.cli.progress import progress_bars
+        from sensecf.runs.experiment import Call
+
+        with progress_bars() as progress:
+            return do(
+                self.run,
+                place,
+                request,
+                table=self.table,
+                classifier=self.classifier,
+                trust=self.trust,
+                call=Call(self.overwrite, "", arguments() | more, progress),
+            )
+
+
+def run_options(*own: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add RUN and the options of a `RunSource` to a command, which takes them as `source`, and those of its `own`."""
+    return _as_source(
+        RunSource,
+        [
+            click.argument("run", type=click.Path(path_type=Path)),
+            click.option("--out", type=OutPath(), help="Folder to write (default: one of that name in RUN)."),
+            click.option(
+                "--table", type=click.Path(path_type=Path), help="The run's table, where it lies elsewhere now."
+            ),
+            *own,
+            click.option("--classifier", help="module:object, where the run's classifier could not be saved."),
+            click.option("--seed", type=int, default=0, show_default=True),
+            click.option("--overwrite", is_flag=True, help="Replace an older result in the folder."),
+            TRUST,
+        ],
+    )
+
+
+def _as_source(
+    kind: type[DataclassInstance], options: Sequence[Callable[..., Any]]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add options to a command, which takes those that are fields of `kind` as one object, `source`."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def call(**given: Any) -> Any:
+            source = kind(**{f.name: given.pop(f.name) for f in fields(kind) if f.name in given})
+            return command(source=source, **given)
+
+        for option in reversed(options):
+            call = option(call)
+        return call
+
+    return add
+
+
 #: Rows leave this machine: for commands that ask no language model.
 ALLOW_HOST = click.option(
     "--allow-host",
@@ -350,192 +408,7 @@ def stated_engine(allow_hosts: tuple[str, ...] = ()) -> Engine:
     return Engine(given["engine"], given.get("ray_address"), allow_hosts or given.get("allow_hosts", ()))
 
 
-@contextmanager
-def progress_bars() -> Iterator[Progress]:
-    """A progress bar per phase on a terminal, a line per phase elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    names = {
-        "opening": "Opening the run",
-        "classifier": "Fitting the classifier",
-        "search": "Searching for pairs to learn from",
-        "pairs": "Training on pairs",
-        "verdicts": "Training on verdicts",
-        "asking": "Asking the language model",
-        "jury": "Fitting the classifier again",
-        "answers": "Answering",
-        "measuring": "Measuring and writing",
-        "comparing": "Comparing groups",
-        "mending": "Trying remedies",
-        "attacking": "Attacking",
-    }
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:<34}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=False, disable=not console.is_terminal) as bar:
-        begun: dict[str, Any] = {}
-
-        def progress(phase: str, share: float) -> None:
-            if phase not in begun:
-                begun[phase] = bar.add_task(names.get(phase, phase), total=1.0)
-                if not console.is_terminal:
-                    click.echo(names.get(phase, phase))
-            bar.update(begun[phase], completed=share)
-
-        yield progress
-
-
 def show_card(card: Card | None) -> None:
     """What the card of a table says, before anything is done with it."""
     for line in () if card is None else card.lines():
         click.echo(line, err=True)
-
-
-#: Measures of the terminal's summary.
-SHOWN = (
-    "model_readable",
-    "model_valid_first",
-    "model_valid",
-    "model_distinct",
-    "own_share",
-    "fallback_share",
-    "unanswered_share",
-    "not_needed_share",
-    "validity",
-    "coverage",
-    "feasible",
-    "plausible",
-    "n_changed",
-    "mad_l1",
-    "margin",
-    "seconds",
-)
-#: Of these, what is shown only where it is not 0.
-UNLESS_ZERO = ("fallback_share", "unanswered_share", "not_needed_share")
-#: Plans in the terminal's table, and results that are listed of what follows from each.
-PLANS, RESULTS = 10, 2
-#: Reasons of abstentions in the terminal.
-REASONS = 4
-
-
-def show(answers: Counterfactuals, summary: pd.DataFrame, facts: dict[str, Any], out: Path) -> int:
-    """The first plans and the summary, as tables; returns the exit status: see `status`."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from sensecf.cli.people import asked_words, plans_for_people
-    from sensecf.metrics import sentence
-    from sensecf.metrics.model import own_sentence
-
-    target = answers.schema.meaning(facts["target"])
-    console = Console(width=None if sys.stdout.isatty() else 80)
-    console.print(plain(sentence(summary, facts["classifier"], target, facts.get("rows_are", "rows"))), soft_wrap=True)
-    console.print(plain(asked_words(answers, facts)), soft_wrap=True)
-    for line in hold_words(facts):
-        console.print(plain(line), soft_wrap=True)
-    for part in plans_for_people(answers, facts, target):
-        console.print(part)
-    if facts.get("per") != "person":
-        console.print(_plans(answers, target))
-
-    if facts.get("generator_why"):
-        console.print(plain(f"Plans by {facts['generator']}: {facts['generator_why']}."), soft_wrap=True)
-    own = own_sentence(summary, answers.asked)
-    console.print(plain(f"{own}; {answers.shares()}." if own else f"{answers.shares()}."), soft_wrap=True)
-    fallback = answers.fallbacks()
-    table = Table(title="Summary" + (f", with {fallback} as fallback" if fallback else ""), title_justify="left")
-    for column in ("measure", "value", "95 % interval", "of", "better"):
-        table.add_column(column)
-    for cells in _survival(answers, facts):
-        table.add_row(*cells)
-    for name in SHOWN:
-        if name in summary.index and (summary.loc[name, "value"] or name not in UNLESS_ZERO):
-            m = summary.loc[name]
-            interval = f"{m['low']:.3f} to {m['high']:.3f}" if m["low"] == m["low"] else "–"
-            value = f"{m['value']:.3f}" if m["defined"] else "not defined"
-            table.add_row(name, value, interval, f"{m['n']:,} {m['over']}", str(m["direction"]))
-    for name, share in facts.get("model_alone", {}).items():
-        if share["n"]:
-            # Fewer than five people give no interval.
-            interval = "–" if share["low"] is None else f"{share['low']:.3f} to {share['high']:.3f}"
-            requests = f"{share['n']:,} requests"
-            table.add_row(f"model alone: {name}", f"{share['value']:.3f}", interval, requests, "higher")
-    asked = max(facts["queries_asked"], 1)
-    rows = facts["classifier_rows"]["answers"] / asked
-    table.add_row("classifier rows", f"{rows:,.0f}", "–", f"{asked:,} requests", "lower")
-    console.print(table)
-    _closing(console, answers, out)
-    return status(answers)
-
-
-def _plans(answers: Counterfactuals, target: str) -> Any:
-    """The table of the first plans: what to do on a line of its own, then the largest of what follows."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from sensecf.cli.people import whose_words
-
-    plans = answers.plans().assign(expected=answers.expected(most=RESULTS))
-    title = f"Plans towards {target!r} (the first {min(len(plans), PLANS)} of {len(plans)})"
-    called, whose = whose_words(answers, plans.head(PLANS)["query"])
-    asked = bool(answers.answers["holds"].notna().any())
-    shown = Table(
-        title=plain(title), title_justify="left", show_lines=bool((plans.head(PLANS)["expected"] != "").any())
-    )
-    shown.add_column(called, overflow="fold")
-    shown.add_column("plan", overflow="fold", ratio=1)
-    shown.add_column("prob.", justify="right")
-    if asked:
-        shown.add_column("holds", justify="right")
-    for name, row, holds in zip(whose, plans.head(PLANS).itertuples(), answers.answers["holds"], strict=False):
-        first, *others = str(row.follows).split("; ")
-        along = f"{first}; and {len(others)} more" if others else first
-        lines = [plain(row.plan)]
-        for word, told in (("with it", along), ("then", row.expected)):
-            if told:
-                lines.append(plain(f"{word}: {told!s}"))
-                lines[-1].stylize("dim")
-        share = [f"{holds:.0%}" if holds == holds else "–"] if asked else []
-        shown.add_row(plain(name), Text("\n").join(lines), f"{row.probability:.2f}", *share)
-    return shown
-
-
-def _survival(answers: Counterfactuals, facts: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
-    """Rows of the summary: how many plans hold, and of how many refits; none where no plan was asked to hold."""
-    if "jury" not in facts:
-        return []
-    jury = facts["jury"]
-    found = jury["plans"] + jury["left_out"]
-    moved = answers.answers[answers.answers["n_changed"] > 0]["holds"]
-    mean = f"{moved.mean():.3f}" if len(moved) else "not defined"
-    return [
-        ("plans that hold", f"{jury['plans']:,}", "–", f"{found:,} plans found", "higher"),
-        ("refits that agree", mean, "–", f"{len(moved):,} plans that hold", "higher"),
-    ]
-
-
-def _closing(console: Any, answers: Counterfactuals, out: Path) -> None:
-    """Why some have no answer, and where to read on."""
-    reasons = answers.reasons()
-    for reason, queries in reasons[:REASONS]:
-        console.print(plain(f"No answer for {len(queries)}: {reason}"), soft_wrap=True)
-    if left := sum(len(queries) for _, queries in reasons[REASONS:]):
-        console.print(f"No answer for {left} more: see the report", highlight=False)
-    console.print(plain(f"Report: {out / 'report.html'}"), soft_wrap=True)
-    console.print(CAUTION, style="italic", highlight=False)
-
-
-def hold_words(facts: dict[str, Any]) -> list[str]:
-    """How many plans of a run hold and what that rests on, in words; nothing where nobody asked."""
-    if "no_jury" in facts:
-        return [f"No plan was asked to hold: {facts['no_jury']}."]
-    told = facts.get("jury")
-    return [] if told is None else [told["headline"], told["says"]]
-
-
-def status(answers: Counterfactuals) -> int:
-    """The exit status of a run: 3, with a line that says so, where the generator asked for answered nobody."""
-    if not answers.own_none:
-        return 0
-    click.echo(f"sensecf: {answers.shares()}", err=True)
-    return 3

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sensecf.cli.progress import progress_bars
 from sensecf.cli.prompt_options import confirmed, model_options, prompting
-from sensecf.cli.shared import CLASSIFIERS, OutPath, arguments, gathered, progress_bars, split_names
+from sensecf.cli.shared import CLASSIFIERS, OutPath, arguments, gathered, split_names
 
 if TYPE_CHECKING:
     from sensecf.runs.truth.run import Truth

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.extensions import ExtensionArray
 
 from sensecf.core.errors import InputError
 from sensecf.core.missing import is_code, means_missing
@@ -222,7 +223,7 @@ class Codec:
         With `nullable`, whole numbers are "Int64" whether or not there are blanks, so that they
         are saved as 63 and never as 63.0.
         """
-        data: dict[str, Any] = {}
+        data: dict[str, np.ndarray | ExtensionArray] = {}
         for j, feature in enumerate(self.schema.features):
             column = rows[:, j]
             blank = np.isnan(column)
@@ -235,8 +236,9 @@ class Codec:
                     levels = pd.Series(levels, dtype=float if levels.dtype.kind == "i" else object).array
                 data[feature.name] = levels.take(codes, allow_fill=True)
             elif feature.kind == "integer" and nullable and (column[~blank] % 1 == 0).all():
-                data[feature.name] = pd.array(np.where(blank, 0, column).astype(np.int64), dtype="Int64")
-                data[feature.name][blank] = pd.NA
+                whole = pd.array(np.where(blank, 0, column).astype(np.int64), dtype="Int64")
+                whole[blank] = pd.NA
+                data[feature.name] = whole
             elif feature.kind == "integer" and not feature.missing and (column % 1 == 0).all():
                 data[feature.name] = column.astype(np.int64)
             else:

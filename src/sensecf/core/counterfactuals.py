@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import html
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from pandas.api.extensions import ExtensionArray
 
-from sensecf.core.errors import InputError, one_line
+from sensecf.core.answer_files import PEOPLE, SHARES, read_answers, read_people
+from sensecf.core.cost import Cost
 from sensecf.core.files import replacing
-from sensecf.core.kept import read_bytes
 from sensecf.core.names import join_names, split_names
 from sensecf.core.people import PERSON, WHEN, counted
+from sensecf.core.reasons import merged
 from sensecf.core.schema import RESERVED, Feature, FeatureSchema
 
 if TYPE_CHECKING:
@@ -30,33 +31,10 @@ VERDICT_COLUMNS = RESERVED
 ARRAYS = ("edited", "expected", "low", "high")
 #: What separates the names in column `actions`; a name that holds it stands in double quotes.
 ACTIONS_MARK = ";"
-#: Columns that are blank where nobody asked for plans that hold: the share of refits, which took no part in finding
-#: an answer, that agree with it; its exact lower bound (one-sided, 95 %); the same where the person lands a little off.
-SHARES = ("holds", "holds_low", "lands")
-#: How reasons say how many refits agree with the nearest plan: the reason of one request, and of several.
-_SEVERAL = "the nearest ones hold in some of"
-_AGREED = r"the nearest one holds in (\d+) of (\d+)"
-#: The same of the features that would have to move and that nobody sets.
-_RESULTS = r"(?<=is not enough: )(.+) would have to change too, and (?:it only moves|they only move) as a result"
-_FOLLOWS = "what only moves as a result would have to change too"
-#: The same of the features that would have to move by more than a person can be asked for.
-_ASKED = r"(?<=the most that is asked of a person) \((.+)\)"
-#: The same of days that a plan for a person does not turn, and of people without a plan; see `pipeline.person`.
-_TURNS = r"the plan turns \d+ of [\d,]+ (day|row)s? of this person, and not this one"
-_NOT_TURNED = r"the plan of this person does not turn this \1"
-_NO_ONE = r"no one plan for [\d,]+ (days?|rows?) turns (?:it|\d+ of them)"
-_NO_PLAN = r"no one plan turns enough \1 of a person"
-_BEST = r"; the best one found turns \d+(?:, and holds on \d+)?"
+#: A column on its way into a table: an array, an array that knows blanks, texts, or one text for all rows.
+Column: TypeAlias = np.ndarray | ExtensionArray | list[str] | str
 #: Who may have found an answer; see `Counterfactuals.found_by`.
 FINDERS = ("own", "fallback", "nobody", "not needed")
-
-
-#: Of each plan for a person: whose it is, its rank, its mark in column `plan_id`, how many days it turns of how many
-#: that are not in the target class, how many were wanted, what it asks for as text (see `pipeline.person.said`), why
-#: there is none, and the queries of the days that it turns and of the others, joined by `ACTIONS_MARK`.
-PEOPLE = (PERSON, "rank", "plan_id", "turns", "of", "wanted", "plan", "reason", "turned", "others")
-#: Its columns of whole numbers; `everybody` and `singly` are the controls of a run.
-_COUNTS = ("rank", "turns", "of", "wanted", "everybody", "singly")
 
 
 @dataclass(repr=False)
@@ -68,7 +46,7 @@ class Counterfactuals:
     `factuals`: index `query`, then `person`, `when` and the columns shown beside them, where the schema names them, the
     features, `predicted` and `probability` (of the target).
     `attempts`: how many candidates came to each verdict, by generator (columns generator, verdict, count).
-    `cost`: `seconds`, `classifier_rows`, and whatever a generator adds.
+    `cost`: see `core.cost`.
     `asked`: the generator that was asked for; answers under another name in column `generator` are a fallback's.
     `failures`: why it found nothing, with the number of distinct requests, the most frequent reason first.
     `people`: where plans are for people, one row for each plan, and for each person without one: columns `PEOPLE`.
@@ -83,7 +61,7 @@ class Counterfactuals:
     factuals: pd.DataFrame
     schema: FeatureSchema
     attempts: pd.DataFrame = field(default_factory=pd.DataFrame)
-    cost: dict[str, Any] = field(default_factory=dict)
+    cost: Cost = field(default_factory=Cost)
     asked: str = ""
     failures: pd.Series[int] = field(default_factory=lambda: pd.Series(dtype=int))
     people: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(PEOPLE)))
@@ -101,11 +79,11 @@ class Counterfactuals:
         """
         rank = np.asarray(columns["rank"])
         labels = np.array([*task.classes, None], dtype=object)
-        found: dict[str, Any] = {
-            name: pd.array(np.asarray(columns[name]).astype(int), dtype="Int64") for name in ("rank", "n_changed")
-        }
-        for values in found.values():
-            values[rank == 0] = pd.NA
+        found: dict[str, Column] = {}
+        for name in ("rank", "n_changed"):
+            whole = pd.array(np.asarray(columns[name]).astype(int), dtype="Int64")
+            whole[rank == 0] = pd.NA
+            found[name] = whole
         for name in SHARES:
             values = columns.get(name, np.full(len(rank), np.nan))
             found[name] = np.where(rank > 0, np.asarray(values, dtype=float).round(6), np.nan)
@@ -319,35 +297,11 @@ class Counterfactuals:
         return spread if spread > 0 else float((feature.high or 0.0) - (feature.low or 0.0)) or 1.0
 
     def reasons(self) -> list[tuple[str, list[Any]]]:
-        """Why requests have no answer, with the requests, the most frequent reason first.
-
-        Plans that would not hold are one reason, whatever number of refits agree: the text says the median. What a
-        person cannot set is one reason too: the text says which features it is most often.
-        """
+        """Why requests have no answer, with the requests, the most frequent reason first; see `reasons.merged`."""
         silent = self.factuals.index[~self.factuals.index.isin(self.answers["query"])]
         noted = self.abstentions.drop_duplicates("query").set_index("query")["reason"].reindex(silent)
         noted = noted.fillna("").replace("", "no reason was given")
-        alike = noted.str.replace(_AGREED, rf"{_SEVERAL} \2", regex=True).str.replace(_RESULTS, _FOLLOWS, regex=True)
-        alike = alike.str.replace(_ASKED, "", regex=True).str.replace(_TURNS, _NOT_TURNED, regex=True)
-        alike = alike.str.replace(_NO_ONE, _NO_PLAN, regex=True).str.replace(_BEST, "", regex=True)
-        found = []
-        for reason, group in noted.groupby(alike, sort=False):
-            text, results, asked = str(reason), group.str.extract(_RESULTS)[0], group.str.extract(_ASKED)[0]
-            if group.nunique() == 1:
-                text = str(group.iloc[0])
-            elif _SEVERAL in text:
-                held = group.str.extract(_AGREED)[0].astype(int)
-                some = f"{held.median():.0f} (median; {held.min()} to {held.max()})"
-                text = text.replace(_SEVERAL, f"the nearest ones hold in {some} of")
-            elif results.notna().any() or asked.notna().any():
-                moved = results.str.split(", | and ", regex=True)
-                names = (
-                    (moved if moved.notna().any() else asked.str.findall(r"(?:^|; )(.+?): ")).explode().value_counts()
-                )
-                most = ", ".join(f"{name} for {count}" for name, count in names.head(3).items())
-                text = f"{text} ({most}{', ...' if len(names) > 3 else ''})"
-            found.append((text, list(group.index)))
-        return sorted(found, key=lambda entry: -len(entry[1]))
+        return merged(noted)
 
     def record(self, query: Any, rank: int = 1) -> Mapping[str, Any]:
         """One row as a mapping. Raises `KeyError` when there is no such answer."""
@@ -380,28 +334,16 @@ class Counterfactuals:
         """
         directory = Path(directory)
         schema = FeatureSchema.from_toml(directory / "schema.toml")
-        frame, factuals = (_typed(directory / name, schema) for name in ("counterfactuals.csv", "factuals.csv"))
+        frame, factuals = (read_answers(directory / name, schema) for name in ("counterfactuals.csv", "factuals.csv"))
         found = cls(frame, factuals.set_index("query"), schema)
         return (
-            replace(found, people=_people(directory / "people.csv")) if (directory / "people.csv").exists() else found
+            replace(found, people=read_people(directory / "people.csv"))
+            if (directory / "people.csv").exists()
+            else found
         )
 
 
-def _people(path: Path) -> pd.DataFrame:
-    """The saved table of people. Raises `InputError` where it is damaged."""
-    frame = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False)
-    if missing := [name for name in PEOPLE if name not in frame]:
-        raise InputError(f"{path} has no column {missing[0]!r}; save the answers again")
-    try:
-        numbers = {
-            name: pd.to_numeric(frame[name].replace("", None)).astype("Int64") for name in frame if name in _COUNTS
-        }
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: {one_line(error)}; save the answers again") from error
-    return frame.assign(**numbers)
-
-
-def _whose(factuals: pd.DataFrame, queries: ArrayLike) -> dict[str, Any]:
+def _whose(factuals: pd.DataFrame, queries: ArrayLike) -> dict[str, Column]:
     """Columns `person` and `when` of answers to queries, "" where nobody says."""
     at = factuals.index.get_indexer(pd.Index(np.asarray(queries)))
     blank = np.full(len(at), "", dtype=object)
@@ -424,43 +366,3 @@ def _written(task: Task, columns: Mapping[str, ArrayLike], rows: Floats) -> list
             entries.append(f"{feature.name}={'|'.join(numbers)}")
         texts.append(join_names(entries, ACTIONS_MARK))
     return texts
-
-
-def _typed(path: Path, schema: FeatureSchema) -> pd.DataFrame:
-    """A saved table with the types that it had: numbers, levels and classes of the schema, blanks."""
-    frame = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False, na_values=[""])
-    classes = {str(value): value for value in schema.classes}
-    numbers = {"probability", "proximity", "seconds", *SHARES, *(f.name for f in schema.features if f.numeric)}
-    whole = {"rank", "n_changed", "turns", "of", *(f.name for f in schema.features if f.kind == "integer")}
-    levels = {f.name: {str(level): level for level in f.levels} for f in schema.features if not f.numeric}
-    levels |= {"target": classes, "predicted": classes}
-    levels |= {name: {"True": True, "False": False} for name in ("valid", "feasible", "plausible")}
-    for name in frame:
-        column = frame[name]
-        try:
-            if name in whole:
-                frame[name] = pd.to_numeric(column).astype("Int64")
-            elif name in numbers:
-                frame[name] = pd.to_numeric(column).astype(float)
-            elif name in levels:
-                frame[name] = column.map(levels[name])
-                unknown = frame[name].isna() & column.notna()
-                if unknown.any():
-                    raise ValueError(f"{column[unknown].iloc[0]!r} is none of {list(levels[name])}")
-            elif name == "query":
-                numbered = pd.to_numeric(column, errors="coerce")
-                # 001 is a name.
-                frame[name] = numbered if list(map(str, numbered)) == list(column) else column
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}, column {name!r}: {one_line(error)}; save the answers again") from error
-    missing = [name for name in schema.names if name not in frame]
-    if missing:
-        raise InputError(f"{path} has no column {missing[0]!r}, which its schema lists; save the answers again")
-    frame = frame.astype({n: bool for n in ("valid", "feasible", "plausible") if n in frame})
-    for name in ("expected_valid", "cautious_valid"):
-        if name in frame:
-            frame[name] = frame[name].map({"True": True, "False": False}).astype("boolean")
-    for name in ("reason", "actions", "consequences", PERSON, WHEN, "plan_id", *schema.shown):
-        if name in frame:
-            frame[name] = frame[name].fillna("")
-    return frame

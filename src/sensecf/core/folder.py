@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sensecf.core.errors import InputError
 from sensecf.core.files import write_json
-from sensecf.core.kept import read_record
+from sensecf.core.kept import Json, read_record
 
 #: Longest name of a file or folder, in bytes; temporary files need a few more.
 LONGEST_NAME = 230
@@ -46,7 +45,7 @@ UNFINISHED = ("unfinished/request.json", "unfinished/*/batch-*.npz", "unfinished
 
 
 @contextmanager
-def claimed(folder: Path, asked: dict[str, Any], overwrite: bool) -> Iterator[None]:
+def claimed(folder: Path, asked: Mapping[str, object], overwrite: bool) -> Iterator[None]:
     """A folder for what is asked: new, of an older run that may go, or of the same request, unfinished.
 
     Where the block ends with an `InputError`, the folder is left as it was found.
@@ -117,10 +116,10 @@ def _temporary(name: str) -> str:
     return str(path.with_name(f".{path.name}.????????{path.suffix}"))
 
 
-def _record(path: Path) -> dict[str, Any]:
+def _record(path: Path) -> Json:
     """A JSON object from a file, empty where there is none."""
     try:
-        return read_record(path, dict[str, Any])
+        return read_record(path, Json)
     except InputError:  # absent or damaged
         return {}
 

@@ -22,7 +22,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -37,6 +37,12 @@ DEEPEST = 32
 #: A whole number and an amount of at least 0.
 Count = Annotated[int, 0]
 Amount = Annotated[float, 0]
+
+#: An object of JSON or TOML that somebody else wrote and nobody has checked: a vendor's export, a server's reply, a
+#: file that a person edits. Anything may stand under any key, so whoever reads an entry says what it is first; what
+#: this package writes itself has a type of its own.
+Json: TypeAlias = dict[str, Any]
+_Form = TypeVar("_Form")
 
 _SEAL = b"sensecf-sealed 1 "
 _STRINGS = re.compile(r'"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*')
@@ -87,16 +93,16 @@ def parse(content: bytes | str, where: str) -> Any:
         raise InputError(f"{where} is not valid JSON ({reason})") from error
 
 
-def read_record(path: str | Path, form: Any, limit: int = RECORD) -> dict[str, Any]:
-    """The JSON object in a file, checked by `check_type`. Raises `InputError` in one line."""
+def read_record(path: str | Path, form: type[_Form], limit: int = RECORD) -> _Form:
+    """The JSON object in a file, of the form `form` by `check_type`. Raises `InputError` in one line."""
     record = parse(read_bytes(path, limit), str(path))
     check_type(record, form, str(path))
     if not isinstance(record, dict):
         raise InputError(f"{path}: a JSON object is needed")
-    return record
+    return cast(_Form, record)
 
 
-def read_toml(path: str | Path) -> dict[str, Any]:
+def read_toml(path: str | Path) -> Json:
     """The tables of a TOML file. Raises `InputError` for what is none and for what is nested too deep."""
     from sensecf.core.files import read_text
 
@@ -120,14 +126,16 @@ def check_type(value: Any, form: Any, where: str) -> None:
 
     `form`: a type as in annotations (`str`, `int`, `float`, `bool`, `None`, `Any`, unions, `Literal`, `list[T]`,
     `tuple[T, ...]`, `tuple[T, T]`, `dict[str, T]`), `Count` or `Amount`, a `TypedDict` or a dataclass. Numbers must be
-    finite and whole numbers at most 2**53 in size; a tuple is a list in JSON; keys that these do not name may be there.
+    finite and whole numbers at most 2**53 in size; a tuple is a list in JSON; keys that these do not name may be there,
+    and those of a `TypedDict` that are not required may be absent.
     """
     if _has_entries(form):
         if not isinstance(value, Mapping):
             raise InputError(f"{where} must be {_named(form)}, not {_short(value)}")
-        needless = {} if typing.is_typeddict(form) else {f.name: f for f in fields(form) if f.default is not MISSING}
+        needless = _needless(form)
         for key, kind in typing.get_type_hints(form, include_extras=True).items():
             if key in value:
+                kind = typing.get_args(kind)[0] if typing.get_origin(kind) is NotRequired else kind
                 check_type(value[key], kind, f"{where}: {key}")
             elif key not in needless:
                 raise InputError(f"{where}: {key} is absent")
@@ -146,13 +154,26 @@ def check_type(value: Any, form: Any, where: str) -> None:
         raise InputError(f"{where} must be {_named(form)}, not {_short(value)}")
 
 
+def _needless(form: Any) -> set[str]:
+    """The entries that a `TypedDict` or a dataclass does without."""
+    if not typing.is_typeddict(form):
+        return {f.name for f in fields(form) if f.default is not MISSING}
+    # Where annotations are texts, Python itself does not see what is marked as not required.
+    marked = {
+        k
+        for k, kind in typing.get_type_hints(form, include_extras=True).items()
+        if typing.get_origin(kind) is NotRequired
+    }
+    return marked | set(form.__optional_keys__)
+
+
 def _has_entries(form: Any) -> bool:
     return typing.is_typeddict(form) or is_dataclass(form)
 
 
 def _fits(value: Any, form: Any) -> bool:
     origin, inside = typing.get_origin(form), typing.get_args(form)
-    if form is Any:
+    if form is Any or form is object:
         return True
     if origin is Annotated:
         return _fits(value, inside[0]) and value >= inside[1]
@@ -220,12 +241,12 @@ def write_arrays(path: Path, arrays: Mapping[str, Any], mark: str = "") -> None:
     """Write arrays and numbers, sealed; objects are kept as their text."""
     buffer = io.BytesIO()
     plain = {name: np.asarray(value) for name, value in arrays.items()}
-    texts: dict[str, Any] = {k: v.astype(str) if v.dtype == object else v for k, v in plain.items()}
-    np.savez_compressed(buffer, **texts)
+    texts = {name: value.astype(str) if value.dtype == object else value for name, value in plain.items()}
+    np.savez_compressed(buffer, allow_pickle=False, **texts)
     write_sealed(path, buffer.getvalue(), mark)
 
 
-def read_arrays(path: Path, mark: str = "") -> dict[str, Any] | None:
+def read_arrays(path: Path, mark: str = "") -> Mapping[str, Any] | None:
     """What `write_arrays` wrote, single numbers as numbers; None where it has to be made again."""
     content = read_sealed(path, mark)
     if content is None:
@@ -238,17 +259,17 @@ def read_arrays(path: Path, mark: str = "") -> dict[str, Any] | None:
     return {k: v.item() if v.ndim == 0 else v.astype(object) if v.dtype.kind == "U" else v for k, v in arrays.items()}
 
 
-def with_hash(record: dict[str, Any]) -> dict[str, Any]:
+def with_hash(record: Mapping[str, object]) -> dict[str, object]:
     """A JSON object with a hash over its entries, as `sha256`."""
     return {**record, "sha256": _hash_of(record)}
 
 
-def is_whole(record: dict[str, Any]) -> bool:
+def is_whole(record: Mapping[str, object]) -> bool:
     """Whether a JSON object is as `with_hash` made it."""
     return record.get("sha256") == _hash_of({k: v for k, v in record.items() if k != "sha256"})
 
 
-def _hash_of(record: dict[str, Any]) -> str:
+def _hash_of(record: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 

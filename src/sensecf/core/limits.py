@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,19 @@ class Shorthand(TypedDict, total=False):
     lock: Collection[str]
     ranges: Mapping[str, Range]
     directions: Mapping[str, str]
+    max_changes: int | None
+    margin: float
+    edit: Edit | None
+    consequences: Consequences | None
+    hold: float
+
+
+class LimitsRecord(TypedDict):
+    """The fields of `Limits` as they stand in JSON."""
+
+    lock: list[str]
+    ranges: dict[str, list[float | None]]
+    directions: dict[str, str]
     max_changes: int | None
     margin: float
     edit: Edit | None
@@ -126,17 +139,26 @@ class Limits:
         ends = {name: _ends(name, text) for name, text in found.items()}
         return cls(**{"lock": split_names(lock), "ranges": ends, "directions": ways, **more})
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> LimitsRecord:
         """As data for JSON."""
-        lists = {"lock": list(self.lock), "ranges": {name: list(ends) for name, ends in self.ranges.items()}}
-        return {f.name: getattr(self, f.name) for f in fields(self)} | lists | {"directions": dict(self.directions)}
+        return {
+            "lock": list(self.lock),
+            "ranges": {name: list(ends) for name, ends in self.ranges.items()},
+            "directions": dict(self.directions),
+            "max_changes": self.max_changes,
+            "margin": self.margin,
+            "edit": self.edit,
+            "consequences": self.consequences,
+            "hold": self.hold,
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "limits") -> Limits:
         """From what `to_dict` gave, other keys left aside. Raises `InputError` naming a key of another type."""
-        known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        types = get_type_hints(LimitsRecord)
+        known = {name: data[name] for name in types if name in data}
         for name, value in known.items():
-            check_type(value, _TYPES[name], f"{where}: {name}")
+            check_type(value, types[name], f"{where}: {name}")
         return cls(**known)
 
     def check(self, schema: FeatureSchema) -> None:
@@ -202,19 +224,6 @@ class Limits:
         if outside:
             raise InputError(f"{next(iter(outside.values()))} ({len(outside)} rows in all)")
         return Query.of_rows(task, rows, target, self)
-
-
-#: The types of the fields as `to_dict` writes them.
-_TYPES: dict[str, Any] = {
-    "lock": list[str],
-    "ranges": dict[str, list[float | None]],
-    "directions": dict[str, str],
-    "max_changes": int | None,
-    "margin": float,
-    "edit": Edit | None,
-    "consequences": Consequences | None,
-    "hold": float,
-}
 
 
 def make_query(task: Task, people: pd.DataFrame, target: Any = None, **limits: Unpack[Shorthand]) -> Query:

@@ -21,7 +21,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from queue import SimpleQueue
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
@@ -263,15 +263,15 @@ def connected(engine: Engine, workers: int | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    start = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
     home = None
     try:
         if engine.address is None:
             # Paths of sockets may have about 100 characters, and Ray opens the folder it is given to everybody.
             home = tempfile.mkdtemp(prefix="sensecf-", dir="/tmp" if os.name == "posix" else None)
-            ray.init("local", num_cpus=workers or _cores(), include_dashboard=False, _temp_dir=f"{home}/ray", **quiet)
+            start("local", num_cpus=workers or _cores(), include_dashboard=False, _temp_dir=f"{home}/ray")
         else:
-            _join(ray, engine, quiet)
+            _join(ray, engine, start)
         yield
     finally:
         ray.shutdown()
@@ -296,14 +296,14 @@ def _ray(engine: Engine) -> ModuleType:
     return ray
 
 
-def _join(ray: ModuleType, engine: Engine, quiet: dict[str, Any]) -> None:
+def _join(ray: ModuleType, engine: Engine, start: Callable[[str | None], object]) -> None:
     from sensecf.core.plain import is_local
 
     host, _, port = str(engine.address).rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=10):  # Ray itself tries for minutes
             pass
-        ray.init(engine.address, **quiet)
+        start(engine.address)
     except (OSError, OverflowError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise InputError(
             f"no Ray cluster can be joined at {engine.address} from this machine ({one_line(error)}); run the "

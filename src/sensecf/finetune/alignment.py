@@ -26,6 +26,7 @@ from sensecf.core.rules import Floats
 from sensecf.finetune.preference import BAD, EXPLORING, prices
 from sensecf.finetune.processes import from_main, processes
 from sensecf.finetune.supervised import (
+    Facts,
     StepTimes,
     Supervised,
     Trained,
@@ -67,7 +68,7 @@ class Judged(NamedTuple):
 
     texts: list[list[str]]
     sides: list[list[int]]
-    facts: dict[str, Any]
+    facts: Facts
 
 
 class Grouped(Supervised):
@@ -128,7 +129,7 @@ def judged(prompts: Prompts, learner: Learner, pairs: Pairs, training: Training)
         limit = float(np.median(fine)) if fine else 0.0
         texts.append(list(first))
         sides.append([-1 if not good[i, k] else int(price[i, k] <= limit) for k in first.values()])
-    facts = {
+    facts: Facts = {
         "queries": len(query),
         "valid samples": round(float(good.mean()), 4),
         "distinct samples": round(float(np.mean([len(several) for several in texts]) / samples), 4),

@@ -20,6 +20,7 @@ from sensecf.finetune.preference import BAD, EXPLORING, prices
 from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import processes
 from sensecf.finetune.supervised import (
+    Facts,
     StepTimes,
     Trained,
     Training,
@@ -122,7 +123,7 @@ def reinforce(
         trainer.train()
         finish(learner.network, folder)
     every = np.concatenate(gather_object(paid))
-    facts = {
+    facts: Facts = {
         "queries": len(every) // preset.samples,
         "valid samples": round(float((every < BAD).mean()), 4),
         "price of samples": round(float(every.mean()), 4),

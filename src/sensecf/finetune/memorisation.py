@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from sklearn.neighbors import NearestNeighbors
@@ -14,6 +12,7 @@ from sensecf.core.limits import Limits
 from sensecf.core.query import Query
 from sensecf.core.rules import Floats
 from sensecf.core.task import Task
+from sensecf.finetune.supervised import Facts
 from sensecf.finetune.text_pairs import row_hashes
 from sensecf.llm import Prompt
 from sensecf.llm.language.prompts import Prompts
@@ -57,7 +56,7 @@ def canaries(prompts: Prompts, seed: int, count: int = CANARIES) -> tuple[list[P
 
 
 @torch.inference_mode()
-def exposure(learner: Learner, prompts: list[Prompt], answers: list[list[str]]) -> dict[str, Any]:
+def exposure(learner: Learner, prompts: list[Prompt], answers: list[list[str]]) -> Facts:
     """How far the planted answers stand out (Carlini et al. 2019), in bits; lower is better.
 
     The exposure of a secret is log2 of the number of texts minus log2 of its rank by likelihood: about 1.4
@@ -85,7 +84,7 @@ def exposure(learner: Learner, prompts: list[Prompt], answers: list[list[str]]) 
     }
 
 
-def copies(task: Task, base: Floats, answers: Candidates) -> dict[str, Any]:
+def copies(task: Task, base: Floats, answers: Candidates) -> Facts:
     """Exact and near copies of training rows among the rows of answers to factuals `base` (q, d), as shares.
 
     The factual's own row is no copy. Near: closer to a training row than all but `NEAR` of the training

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from sensecf.core.files import write_text
 from sensecf.core.query import Query
 from sensecf.core.verify import known_values
 from sensecf.data.card import Card
+from sensecf.generators.tuned import Shape
 from sensecf.llm import LLM
 from sensecf.llm.ask import Answers, ask, ask_alone
 from sensecf.llm.language.prompts import Prompts
@@ -54,7 +56,49 @@ def averages(found: pd.DataFrame) -> dict[str, float | None]:
     }
 
 
-def write_card(folder: str | Path, facts: dict[str, Any], data: Card | None) -> None:
+class Origin(TypedDict):
+    """Where a tuned model comes from: the version that made it, the base model's folder or name."""
+
+    sensecf: str
+    base: str
+    base_name: str
+
+
+class Memorised(TypedDict):
+    """What a tuned model has by heart; see `memorisation`."""
+
+    answers: Mapping[str, float | None]
+    canaries: Mapping[str, float | None]
+
+
+class Learned(TypedDict):
+    """What a model was tuned on, and what the stages came to; `kept`: the stage whose adapter it is.
+
+    `full`, `leanings`: the wording, see `tune.Tuning`. `stages`: what each cost; `metrics`: what the model did alone
+    before and after each.
+    """
+
+    full: bool
+    leanings: bool
+    wording: str
+    table: str
+    schema: Shape
+    preset: str
+    seed: int
+    pairs: Mapping[str, Any]
+    stages: Mapping[str, Mapping[str, float | None]]
+    kept: str
+    metrics: Mapping[str, Mapping[str, float | None]]
+    memorisation: Memorised
+
+
+class TunedFacts(Origin, Learned):
+    """`tuned.json`."""
+
+    classifier: str
+
+
+def write_card(folder: str | Path, facts: TunedFacts, data: Card | None) -> None:
     """Write `README.md`, the card of a tuned model, from the facts of `tuned.json`."""
     lines = ["# A language model tuned to give counterfactuals of one table", ""]
     lines += [
@@ -88,7 +132,7 @@ def write_card(folder: str | Path, facts: dict[str, Any], data: Card | None) -> 
     write_text(Path(folder) / "README.md", "\n".join(lines) + "\n")
 
 
-def _table(metrics: dict[str, dict[str, float | None]]) -> list[str]:
+def _table(metrics: Mapping[str, Mapping[str, float | None]]) -> list[str]:
     stages = list(metrics)
     lines = [f"| | {' | '.join(stages)} |", f"|---|{'---|' * len(stages)}"]
     for name in next(iter(metrics.values())):
@@ -97,5 +141,5 @@ def _table(metrics: dict[str, dict[str, float | None]]) -> list[str]:
     return lines
 
 
-def _list(facts: dict[str, Any]) -> list[str]:
+def _list(facts: Mapping[str, float | None]) -> list[str]:
     return [f"- {name}: {'–' if value is None else value}" for name, value in facts.items()]

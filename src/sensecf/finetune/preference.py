@@ -16,6 +16,7 @@ from sensecf.core.rules import Floats
 from sensecf.core.verify import cost
 from sensecf.finetune.processes import from_main, processes
 from sensecf.finetune.supervised import (
+    Facts,
     StepTimes,
     Trained,
     Training,
@@ -49,7 +50,7 @@ class Preferences(NamedTuple):
     query: list[int]
     better: list[str]
     worse: list[str]
-    facts: dict[str, Any]
+    facts: Facts
 
 
 class Preferring(DPOTrainer):
@@ -103,7 +104,7 @@ def compare(
         better.append(text)
         worse.append(str(texts[i, loser]))
         taught += not own
-    facts = {
+    facts: Facts = {
         "queries": len(query),
         "valid samples": round(float((price < BAD).mean()), 4),
         "comparisons": len(chosen),

@@ -137,7 +137,7 @@ def make_base(
     *,
     device: str | None = None,
     progress: Callable[[str, float], None] = lambda phase, share: None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Simulate tables, train tokenizer and model on questions about them, write the folder of a model.
 
     Returns what was done, which is also written as `base.json`: parameters, tokens, tokens per
@@ -186,7 +186,7 @@ def simulate_task(rng: np.random.Generator, rows: int = ROWS) -> Task:
     classes = _CLASSES[rng.integers(len(_CLASSES))]
     common = rng.normal(size=(rows, 3))
     features: list[Feature] = []
-    columns: dict[str, Any] = {}
+    columns: dict[str, np.ndarray] = {}
     names = _names(rng, count + 1)
     for name in names[:-1]:
         feature, values = _column(name, rng, common)
@@ -195,7 +195,7 @@ def simulate_task(rng: np.random.Generator, rows: int = ROWS) -> Task:
     rules: list[Rule] = []
     parts = [f for f in features if f.kind == "integer" and f.low == 0 and f.step == 1][:3]
     if len(parts) == 3 and rng.random() < 0.5:
-        whole = sum(columns[part.name] for part in parts)
+        whole = np.sum([columns[part.name] for part in parts], axis=0)
         features.append(Feature(names[-1], "integer", low=0, high=sum(int(part.high or 0) for part in parts), step=1))
         columns[names[-1]] = whole
         rules.append(Total(tuple(part.name for part in parts), names[-1]))
@@ -332,7 +332,7 @@ def _train(
     recipe: BaseRecipe,
     rng: np.random.Generator,
     progress: Callable[[str, float], None],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """All tokens are learned, those of answers ten times as much; batches hold texts of like lengths."""
     network, pad = learner.network, learner.tokenizer.pad_token_id
     device = next(network.parameters()).device

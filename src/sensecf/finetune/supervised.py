@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 import datasets  # type: ignore[import-untyped]
 import numpy as np
@@ -146,12 +146,18 @@ class Training:
     callbacks: Sequence[TrainerCallback] = ()
 
 
+#: Numbers of a stage by what they are, as the card says them; None where there is none.
+Facts: TypeAlias = dict[str, float | None]
+#: What a trainer logged at a step: its phase, and numbers by their name.
+Logged: TypeAlias = dict[str, str | float]
+
+
 @dataclass(frozen=True)
 class Trained:
     """What a stage did: what was logged on the way, and facts: steps, loss, seconds of the median step, memory."""
 
-    history: list[dict[str, Any]]
-    facts: dict[str, Any]
+    history: list[Logged]
+    facts: Facts
 
 
 def supervise(
@@ -277,9 +283,9 @@ def last_checkpoint(folder: Path) -> str | None:
     return max(whole)[1] if whole else None
 
 
-def cost_of(record: StepTimes) -> dict[str, Any]:
+def cost_of(record: StepTimes) -> Facts:
     """Seconds of the median step, and the peak of memory where a GPU counts it."""
-    facts: dict[str, Any] = {}
+    facts: Facts = {}
     if record.seconds:
         facts["seconds per step"] = round(sorted(record.seconds)[len(record.seconds) // 2], 4)
     if torch.cuda.is_available():
@@ -321,7 +327,7 @@ def _dataset(examples: Sequence[Example]) -> datasets.Dataset:
     )
 
 
-def logged(phase: str, state: Any) -> list[dict[str, Any]]:
+def logged(phase: str, state: Any) -> list[Logged]:
     """What a trainer logged, also before it was resumed."""
     return [
         {"phase": phase, **{k: v for k, v in entry.items() if isinstance(v, int | float) and v == v}}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,7 +54,7 @@ class Pairs:
     rows: Floats
     prompts: list[Prompt]
     completions: list[str]
-    card: dict[str, Any]
+    card: Mapping[str, object]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -223,7 +223,7 @@ def _finish(
     count: int,
     rng: np.random.Generator,
     plausibility: float,
-    facts: dict[str, Any],
+    facts: Mapping[str, object],
 ) -> Pairs:
     """Verify, put into words, drop duplicates, balance, and write the card."""
     task = prompts.task

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
@@ -21,14 +21,14 @@ from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError
 from sensecf.core.files import write_json
 from sensecf.core.folder import named
-from sensecf.core.kept import is_whole, read_bytes, read_record, with_hash
+from sensecf.core.kept import Json, is_whole, read_bytes, read_record, with_hash
 from sensecf.core.task import Task
 from sensecf.data.privacy_gate import withheld
 from sensecf.finetune.memorisation import CANARIES, PAIRS_EACH, canaries, copies, exposure
-from sensecf.finetune.modelcard import averages, measure, write_card
+from sensecf.finetune.modelcard import Learned, Origin, TunedFacts, averages, measure, write_card
 from sensecf.finetune.presets import Preset
 from sensecf.finetune.processes import processes
-from sensecf.finetune.supervised import Progress, Trained, Training, supervise
+from sensecf.finetune.supervised import Facts, Logged, Progress, Trained, Training, supervise
 from sensecf.finetune.text_pairs import Pairs, draw
 from sensecf.generators import Generator
 from sensecf.generators.tuned import table_shape, worded
@@ -96,7 +96,7 @@ def finetune(
     device: str | None = None,
     progress: Progress = lambda phase, share: None,
     callbacks: Sequence[Any] = (),
-) -> dict[str, Any]:
+) -> TunedFacts:
     """Tune the model of a folder (or of the cache of Hugging Face) on a task; returns the facts of `tuned.json`.
 
     `generator`: who answers the pairs instead of the search; `pairs`: pairs that are there already.
@@ -129,7 +129,7 @@ def finetune(
     done = _in_turn(_stages(lessons, tuning, training), lessons, learner, opened, work)
     learner = opened(done.adapter)
     classifier = classifier or type(task.classifier).__name__
-    facts = {**_origin(model, learner), "classifier": classifier, **_facts(lessons, tuning, done, learner)}
+    facts: TunedFacts = {**_origin(model, learner), "classifier": classifier, **_facts(lessons, tuning, done, learner)}
     if everyone.is_main_process:
         _write(out, done, facts, card)
         if tuning.merge:
@@ -231,8 +231,8 @@ class _Done:
 
     folders: dict[str, Path]
     metrics: dict[str, dict[str, float | None]]
-    costs: dict[str, dict[str, Any]]
-    history: list[dict[str, Any]]
+    costs: dict[str, Facts]
+    history: list[Logged]
     best: str = ""
 
     @property
@@ -274,20 +274,20 @@ def _in_turn(
     return done
 
 
-def _origin(model: str | Path, learner: Learner) -> dict[str, str]:
+def _origin(model: str | Path, learner: Learner) -> Origin:
     """What `tuned.json` says of where the model comes from."""
     base = str(Path(model).resolve()) if Path(model).is_dir() else str(model)
     return {"sensecf": __version__, "base": base, "base_name": learner.local.model.partition(" with ")[0]}
 
 
-def _facts(lessons: _Lessons, tuning: Tuning, done: _Done, learner: Learner) -> dict[str, Any]:
+def _facts(lessons: _Lessons, tuning: Tuning, done: _Done, learner: Learner) -> Learned:
     """What `tuned.json` says of pairs, stages and memory."""
     task, card = lessons.prompts.task, lessons.pairs.card
     _, drawn = lessons.measure(learner)
     return {
         "full": tuning.full,
         "leanings": tuning.leanings,
-        "wording": card["wording"],
+        "wording": str(card["wording"]),
         "table": task.schema.name,
         "schema": table_shape(task.schema),
         "preset": tuning.name,
@@ -324,13 +324,13 @@ def _judged(prompts: Prompts, learner: Learner, validation: Pairs, tuning: Tunin
 class _Stage(TypedDict):
     """`stage.json` of a stage that is done; `adapter` is the hash of what it learned."""
 
-    facts: dict[str, Any]
-    history: list[dict[str, Any]]
+    facts: Facts
+    history: list[Logged]
     metrics: dict[str, float | None]
     adapter: str
 
 
-def _finished(folder: Path) -> dict[str, Any] | None:
+def _finished(folder: Path) -> _Stage | None:
     """The record of a stage; None where it is absent, or not as it was written: it is done again."""
     try:
         record = read_record(folder / "stage.json", _Stage)
@@ -343,7 +343,7 @@ def _adapter_hash(folder: Path) -> str:
     return hashlib.sha256(read_bytes(folder / "adapter" / "adapter_model.safetensors", 2**36)).hexdigest()
 
 
-def _request(asked: dict[str, Any]) -> str:
+def _request(asked: Mapping[str, object]) -> str:
     """A name for everything that was asked for."""
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
@@ -355,13 +355,13 @@ def _check_free(out: Path, work: Path, request: str) -> None:
     if (out / "tuned.json").exists():
         raise InputError(f"{out} holds a tuned model already; choose another --out, or remove it")
     if (work / NOTE).exists():
-        if read_record(work / NOTE, dict[str, Any]).get("request") != request:
+        if read_record(work / NOTE, Json).get("request") != request:
             raise InputError(f"{out} holds an unfinished tuning of another request; choose another --out, or remove it")
     elif out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty; name a new folder with --out")
 
 
-def _write(out: Path, done: _Done, facts: dict[str, Any], card: Card | None) -> None:
+def _write(out: Path, done: _Done, facts: TunedFacts, card: Card | None) -> None:
     """Write what belongs to the model but `tuned.json`."""
     for name, folder in done.folders.items():
         shutil.copytree(folder / "adapter", out / "stages" / name, dirs_exist_ok=True)

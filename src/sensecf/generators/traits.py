@@ -75,7 +75,7 @@ class Context:
     card: Card | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def settings(self, traits: Traits) -> dict[str, Any]:
+    def settings(self, traits: Traits) -> dict[str, object]:
         """The keywords for a generator with these traits: those that it takes or needs and that are given."""
         given = {name: getattr(self, name) for name in ("plausibility", "cache", "progress", "model")}
         if "llm" in traits.needs:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
 from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError, MissingExtraError
-from sensecf.core.kept import read_record
+from sensecf.core.kept import Json, read_record
 from sensecf.core.query import Query
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
@@ -89,29 +89,33 @@ class Tuned:
         return ask_alone(self.prompts, self.llm, query, seed=self.seed, name=self.name).candidates
 
 
-class _Shape(TypedDict):
-    """What `table_shape` makes."""
+class Shape(TypedDict):
+    """What a table must have in common with the one that a model was tuned on: the levels or the kind of each feature,
+    the label, its classes."""
 
-    features: dict[str, Any]
+    features: dict[str, list[str] | str]
     label: str
     classes: list[str]
 
 
-class _Tuned(TypedDict):
-    """`tuned.json`, as far as it is needed to ask the model."""
+class TunedRecord(TypedDict):
+    """`tuned.json`, as far as it is needed to ask the model; `leanings`: see `finetune.tune.Tuning`; `pairs`: what was
+    learned from, with the order of the features in `order`."""
 
     base: str
     full: bool
     wording: str
-    schema: _Shape
+    schema: Shape
+    leanings: NotRequired[bool]
+    pairs: NotRequired[Json]
 
 
-def read_facts(folder: Path) -> dict[str, Any]:
+def read_facts(folder: Path) -> TunedRecord:
     """The facts of `tuned.json`. Raises `InputError` where there are none."""
     if not (folder / "tuned.json").exists():
         raise InputError(f"{folder} holds no tuned model (tuned.json is absent); make one with: sensecf finetune")
     try:
-        return read_record(folder / "tuned.json", _Tuned)
+        return read_record(folder / "tuned.json", TunedRecord)
     except InputError as error:
         raise InputError(f"{error}: it is not the record of a tuned model; tune the model again") from error
 
@@ -121,7 +125,7 @@ def worded(full: bool, leanings: bool) -> type[Prompts]:
     return Prompts if full else Leaning if leanings else Brief
 
 
-def table_shape(schema: FeatureSchema) -> dict[str, Any]:
+def table_shape(schema: FeatureSchema) -> Shape:
     """What a table must have in common with the one that a model was tuned on."""
     return {
         "features": {f.name: [str(level) for level in f.levels] if f.levels else f.kind for f in schema.features},
@@ -130,7 +134,7 @@ def table_shape(schema: FeatureSchema) -> dict[str, Any]:
     }
 
 
-def _check(folder: Path, record: dict[str, Any], schema: FeatureSchema) -> None:
+def _check(folder: Path, record: TunedRecord, schema: FeatureSchema) -> None:
     now = f"full {PROMPT_VERSION}" if record["full"] else f"brief {BRIEF_VERSION}"
     if record["wording"] != now:
         raise InputError(f"{folder} was tuned in the wording {record['wording']!r}, this is {now!r}; tune it again")
@@ -146,7 +150,7 @@ def _check(folder: Path, record: dict[str, Any], schema: FeatureSchema) -> None:
     raise InputError(f"{folder} was tuned on another table ({what} differ); tune a model on this one")
 
 
-def _open(folder: Path, record: dict[str, Any], device: str | None, batch_size: int) -> Any:
+def _open(folder: Path, record: TunedRecord, device: str | None, batch_size: int) -> Any:
     try:
         from sensecf.llm.tokens import load
     except ImportError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from sensecf.llm.asking import Answer
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["LLM", "Answer", "Brief", "Client", "Completion", "Message", "Prompt", "Prompts", "connect"]
 
 #: Where the public names of other files live; these files import this one.
+from sensecf.core.kept import Json
+
 _HOME = {
     "Answer": "asking",
     "Brief": "language.brief",
@@ -43,7 +45,7 @@ class Message:
     content: str
 
 
-JsonSchema = dict[str, Any]
+JsonSchema: TypeAlias = Json
 """A JSON Schema, which an answer has to follow."""
 
 Prompt = tuple[Message, ...]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
 from sensecf.core.errors import InputError
 from sensecf.llm import Completion, JsonSchema, Prompt
@@ -164,7 +163,7 @@ class Client:
         currency = "" if prices is None else prices.currency
         return Estimate(len(waiting), tokens_in, tokens_out, money, currency, self.host)
 
-    def costs(self) -> dict[str, Any]:
+    def costs(self) -> dict[str, object]:
         """What this client asked and what it cost, for `run.json`: counts as in `Usage`, cached, money."""
         now, before = asdict(self.ledger.usage(self.backend.model)), asdict(self._before)
         spent = {key: round(now[key] - before[key], 3) for key in now}

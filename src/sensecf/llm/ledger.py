@@ -16,10 +16,10 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from sensecf.core.errors import InputError
 from sensecf.core.kept import Amount, Count, append, check_type, lock, parse, read_bytes
@@ -33,7 +33,7 @@ _HEADER = {"format": "sensecf-llm-ledger", "version": 1}
 LARGEST = 2**33
 
 
-class _Asked(TypedDict):
+class Asked(TypedDict):
     """A line that is written before a request goes out."""
 
     event: Literal["asked"]
@@ -42,7 +42,7 @@ class _Asked(TypedDict):
     bound: tuple[Count, Count]
 
 
-class _Outcome(TypedDict):
+class Outcome(TypedDict):
     """A line of what became of a request."""
 
     event: Literal["answered", "failed"]
@@ -142,7 +142,7 @@ class Ledger:
             os.close(self._file)
             self._file = None
 
-    def _count(self, model: str, completion: Completion, tries: int, final: bool, lost: list[int]) -> None:
+    def _count(self, model: str, completion: Completion, tries: int, final: bool, lost: Sequence[int]) -> None:
         usage = self._of(model)
         usage.answered += final
         usage.failed += not final
@@ -178,7 +178,7 @@ class Ledger:
             raise
 
     def _read(self, path: Path, content: bytes) -> None:
-        bounds: dict[tuple[str, str], list[int]] = {}
+        bounds: dict[tuple[str, str], tuple[int, int]] = {}
         pending: Counter[tuple[str, str]] = Counter()
         for number, line in enumerate(ledger_lines(path, content), start=2):
             where = line["model"], line["key"]
@@ -201,7 +201,7 @@ class Ledger:
             usage.lost_in += times * bounds[where][0]
             usage.lost_out += times * bounds[where][1]
 
-    def _append(self, line: dict[str, Any]) -> None:
+    def _append(self, line: Mapping[str, object]) -> None:
         if self._file is None:
             return
         try:
@@ -218,14 +218,14 @@ def cut_torn_line(content: bytes) -> bytes:
     return content[: content.rfind(b"\n") + 1]
 
 
-def ledger_lines(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
+def ledger_lines(path: Path, content: bytes) -> Iterator[Asked | Outcome]:
     """The events of a ledger in order. Raises `InputError` naming the line that cannot be read."""
     for number, raw in enumerate(content.splitlines(), start=1):
         try:
             line = parse(raw, "it")
             if number > 1:
                 asked = isinstance(line, dict) and line.get("event") == "asked"
-                check_type(line, _Asked if asked else _Outcome, "it")
+                check_type(line, Asked if asked else Outcome, "it")
         except InputError as error:
             raise InputError(f"line {number} of {path} is damaged ({error}); remove the line or the file") from error
         if number == 1 and line != _HEADER:
@@ -234,7 +234,7 @@ def ledger_lines(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
             yield line
 
 
-def completion_of(line: dict[str, Any]) -> Completion:
+def completion_of(line: Outcome) -> Completion:
     """The completion that a line of the ledger holds, as one that costs nothing now."""
     return Completion(line["text"], line["reason"], line["tokens_in"], line["tokens_out"], cached=True)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sensecf.core.errors import InputError, MissingExtraError
 from sensecf.llm.asking import Backend
@@ -11,6 +12,9 @@ from sensecf.llm.backends.presets import key_in_environment, preset, presets
 from sensecf.llm.client import Client, Progress
 from sensecf.llm.ledger import Ledger
 from sensecf.llm.spend import Budget, Prices
+
+#: Options of a backend by name; which there are is each backend's own `settings`.
+Settings: TypeAlias = Mapping[str, object]
 
 #: The environment variable with the key for an address that no preset describes.
 KEY = "SENSECF_LLM_KEY"
@@ -74,40 +78,40 @@ def connect(
     return Client(backend, ledger=opened, budget=budget, progress=progress)
 
 
-def _server(url: str, model: str, settings: dict[str, Any]) -> Backend:
+def _server(url: str, model: str, settings: Settings) -> Backend:
     try:
         from sensecf.llm.backends.openai_compatible import OpenAICompatible
     except ImportError as error:
         raise MissingExtraError(f"asking a server needs {error.name}: pip install 'sensecf[llm]'") from error
-    return OpenAICompatible(url, model, **_fitting(OpenAICompatible, settings))
+    return _with(OpenAICompatible, settings)(url, model)
 
 
-def _local(folder: str, settings: dict[str, Any]) -> Backend:
+def _local(folder: str, settings: Settings) -> Backend:
     try:
         from sensecf.llm.backends.local import Local
     except ImportError as error:
         raise MissingExtraError(f"a model in this process needs {error.name}: pip install 'sensecf[llm]'") from error
-    return Local(folder, **_fitting(Local, settings))
+    return _with(Local, settings)(folder)
 
 
-def _replay(rest: str, settings: dict[str, Any]) -> Backend:
+def _replay(rest: str, settings: Settings) -> Backend:
     from sensecf.llm.backends.replay import Replay
 
     file, _, model = rest.partition("#")
-    return Replay(file, model or None, **_fitting(Replay, settings))
+    return _with(Replay, settings)(file, model or None)
 
 
-def _batch(rest: str, settings: dict[str, Any]) -> Backend:
+def _batch(rest: str, settings: Settings) -> Backend:
     from sensecf.llm.backends.batch_file import BatchFile
 
     file, _, model = rest.partition("#")
-    return BatchFile(file, model, **_fitting(BatchFile, settings))
+    return _with(BatchFile, settings)(file, model)
 
 
-def _fitting(backend: type[Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings, if the backend knows each of them."""
+def _with(backend: type[Any], settings: Settings) -> Callable[..., Backend]:
+    """The backend with these settings. Raises `InputError` for one that it does not know."""
     for name in settings:
         if name not in backend.settings:
             has = ", ".join(backend.settings) or "none"
             raise InputError(f"{name!r} is no setting of {backend.__name__}; it has {has}")
-    return settings
+    return lambda *where: backend(*where, **settings)

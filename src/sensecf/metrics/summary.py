@@ -165,7 +165,7 @@ def _costs(cfs: Counterfactuals) -> dict[str, tuple[Any, ...]]:
     answers = len(cfs.answers)
     rows = {}
     for cost in COSTS:
-        total = cfs.cost.get(cost.name)
+        total: Any = cfs.cost.get(cost.name)
         defined = total is not None and answers > 0
         value = float(total) / answers if total is not None and answers else math.nan
         rows[cost.name] = (value, math.nan, math.nan, answers if defined else 0, defined, cost.better, cost.over, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -147,7 +147,7 @@ def table_columns(
     who = np.repeat(np.flatnonzero(inside), [len(block) for block in blocks])
     at = np.concatenate([*blocks, np.empty(0, np.intp)])
     m, width = len(outside), batch.rows.shape[1]
-    refused: dict[str, Any] = {
+    refused = {
         "predicted": -1,
         "generator": "none",
         "seconds": 0.0,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from types import EllipsisType
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -112,9 +113,11 @@ def _rules_in_the_way(
     return blocking
 
 
-def _families(
-    task: Task, query: Query, loose: Query, limits: Limits
-) -> Iterator[tuple[Blocked, Bools, dict[str, Any]]]:
+#: Parts of a query, by field: a column of it, or all of it.
+Parts: TypeAlias = dict[str, int | EllipsisType]
+
+
+def _families(task: Task, query: Query, loose: Query, limits: Limits) -> Iterator[tuple[Blocked, Bools, Parts]]:
     """The limits that can be put back one by one: what each is, whose queries have it, and its parts of a query.
 
     What nobody can lift comes first, so that it is not blamed where lifting a wish would do.
@@ -242,7 +245,7 @@ def _ask_to_measure(columns: list[str]) -> str:
     )
 
 
-def _put_back(current: Query, strict: Query, where: dict[str, Any], at: np.ndarray) -> Query:
+def _put_back(current: Query, strict: Query, where: Parts, at: np.ndarray) -> Query:
     """`current` with the named parts of `strict` at the given queries."""
     changes = {}
     for name, column in where.items():

@@ -8,13 +8,11 @@ answers do not depend on the order in which the rows come.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import pandas as pd
@@ -25,15 +23,17 @@ from sensecf.core.errors import InputError
 from sensecf.core.frames import as_frame
 from sensecf.core.limits import Limits, Shorthand
 from sensecf.core.parallel import LOCAL, Engine, spread
-from sensecf.core.query import Query, in_tow, out_of_range
-from sensecf.core.task import Ints, Task
+from sensecf.core.query import Query, out_of_range
+from sensecf.core.task import Task
 from sensecf.data.whose import whose
 from sensecf.generators import Context, Generator, build, traits_of
 from sensecf.generators.search import Search
 from sensecf.pipeline.batch import Batch, Shares, followed, table_columns
 from sensecf.pipeline.blocking import blame, sentence
-from sensecf.pipeline.hold import RAISE, RAISES, STRICTEST, Held, Holding, lower_bound
-from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing
+from sensecf.pipeline.find import Terms, find
+from sensecf.pipeline.held import find_holding
+from sensecf.pipeline.hold import Holding
+from sensecf.pipeline.refine import Judged, judge
 
 if TYPE_CHECKING:
     from narwhals.typing import IntoDataFrame
@@ -42,12 +42,6 @@ if TYPE_CHECKING:
 BATCH = (256, 1024)
 #: Reasons of a batch for which the generator asked for found nothing that are kept, the most frequent ones.
 REASONS = 20
-#: How the reason begins where there are plans, and none that holds.
-NOT_HELD = "no plan that would hold"
-#: How often the span between no margin and the calibrated one is halved for a person who cannot reach the latter.
-HALVINGS = 3
-#: Leads that are asked for where the answers at the boundary do not withstand what follows from them.
-SURER = (0.2, 0.5)
 #: The reason where every plan found fails when its consequences are looked at.
 UNDONE = (
     "no plan found would hold with what is expected to follow from it; --consequences still looks at the edits alone"
@@ -147,7 +141,7 @@ def explain(
     whole = Query.of_rows(task, rows[distinct], goal, limits)
     begin = time.perf_counter()
 
-    asked = _Asked(task, generator, fallback, limits, n, plausibility, seed, held)
+    asked = Terms(task, generator, fallback, limits, n, plausibility, seed, held)
     answered = [_nothing(task, whole)]
     size = int(np.clip(len(whole) // 16, *BATCH))
     for part in _each(asked, whole, size, None if checkpoint is None else Path(checkpoint), engine):
@@ -198,30 +192,7 @@ def _built(task: Task, generator: Generator | str, seed: int, plausibility: floa
     return generator
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What all batches of a call share."""
-
-    task: Task
-    generator: Generator
-    fallback: Generator | None
-    limits: Limits
-    n: int
-    plausibility: float
-    seed: int
-    held: Held | None = None
-
-    def mark(self, query: Query) -> str:
-        """A name for everything that the answers to a batch depend on, but the task."""
-        names = self.generator.name, None if self.fallback is None else self.fallback.name
-        held = None if self.held is None else self.held.facts()
-        digest = hashlib.sha256(repr((names, self.n, self.plausibility, self.seed, held)).encode())
-        for name, values in sorted(vars(query).items()):
-            digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
-        return digest.hexdigest()
-
-
-def _each(asked: _Asked, whole: Query, size: int, checkpoint: Path | None, engine: Engine) -> Iterator[Batch]:
+def _each(asked: Terms, whole: Query, size: int, checkpoint: Path | None, engine: Engine) -> Iterator[Batch]:
     """Batches of `size` as they are answered; the first alone and here, since it fits what all share."""
     numbers = range(-(-len(whole) // size))
     stored = {} if checkpoint is None else {number: checkpoint / f"batch-{number:06d}.npz" for number in numbers}
@@ -254,74 +225,24 @@ def _each(asked: _Asked, whole: Query, size: int, checkpoint: Path | None, engin
         yield keep(rest[position], batch)
 
 
-def _one(asked: _Asked, part: tuple[int, Query]) -> tuple[Batch, int]:
+def _one(asked: Terms, part: tuple[int, Query]) -> tuple[Batch, int]:
     """The answers to one batch, and how many rows the classifier was asked for meanwhile."""
     number, query = part
     before = asked.task.rows_judged
     return _answer(asked, query, np.random.default_rng([asked.seed, number])), asked.task.rows_judged - before
 
 
-class _Found(NamedTuple):
-    """What was found for a batch: answers with their ranks, counts of what was tried, and why the generator asked
-    for found nothing (`own`, by query) for the queries `missed`; `undone`: those with an answer that what follows from
-    it would undo."""
-
-    answers: Judged
-    rank: Ints
-    tried: list[np.ndarray]
-    own: np.ndarray
-    missed: Ints
-    undone: Ints
-
-    def open(self, count: int) -> Ints:
-        """Of `count` queries those without an answer."""
-        return np.setdiff1d(np.arange(count), self.answers.found.query)
-
-
-def _find(asked: _Asked, query: Query, sources: Sequence[tuple[str, Generator]], rng: np.random.Generator) -> _Found:
-    """The answers to a batch: proposed, refined, ranked."""
-    task, n, plausibility = asked.task, asked.n, asked.plausibility
-    tried: list[np.ndarray] = []
-    good = standing(task, query)
-    open_queries = np.setdiff1d(np.arange(len(query)), good.found.query)
-    own, missed = np.full(len(query), "", dtype=object), np.empty(0, np.intp)
-    undone = np.empty(0, np.intp)  # queries with an answer that what follows from it would undo
-    for name, source in sources:
-        if not len(open_queries):
-            continue
-        proposed = source.propose(query.take(open_queries), rng)
-        who = np.full(len(proposed), name, dtype=object)
-        proposed = Candidates(open_queries[proposed.query], proposed.rows, proposed.reason, who)
-        proposed = replace(proposed, rows=in_tow(task, query, proposed.query, proposed.rows))
-        # What is handed out is judged once more; a foreign `predict` may refuse what looked good, and rule out
-        # all that was kept: it is asked about every proposal.
-        judged = judge(task, query, proposed, final=not task.takes_codes)
-        tried.append(_outcome(judged))
-        refined = refine(task, query, judged, n, plausibility)
-        good = Judged.concat([good, refined])
-        told = judged.found.query[judged.verdict.good]
-        undone = np.setdiff1d(told[query.consequences[told] > 0], good.found.query)
-        if not traits_of(source).asks_model:  # a model would be asked, and paid, again
-            good = Judged.concat([good, *_surer(asked, query, undone, source, name, rng)])
-        open_queries = np.setdiff1d(np.arange(len(query)), good.found.query)
-        if source is asked.generator:
-            missed = open_queries
-            own = _why(judged, len(query))
-    answers, rank = ranked(task, query, good, n, plausibility)
-    return _Found(answers, rank, tried, own, missed, undone)
-
-
-def _answer(asked: _Asked, query: Query, rng: np.random.Generator) -> Batch:
+def _answer(asked: Terms, query: Query, rng: np.random.Generator) -> Batch:
     """The answers to a batch, those that hold where that is asked; and why the rest has none."""
     began = time.perf_counter()
     task, generator = asked.task, asked.generator
     sources = _sources(generator, asked.fallback)
     fell: dict[int, str] = {}
     if asked.held is None:
-        found = _find(asked, query, sources, rng)
+        found = find(asked, query, sources, rng)
         shares = Shares.unknown(len(found.answers))
     else:
-        found, shares, fell = _holding(asked, asked.held, query, sources, rng)
+        found, shares, fell = find_holding(asked, asked.held, query, sources, rng)
     open_queries = found.open(len(query))
     barred = np.setdiff1d(open_queries, list(fell))
     blames = blame(task, query.take(barred), asked.limits, asked.plausibility, rng) if len(barred) else []
@@ -351,113 +272,6 @@ def _answer(asked: _Asked, query: Query, rng: np.random.Generator) -> Batch:
     )
 
 
-def _surer(
-    asked: _Asked, query: Query, undone: Ints, source: Generator, name: str, rng: np.random.Generator
-) -> Iterator[Judged]:
-    """Answers to queries whose plans end where their consequences would undo them: such as lead by more."""
-    task = asked.task
-    for margin in SURER:
-        undone = undone[query.margin[undone] < margin]
-        if not len(undone):
-            return
-        surer = query.take(undone)
-        surer = replace(surer, margin=np.full(len(surer), margin))
-        found = source.propose(surer, rng)
-        found = replace(found, rows=in_tow(task, surer, found.query, found.rows))
-        found = replace(found, generator=np.full(len(found), name, dtype=object))
-        judged = judge(task, surer, found, final=not task.takes_codes)
-        refined = refine(task, surer, judged, asked.n, asked.plausibility)
-        answered = undone[refined.found.query]
-        yield replace(refined, found=replace(refined.found, query=answered))
-        undone = np.setdiff1d(undone, answered)
-
-
-def _holding(
-    asked: _Asked, held: Held, query: Query, sources: Sequence[tuple[str, Generator]], rng: np.random.Generator
-) -> tuple[_Found, Shares, dict[int, str]]:
-    """Answers that hold, how many jurors agree with each, and why a query that has answers has none that holds.
-
-    The calibrated margin first; where half A disagrees, a larger one, up to `RAISES` times; where there is no answer
-    at the margin, the one without it. Half B judges what is left.
-    """
-    surer = replace(query, margin=np.maximum(query.margin, held.calibration.margin))
-    found = _find(asked, surer, sources, rng)
-    if traits_of(asked.generator).asks_model:  # which is paid for by the question
-        sources = sources[1:]
-    for step in range(1, RAISES + 1):
-        answers, first = found.answers, found.rank == 1
-        moved = answers.verdict.n_changed > 0
-        weak = first & moved
-        weak[weak] = held.raisers(answers.found.rows[weak], surer.target[answers.found.query[weak]]) < held.hold
-        who = answers.found.query[weak]
-        again = replace(surer, margin=np.minimum(surer.margin + step * RAISE, STRICTEST)).take(who)
-        if not len(who) or not sources:
-            break
-        found = _merged(found, _find(asked, again, sources, rng), who)
-    lost = found.open(len(query))
-    if len(lost) and sources and held.calibration.margin > 0:
-        found = _merged(found, _find(asked, query.take(lost), sources, rng), lost)
-        found = _nearer(asked, held, query, sources, rng, found, np.setdiff1d(lost, found.open(len(query))))
-    answers, owner = found.answers, found.answers.found.query
-    stands, lands = held.count(asked.task, query.rows[owner], answers.found.rows, query.target[owner])
-    of = held.counting
-    keep = (stands >= held.hold * of) | (answers.verdict.n_changed == 0)
-    fell: dict[int, str] = {}
-    for who in np.setdiff1d(owner, owner[keep]).tolist():
-        most = int(stands[owner == who].max())
-        fell[who] = (
-            f"{NOT_HELD} under these limits; the nearest one holds in {most} of {of} refits "
-            "(--hold 0 shows it, in Python hold=0)"
-        )
-    at = np.flatnonzero(keep)
-    at = at[np.lexsort((found.rank[at], owner[at]))]
-    rank = np.arange(len(at)) - np.searchsorted(owner[at], owner[at]) + 1
-    shares = Shares(stands[at] / of, lower_bound(stands[at], of), lands[at] / of)
-    return found._replace(answers=answers.take(at), rank=rank), shares, fell
-
-
-def _nearer(
-    asked: _Asked,
-    held: Held,
-    query: Query,
-    sources: Sequence[tuple[str, Generator]],
-    rng: np.random.Generator,
-    found: _Found,
-    who: Ints,
-) -> _Found:
-    """`found`, with answers that lead by more for the queries `who`, which have one without a margin but none at the
-    calibrated one.
-
-    Margins between the two are halved, up to `HALVINGS` times, for as long as half A disagrees: where the limits keep
-    a person from the calibrated margin, the jurors may agree before it. Half B judges what is left.
-    """
-    low, high = np.zeros(len(query)), np.full(len(query), held.calibration.margin)
-    for _ in range(HALVINGS):
-        answers = found.answers
-        weak = (found.rank == 1) & np.isin(answers.found.query, who)
-        owner = answers.found.query[weak]
-        who = owner[held.raisers(answers.found.rows[weak], query.target[owner]) < held.hold]
-        if not len(who):
-            break
-        middle = (low + high) / 2
-        again = query.take(who)
-        other = _find(asked, replace(again, margin=np.maximum(again.margin, middle[who])), sources, rng)
-        found = _merged(found, other, who)
-        reached = np.zeros(len(query), dtype=bool)
-        reached[who[other.answers.found.query]] = True
-        low, high = np.where(reached, middle, low), np.where(reached, high, middle)
-    return found
-
-
-def _merged(found: _Found, other: _Found, who: Ints) -> _Found:
-    """`found`, with the answers of `other` in place of those of the queries `who` that `other` answers."""
-    new = replace(other.answers.found, query=who[other.answers.found.query])
-    kept = ~np.isin(found.answers.found.query, new.query)
-    answers = Judged.concat([found.answers.take(kept), Judged(new, other.answers.verdict)])
-    rank = np.concatenate([found.rank[kept], other.rank])
-    return found._replace(answers=answers, rank=rank, tried=[*found.tried, *other.tried])
-
-
 def _nothing(task: Task, query: Query) -> Batch:
     """A batch of nobody."""
     none, words = np.empty(0, np.intp), np.empty(0, object)
@@ -477,25 +291,6 @@ def _sources(generator: Generator, fallback: Generator | None) -> list[tuple[str
 def _counted(reasons: np.ndarray) -> np.ndarray:
     """The most frequent reasons as "reason|count"."""
     return np.array([f"{text}|{count}" for text, count in Counter(reasons).most_common(REASONS)], dtype=object)
-
-
-def _why(judged: Judged, count: int) -> np.ndarray:
-    """For each of `count` queries why its last candidate is not good."""
-    why = np.full(count, "nothing was proposed", dtype=object)
-    reason = judged.verdict.reason
-    why[judged.found.query] = np.where(reason == "", "not valid", reason)
-    return why
-
-
-def _outcome(judged: Judged) -> np.ndarray:
-    """What became of the candidates: counts of "generator|verdict" (good, not valid, infeasible, refused)."""
-    verdict, candidates = judged.verdict, judged.found
-    words = np.array(["refused", "infeasible", "not valid", "good"])
-    verdicts = np.select([candidates.reason != "", ~verdict.feasible, ~verdict.valid], [0, 1, 2], 3)
-    names, who = np.unique(candidates.generator.astype(str), return_inverse=True)
-    pairs, counts = np.unique(who * len(words) + verdicts, return_counts=True)
-    labels = [f"{names[p // len(words)]}|{words[p % len(words)]}|{c}" for p, c in zip(pairs, counts, strict=True)]
-    return np.array(labels, dtype=object)
 
 
 def _failures(failures: np.ndarray) -> pd.Series[int]:

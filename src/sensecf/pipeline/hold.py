@@ -27,6 +27,7 @@ from sensecf.classifiers.change import CHANGES, Source, family, refit, unfitted
 from sensecf.classifiers.fit import fit_anew, one_blas_thread
 from sensecf.classifiers.jury import Jury, fingerprint, judge_of, seed_of
 from sensecf.core.codec import Codec
+from sensecf.core.cost import JuryFacts
 from sensecf.core.distances import Scale
 from sensecf.core.errors import InputError, SenseCFWarning, one_line
 from sensecf.core.kept import read_sealed, write_sealed
@@ -181,16 +182,22 @@ class Held:
             landing = landing + (votes[len(rows) :] == target)
         return stands, landing
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JuryFacts:
         """What a reader is told, as data."""
-        found = asdict(self.calibration)
+        c = self.calibration
         return {
             "change": self.jury.change,
             "jurors": len(self.jury),
             "counting": self.counting,
             "seed": self.jury.seed,
-            **found,
-            "tried": [list(one) for one in self.calibration.tried],
+            "hold": c.hold,
+            "margin": c.margin,
+            "people": c.people,
+            "held": c.held,
+            "low": c.low,
+            "confidence": c.confidence,
+            "certified": c.certified,
+            "tried": [list(one) for one in c.tried],
             "says": self.says(),
         }
 
@@ -249,11 +256,11 @@ class Holding:
         self.trust: bool = False
         self.problem = ""
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """What goes to another process: all but the lock, of which each process has one of its own."""
         return {name: value for name, value in vars(self).items() if name != "_lock"}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state)
         self._lock = threading.RLock()
 

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sensecf.core.answer_files import PEOPLE
 from sensecf.core.candidates import Candidates
-from sensecf.core.counterfactuals import ACTIONS_MARK, PEOPLE, Counterfactuals
+from sensecf.core.counterfactuals import ACTIONS_MARK, Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits
 from sensecf.core.names import join_names, split_names

@@ -11,11 +11,11 @@ import hashlib
 import importlib.util
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError, MissingExtraError
@@ -30,6 +30,7 @@ from sensecf.data.tables import read_parts
 from sensecf.data.whose import whose
 from sensecf.pipeline.explain import explain
 from sensecf.runs.experiment import QUIETLY, Call, Progress
+from sensecf.runs.facts import AnswerAsked, AnswerFacts, PartCounts
 from sensecf.runs.finished import Finished
 from sensecf.runs.run import RunSpec, check, versions
 from sensecf.version import __version__
@@ -68,7 +69,7 @@ def answer(
     layout: Layout = USUAL,
     card: Card | None = None,
     call: Call = QUIETLY,
-) -> dict[str, Any]:
+) -> AnswerFacts:
     """Answer every row of the file `table` into the folder `out`; returns the facts of its `run.json`.
 
     `counterfactuals.csv` (or `.parquet`, by the layout) has the columns of `explain`'s; `query` is the number of the
@@ -86,7 +87,7 @@ def answer(
     read = partial(read_parts, path, layout.part, task.schema, **layout.marks)
     rows, people, noun = _seen(task, read)
     _check_whole(path, rows, layout.part if request.per == "person" else rows)
-    asked = {
+    asked: AnswerAsked = {
         "n": request.n,
         **request.limits.to_dict(),
         "plausibility": request.plausibility,
@@ -103,8 +104,8 @@ def answer(
         "format": layout.form,
         "task": finished.identity,
         "sensecf": __version__,
-        **layout.marks,
     }
+    asked |= cast(AnswerAsked, layout.marks)
     with claimed(folder, asked, call.overwrite):
         job = _Job(finished, request, goal, folder, layout.form, json.dumps(asked), rows, call)
         counted = _parts(job, read())
@@ -112,10 +113,10 @@ def answer(
         remove(folder, FILES)
         _join([job.kept(number) for number in range(len(counted))], folder / f"counterfactuals.{layout.form}")
         _take_people(job)
-        facts = asked | {name: sum(counts[name] for counts in counted) for name in counted[0]}
+        facts = cast(AnswerFacts, {**asked, **_summed(counted)})
         if card is not None:
             card.save(folder)
-        write_json(folder / "run.json", facts | {"versions": versions()})
+        write_json(folder / "run.json", {**facts, "versions": versions()})
         remove(folder, UNFINISHED)
         call.progress("measuring", 1.0)
     return facts
@@ -161,7 +162,16 @@ class _Job:
         return self.folder / "unfinished" / "part-people.csv"
 
 
-def _parts(job: _Job, frames: Iterator[pd.DataFrame]) -> list[dict[str, Any]]:
+def _summed(counted: Sequence[PartCounts]) -> PartCounts:
+    """What all parts count together."""
+    first, *others = counted
+    total = cast(dict[str, float], first)
+    for counts in cast(list[dict[str, float]], others):
+        total = {name: total[name] + counts[name] for name in total}
+    return cast(PartCounts, total)
+
+
+def _parts(job: _Job, frames: Iterator[pd.DataFrame]) -> list[PartCounts]:
     """What every part counts, answered one after the other."""
     counted, begin = [], 0
     for number, frame in enumerate(frames):
@@ -171,7 +181,7 @@ def _parts(job: _Job, frames: Iterator[pd.DataFrame]) -> list[dict[str, Any]]:
     return counted
 
 
-def _part(job: _Job, number: int, frame: pd.DataFrame, begin: int) -> dict[str, Any]:
+def _part(job: _Job, number: int, frame: pd.DataFrame, begin: int) -> PartCounts:
     """Answer a part, unless it is answered already, and say what it counts; `begin` rows came before it."""
     kept, finished = job.kept(number), job.finished
     if _kept(kept, job.mark) is None:
@@ -228,13 +238,13 @@ def _within(say: Progress, begin: int, size: int, rows: int) -> Callable[[int, i
     return lambda done, total: say("answers", (begin + size * done / total) / rows)
 
 
-def _kept(path: Path, mark: str) -> dict[str, Any] | None:
+def _kept(path: Path, mark: str) -> PartCounts | None:
     """What a part counts; None where it is absent, damaged, or an answer to something else: it is made again."""
     counts = read_sealed(path.with_suffix(".json"), mark)
     if counts is None or not path.is_file():
         return None
-    found: dict[str, Any] = json.loads(counts)
-    return found if found.pop("sha256") == _hash(path) else None
+    found = json.loads(counts)
+    return cast(PartCounts, found) if found.pop("sha256") == _hash(path) else None
 
 
 def _hash(path: Path) -> str:
@@ -245,7 +255,7 @@ def _hash(path: Path) -> str:
 def _keep(answers: Counterfactuals, path: Path, mark: str) -> None:
     """Write a part and then what it counts, with its hash."""
     found, frame = answers.answers, answers.frame
-    counts = {
+    counts: PartCounts = {
         "answers": len(found),
         "rows_answered": int(found["query"].nunique()),
         "rows_in_target": int(found.loc[found["n_changed"] == 0, "query"].nunique()),

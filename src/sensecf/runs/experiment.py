@@ -8,10 +8,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -29,9 +29,11 @@ from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Ints, Task
 from sensecf.data.prepare import prepare
 from sensecf.data.whose import whose
+from sensecf.runs.facts import TableFacts
 from sensecf.version import FORMAT, __version__
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from narwhals.typing import IntoDataFrame
 
     from sensecf.data.card import Card
@@ -54,7 +56,7 @@ class Call:
 
     overwrite: bool = False
     notice: str = ""
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, object] = field(default_factory=dict)
     progress: Progress = silent
     confirm: Callable[[str], None] = lambda estimate: None
     engine: Engine = LOCAL
@@ -96,11 +98,18 @@ class Prepared:
     named: bool
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> TableFacts:
         """Rows and schema as hashes, and the version: what must be the same for a run to go on."""
         schema = hashlib.sha256(self.schema.to_toml().encode()).hexdigest()
-        found = {"format": FORMAT, "data": data_hash(self.frame), "schema": schema, "sensecf": __version__}
-        return found | ({"queries": data_hash(self.held_out)} if self.named else {})
+        found: TableFacts = {
+            "format": FORMAT,
+            "data": data_hash(self.frame),
+            "schema": schema,
+            "sensecf": __version__,
+        }
+        if self.named:
+            found["queries"] = data_hash(self.held_out)
+        return found
 
     def targets(self) -> list[Value]:
         """The classes to reach. Raises `InputError` when none is named, or none of its rows can be learned from."""
@@ -229,10 +238,10 @@ def experiment(table: Prepared, say: Progress = silent) -> Experiment:
     return Experiment(table, task, targets, rows, out_of_range(task.codec, rows, table.held_out))
 
 
-def record(request: Any) -> dict[str, Any]:
+def record(request: DataclassInstance) -> dict[str, object]:
     """What a request says, as it stands in `run.json`: its limits each under its own name."""
-    found = asdict(request)
-    found |= found.pop("limits")
+    found: dict[str, object] = asdict(request)
+    found |= cast(Mapping[str, object], found.pop("limits"))
     if found["prompting"] is None:
         del found["prompting"]
     return found

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict, get_type_hints
+from typing import NamedTuple, TypedDict, cast, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from sensecf import generators, metrics
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.files import cache_folder, replacing
-from sensecf.core.kept import check_format, check_type, read_bytes, read_record
+from sensecf.core.kept import Json, check_format, check_type, read_bytes, read_record
 from sensecf.core.limits import Limits
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Task
@@ -27,6 +27,7 @@ from sensecf.metrics.model import own_sentence
 from sensecf.pipeline.hold import Holding
 from sensecf.pipeline.person import NAME
 from sensecf.runs.experiment import Progress
+from sensecf.runs.facts import RunFacts
 from sensecf.runs.run import RunSpec, load_task
 
 
@@ -84,10 +85,10 @@ def open_run(
     return Finished(task, generator, fallback, request, identity)
 
 
-def facts_of(folder: Path) -> dict[str, Any]:
+def facts_of(folder: Path) -> RunFacts:
     """What `run.json` says of a run. Raises `InputError` where there is none that is finished."""
     try:
-        facts = read_record(folder / "run.json", dict[str, Any])
+        facts = read_record(folder / "run.json", Json)
     except InputError as error:
         raise InputError(
             f"{folder} is no finished run: it has no readable run.json ({error}); run sensecf explain first"
@@ -95,7 +96,7 @@ def facts_of(folder: Path) -> dict[str, Any]:
     check_format(facts, str(folder / "run.json"))
     if "target" not in facts:
         raise InputError(f"{folder} is no run of sensecf explain; name the folder that it wrote with --out")
-    return facts
+    return cast(RunFacts, facts)
 
 
 def load_run(folder: str | Path) -> Counterfactuals:
@@ -114,7 +115,7 @@ def load_run(folder: str | Path) -> Counterfactuals:
     return answers
 
 
-def quality_of(folder: Path, facts: dict[str, Any]) -> str:
+def quality_of(folder: Path, facts: RunFacts) -> str:
     """How good the classifier of a run is, as its `metrics.json` says. Raises `InputError` where it cannot be read."""
     summary = summary_of(folder)
     target = FeatureSchema.from_toml(folder / "schema.toml").meaning(facts["target"])
@@ -123,7 +124,7 @@ def quality_of(folder: Path, facts: dict[str, Any]) -> str:
     )
 
 
-def shares_of(folder: Path, facts: dict[str, Any]) -> str:
+def shares_of(folder: Path, facts: RunFacts) -> str:
     """Who found how many of a run's answers, as its `metrics.json` says; "" where the run does not say.
 
     Raises `InputError` where the file cannot be read.
@@ -151,25 +152,26 @@ def shares_in_words(asked: str, counts: Sequence[int]) -> str:
 def summary_of(folder: Path) -> pd.DataFrame:
     """The measures of a run, as `metrics.json` has them. Raises `InputError` where it cannot be read."""
     try:
-        return metrics.from_json(read_record(folder / "metrics.json", dict[str, Any]))
+        return metrics.from_json(read_record(folder / "metrics.json", Json))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / 'metrics.json'} is damaged; make the run anew") from error
 
 
-def request_of(facts: dict[str, Any]) -> RunSpec:
+def request_of(facts: RunFacts) -> RunSpec:
     """What the run was asked, as far as it holds for other people too.
 
     Raises `InputError` naming an entry of `run.json` that is not of its type.
     """
-    left_out: dict[str, Any] = {"limit": None, "prompting": None, "model": None}
-    # Older runs: everything moved, and no plan was asked to hold.
-    left_out["limits"] = Limits.from_dict({"edit": "mutable", "hold": 0.0} | facts, "run.json")
-    kept = {f.name: facts[f.name] for f in fields(RunSpec) if f.name in facts and f.name not in left_out}
+    others = ("limits", "limit", "prompting", "model")
+    said: Json = dict(facts)
+    kept = {f.name: said[f.name] for f in fields(RunSpec) if f.name in said and f.name not in others}
     types = get_type_hints(RunSpec) | {"target": Value | None}
     for name, value in kept.items():
         check_type(value, types[name], f"run.json: {name}")
     lists = {name: tuple(value) for name, value in kept.items() if isinstance(value, list)}
-    return RunSpec(**(kept | lists | left_out))
+    # Older runs: everything moved, and no plan was asked to hold.
+    limits = Limits.from_dict({"edit": "mutable", "hold": 0.0} | said, "run.json")
+    return RunSpec(**(kept | lists), limits=limits)
 
 
 def take_model(folder: Path) -> None:

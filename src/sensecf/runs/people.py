@@ -6,7 +6,6 @@ one for each day. A run that was asked row by row has the plans for people besid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +18,7 @@ from sensecf.core.task import Task
 from sensecf.data.whose import whose
 from sensecf.pipeline.explain import explain
 from sensecf.pipeline.person import Wish, explain_people
+from sensecf.runs.facts import Control, PeopleFacts, Told
 
 #: With more rows than this nothing is looked for that nobody asked for.
 MOST_ROWS = 2_000
@@ -45,7 +45,7 @@ class Asked:
         return named and len(ids) <= MOST_ROWS and ids[PERSON].nunique() < len(ids)
 
 
-def beside(asked: Asked, answers: Counterfactuals) -> tuple[Counterfactuals, Mapping[str, Any]]:
+def beside(asked: Asked, answers: Counterfactuals) -> tuple[Counterfactuals, Told]:
     """Answers with their table of people, the controls among its columns, and what `run.json` says of both.
 
     Answers to rows get the plans for people that nobody asked for; answers as they are where nobody has several rows.
@@ -101,19 +101,19 @@ def _turned(answers: Counterfactuals, person: pd.Series[Any]) -> pd.Series[int]:
     return turned.groupby(level=0, sort=False).sum().astype(int)
 
 
-def _facts(people: pd.DataFrame, asked: Asked, plan: str) -> Mapping[str, Any]:
+def _facts(people: pd.DataFrame, asked: Asked, plan: str) -> PeopleFacts:
     """How many people have a plan, how many of their days it turns, and what the controls turn."""
     each = people[people["of"] > 0].drop_duplicates(PERSON)
     first = each[each["rank"] == 1]
     turned, of = (first[name].to_numpy(dtype=float) for name in ("turns", "of"))
-    everybody = {"plan": plan, **_control(each, "everybody")} if "everybody" in each else None
+    everybody: Control | None = {"plan": plan, **_control(each, "everybody")} if "everybody" in each else None
     said = (
         f"One plan for all {asked.noun} of a person: {len(first):,} of {Counted(len(each), len(each))} have one. It "
         f"turns {int(turned.sum()):,} of their {some(int(of.sum()), asked.noun)}"
     )
     if everybody is not None:
         said += f"; the best single plan for everybody turns enough {asked.noun} of {everybody['people']:,} people"
-    return {
+    facts: PeopleFacts = {
         "people": len(each),
         "with_plan": len(first),
         "days": int(each["of"].sum()),
@@ -121,12 +121,13 @@ def _facts(people: pd.DataFrame, asked: Asked, plan: str) -> Mapping[str, Any]:
         "mean_share_turned": round(float((turned / of).mean()), 4) if len(first) else None,
         "least": asked.wish.days,
         "singly": _control(each, "singly"),
-        **({} if everybody is None else {"everybody": everybody}),
-        "says": f"{said}.",
     }
+    if everybody is not None:
+        facts["everybody"] = everybody
+    return {**facts, "says": f"{said}."}
 
 
-def _control(each: pd.DataFrame, name: str) -> dict[str, int]:
+def _control(each: pd.DataFrame, name: str) -> Control:
     """How many days a control turns, and of how many people as many as were wanted."""
     days = each[name].fillna(0).to_numpy(dtype=int)
     wanted = np.maximum(each["wanted"].to_numpy(dtype=int), 1)

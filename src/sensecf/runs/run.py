@@ -11,11 +11,11 @@ import importlib.metadata
 import math
 import platform
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,8 @@ from sensecf.generators.search import THOROUGH, Search
 from sensecf.llm.language.prompting import Prompting, costs
 from sensecf.metrics.model import own_rows
 from sensecf.metrics.statistics import interval
-from sensecf.pipeline.explain import NOT_HELD, check_search, explain
+from sensecf.pipeline.explain import check_search, explain
+from sensecf.pipeline.held import NOT_HELD
 from sensecf.pipeline.hold import Holding
 from sensecf.pipeline.person import Wish
 from sensecf.runs.experiment import (
@@ -55,6 +56,7 @@ from sensecf.runs.experiment import (
     prepared,
     record,
 )
+from sensecf.runs.facts import CountFacts, ModelTold, RunFacts, Share, Told
 from sensecf.runs.people import Asked, beside
 from sensecf.runs.report.report import write_report
 
@@ -68,6 +70,17 @@ if TYPE_CHECKING:
 ALONE_QUERIES = 200
 #: What a language model answered, in the run's folder; what was paid for is never removed.
 LEDGER = "ledger.jsonl"
+
+
+class Wishes(TypedDict):
+    """What is asked of every answer, as arguments of `explain`."""
+
+    n: int
+    limits: Limits
+    plausibility: float
+    seed: int
+    per: Literal["row", "person"]
+    days: float
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,7 @@ class RunSpec:
     prompting: Prompting | None = None
     model: str | None = None
     private: bool = False
-    per: str = "row"
+    per: Literal["row", "person"] = "row"
     days: int | float = 0.5
 
     @property
@@ -99,9 +112,16 @@ class RunSpec:
         return Setup(self.classifier, self.classes, self.target, seed=self.seed)
 
     @property
-    def wishes(self) -> dict[str, Any]:
+    def wishes(self) -> Wishes:
         """What is asked of every answer, as arguments of `explain`."""
-        return {name: getattr(self, name) for name in ("n", "limits", "plausibility", "seed", "per", "days")}
+        return {
+            "n": self.n,
+            "limits": self.limits,
+            "plausibility": self.plausibility,
+            "seed": self.seed,
+            "per": self.per,
+            "days": self.days,
+        }
 
 
 def run(
@@ -113,7 +133,7 @@ def run(
     queries: IntoDataFrame | None = None,
     card: Card | None = None,
     call: Call = QUIETLY,
-) -> tuple[Counterfactuals, pd.DataFrame, dict[str, Any]]:
+) -> tuple[Counterfactuals, pd.DataFrame, RunFacts]:
     """Explain a table into the folder `out`; returns the answers, the metrics and the facts of `run.json`.
 
     Without `queries`, 30 % of the rows (of the people where the schema names a group) are held out,
@@ -149,8 +169,9 @@ def run(
         fitted, rows = time.perf_counter() - began, made.task.rows_judged
         answers, people = _beside(job, _answers(job))
         call.progress("measuring", 0.0)
-        facts: dict[str, Any] = {
-            **asked,
+        told = _told(job, answers)
+        facts: RunFacts = {
+            **cast(RunFacts, asked),
             "target": goal,
             "train_rows": len(table.train),
             "queries_asked": len(job.at),
@@ -160,7 +181,7 @@ def run(
             "classifier_rows": {"fit": rows, "answers": answers.cost["classifier_rows"]},
             "arguments": call.arguments,
             "reliability": [_plain(row) for row in reliability.round(6).to_dict(orient="records")],
-            **(told := _told(job, answers)),
+            **told,
             **people,
             **_alone(job),
         }
@@ -240,13 +261,13 @@ def _ready(folder: Path, request: RunSpec, made: Experiment, model: Client | Non
     return job
 
 
-def _counted(job: _Job) -> Mapping[str, Any]:
+def _counted(job: _Job) -> CountFacts:
     """Of how many people the rows asked about are, where that is known, and what a row is: "days" or "rows"."""
     found = job.made.counted(job.at)
     return {"people_asked": found.people, "rows_are": found.noun}
 
 
-def _beside(job: _Job, answers: Counterfactuals) -> tuple[Counterfactuals, Mapping[str, Any]]:
+def _beside(job: _Job, answers: Counterfactuals) -> tuple[Counterfactuals, Told]:
     """The answers with plans for people and their controls beside them, where people have several rows."""
     request, made = job.request, job.made
     wish = Wish(request.days, request.n if request.per == "person" else 1, request.limits, request.plausibility)
@@ -275,21 +296,24 @@ def _answers(job: _Job) -> Counterfactuals:
     )
 
 
-def _told(job: _Job, answers: Counterfactuals) -> dict[str, Any]:
+def _told(job: _Job, answers: Counterfactuals) -> Told:
     """What a reader must not miss, and which language model was asked; its tokens become a cost of the answers."""
-    facts: dict[str, Any] = {"generator": job.request.generator}
-    facts |= {"generator_why": job.why} if job.why else {}
-    facts |= {"notice": job.call.notice} if job.call.notice else {}
-    facts |= held(answers)
+    facts: Told = {"generator": job.request.generator}
+    if job.why:
+        facts["generator_why"] = job.why
+    if job.call.notice:
+        facts["notice"] = job.call.notice
+    facts = {**facts, **held(answers)}
     if isinstance(job.generator, OwnAnswers):
         facts["own"] = job.generator.own()
     if job.model is not None:
-        facts["model"] = {**job.generator.facts(), "cost": costs(job.model)}
-        answers.cost["model_tokens"] = facts["model"]["tokens_in"] + facts["model"]["tokens_out"]
+        model = cast(ModelTold, {**job.generator.facts(), "cost": costs(job.model)})
+        facts["model"] = model
+        answers.cost["model_tokens"] = model["tokens_in"] + model["tokens_out"]
     return facts
 
 
-def held(answers: Counterfactuals) -> dict[str, Any]:
+def held(answers: Counterfactuals) -> Told:
     """What is said of plans that hold: what the jury is, how many plans hold, or why there is no jury."""
     if "no_jury" in answers.cost:
         return {"no_jury": f"{answers.cost['no_jury']}; the plans are boundary answers"}
@@ -340,12 +364,12 @@ def check(request: RunSpec, schema: FeatureSchema) -> None:
         raise InputError("nothing may change: every feature is immutable, protected or locked; leave one to be changed")
 
 
-def _plain(row: dict[Any, Any]) -> dict[str, Any]:
+def _plain(row: Mapping[Hashable, float]) -> dict[str, float | None]:
     """A row for JSON: NaN as null."""
     return {str(key): None if value != value else value for key, value in row.items()}
 
 
-def _alone(job: _Job) -> dict[str, Any]:
+def _alone(job: _Job) -> Told:
     """What the model does alone: one greedy answer, unverified, with nothing locked and with half locked."""
     if not traits_of(job.generator).greedy:
         return {}
@@ -358,7 +382,7 @@ def _alone(job: _Job) -> dict[str, Any]:
     groups = made.people(at)
     people = at if groups is None else groups.to_numpy()
 
-    def share(asked: Query, who: np.ndarray) -> dict[str, Any]:
+    def share(asked: Query, who: np.ndarray) -> Share:
         good = verify(task, asked, job.generator.greedy(asked)).good
         low, high = (None if math.isnan(end) else end for end in interval(good, who, share=True))
         return {
@@ -379,7 +403,7 @@ def _alone(job: _Job) -> dict[str, Any]:
     }
 
 
-def _write(job: _Job, scored: metrics.Scored, summary: pd.DataFrame, facts: dict[str, Any]) -> None:
+def _write(job: _Job, scored: metrics.Scored, summary: pd.DataFrame, facts: RunFacts) -> None:
     """Everything that a run leaves, `run.json` last."""
     folder, task, spec, answers = job.folder, job.made.task, job.request.classifier, scored.cfs
     answers.save(folder)
@@ -398,9 +422,9 @@ def _write(job: _Job, scored: metrics.Scored, summary: pd.DataFrame, facts: dict
     if job.request.prompting is not None:
         with replacing(folder / "model_answers.csv") as path:
             job.generator.answers(job.people).to_csv(path, index=False)
-        if facts["model"]["rounds"]:
-            rounds = pd.DataFrame(facts["model"]["rounds"])
-            extra["Answers of the language model, by round (0 is the first)"] = rounds
+        model = facts["model"]
+        if isinstance(model, dict) and model["rounds"]:
+            extra["Answers of the language model, by round (0 is the first)"] = pd.DataFrame(model["rounds"])
     write_report(folder, scored, summary, facts, extra, None if job.made.table.named else job.made.days)
     attempts = answers.attempts.to_dict(orient="records")
     write_json(folder / "run.json", {**facts, "attempts": [{**a, "count": int(a["count"])} for a in attempts]})

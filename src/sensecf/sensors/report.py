@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from sensecf.core.errors import InputError
 
@@ -53,7 +52,7 @@ class Report:
         """How many things of one sort ("file", "record", ...) were rejected for any reason."""
         return sum(n for (sort, _), n in self.rejected.items() if sort == what)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain data for JSON, most frequent reasons first."""
         return {
             "seen": dict(self.seen),

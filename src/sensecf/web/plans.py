@@ -27,7 +27,8 @@ from sensecf.core.task import Task
 from sensecf.core.verify import DISTANCE_WEIGHT, Verdicts, edits, outlier_price
 from sensecf.data.infer.terms import lever
 from sensecf.pipeline.blocking import blame, sentence
-from sensecf.pipeline.explain import NOT_HELD, explain
+from sensecf.pipeline.explain import explain
+from sensecf.pipeline.held import NOT_HELD
 from sensecf.pipeline.person import DAYS, parts_of
 from sensecf.pipeline.refine import judge
 from sensecf.pipeline.together import BY, EXACTLY, LEAST, MOST, Plans, carried

@@ -60,6 +60,6 @@ def rule_from_dict(data: Any) -> Rule:
         raise InputError(f"rule {dict(data)}: {error}; see docs/schema.md for the fields of each rule") from error
 
 
-def rule_to_dict(rule: Rule) -> dict[str, Any]:
+def rule_to_dict(rule: Rule) -> dict[str, object]:
     """The `[[rules]]` entry of a rule; the inverse of `rule_from_dict`."""
     return {"type": rule.type, **rule.entry()}

@@ -75,7 +75,7 @@ class Rule(ABC):
         """The rule of an entry of a schema file, `type` left out. Raises `KeyError`, `TypeError` or `ValueError`."""
         return cls(**entry)
 
-    def entry(self) -> dict[str, Any]:
+    def entry(self) -> dict[str, object]:
         """The inverse of `read`."""
         return asdict(cast(Any, self))
 

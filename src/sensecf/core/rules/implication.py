@@ -94,5 +94,5 @@ class Implication(Rule):
         rest = dict(entry)
         return cls(Condition(**rest.pop("if")), Condition(**rest.pop("then")), **rest)
 
-    def entry(self) -> dict[str, Any]:
+    def entry(self) -> dict[str, object]:
         return {"if": vars(self.when).copy(), "then": vars(self.then).copy()}

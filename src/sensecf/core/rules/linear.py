@@ -60,5 +60,5 @@ class Linear(Rule):
     def read(cls, entry: Mapping[str, Any]) -> Linear:
         return cls(**{**entry, "weights": dict(entry["weights"])})
 
-    def entry(self) -> dict[str, Any]:
+    def entry(self) -> dict[str, object]:
         return {"weights": dict(self.weights), "op": self.op, "bound": self.bound, "tolerance": self.tolerance}

@@ -43,5 +43,5 @@ class Order(Rule):
     def read(cls, entry: Mapping[str, Any]) -> Order:
         return cls(**{**entry, "features": names_of(entry["features"])})
 
-    def entry(self) -> dict[str, Any]:
+    def entry(self) -> dict[str, object]:
         return {"features": list(self.features)}

@@ -65,5 +65,5 @@ class Total(Rule):
     def read(cls, entry: Mapping[str, Any]) -> Total:
         return cls(**{**entry, "parts": names_of(entry["parts"])})
 
-    def entry(self) -> dict[str, Any]:
+    def entry(self) -> dict[str, object]:
         return {"parts": list(self.parts), "whole": self.whole, "tolerance": self.tolerance}

@@ -12,11 +12,11 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sensecf.core.errors import InputError
 from sensecf.core.files import write_text
-from sensecf.core.kept import parse, read_bytes
+from sensecf.core.kept import Json, parse, read_bytes
 from sensecf.llm import Completion
 from sensecf.llm.asking import Answer, Request
 from sensecf.llm.backends.chat import Malformed, completion_in, request_body
@@ -83,12 +83,12 @@ def write_requests(path: str | Path, requests: list[Request], model: str) -> Non
     write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
-def read_results(path: Path) -> dict[str, dict[str, Any]]:
+def read_results(path: Path) -> dict[str, Json]:
     """The lines of a file of results by `custom_id`; of several with one id, the last with a good status.
 
     Lines that are no result are left out with one warning: their requests are then without an answer.
     """
-    results: dict[str, dict[str, Any]] = {}
+    results: dict[str, Json] = {}
     strange = 0
     for raw in read_bytes(path, LARGEST).split(b"\n"):
         if not raw.strip():
@@ -106,7 +106,7 @@ def read_results(path: Path) -> dict[str, dict[str, Any]]:
     return results
 
 
-def _good(line: dict[str, Any] | None) -> bool:
+def _good(line: Json | None) -> bool:
     response = (line or {}).get("response")
     return (
         isinstance(response, dict)
@@ -115,7 +115,7 @@ def _good(line: dict[str, Any] | None) -> bool:
     )
 
 
-def _outcome(line: dict[str, Any] | None, request: Request, name: str) -> Answer | None:
+def _outcome(line: Json | None, request: Request, name: str) -> Answer | None:
     """The answer in a line of results; None where there is no line, or one that says that it was never run."""
     if line is None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from sensecf.core.kept import Json
 from sensecf.llm import Completion
 from sensecf.llm.asking import Request, estimate_tokens
 
@@ -16,9 +17,9 @@ class Malformed(ValueError):
     """A body that is no answer in this format; the message says why."""
 
 
-def request_body(request: Request, model: str) -> dict[str, Any]:
+def request_body(request: Request, model: str) -> Json:
     """The body of a request. One completion each: not every server can give several, and each can be resumed."""
-    body: dict[str, Any] = {
+    body: Json = {
         "model": model,
         "messages": request.messages,
         "temperature": request.temperature,
@@ -62,7 +63,7 @@ def read_answer(content: bytes, request: Request) -> Completion:
     return completion_in(body, request)
 
 
-def completion_in(body: dict[str, Any], request: Request) -> Completion:
+def completion_in(body: Json, request: Request) -> Completion:
     """The completion in a body that has been parsed. Raises `Malformed`."""
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
@@ -94,7 +95,7 @@ def completion_in(body: dict[str, Any], request: Request) -> Completion:
     )
 
 
-def _elsewhere(message: dict[str, Any]) -> tuple[str, str]:
+def _elsewhere(message: Json) -> tuple[str, str]:
     """The place of a message beside `content` where something is written, and what; ("", "") where there is none."""
     calls = message.get("tool_calls") or [{"function": message.get("function_call")}]
     call = calls[0].get("function") if isinstance(calls, list) and isinstance(calls[0], dict) else None
@@ -136,7 +137,7 @@ def _text(content: Any) -> str:
     return content.encode("utf-8", "replace").decode()
 
 
-def _is_text(part: dict[str, Any]) -> bool:
+def _is_text(part: Json) -> bool:
     return isinstance(part.get("text") or "", str)
 
 

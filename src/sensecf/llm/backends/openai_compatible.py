@@ -11,13 +11,14 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import httpx2
 import openai
 from anyio.from_thread import start_blocking_portal
 
 from sensecf.core.errors import InputError
+from sensecf.core.kept import Json
 from sensecf.llm import Completion
 from sensecf.llm.asking import Answer, Request
 from sensecf.llm.backends.chat import Malformed, read_answer, request_body, without_system
@@ -240,7 +241,7 @@ class OpenAICompatible:
             reason += f" after {tries} tries"
         return Answer(Completion("", reason, seconds=seconds), tries, lost, final=False, stop=stop)
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def _body(self, request: Request) -> Json:
         body = request_body(request, self._id)
         if "max_tokens" in self._refused:
             body["max_completion_tokens"] = body["max_tokens"]
@@ -258,7 +259,7 @@ class OpenAICompatible:
         """Seconds for one try of a request."""
         return self._timeout[0] + self._timeout[1] * request.max_tokens
 
-    def _judge(self, error: Exception, body: dict[str, Any], patience: float) -> _Fault:
+    def _judge(self, error: Exception, body: Json, patience: float) -> _Fault:
         """What follows from an error. Raises `InputError` where no request can succeed."""
         if isinstance(error, Malformed):
             return _Fault(f"malformed answer: {error}", again=True, lost=True)
@@ -274,7 +275,7 @@ class OpenAICompatible:
             return _Fault(f"no answer within {patience:g} s", again=True, lost=True)
         return _Fault(f"connection lost: {type(cause or error).__name__}", again=True, lost=True)
 
-    def _judge_status(self, error: openai.APIStatusError, body: dict[str, Any]) -> _Fault:
+    def _judge_status(self, error: openai.APIStatusError, body: Json) -> _Fault:
         status, said = error.status_code, _line(self._redacted(_message(error)))
         reason = f"HTTP {status}" + (f": {said}" if said and status < 500 else "")
         if 300 <= status < 400:
@@ -300,7 +301,7 @@ class OpenAICompatible:
             return _Fault(reason, again=True, wait=_retry_after(error.response.headers))
         return _Fault(reason)
 
-    def _named(self, error: openai.APIStatusError, said: str, body: dict[str, Any]) -> str | None:
+    def _named(self, error: openai.APIStatusError, said: str, body: Json) -> str | None:
         """What of this body an error is about and can be left out; where a server broke, only form and roles."""
         there = {key for key in _OPTIONAL if key in body}
         if any(message["role"] == "system" for message in body["messages"]):

@@ -11,6 +11,7 @@ import json
 from typing import Any, NamedTuple
 
 from sensecf.core.errors import InputError, one_line
+from sensecf.core.kept import Json
 from sensecf.core.schema import FeatureSchema, Sign
 from sensecf.llm import LLM, Message, Prompt
 
@@ -101,7 +102,7 @@ def _usable(schema: FeatureSchema) -> list[Any]:
     return [f for f in schema.features if f.numeric or f.kind == "binary"]
 
 
-def _edges(text: str, model: str) -> list[dict[str, Any]]:
+def _edges(text: str, model: str) -> list[Json]:
     start, end = text.find("{"), text.rfind("}")
     try:
         found = json.loads(text[start : end + 1])["edges"]
@@ -114,5 +115,5 @@ def _edges(text: str, model: str) -> list[dict[str, Any]]:
     return found
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def _object(properties: Json) -> Json:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}

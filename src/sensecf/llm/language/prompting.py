@@ -81,7 +81,7 @@ class Prompting:
                 ledger.unlink()
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """What `Prompted`, and any generator that needs a model, is built with beside the model and the card."""
         return {
             "shots": self.shots,
@@ -96,7 +96,7 @@ class Prompting:
         }
 
 
-def costs(model: Client) -> dict[str, Any]:
+def costs(model: Client) -> dict[str, object]:
     """What asking cost, for `run.json`: in this process, and over all runs on the ledger, killed ones included."""
     usage = model.ledger.usage(model.backend.model)
     return {"this_run": model.costs(), "all_runs": {**asdict(usage), "money": model.budget.money(usage)}}

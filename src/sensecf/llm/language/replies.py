@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sensecf.core.kept import Json
 from sensecf.core.rules import Floats
 from sensecf.llm import JsonSchema
 from sensecf.llm.language.prompts import Asked, Prompts
@@ -156,7 +157,7 @@ def named_features(prompts: Prompts, asked: Asked, text: str) -> frozenset[int]:
     return frozenset(columns[name] for name in names if columns.get(name) in asked.choices)
 
 
-def find_changes(text: str) -> dict[str, Any]:
+def find_changes(text: str) -> Json:
     """The changes in a text, unchecked, by the name of the feature. Raises `Unreadable` unless there is exactly one
     object of them.
 
@@ -176,7 +177,7 @@ def find_changes(text: str) -> dict[str, Any]:
         if not isinstance(whole[0], dict):
             raise Unreadable(f"the JSON is not of the form {_FORM}")
         return whole[0]
-    answers: list[dict[str, Any]] = []
+    answers: list[Json] = []
     position = 0
     for _ in range(MAX_STARTS):
         start = _START.search(text, position)
@@ -205,7 +206,7 @@ def _decoded(text: str, start: int) -> tuple[Any, int] | None:
         return None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Any]]) -> Json:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key stands twice")

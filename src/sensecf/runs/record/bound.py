@@ -71,8 +71,8 @@ def fingerprint(limits: Limits, effort: Mapping[str, str] | None = None) -> str:
         if any(end is not None for end in ends)
     }
     asked["directions"] = {name: way for name, way in asked["directions"].items() if way != "any"}
-    asked["effort"] = {name: how for name, how in (effort or {}).items() if how != "normal"}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    hard = {name: how for name, how in (effort or {}).items() if how != "normal"}
+    return hashlib.sha256(json.dumps({**asked, "effort": hard}, sort_keys=True).encode()).hexdigest()
 
 
 def bind(task: Task, limits: Limits, holds: float | None = None, holds_low: float | None = None) -> Bound:

@@ -27,7 +27,7 @@ from sensecf.classifiers.fit import NAMES
 from sensecf.core.errors import InputError
 from sensecf.core.files import write_json
 from sensecf.core.folder import named
-from sensecf.core.kept import is_whole, read_record, read_toml, with_hash
+from sensecf.core.kept import Json, check_type, is_whole, read_record, read_toml, with_hash
 from sensecf.core.parallel import LOCAL, Engine, spread
 from sensecf.core.schema import FeatureSchema
 from sensecf.data.builtin import find_card, load
@@ -44,7 +44,7 @@ STUDY, CELLS = "study.json", "cells"
 #: The rows of a table that a study works with, and its schema.
 Data = tuple[pd.DataFrame, FeatureSchema]
 #: A method, and what the file of its cell holds.
-Cell = tuple[str, dict[str, Any]]
+Cell = tuple[str, Mapping[str, object]]
 #: done cells, all cells, seconds left (NaN before anything is known)
 Progress = Callable[[int, int, float], None]
 
@@ -85,6 +85,12 @@ class Study:
     method: str = "augment"
     name: str = ""
     about: str = ""
+
+    @property
+    def cells(self) -> int:
+        """How many cells it has, one for each classifier."""
+        lists = (self.tables, self.scenarios, self.removed, self.methods, self.classifiers)
+        return math.prod(map(len, lists)) * self.seeds
 
 
 @dataclass(frozen=True)
@@ -131,10 +137,25 @@ def read_study(path: str | Path) -> Study:
         if not isinstance(data.get(key), list) or not data[key]:
             raise InputError(f"{path}: {key} must be a list that is not empty")
     tables = tuple(_table(entry, path) for entry in data.pop("tables"))
-    lists: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-    study = Study(tables=tables, **lists)
+    study = Study(tables=tables, **{key: _frozen(value) for key, value in data.items()})
     _check(study, path)
     return study
+
+
+def kept_study(path: Path) -> Study:
+    """The study whose cells a folder holds, from its `study.json`. Raises `InputError` where that is damaged."""
+    kept = read_record(path, Json)
+    check_type(kept, Study, str(path))
+    tables = tuple(
+        StudyTable(**{f.name: table[f.name] for f in fields(StudyTable) if f.name in table}) for table in kept["tables"]
+    )
+    said = {f.name: _frozen(kept[f.name]) for f in fields(Study) if f.name in kept and f.name != "tables"}
+    return Study(tables=tables, **said)
+
+
+def _frozen(value: Any) -> Any:
+    """A list of a file as a study holds it; any other value as it is."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _table(entry: Any, path: Path) -> StudyTable:
@@ -242,7 +263,7 @@ def _job(part: Split, study: Study, out: Path, key: str) -> SplitJob:
     return SplitJob(part, missing, study.classifiers, key)
 
 
-def _place(part: Split) -> dict[str, Any]:
+def _place(part: Split) -> dict[str, object]:
     """A split as its cells record it. How a file writes numbers is no part of it: the rows are in the cell's key."""
     place = asdict(part)
     place["table"] = {key: value for key, value in place["table"].items() if key not in MARKS}
@@ -258,24 +279,24 @@ def _done(part: Split, method: str, classifiers: tuple[str, ...], out: Path, key
     return theirs == (key, method, _place(part)) and set(classifiers) <= set(cell["scores"])
 
 
-class _Cell(TypedDict):
-    """The file of a cell, as far as it is read."""
+class CellRecord(TypedDict):
+    """The file of a cell, as far as it is read; `facts`: what a gate decided."""
 
     key: str
-    split: dict[str, Any]
+    split: Json
     method: str
     rows: int
     added_rows: int
     note: str
-    facts: dict[str, Any]
+    facts: Json
     seconds: dict[str, float]
     scores: dict[str, dict[str, float | None]]
     sha256: str
 
 
-def read_cell(path: Path) -> dict[str, Any]:
+def read_cell(path: Path) -> CellRecord:
     """The content of a cell's file. Raises `InputError` for one that is not as it was written."""
-    cell = read_record(path, _Cell)
+    cell = read_record(path, CellRecord)
     if not is_whole(cell):
         raise InputError(f"{path} was changed after it was written; remove it and run `sensecf study` again")
     return cell

@@ -17,6 +17,7 @@ from sensecf.core.files import replacing, write_text
 from sensecf.runs.report.drawn import save_all
 from sensecf.runs.report.page import from_template, inline
 from sensecf.runs.study import figures as study_figures
+from sensecf.runs.study.cells import Study
 from sensecf.runs.study.scores import CELL, compare, gains, rank, read_cells, summarise
 from sensecf.runs.study.summary import as_markdown
 from sensecf.runs.study.written import between, chance, percent, plain, signed
@@ -43,7 +44,7 @@ def write_study_report(folder: str | Path) -> Path:
         raise InputError(
             f"{folder}: gains are over `nothing` and losses against `oracle`; the study needs both methods"
         )
-    method = asked["method"]
+    method = asked.method
     summary = summarise(found, ["scenario", "removed"])
     overall = summarise(found, ["scenario"])
     total = summarise(found.assign(scenario="all"), ["scenario"])
@@ -56,7 +57,7 @@ def write_study_report(folder: str | Path) -> Path:
         with replacing(folder / name) as path:
             frame.to_csv(path, index=False)
     write_text(folder / "summary.md", as_markdown(found, results, asked))
-    names = [m for m in asked["methods"] if m in set(found["method"])]
+    names = [m for m in asked.methods if m in set(found["method"])]
     drawn = _figures(found, summary, overall, method, names)
     save_all({entry["name"]: entry["raw"] for entry in drawn}, folder)
     write_text(folder / "report.html", _render(results, asked, drawn, names, (summary, overall, total, tests)))
@@ -65,31 +66,23 @@ def write_study_report(folder: str | Path) -> Path:
 
 def _render(
     results: pd.DataFrame,
-    asked: dict[str, Any],
+    asked: Study,
     drawn: Sequence[Mapping[str, Any]],
     names: Sequence[str],
     measured: Sequence[pd.DataFrame],
 ) -> str:
     """The page; `measured`: by scenario and share, by scenario, over all, and the tests."""
     summary, overall, total, tests = measured
-    wanted = (
-        len(asked["tables"])
-        * len(asked["scenarios"])
-        * len(asked["removed"])
-        * asked["seeds"]
-        * len(asked["methods"])
-        * len(asked["classifiers"])
-    )
     context = {
-        "title": asked["name"] or "Scarce labels",
-        "about": asked["about"],
+        "title": asked.name or "Scarce labels",
+        "about": asked.about,
         "facts": [
-            ("Tables", ", ".join(table["name"] for table in asked["tables"])),
-            ("Scenarios", "; ".join(f"{s.upper()}: {SCENARIOS[s]}" for s in asked["scenarios"])),
-            ("Labels removed", ", ".join(f"{share:.0%}" for share in asked["removed"])),
-            ("Classifiers", ", ".join(asked["classifiers"])),
-            ("Seeds", str(asked["seeds"])),
-            ("Cells done", f"{len(results):,} of {wanted:,}"),
+            ("Tables", ", ".join(table.name for table in asked.tables)),
+            ("Scenarios", "; ".join(f"{s.upper()}: {SCENARIOS[s]}" for s in asked.scenarios)),
+            ("Labels removed", ", ".join(f"{share:.0%}" for share in asked.removed)),
+            ("Classifiers", ", ".join(asked.classifiers)),
+            ("Seeds", str(asked.seeds)),
+            ("Cells done", f"{len(results):,} of {asked.cells:,}"),
         ],
         "figures": drawn,
         "tables": [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import pandas as pd
 
 from sensecf.augmentation.measure import MEASURES
 from sensecf.core.errors import InputError
-from sensecf.core.kept import read_record
+from sensecf.core.kept import Json
 from sensecf.metrics.statistics import Ranks, friedman, holm, interval, paired
-from sensecf.runs.study.cells import Study, read_cell
+from sensecf.runs.study.cells import Study, kept_study, read_cell
 
 #: What tells one cell from another, but for the method.
 CELL = ["table", "scenario", "removed", "seed", "classifier"]
@@ -23,7 +23,7 @@ LEAST_LOSS = 0.01
 HARM = 0.01
 
 
-def read_cells(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+def read_cells(folder: str | Path) -> tuple[pd.DataFrame, Study]:
     """All finished cells of a study's folder, and the study as it was asked for.
 
     One row per table, scenario, share removed, seed, method and classifier, with the `MEASURES`, `rows`,
@@ -33,7 +33,7 @@ def read_cells(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     folder = Path(folder)
     if not (folder / "study.json").exists():
         raise InputError(f"{folder} holds no study.json; name a folder that `sensecf study` wrote")
-    asked = read_record(folder / "study.json", Study)
+    asked = kept_study(folder / "study.json")
     rows = []
     for path in sorted(folder.glob("cells/*/*/*/*.json")):
         cell = read_cell(path)
@@ -54,25 +54,25 @@ def read_cells(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
             rows += [
                 {**place, "classifier": name, **{m: _number(scores.get(m)) for m in MEASURES}}
                 for name, scores in cell["scores"].items()
-                if name in asked["classifiers"]
+                if name in asked.classifiers
             ]
     if not rows:
         raise InputError(f"{folder} holds no finished cell of its study yet; run `sensecf study` on it")
     return pd.DataFrame(rows), asked
 
 
-def _chosen(facts: dict[str, Any]) -> str:
+def _chosen(facts: Json) -> str:
     return f"{facts['purpose']} ×{facts['amount']:g}" if "purpose" in facts else ""
 
 
-def _belongs(place: dict[str, Any], asked: dict[str, Any]) -> bool:
+def _belongs(place: Mapping[str, Any], asked: Study) -> bool:
     """Whether a cell is one of those that the study asks for now."""
     return (
-        place["table"] in [table["name"] for table in asked["tables"]]
-        and place["scenario"] in asked["scenarios"]
-        and place["removed"] in asked["removed"]
-        and place["method"] in asked["methods"]
-        and asked["first_seed"] <= place["seed"] < asked["first_seed"] + asked["seeds"]
+        place["table"] in [table.name for table in asked.tables]
+        and place["scenario"] in asked.scenarios
+        and place["removed"] in asked.removed
+        and place["method"] in asked.methods
+        and asked.first_seed <= place["seed"] < asked.first_seed + asked.seeds
     )
 
 
@@ -119,8 +119,7 @@ def summarise(found: pd.DataFrame, by: Sequence[str], seed: int = 0) -> pd.DataF
     rows = []
     for key, part in found.groupby([*by, "method"], sort=False, dropna=False):
         group_of = clusters(part)
-        row: dict[str, Any] = dict(zip([*by, "method"], key, strict=True))
-        row["cells"] = len(part)
+        row: dict[str, Any] = {**dict(zip([*by, "method"], key, strict=True)), "cells": len(part)}
         for column in ("value", "absolute", "relative", "loss", "recovery"):
             values = part[column].to_numpy(dtype=float)
             known = values[~np.isnan(values)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ import pandas as pd
 from sensecf.augmentation.scarcity import SCENARIOS
 from sensecf.core.errors import InputError
 from sensecf.metrics.statistics import interval
+from sensecf.runs.study.cells import Study
 from sensecf.runs.study.scores import CELL, HARM, clusters, compare, rank, summarise
 from sensecf.runs.study.written import between, chance, percent, plain, signed
 
@@ -37,21 +37,13 @@ GIVING_BACK = ("class-weights", "threshold", "smote", "augment")
 Row = Sequence[str]
 
 
-def as_markdown(found: pd.DataFrame, results: pd.DataFrame, asked: dict[str, Any]) -> str:
+def as_markdown(found: pd.DataFrame, results: pd.DataFrame, asked: Study) -> str:
     """The page. `found`: what `scores.gains` gave of `results`, the cells of the study that was `asked` for."""
-    method = asked["method"]
-    wanted = (
-        len(asked["tables"])
-        * len(asked["scenarios"])
-        * len(asked["removed"])
-        * asked["seeds"]
-        * len(asked["methods"])
-        * len(asked["classifiers"])
-    )
+    method = asked.method
     seeds = sorted(results["seed"].unique().tolist())
     parts = [
-        f"Cells: {len(results):,} of {wanted:,}; seeds {seeds[0]} to {seeds[-1]}; classifiers "
-        f"{', '.join(asked['classifiers'])}; tables {', '.join(t['name'] for t in asked['tables'])}.",
+        f"Cells: {len(results):,} of {asked.cells:,}; seeds {seeds[0]} to {seeds[-1]}; classifiers "
+        f"{', '.join(asked.classifiers)}; tables {', '.join(t.name for t in asked.tables)}.",
         f"### All settings: `{method}` against each method\n\n" + tests(found, method),
         "### Other pairs\n\n" + pairs(found),
         "### All settings together\n\n" + setting(found),

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensecf.core.errors import InputError
+from sensecf.core.kept import Json
 from sensecf.core.rules import Floats
 from sensecf.sensors.days.clinical import read_facts
 from sensecf.sensors.recording import STAGES, Recording, make_signal, make_spans
@@ -203,13 +204,11 @@ def _floats(values: list[Any], words: dict[str, float]) -> Floats:
         return numbers(words.get(v.strip().lower(), v) if isinstance(v, str) else v for v in values)
 
 
-def _intervals(
-    records: list[Any], keys: Sequence[str], report: Report, where: str
-) -> tuple[Ints, Ints, list[dict[str, Any]]]:
+def _intervals(records: list[Any], keys: Sequence[str], report: Report, where: str) -> tuple[Ints, Ints, list[Json]]:
     """Start and end (UTC seconds) of each record with an interval under one of the keys, and those records."""
     starts: list[Any] = []
     ends: list[Any] = []
-    kept: list[dict[str, Any]] = []
+    kept: list[Json] = []
     for record in records:
         try:
             frame = next(record[k] for k in keys if k in record)["time_interval"]

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from sensecf.core.kept import Json
 from sensecf.core.rules import Floats
 from sensecf.sensors.recording import STAGES, UNSTAGED, Recording, Spans, make_signal, make_spans
 from sensecf.sensors.report import Report
@@ -261,7 +262,7 @@ def _sleep(recording: Recording, source: Source, report: Report) -> None:
         recording.sleep = make_spans(start, start + seconds, kind, value, report, source.files["sleep"][0].name)
 
 
-def draw_log(levels: dict[str, Any], report: Report, where: str) -> Spans | None:
+def draw_log(levels: Json, report: Report, where: str) -> Spans | None:
     """One sleep log as spans, local time: the short wakes of `shortData` are drawn over the stages of `data`."""
     drawn: list[tuple[int, int, str]] = []
     for name in ("data", "shortData"):

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from sensecf.core.kept import Json
 from sensecf.sensors.days.features import night_features
 from sensecf.sensors.formats.fit import FitData, read_fit
 from sensecf.sensors.recording import STAGES, Recording, make_signal, make_spans
@@ -169,7 +170,7 @@ def _levels(
 # --- account export ---------------------------------------------------------------------------
 
 
-def _list(path: Path, report: Report) -> list[dict[str, Any]]:
+def _list(path: Path, report: Report) -> list[Json]:
     data = read_json(path, report)
     if data is None:
         return []
@@ -194,7 +195,7 @@ def calendar_day(value: Any) -> int | None:
     return day
 
 
-def _night(recording: Recording, record: dict[str, Any], report: Report, where: str) -> None:
+def _night(recording: Recording, record: Json, report: Report, where: str) -> None:
     day = calendar_day(record.get("calendarDate"))
     seconds = numbers(record.get(key, 0) for key in SECONDS.values())
     if day is None or np.isnan(seconds).any() or (seconds < 0).any() or not 0 < seconds[:3].sum() <= DAY:
@@ -208,12 +209,12 @@ def _night(recording: Recording, record: dict[str, Any], report: Report, where: 
         recording.add_daily(feature, day, value)
 
 
-def _summary(recording: Recording, record: dict[str, Any], report: Report, where: str) -> None:
+def _summary(recording: Recording, record: Json, report: Report, where: str) -> None:
     day = calendar_day(record.get("calendarDate"))
     if day is None:
         report.reject("record", "day cannot be read", where)
         return
-    values: dict[str, Any] = {feature: record.get(key) for key, feature in SUMMARY.items()}
+    values: Json = {feature: record.get(key) for key, feature in SUMMARY.items()}
     intensity = numbers([record.get("moderateIntensityMinutes"), record.get("vigorousIntensityMinutes")])
     if not np.isnan(intensity).any():
         values["active_min"] = float(intensity.sum())
@@ -228,7 +229,7 @@ def _summary(recording: Recording, record: dict[str, Any], report: Report, where
             report.reject("reading", f"{feature}: no number", where)
 
 
-def _day_stress(record: dict[str, Any]) -> Any:
+def _day_stress(record: Json) -> Any:
     stress = record.get("allDayStress")
     parts = stress.get("aggregatorList") if isinstance(stress, dict) else None
     for part in parts if isinstance(parts, list) else []:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from sensecf.core.kept import Json
 from sensecf.sensors.recording import Recording, Signal, make_signal
 from sensecf.sensors.report import Report
 from sensecf.sensors.source import Source, find_files, numbers, read_json, read_rows
@@ -54,7 +55,7 @@ def find(root: Path, timezone: str | None, folders_are_people: bool, report: Rep
 def read(source: Source, report: Report) -> Recording:
     """Nights, days and heart rate of one person. Bad files and records are counted in the report."""
     recording = Recording(source.person)
-    nights: dict[int, tuple[float, dict[str, Any]]] = {}
+    nights: dict[int, tuple[float, Json]] = {}
     offsets: Counter[int] = Counter()
     stamps: list[Any] = []
     beats: list[Any] = []
@@ -93,7 +94,7 @@ def _trends(path: Path, report: Report) -> list[dict[str, str]] | None:
     return nights + [{key: day[key] for key in ("day", "steps", "active_calories") if key in day} for day in days]
 
 
-def _records(data: Any, depth: int) -> Iterator[dict[str, Any]]:
+def _records(data: Any, depth: int) -> Iterator[Json]:
     """Objects in lists, at most `depth` levels down."""
     if isinstance(data, list):
         yield from (item for item in data if isinstance(item, dict))
@@ -103,8 +104,8 @@ def _records(data: Any, depth: int) -> Iterator[dict[str, Any]]:
 
 
 def _night(
-    record: dict[str, Any],
-    nights: dict[int, tuple[float, dict[str, Any]]],
+    record: Json,
+    nights: dict[int, tuple[float, Json]],
     offsets: Counter[int],
     report: Report,
     where: str,
@@ -126,7 +127,7 @@ def _night(
         nights[day] = (asleep, record)
 
 
-def _add_night(recording: Recording, day: int, record: dict[str, Any], report: Report, where: str) -> None:
+def _add_night(recording: Recording, day: int, record: Json, report: Report, where: str) -> None:
     from sensecf.sensors.days.features import night_features
 
     seconds = numbers([record[key] for key in STAGE_KEYS.values()])
@@ -141,7 +142,7 @@ def _add_night(recording: Recording, day: int, record: dict[str, Any], report: R
         _add(recording, feature, day, record.get(key), report, where)
 
 
-def _day(recording: Recording, record: dict[str, Any], report: Report, where: str) -> None:
+def _day(recording: Recording, record: Json, report: Report, where: str) -> None:
     day = parse_day(record["day"])
     if day is None:
         report.reject("record", "day cannot be read", where)

@@ -8,7 +8,6 @@ person-days. It describes simulated people and is no evidence about real ones.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 #: Nodes of a day, in the order they are computed; each with what it stands for and the columns that show it.
 NODES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -99,7 +98,7 @@ NOISE = {
 }
 
 
-def causal_graph() -> dict[str, Any]:
+def causal_graph() -> dict[str, object]:
     """The graph as plain data for JSON: nodes with the columns that show them, traits, edges, noise.
 
     >>> sorted(sensecf.sensors.causal_graph())[:2]

@@ -1,0 +1,50 @@
+"""How far a command is: a bar per phase on a terminal, a line per phase elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from sensecf.runs.experiment import Progress
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """A progress bar per phase on a terminal, a line per phase elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    names = {
+        "opening": "Opening the run",
+        "classifier": "Fitting the classifier",
+        "search": "Searching for pairs to learn from",
+        "pairs": "Training on pairs",
+        "verdicts": "Training on verdicts",
+        "asking": "Asking the language model",
+        "jury": "Fitting the classifier again",
+        "answers": "Answering",
+        "measuring": "Measuring and writing",
+        "comparing": "Comparing groups",
+        "mending": "Trying remedies",
+        "attacking": "Attacking",
+    }
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<34}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console, transient=False, disable=not console.is_terminal) as bar:
+        begun: dict[str, TaskID] = {}
+
+        def progress(phase: str, share: float) -> None:
+            if phase not in begun:
+                begun[phase] = bar.add_task(names.get(phase, phase), total=1.0)
+                if not console.is_terminal:
+                    click.echo(names.get(phase, phase))
+            bar.update(begun[phase], completed=share)
+
+        yield progress
