@@ -38,7 +38,7 @@ from sensecf.core.rules import Floats
 from sensecf.core.verify import cost
 from sensecf.data.world.presets import preset
 from sensecf.metrics.statistics import interval
-from sensecf.pipeline.programme.asks import Ask, Programme, candidates
+from sensecf.pipeline.programme.asks import Demand, Programme, candidates
 from sensecf.pipeline.programme.cover import best_few
 from sensecf.pipeline.programme.find import Cohort, Found, Judges, by_person, find, halves, typical_effort, worth
 from sensecf.pipeline.programme.reach import reach
@@ -211,7 +211,7 @@ def _action(run: Opened, before: Floats, plan: Floats, edited: np.ndarray) -> Pr
     numeric = run.task.codec.numeric
     return Programme(
         tuple(
-            Ask(int(j), "by" if numeric[j] else "to", float(plan[j] - before[j] if numeric[j] else plan[j]))
+            Demand(int(j), "by" if numeric[j] else "to", float(plan[j] - before[j] if numeric[j] else plan[j]))
             for j in np.flatnonzero(edited)
             if not np.isnan(before[j])
         )
@@ -234,7 +234,7 @@ def globe(run: Opened, count: int) -> list[Programme]:
         way /= np.abs(way * mad[levers] / reachable).max()
         for scale in np.linspace(0, 1, SCALES + 1)[1:]:
             moves = way * scale * mad[levers]
-            tried.append(Programme(tuple(Ask(int(j), "by", float(m)) for j, m in zip(levers, moves, strict=True))))
+            tried.append(Programme(tuple(Demand(int(j), "by", float(m)) for j, m in zip(levers, moves, strict=True))))
     seen = reach(task, query, tried)
     left, chosen = np.ones(len(query), dtype=bool), []
     for _ in range(count):

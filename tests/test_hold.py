@@ -194,7 +194,7 @@ def test_small_tables_and_those_without_people_are_answered(rows: int) -> None:
 
 def test_the_first_plan_of_the_page_is_the_first_answer_of_explain_and_says_how_often_it_holds(task: Task) -> None:
     from sensecf.web.cohort import Cohort, encode_people
-    from sensecf.web.plans import Ask, answer, rank
+    from sensecf.web.plans import Inquiry, answer, rank
     from sensecf.web.robust import robustness
 
     task.once(Holding).settle(20)
@@ -202,7 +202,7 @@ def test_the_first_plan_of_the_page_is_the_first_answer_of_explain_and_says_how_
     rows, roster, _ = encode_people(task, asked)
     cohort = Cohort(task, Search(task), Search(task), "good", rows, roster, {}, hold=0.9)
     shown = 0
-    asks = [Ask(cohort.person_of(k).number, (k,), Limits(hold=0.9)) for k in range(len(rows))]
+    asks = [Inquiry(cohort.person_of(k).number, (k,), Limits(hold=0.9)) for k in range(len(rows))]
     for person, pool in enumerate(answer(cohort, asks)):
         found = explain(task, Search(task), asked.iloc[[person]], "good", fallback=Search(task), hold=0.9).answers
         first = rank(cohort, pool, "effort", {}, 1)

@@ -19,7 +19,7 @@ from sensecf.core.limits import Limits
 from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.core.verify import breaches
-from sensecf.pipeline.programme.asks import Ask, Programme, candidates, carried
+from sensecf.pipeline.programme.asks import Demand, Programme, candidates, carried
 from sensecf.pipeline.programme.cover import best_few, curve, exact, greedy, relaxed, within
 from sensecf.pipeline.programme.find import FEWEST, Cohort, Judges, find, halves
 from sensecf.pipeline.programme.reach import agreed, reach
@@ -96,9 +96,9 @@ def test_whatever_is_asked_nobody_leaves_their_limits_and_no_rule_breaks(mixed_t
             kind = data.draw(st.sampled_from(["by", "at least", "at most"]))
             reach_ = (feature.high or 0) - (feature.low or 0)
             size = data.draw(st.floats(-reach_, reach_)) if kind == "by" else data.draw(st.floats(0, feature.high or 0))
-            asks.append(Ask(j, kind, size))
+            asks.append(Demand(j, kind, size))
         else:
-            asks.append(Ask(j, "to", float(data.draw(st.integers(0, len(feature.levels) - 1)))))
+            asks.append(Demand(j, "to", float(data.draw(st.integers(0, len(feature.levels) - 1)))))
     one = Programme(tuple(sorted(asks)))
     seen = reach(task, query, [one])
     rows, edited = carried(task, query, [one])
@@ -113,7 +113,7 @@ def test_whatever_is_asked_nobody_leaves_their_limits_and_no_rule_breaks(mixed_t
 def test_a_target_leaves_those_who_are_there_where_they_are(mixed_task: Task) -> None:
     query = days(mixed_task)
     j = mixed_task.schema.columns["steps"]
-    rows, edited = carried(mixed_task, query, [Programme((Ask(j, "at least", 9_000.0),))])
+    rows, edited = carried(mixed_task, query, [Programme((Demand(j, "at least", 9_000.0),))])
     now = query.rows[:, j]
     assert (rows[0, now >= 9_000, j] == now[now >= 9_000]).all()
     assert (rows[0, now < 9_000, j] >= 9_000).all()

@@ -15,7 +15,7 @@ from sensecf.core.polish import polish
 from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing
-from sensecf.web.plans import SHOWN, Ask, Pool, answer, rank
+from sensecf.web.plans import SHOWN, Inquiry, Pool, answer, rank
 from webpage import away, small_cohort
 
 PEOPLE = 50
@@ -29,7 +29,7 @@ def cohort(request: Any) -> Any:
 @pytest.fixture(scope="module")
 def pools(cohort: Any) -> list[Pool]:
     """What the page finds for the first people who are away from the target."""
-    return answer(cohort, [Ask(cohort.person_of(row).number, (row,), Limits()) for row in away(cohort)[:PEOPLE]])
+    return answer(cohort, [Inquiry(cohort.person_of(row).number, (row,), Limits()) for row in away(cohort)[:PEOPLE]])
 
 
 @pytest.mark.parametrize("n", [1, 3])

@@ -33,7 +33,7 @@ from sensecf.web.cohort import Cohort, encode_people
 from sensecf.web.controls import Wish, first_wish, read_wish
 from sensecf.web.export import to_fhir
 from sensecf.web.people import ListView, Totals, chosen, named
-from sensecf.web.plans import Ask, answer, kind_of, rank, widened
+from sensecf.web.plans import Inquiry, answer, kind_of, rank, widened
 from sensecf.web.robust import robustness
 from sensecf.web.roster import Roster
 from sensecf.web.start import PageSource, make_cohort
@@ -253,7 +253,7 @@ def test_a_step_that_breaks_a_rule_says_so(mixed: Cohort) -> None:
     person = next(
         k for k in range(60) if mixed.rows[k, columns["pill"]] == 0 and mixed.rows[k, columns["coffee"]] == 6 - 1
     )
-    [pool] = answer(mixed, [Ask(person, (person,), Limits(hold=0.0))])
+    [pool] = answer(mixed, [Inquiry(person, (person,), Limits(hold=0.0))])
     row = mixed.rows[person].copy()
     row[columns["pill"]], row[columns["coffee"]] = 1, 2
     slow = replace(mixed, added=0)
@@ -500,7 +500,7 @@ def test_who_found_the_plans_is_told_apart(cohort: Any) -> None:
             return Candidates.of(np.empty(0, np.intp), np.empty((0, query.rows.shape[1])), self.name)
 
     there = int(np.flatnonzero(cohort.predicted == cohort.position)[0])
-    asks = [Ask(cohort.person_of(k).number, (k,), Limits(hold=0.0)) for k in (*away(cohort)[:3], there)]
+    asks = [Inquiry(cohort.person_of(k).number, (k,), Limits(hold=0.0)) for k in (*away(cohort)[:3], there)]
     assert [pool.found for pool in answer(cohort, asks)] == ["own"] * 3 + ["not needed"]
     assert [pool.found for pool in answer(replace(cohort, generator=Nobody()), asks[:3])] == ["fallback"] * 3
     locked = replace(asks[0], limits=Limits(lock=tuple(cohort.task.schema.names), hold=0.0))

@@ -11,7 +11,7 @@ from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits
 from sensecf.runs.record.bound import fingerprint
 from sensecf.web.cohort import Cohort
-from sensecf.web.plans import EFFORTS, SHOWN, Ask, Order
+from sensecf.web.plans import EFFORTS, SHOWN, Inquiry, Order
 
 ORDERS: dict[Order, str] = {"effort": "Least effort", "changes": "Fewest changes", "lead": "Largest lead"}
 #: How many plans may stand side by side.
@@ -61,11 +61,11 @@ class Wish:
         """The fingerprint of what plans have to keep: cards that were made for another one are out of date."""
         return fingerprint(self.limits(cohort).resolved(cohort.task.schema))
 
-    def ask(self, cohort: Cohort, person: int, day: int | None = None) -> Ask:
+    def ask(self, cohort: Cohort, person: int, day: int | None = None) -> Inquiry:
         """The question for a person, or for one day (a row's position) of theirs. Raises `InputError` for one that
         cannot be asked about."""
         days = days_asked(cohort, person, day)
-        return Ask(person, days, self.limits(cohort), self.weights())
+        return Inquiry(person, days, self.limits(cohort), self.weights())
 
     @classmethod
     def kept(cls, cohort: Cohort, limits: Limits, efforts: Mapping[str, str]) -> Wish:

@@ -24,7 +24,7 @@ from sensecf.runs.record.journal import Journal
 from sensecf.web.cohort import Cohort
 from sensecf.web.controls import Wish, first_wish
 from sensecf.web.own import Own, own_plan
-from sensecf.web.plans import STEPS, Ask, Plan, Pool, answer, person_query, widened
+from sensecf.web.plans import STEPS, Inquiry, Plan, Pool, answer, person_query, widened
 from sensecf.web.robust import Robustness, robustness
 from sensecf.web.start import Start
 from sensecf.web.survey import Survey, survey
@@ -71,7 +71,7 @@ class Desk:
     #: The last question of each person, by the person's number.
     last: dict[int, str] = field(default_factory=dict)
     _worded: dict[Register, Cohort] = field(default_factory=dict)
-    _waiting: list[tuple[Ask, asyncio.Future[Pool], Say]] = field(default_factory=list)
+    _waiting: list[tuple[Inquiry, asyncio.Future[Pool], Say]] = field(default_factory=list)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _long: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -128,7 +128,7 @@ class Desk:
 
     # --- asking -------------------------------------------------------------------------------
 
-    async def ask(self, asked: Ask, wish: Wish, who: str, say: Say, show: Show | None = None) -> Pool:
+    async def ask(self, asked: Inquiry, wish: Wish, who: str, say: Say, show: Show | None = None) -> Pool:
         """Answer one question, and keep its plans and limits. Raises `InputError` for limits that cannot be.
 
         `show` is given what is found first, while plans of other kinds are still looked for.

@@ -14,7 +14,7 @@ from sensecf.core.rules import Floats
 from sensecf.pipeline.hold import lower_bound
 from sensecf.web.cohort import Cohort
 from sensecf.web.controls import Wish
-from sensecf.web.plans import Ask, Known, Plan, Pool, judged_plan, person_query
+from sensecf.web.plans import Inquiry, Known, Plan, Pool, judged_plan, person_query
 from sensecf.web.whatif import moved
 from sensecf.web.words import rule_words
 
@@ -44,7 +44,7 @@ def own_plan(cohort: Cohort, own: Own, wish: Wish) -> tuple[Plan, Pool]:
     if broken:
         raise InputError(f"This cannot be kept: {' '.join(broken)}")
     free = _free(cohort, base, row)
-    ask = Ask(own.person, (own.day,), free)
+    ask = Inquiry(own.person, (own.day,), free)
     query = person_query(cohort, ask)
     plan = judged_plan(cohort, ask, query, row[None], Known(*_survival(cohort, base, row), by_hand=True))
     acted = np.zeros(len(row), dtype=bool)

@@ -55,7 +55,7 @@ STEPS = ("Looking for plans", "Checking every plan", "Looking for plans of other
 
 
 @dataclass(frozen=True)
-class Ask:
+class Inquiry:
     """One question: for whom (a number of `Cohort.persons`), on which days (positions of rows), under which limits, and
     how hard each feature is (by column; 1 where absent)."""
 
@@ -142,7 +142,7 @@ class Pool:
     """
 
     id: str
-    ask: Ask
+    ask: Inquiry
     query: Query
     plans: list[Plan]
     reason: str = ""
@@ -151,12 +151,12 @@ class Pool:
     found: str = "own"
 
 
-def answer(cohort: Cohort, asks: Sequence[Ask], say: Say = lambda step, words: None) -> list[Pool]:
+def answer(cohort: Cohort, asks: Sequence[Inquiry], say: Say = lambda step, words: None) -> list[Pool]:
     """The pools of several asks. Raises `InputError` for impossible limits (see `Limits`)."""
     return [_pool(cohort, ask, say) for ask in asks]
 
 
-def _pool(cohort: Cohort, ask: Ask, say: Say) -> Pool:
+def _pool(cohort: Cohort, ask: Inquiry, say: Say) -> Pool:
     """The answers of `explain` to one ask, in their order, and below them surer ones."""
     query, identity = person_query(cohort, ask), secrets.token_urlsafe(9)
     holding = ask.limits.hold > 0 and cohort.held() is not None
@@ -229,7 +229,7 @@ def kind_of(cohort: Cohort, plan: Plan) -> tuple[str, ...]:
 
 
 def _explained(
-    cohort: Cohort, ask: Ask, limits: Limits, n: int, fall_back: bool = True, days: float = DAYS
+    cohort: Cohort, ask: Inquiry, limits: Limits, n: int, fall_back: bool = True, days: float = DAYS
 ) -> Counterfactuals:
     """The answers of `explain` to one ask: to one day, or one plan for several; its index are the rows' positions."""
     rows, schema = list(ask.days), cohort.task.schema
@@ -255,12 +255,12 @@ def _explained(
     )
 
 
-def person_query(cohort: Cohort, ask: Ask) -> Query:
+def person_query(cohort: Cohort, ask: Inquiry) -> Query:
     """The query of one ask, a row for each day. Raises `InputError` for limits that cannot be."""
     return ask.limits.query(cohort.task, cohort.rows[list(ask.days)], cohort.target)
 
 
-def _plans(cohort: Cohort, ask: Ask, query: Query, found: Counterfactuals) -> list[Plan]:
+def _plans(cohort: Cohort, ask: Inquiry, query: Query, found: Counterfactuals) -> list[Plan]:
     """Answers as plans, in their order: one for each rank, or for each plan that is made for several days."""
     answers, texts = found.answers, dict(zip(found.people["plan_id"], found.people["plan"], strict=True))
     place = {day: k for k, day in enumerate(ask.days)}
@@ -312,7 +312,7 @@ class Known:
     turned: Bools | None = None
 
 
-def judged_plan(cohort: Cohort, ask: Ask, query: Query, rows: Floats, known: Known = Known()) -> Plan:
+def judged_plan(cohort: Cohort, ask: Inquiry, query: Query, rows: Floats, known: Known = Known()) -> Plan:
     """The plan that makes the days of an ask into these rows (k, d), with its verdict."""
     verdict = judge(cohort.task, query, Candidates.of(np.arange(len(rows)), rows, "plan")).verdict
     good = (verdict.valid if known.by_hand else verdict.good) & (True if known.turned is None else known.turned)
@@ -330,7 +330,7 @@ def judged_plan(cohort: Cohort, ask: Ask, query: Query, rows: Floats, known: Kno
     return _plan(cohort, ask, days, verdict, known)
 
 
-def _plan(cohort: Cohort, ask: Ask, days: tuple[Day, ...], verdict: Verdicts, known: Known) -> Plan:
+def _plan(cohort: Cohort, ask: Inquiry, days: tuple[Day, ...], verdict: Verdicts, known: Known) -> Plan:
     moved = np.asarray(verdict.edited.any(axis=0))
     shown = next((k for k in reversed(range(len(days))) if days[k].turned), len(days) - 1)
     row = days[shown].after[None]

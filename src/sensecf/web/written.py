@@ -17,7 +17,7 @@ from sensecf.core.rules import Floats
 from sensecf.pipeline.consequences import Mechanisms
 from sensecf.pipeline.person import in_words, parts_of
 from sensecf.web.cohort import Cohort
-from sensecf.web.plans import Ask, Known, Plan, Pool, judged_plan, kind_of, person_query
+from sensecf.web.plans import Inquiry, Known, Plan, Pool, judged_plan, kind_of, person_query
 from sensecf.web.words import clean, inside, percent
 
 #: Plain data, as JSON has it.
@@ -187,7 +187,7 @@ def restore(cohort: Cohort, kept: Mapping[str, Any], limits: Limits | None = Non
         return None
     led = any(change.get("follows", False) for change in kept["changes"])
     asked = limits or Limits(edit="actionable" if led else "mutable")
-    ask = Ask(person.number, tuple(found), asked)
+    ask = Inquiry(person.number, tuple(found), asked)
     query = person_query(cohort, ask)
     own = bool(kept.get("own", False))
     turned = np.array([bool(day["turned"]) for day in kept["days"]])

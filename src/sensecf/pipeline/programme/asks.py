@@ -32,7 +32,7 @@ Kind = Literal["by", "at least", "at most", "to"]
 
 
 @dataclass(frozen=True, order=True)
-class Ask:
+class Demand:
     """One thing that is asked: a number changed `by` a signed amount, brought to `at least` or `at most` a value, or a
     level changed `to` another (its code). `column`: of the feature; `value` in its unit."""
 
@@ -55,7 +55,7 @@ class Ask:
 class Programme:
     """The same asks for everybody, at most one per feature, in schema order."""
 
-    asks: tuple[Ask, ...]
+    asks: tuple[Demand, ...]
 
     def words(self, schema: FeatureSchema) -> str:
         """As people read it."""
@@ -88,7 +88,7 @@ def carried(task: Task, query: Query, programmes: Sequence[Programme]) -> tuple[
     return flat.reshape(out.shape), edited
 
 
-def _reached(task: Task, query: Query, ask: Ask) -> Floats:
+def _reached(task: Task, query: Query, ask: Demand) -> Floats:
     """The value of one feature in each row after one thing is done, shape (q,)."""
     codec, j = task.codec, ask.column
     now = query.rows[:, j]
@@ -114,7 +114,7 @@ def _reached(task: Task, query: Query, ask: Ask) -> Floats:
     return np.where(stays, now, wanted)
 
 
-def _way(ask: Ask, now: Floats) -> Floats:
+def _way(ask: Demand, now: Floats) -> Floats:
     """Which way an ask leads, shape (n,)."""
     sign = {"by": np.sign(ask.value), "at least": 1.0, "at most": -1.0, "to": 0.0}[ask.kind]
     return np.full(len(now), float(sign))
@@ -167,15 +167,15 @@ def _of_plan(task: Task, base: Floats, plan: Floats, edited: Bools, kind: str, u
     for j in np.flatnonzero(edited).tolist():
         move = float(plan[j] - base[j])
         if not task.codec.numeric[j]:
-            asks.append(Ask(j, "to", float(plan[j])))
+            asks.append(Demand(j, "to", float(plan[j])))
         elif np.isnan(move):
             return Programme(())
         elif kind == "by":
-            asks.append(Ask(j, "by", _plain(np.sign(move) * max(1.0, round(abs(move) / unit[j])) * unit[j])))
+            asks.append(Demand(j, "by", _plain(np.sign(move) * max(1.0, round(abs(move) / unit[j])) * unit[j])))
         elif move > 0:
-            asks.append(Ask(j, "at least", _plain(np.ceil(plan[j] / unit[j] - 1e-9) * unit[j])))
+            asks.append(Demand(j, "at least", _plain(np.ceil(plan[j] / unit[j] - 1e-9) * unit[j])))
         else:
-            asks.append(Ask(j, "at most", _plain(np.floor(plan[j] / unit[j] + 1e-9) * unit[j])))
+            asks.append(Demand(j, "at most", _plain(np.floor(plan[j] / unit[j] + 1e-9) * unit[j])))
     return Programme(tuple(asks))
 
 
@@ -196,14 +196,14 @@ def _grids(task: Task, query: Query, base: Floats, plans: Floats, edited: Bools,
         way = 1.0 if np.nanmedian(moves) >= 0 else -1.0
         most = task.schema.features[j].most_change or float(np.nanquantile(np.abs(moves), 0.9))
         steps = np.unique([max(1, round(most * k / each / unit[j])) for k in range(1, each + 1)])
-        changes.append([None, *(Ask(j, "by", _plain(way * s * unit[j])) for s in steps)])
+        changes.append([None, *(Demand(j, "by", _plain(way * s * unit[j])) for s in steps)])
         # Where those of the wanted class are: further out the more is asked.
         there = task.rows[task.y == query.target[0], j]
         there = there[~np.isnan(there)] if len(there) else plans[:, j]
         ends = np.quantile(there, np.clip(0.5 + way * np.linspace(0.0, 0.4, each), 0, 1)) if len(there) else np.empty(0)
         values = np.unique(np.round(ends / unit[j])) * unit[j]
         kind: Kind = "at least" if way > 0 else "at most"
-        reached.append([None, *(Ask(j, kind, _plain(v)) for v in values)])
+        reached.append([None, *(Demand(j, kind, _plain(v)) for v in values)])
     return [
         Programme(tuple(sorted(ask for ask in cell if ask is not None)))
         for ways in (changes, reached)
