@@ -9,9 +9,6 @@ from sensecf.core.rules import EPS
 from sensecf.metrics.declare import metric
 from sensecf.metrics.scored import Scored, of_answers
 
-#: The checks of every schema, before its rules; the request's own limits come last where they are given.
-CHECKS = ("locked", "direction", "max_change", "range", "step", "budget")
-
 
 @of_answers
 def breaches(scored: Scored) -> pd.DataFrame:

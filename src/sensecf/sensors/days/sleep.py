@@ -30,12 +30,6 @@ class Night:
         return sum(minutes for stage, minutes in self.minutes.items() if stage != "awake")
 
     @property
-    def efficiency_pct(self) -> float:
-        """Time asleep as a share of the time recorded, in percent (NaN without any)."""
-        recorded = self.asleep_min + self.minutes["awake"]
-        return 100 * self.asleep_min / recorded if recorded else float("nan")
-
-    @property
     def midpoint(self) -> float:
         """Minutes from midnight of `day` to the middle of the sleep; negative before midnight."""
         return ((self.start + self.end) / 2 - self.day * DAY) / 60
