@@ -19,7 +19,7 @@ from sensecf.runs.report import figures
 from sensecf.runs.report import tables as report_tables
 from sensecf.runs.report.drawn import Drawn, save_all
 from sensecf.runs.report.names import Labels
-from sensecf.runs.report.page import from_template, inline
+from sensecf.runs.report.page import Figure, from_template, inline
 from sensecf.runs.report.people import edit
 from sensecf.runs.report.tables import written
 from sensecf.version import __version__
@@ -97,11 +97,11 @@ GLOSSARY = (
 def write_report(folder: Path, made: Comparison) -> None:
     """Write `report.html` and `figures/` (SVG and PDF, in a journal's widths) into the folder."""
     drawn = _figures(made)
-    save_all({name: figure["raw"] for name, figure in drawn}, folder)
-    write_text(folder / "report.html", render(made, [figure for _, figure in drawn]))
+    save_all({figure.name: figure.raw for figure in drawn}, folder)
+    write_text(folder / "report.html", render(made, drawn))
 
 
-def render(made: Comparison, drawn: Sequence[dict[str, Any]]) -> str:
+def render(made: Comparison, drawn: Sequence[Figure]) -> str:
     """The page as text."""
     scores, facts, schema = made.scores, made.facts, made.task.schema
     requests = len(made.requests)
@@ -204,7 +204,7 @@ def _plan(made: Comparison, label: str, answers: metrics.Scored, request: Any) -
     }
 
 
-def _figures(made: Comparison) -> list[tuple[str, dict[str, Any]]]:
+def _figures(made: Comparison) -> list[Figure]:
     summary = made.scores.summary
     everyone = summary[summary["direction"] == ALL]
     ours = [m.label for m in made.methods if m.generator in OWN]
@@ -244,16 +244,14 @@ def _figures(made: Comparison) -> list[tuple[str, dict[str, Any]]]:
         text = "Share of a method’s answers that change a feature; the features that are changed most."
         drawn.append((name, "Which features each method changes", text, figures.change_radar(part), True))
     return [
-        (
+        Figure(
+            f"figure-{name}",
             name,
-            {
-                "id": f"figure-{name}",
-                "title": title,
-                "caption": caption,
-                "narrow": narrow,
-                "raw": svg,
-                "svg": inline(svg.replace("radar-", f"{name}-") if name != "radar" else svg, f"figure-{name}"),
-            },
+            title,
+            caption,
+            svg,
+            inline(svg.replace("radar-", f"{name}-") if name != "radar" else svg, f"figure-{name}"),
+            narrow,
         )
         for name, title, caption, svg, narrow in drawn
     ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sensecf.runs.report import figures
+from sensecf.runs.report.drawn import Drawn
 from sensecf.runs.report.names import UNSEEN
 
 #: Colours of the figures, as they follow the page's light and dark.
@@ -48,6 +50,25 @@ def inline(svg: str, name: str) -> Markup:
     for colour, variable in _COLOURS.items():
         svg = re.sub(rf"(fill|stroke): {colour}\b", rf"\1: var({variable}, {colour})", svg)
     return Markup(svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}" ', 1))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a page: `svg`, as it stands under its heading `title`, and `raw`, the file that it is saved to as
+    `name`. `id`: of the heading; `narrow`: it takes half of the page's width."""
+
+    id: str
+    name: str
+    title: str
+    caption: str
+    raw: Drawn
+    svg: Markup
+    narrow: bool = False
+
+    @classmethod
+    def of(cls, id: str, name: str, title: str, caption: str, raw: Drawn) -> Figure:
+        """A figure that stands on the page as it is saved."""
+        return cls(id, name, title, caption, raw, inline(raw, id))
 
 
 def _clean(value: Any) -> Any:

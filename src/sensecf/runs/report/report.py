@@ -21,7 +21,7 @@ from sensecf.runs.report import tables as report_tables
 from sensecf.runs.report.drawn import save_all
 from sensecf.runs.report.front import front, reason_words
 from sensecf.runs.report.names import whose
-from sensecf.runs.report.page import from_template, inline
+from sensecf.runs.report.page import Figure, from_template
 from sensecf.runs.report.people import PEOPLE, caption, further, jump, people_of, sections
 from sensecf.version import __version__
 
@@ -84,7 +84,7 @@ def write_report(
         path = path / "report.html"
     drawn = _figures(scored) if len(scored) else []
     write_text(path, render(scored, summary, run, extra, days, drawn))
-    save_all({figure["name"]: figure["raw"] for figure in drawn}, path.parent)
+    save_all({figure.name: figure.raw for figure in drawn}, path.parent)
     further(path, scored, run)
     return path
 
@@ -95,7 +95,7 @@ def render(
     run: Mapping[str, Any],
     extra: Mapping[str, pd.DataFrame] | None = None,
     days: pd.DataFrame | None = None,
-    drawn: Sequence[Mapping[str, Any]] | None = None,
+    drawn: Sequence[Figure] | None = None,
 ) -> str:
     """The page as text; see `write_report`."""
     cfs, task = scored.cfs, scored.task
@@ -179,7 +179,7 @@ def _tile(name: str, summary: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _figures(scored: Scored) -> list[Mapping[str, Any]]:
+def _figures(scored: Scored) -> list[Figure]:
     changed, people = int(scored.changed.any(axis=0).sum()), int(scored.queries.nunique())
 
     def part(most: int, total: int, what: str) -> str:
@@ -210,16 +210,8 @@ def _figures(scored: Scored) -> list[Mapping[str, Any]]:
         ),
     )
     return [
-        {
-            "id": f"figure-{number}",
-            "name": draw.__name__.replace("_", "-"),
-            "title": title,
-            "raw": raw,
-            "svg": inline(raw, f"figure-{number}"),
-            "caption": text,
-        }
+        Figure.of(f"figure-{number}", draw.__name__.replace("_", "-"), title, text, draw(scored))
         for number, (draw, title, text) in enumerate(drawn, start=1)
-        for raw in (draw(scored),)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from sensecf.augmentation.scarcity import SCENARIOS
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_text
 from sensecf.runs.report.drawn import save_all
-from sensecf.runs.report.page import from_template, inline
+from sensecf.runs.report.page import Figure, from_template
 from sensecf.runs.study import figures as study_figures
 from sensecf.runs.study.cells import Study
 from sensecf.runs.study.scores import CELL, compare, gains, rank, read_cells, summarise
@@ -59,7 +59,7 @@ def write_study_report(folder: str | Path) -> Path:
     write_text(folder / "summary.md", as_markdown(found, results, asked))
     names = [m for m in asked.methods if m in set(found["method"])]
     drawn = _figures(found, summary, overall, method, names)
-    save_all({entry["name"]: entry["raw"] for entry in drawn}, folder)
+    save_all({figure.name: figure.raw for figure in drawn}, folder)
     write_text(folder / "report.html", _render(results, asked, drawn, names, (summary, overall, total, tests)))
     return folder / "report.html"
 
@@ -67,7 +67,7 @@ def write_study_report(folder: str | Path) -> Path:
 def _render(
     results: pd.DataFrame,
     asked: Study,
-    drawn: Sequence[Mapping[str, Any]],
+    drawn: Sequence[Figure],
     names: Sequence[str],
     measured: Sequence[pd.DataFrame],
 ) -> str:
@@ -176,7 +176,7 @@ def _notes(results: pd.DataFrame) -> list[str]:
 
 def _figures(
     found: pd.DataFrame, summary: pd.DataFrame, overall: pd.DataFrame, method: str, names: Sequence[str]
-) -> list[dict[str, Any]]:
+) -> list[Figure]:
     shown = [method, *(n for n in names if n in IN_CURVES and n != method)]
     rest = [method, *(n for n in names if n != method)]
     drawn = []
@@ -212,14 +212,7 @@ def _figures(
             svg = study_figures.ranks(ranked, result, method)
             drawn.append(("ranks", "Mean ranks", svg, f"Friedman's test over all blocks: p {chance(result.p)}."))
     return [
-        {
-            "id": f"figure-{k}",
-            "name": name,
-            "title": heading,
-            "raw": svg,
-            "svg": inline(svg, f"figure-{k}"),
-            "caption": text,
-        }
+        Figure.of(f"figure-{k}", name, heading, text, svg)
         for k, (name, heading, svg, text) in enumerate(drawn, start=1)
     ]
 
