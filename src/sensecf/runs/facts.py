@@ -125,7 +125,7 @@ class PartCounts(TypedDict):
 class AnswerAsked(LimitsRecord):
     """What `sensecf answer` was asked: of which run (`task`, a hash), about which table (another), as what and how.
 
-    `part`: rows in memory at a time; `decimal`, `thousands`: the marks of the table's numbers, where they were said.
+    `part`: rows in memory at a time.
     """
 
     n: int
@@ -143,12 +143,13 @@ class AnswerAsked(LimitsRecord):
     format: str
     task: str
     sensecf: str
-    decimal: NotRequired[str]
-    thousands: NotRequired[str]
 
 
-class AnswerFacts(AnswerAsked, PartCounts):
-    """`run.json` of `answer`."""
+class AnswerFacts(AnswerAsked, PartCounts, total=False):
+    """`run.json` of `answer`; `decimal`, `thousands`: the marks of the table's numbers, where they were said."""
+
+    decimal: str
+    thousands: str
 
 
 class RunFacts(LimitsRecord, TableFacts, CountFacts, Told, total=False):
