@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
@@ -19,8 +21,6 @@ from sensecf.metrics.scored import Scored
 NEAREST = 5
 #: Folds of the critic, and of the threshold of the isolation forest.
 FOLDS = 5
-#: Trees of the isolation forest.
-TREES = 100
 #: Fewer rows than this, of either sort, and no critic or forest is fitted.
 MIN_ROWS = 20
 
@@ -75,9 +75,9 @@ def plausible(scored: Scored) -> pd.Series[float]:
 def isolation_inlier(scored: Scored) -> pd.Series[float]:
     """Is the answer an inlier by an isolation forest fitted on the target class? 1 or 0, higher is better.
 
-    Formula: 100 trees, a fifth of them fitted without each fifth of the people; the threshold calls 5 % of the real
-    rows outliers by the trees that have not seen their person. Leaves out: local density (it sees sparse corners, not
-    holes). Undefined for a class with under 20 rows. Source: Liu, Ting & Zhou 2008.
+    Formula: 100 trees; the threshold calls 5 % of held-out real rows outliers. Leaves out: local
+    density (it sees sparse corners, not holes). Undefined for a class with under 20 rows.
+    Source: Liu, Ting & Zhou 2008.
     """
     task = scored.task
     out = np.full(len(scored), np.nan)
@@ -85,7 +85,9 @@ def isolation_inlier(scored: Scored) -> pd.Series[float]:
     for target, members in scored.targets():
         found = critics.forest(target)
         if found is not None:
-            out[members] = found.inlier(critics.points(scored.after[members]))
+            forest, filled, threshold = found
+            points = filled(critics.points(scored.after[members]))
+            out[members] = forest.score_samples(points) >= threshold
     return scored.series(out)
 
 
@@ -194,52 +196,19 @@ def _placements(made: Floats, real: Floats, folds: Ints) -> Floats:
     return out
 
 
-class _Forest:
-    """An isolation forest over points (n, features) in as many parts as there are folds, each fitted without one fold.
-
-    A forest and what it says of rows it has not seen come from the same trees: one forest for all rows beside one
-    without each fold would take six times as many. `folds` (n,): the fold of each point.
-    """
-
-    def __init__(self, points: Floats, folds: Ints) -> None:
-        self._filled = NearestPoints(points).filled  # a blank is at the median of the class: it tells nothing
-        points = self._filled(points)
-        self._parts = [
-            IsolationForest(n_estimators=TREES // FOLDS, random_state=k).fit(points[folds != k]) for k in range(FOLDS)
-        ]
-        held = [_depth(part, points[folds == k]) for k, part in enumerate(self._parts)]
-        self._threshold = float(np.quantile(np.concatenate(held), OUTLIERS))
-
-    def inlier(self, points: Floats) -> Bools:
-        """Which points (m, features) lie no less deep than all but the oddest real rows, shape (m,)."""
-        points = self._filled(points)
-        inside: Bools = np.mean([_depth(part, points) for part in self._parts], axis=0) >= self._threshold
-        return inside
-
-
-def _depth(forest: IsolationForest, points: Floats) -> Floats:
-    """How deep points lie in the trees of a forest on average, in depths of a usual row; scores are 2 to the minus."""
-    depth: Floats = -np.log2(-forest.score_samples(points))
-    return depth
-
-
 class _Critics:
     """Isolation forests and neighbour indices per class, fitted on training rows when first asked for."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
         self.points = task.once(Scale).measured
-        self._forests: dict[int, _Forest | None] = {}
+        self._forests: dict[int, tuple[IsolationForest, Callable[[Floats], Floats], float] | None] = {}
         self._neighbours: dict[int, tuple[NearestPoints, float] | None] = {}
 
-    def forest(self, target: int) -> _Forest | None:
-        """The forest of a class; None where it has too few rows."""
+    def forest(self, target: int) -> tuple[IsolationForest, Callable[[Floats], Floats], float] | None:
+        """The forest of a class, what fills blanks, and the score below which a row is an outlier."""
         if target not in self._forests:
-            members = _members(self._task, target)
-            self._forests[target] = None
-            if len(members) >= MIN_ROWS:
-                folds = _folds(_groups(self._task, members))
-                self._forests[target] = _Forest(self.points(self._task.rows[members]), folds)
+            self._forests[target] = self._fit_forest(target)
         return self._forests[target]
 
     def neighbours(self, target: int) -> tuple[NearestPoints, float] | None:
@@ -247,6 +216,17 @@ class _Critics:
         if target not in self._neighbours:
             self._neighbours[target] = self._fit_neighbours(target)
         return self._neighbours[target]
+
+    def _fit_forest(self, target: int) -> tuple[IsolationForest, Callable[[Floats], Floats], float] | None:
+        members = _members(self._task, target)
+        if len(members) < MIN_ROWS:
+            return None
+        points = self.points(self._task.rows[members])
+        filled = NearestPoints(points).filled  # a blank is at the median of the class: it tells nothing
+        points = filled(points)
+        fold = _folds(_groups(self._task, members))
+        held = [_forest(points[fold != k]).score_samples(points[fold == k]) for k in range(FOLDS)]
+        return _forest(points), filled, float(np.quantile(np.concatenate(held), OUTLIERS))
 
     def _fit_neighbours(self, target: int) -> tuple[NearestPoints, float] | None:
         members = _members(self._task, target)
@@ -256,6 +236,10 @@ class _Critics:
         index = NearestPoints(points)
         typical = float(np.median(index.kneighbors(points, NEAREST, others=True)[0].mean(axis=1)))
         return (index, typical) if typical > 0 else None
+
+
+def _forest(points: Floats) -> IsolationForest:
+    return IsolationForest(n_estimators=100, random_state=0).fit(points)
 
 
 def _members(task: Task, target: int) -> Ints:
