@@ -216,7 +216,7 @@ def _attribute(trainset: Any, name: str) -> Mapping[str, Any]:
 def _units(trainset: Any, order: list[str]) -> list[_Unit]:
     """The features behind the columns, in the order of their first column."""
     kinds, mutable, ways = (
-        _attribute(trainset, f"raw_feature_{part}") | _attribute(trainset, f"encoded_feature_{part}")
+        {**_attribute(trainset, f"raw_feature_{part}"), **_attribute(trainset, f"encoded_feature_{part}")}
         for part in ("type", "mutability", "actionability")
     )
     groups = {str(source): tuple(map(str, names)) for source, names in _attribute(trainset, "encoding").items()}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from sensecf.cli.shared import OutPath, arguments, progress_bars
+from sensecf.cli.progress import progress_bars
+from sensecf.cli.shared import OutPath, arguments
 
 
 @click.group()

@@ -100,4 +100,5 @@ def _table(schema: FeatureSchema, arguments: Mapping[str, Any], table: Path | No
 
 def _read(path: str | Path, schema: FeatureSchema, arguments: Mapping[str, Any]) -> pd.DataFrame:
     """A table with the marks in numbers that the run was made with."""
-    return read_table(path, schema, **{mark: arguments.get(mark) or "" for mark in MARKS})
+    said: dict[str, str] = {mark: arguments.get(mark) or "" for mark in MARKS}
+    return read_table(path, schema, merge_spellings=False, **said)
