@@ -146,10 +146,11 @@ class AnswerAsked(LimitsRecord):
 
 
 class AnswerFacts(AnswerAsked, PartCounts, total=False):
-    """`run.json` of `answer`; `decimal`, `thousands`: the marks of the table's numbers, where they were said."""
+    """`run.json` of `answer`; `decimal`, `thousands`, `encoding`: how the table is written, where that was said."""
 
     decimal: str
     thousands: str
+    encoding: str
 
 
 class RunFacts(LimitsRecord, TableFacts, CountFacts, Told, total=False):
