@@ -23,11 +23,11 @@ STORED, PAGE = ROOT / "benchmarks" / "recourse.csv", ROOT / "docs" / "results" /
 #: German credit and breast cancer are tables of RecourseBench too; its classifiers are of these three families.
 CELLS = [(name, how) for name in ("german", "breast_cancer", "rice") for how in ("logistic", "random-forest", "mlp")]
 METHODS = (
-    "search", "search@hold", "nearest", "constant", "nice-sparsity", "nice-proximity", "nice-plausibility", "cfnow",
-    "dice-random", "robx", "betarce",
+    "search", "search@hold", "nearest", "constant+raw", "nice-sparsity+raw", "nice-proximity+raw",
+    "nice-plausibility+raw", "cfnow+raw", "dice-random+raw", "robx+raw", "betarce+raw",
 )  # fmt: skip
 #: TreeCF is for ensembles of trees.
-OF_TREES = ("treecf-sparse",)
+OF_TREES = ("treecf-sparse+raw",)
 ASKED, REFITS = 50, 20
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sensecf.cli.progress import progress_bars
+from sensecf.cli.say import say
 from sensecf.cli.shared import (
     ALLOW_HOST,
     CAUTION,
@@ -84,14 +85,14 @@ def answer(
         call = Call(overwrite, progress=progress, engine=where)
         layout = Layout(form, marks=stated_marks())
         facts = work(finished, table, out, request, layout=layout, card=card, call=call)
-    click.echo(quality_of(run, facts_of(run)))
+    say(quality_of(run, facts_of(run)))
     asked = Counted(facts["rows"], facts["people"], facts["rows_are"])
     open_rows = facts["rows"] - facts["rows_in_target"]
-    click.echo(f"Asked about {asked}.")
-    click.echo(
+    say(f"Asked about {asked}.")
+    say(
         f"{facts['rows_answered'] - facts['rows_in_target']:,} of {some(open_rows, asked.many)} answered, "
         f"{facts['rows_in_target']:,} more are in {finished.task.schema.meaning(facts['target'])!r} already, "
         "as surely as plans are asked to be; "
         f"{facts['abstentions']:,} without an answer, each with its reason: {out / f'counterfactuals.{form}'}"
     )
-    click.echo(CAUTION)
+    say(CAUTION)

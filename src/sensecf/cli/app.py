@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from sensecf.cli.say import say
 from sensecf.core.errors import InputError, SenseCFWarning
 from sensecf.version import __version__
 
@@ -66,8 +67,10 @@ def _show_warning(
 ) -> None:
     """A remark of ours is one line; the place in the code, which other warnings have, says nothing about it."""
     remark = issubclass(category, SenseCFWarning)
-    text = f"sensecf: {message}\n" if remark else warnings.formatwarning(message, category, filename, lineno)
-    click.echo(text, err=True, nl=False)
+    if remark:
+        say(f"sensecf: {message}", err=True)
+    else:
+        click.echo(warnings.formatwarning(message, category, filename, lineno), err=True, nl=False)
 
 
 def _fit_streams() -> None:
@@ -93,7 +96,7 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # else the interpreter says so when it ends
         sys.exit(1)
     except InputError as error:
-        click.echo(f"sensecf: {' '.join(str(error).split())}", err=True)
+        say(f"sensecf: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -101,12 +104,12 @@ def main() -> None:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         command = "sensecf" if context is None else context.command_path
-        click.echo(f"sensecf: {' '.join(error.format_message().split())} See: {command} --help", err=True)
+        say(f"sensecf: {' '.join(error.format_message().split())} See: {command} --help", err=True)
         sys.exit(2)
     except OSError as error:
-        click.echo(f"sensecf: {error}; when that is mended, the same command goes on where it stopped", err=True)
+        say(f"sensecf: {error}; when that is mended, the same command goes on where it stopped", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("sensecf: interrupted; the same command goes on where it stopped", err=True)
+        say("sensecf: interrupted; the same command goes on where it stopped", err=True)
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)

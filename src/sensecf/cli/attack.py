@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sensecf.cli.say import say
 from sensecf.cli.shared import RunSource, run_options
 
 
@@ -34,5 +35,5 @@ def attack(source: RunSource, files: tuple[Path, ...]) -> None:
     request = AttackSpec(source.seed, tuple(map(str, files)))
     made = source.work(go, place, request, files=list(request.files))
     for line in verdict(made):
-        click.echo(line)
-    click.echo(f"Report: {place / 'report.html'}")
+        say(line)
+    say(f"Report: {place / 'report.html'}")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from sensecf.cli.progress import progress_bars
+from sensecf.cli.say import say
 from sensecf.cli.shared import GENERATORS, SCHEMA, OutPath, open_table, split_names, table_options
 
 
@@ -57,7 +58,6 @@ def augment(
     """
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     from sensecf.augmentation.run import AugmentSpec, run, sentences
     from sensecf.core.schema import FeatureSchema
@@ -71,7 +71,7 @@ def augment(
     write(out, scores, facts)
     console = Console(width=None if sys.stdout.isatty() else 120)
     for name, quality in facts["quality"].items():
-        console.print(Text(sentence(from_json(quality), name, facts["positive"])), soft_wrap=True)
+        say(sentence(from_json(quality), name, facts["positive"]))
     shown = Table(title=f"{facts['test_rows']} held-out rows, mean of the classifiers", title_justify="left")
     measures = ("f1", "f1_tuned", "average_precision", "auc", "brier")
     for column in ("method", *(name.replace("_", " ") for name in measures)):
@@ -81,6 +81,6 @@ def augment(
         shown.add_row(str(name), *(f"{row[m]:.3f}" for m in measures))
     console.print(shown)
     for told in sentences(facts):
-        console.print(Text(told), soft_wrap=True)
-    console.print(f"{len(added):,} rows: {out / 'augmented.csv'}", highlight=False, soft_wrap=True)
-    console.print(f"Report: {out / 'report.html'}", highlight=False, soft_wrap=True)
+        say(told)
+    say(f"{len(added):,} rows: {out / 'augmented.csv'}")
+    say(f"Report: {out / 'report.html'}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from sensecf.cli.progress import progress_bars
+from sensecf.cli.say import say
 from sensecf.cli.shared import OutPath, arguments
 
 
@@ -49,4 +50,4 @@ def recourse(comparisons: tuple[str, ...], out: Path, refits: int, seed: int, ov
         for _, line in part.iterrows():
             shown.add_row(Text(str(line["method"])), *columns.cells(line))
         console.print(shown)
-    console.print(Text(f"Table: {out / 'recourse.csv'}"), soft_wrap=True)
+    say(f"Table: {out / 'recourse.csv'}")

@@ -11,6 +11,7 @@ import click
 
 from sensecf.cli.progress import progress_bars
 from sensecf.cli.prompt_options import confirmed, model_options, prompting
+from sensecf.cli.say import say
 from sensecf.cli.shared import (
     CAUTION,
     OutPath,
@@ -109,7 +110,7 @@ def _show(made: Comparison, out: Path) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     for text in (*tables.quality(made), *tables.own(made)):
-        console.print(Text(text), soft_wrap=True)
+        say(text)
     parts = [tables.table("", tables.RESULTS, made.scores.summary)]
     if made.facts["refits"]:
         everyone = made.scores.summary[made.scores.summary["direction"] == ALL]
@@ -125,7 +126,7 @@ def _show(made: Comparison, out: Path) -> None:
         console.print(shown)
     schema = made.task.schema
     if schema.meanings:
-        console.print(Text(f"{schema.meaning(schema.label)}: {schema.said_classes}"), soft_wrap=True)
+        say(f"{schema.meaning(schema.label)}: {schema.said_classes}")
     console.print("Mean of how many, and its 95 % interval. Costs, tests and plans are in the report.", highlight=False)
-    console.print(Text(f"Report: {out / 'report.html'}"), soft_wrap=True)
+    say(f"Report: {out / 'report.html'}")
     console.print(CAUTION, style="italic", highlight=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from sensecf.cli.progress import progress_bars
+from sensecf.cli.say import say
 from sensecf.cli.shared import OutPath
 from sensecf.cli.summary import show
 from sensecf.core.people import Counted
@@ -25,7 +26,7 @@ def demo(out: Path, overwrite: bool, seed: int) -> int:
 
     data = load("simulated")
     notice = "The data are simulated, shaped like AI-READI's daily summaries. No row is a person's."
-    click.echo(f"{Counted(len(data.frame), data.frame['participant_id'].nunique(), 'days')}, simulated.")
+    say(f"{Counted(len(data.frame), data.frame['participant_id'].nunique(), 'days')}, simulated.")
     with progress_bars() as progress:
         call = Call(overwrite, notice, progress=progress)
         answers, summary, facts = run(data.frame, data.schema, out, RunSpec(seed=seed), call=call)

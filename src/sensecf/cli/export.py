@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sensecf.cli.say import say
 from sensecf.cli.shared import OutPath
 
 
@@ -25,4 +26,4 @@ def export(run: Path, form: str, system: str, decided: bool, out: Path, overwrit
     from sensecf.runs.record.export import export as work
 
     files = work(run, form, out, system=system, decided=decided, overwrite=overwrite)
-    click.echo(f"{out}: {', '.join(path.name for path in files)}")
+    say(f"{out}: {', '.join(path.name for path in files)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sensecf.cli.say import say
 from sensecf.cli.shared import RunSource, run_options, split_names
 
 
@@ -30,7 +31,7 @@ def fairness(source: RunSource, protected: str, mend: bool) -> None:
 
     place = source.place("fairness")
     made = source.work(compare, place, FairnessSpec(split_names(protected), mend, source.seed))
-    click.echo(f"By {', '.join(made.facts['protected'])}, {made.facts['protected_why']}.")
+    say(f"By {', '.join(made.facts['protected'])}, {made.facts['protected_why']}.")
     for line in verdict(made):
-        click.echo(line)
-    click.echo(f"Report: {place / 'report.html'}")
+        say(line)
+    say(f"Report: {place / 'report.html'}")

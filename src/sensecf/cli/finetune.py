@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sensecf.cli.progress import progress_bars
+from sensecf.cli.say import say
 from sensecf.cli.shared import OutPath, Source, source_options, split_names, table_options
 from sensecf.core.errors import InputError, MissingExtraError
 
@@ -81,7 +82,7 @@ def finetune(
     if pairs is not None:
         chosen = replace(chosen, pairs=pairs)
     for remark in remarks(preset_name, chosen):
-        click.echo(remark, err=True)
+        say(remark, err=True)
     opened, seed = source.open(), source.seed
     setup = Setup(source.classifier, split_names(source.classes), seed=seed)
     made = prepared(opened.frame, opened.schema, setup)
@@ -130,7 +131,7 @@ def _show(facts: TunedFacts, out: Path) -> None:
 
     got, wanted = facts["pairs"]["pairs"], facts["pairs"].get("wanted", 0)
     if got < wanted:
-        click.echo(f"{got} pairs instead of {wanted}: no more questions could be answered", err=True)
+        say(f"{got} pairs instead of {wanted}: no more questions could be answered", err=True)
     shown = Table(title="What the model does alone, on validation questions", title_justify="left")
     shown.add_column("measure")
     for stage in facts["metrics"]:
@@ -142,4 +143,4 @@ def _show(facts: TunedFacts, out: Path) -> None:
     console.print(shown)
     for stage, cost in facts["stages"].items():
         console.print(f"{stage}: " + ", ".join(f"{name} {value}" for name, value in cost.items()), highlight=False)
-    console.print(f"Model card: {out / 'README.md'}", highlight=False, soft_wrap=True)
+    say(f"Model card: {out / 'README.md'}")

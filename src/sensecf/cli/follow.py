@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from sensecf.cli.say import say
 from sensecf.cli.shared import OutPath, open_table, table_options
 
 
@@ -32,9 +33,9 @@ def follow(run: Path, later: Path, out: Path | None, who: str) -> None:
     told = work(run, open_table(later, schema), later, out or run, who)
     for group, words in (("with_plan", "with a plan"), ("without_plan", "without a plan")):
         found = told[group]
-        click.echo(f"{found['came_back']} of {found['people']} people {words} came back.{_said(found)}")
-    click.echo(CAUTION)
-    click.echo(f"{out or run}: {', '.join(FILES)}")
+        say(f"{found['came_back']} of {found['people']} people {words} came back.{_said(found)}")
+    say(CAUTION)
+    say(f"{out or run}: {', '.join(FILES)}")
 
 
 def _said(found: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sensecf.cli.say import say
 from sensecf.cli.shared import open_table, table_options
 
 
@@ -32,12 +33,12 @@ def check(table: Path, schema_path: Path, seed: int) -> None:
     click.echo(found.round(4).to_csv(index=False), nl=False)
     for kind, part in found.groupby("kind", sort=False):
         for verdict, count in part["verdict"].value_counts().items():
-            click.echo(f"{kind}: {count} {verdict}", err=True)
+            say(f"{kind}: {count} {verdict}", err=True)
     for row in found[found["verdict"] == "contradicted"].itertuples():
         what = f"{row.cause!s} → {row.effect!s} ({row.says or 'no sign'!s})"
         if row.kind == "independence":
             what = f"{row.cause} and {row.effect} are not independent given the causes of {row.effect}"
-        click.echo(f"contradicted by the rows: {what}", err=True)
+        say(f"contradicted by the rows: {what}", err=True)
 
 
 @graph.command("draft")
@@ -61,6 +62,6 @@ def draft(schema_path: Path, model: str, seed: int) -> None:
         click.echo(schema.to_toml(notes=proposals(edges, client.name)), nl=False)
     finally:
         client.close()
-    click.echo(f"{len(edges)} edges drafted by {client.name}; none is used until its # is taken away", err=True)
+    say(f"{len(edges)} edges drafted by {client.name}; none is used until its # is taken away", err=True)
     for line in left:
-        click.echo(f"left out: {line}", err=True)
+        say(f"left out: {line}", err=True)

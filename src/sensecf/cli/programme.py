@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sensecf.cli.progress import progress_bars
+from sensecf.cli.say import say
 from sensecf.cli.shared import CAUTION, TRUST, OutPath, arguments
 from sensecf.core.errors import InputError
 
@@ -58,17 +59,17 @@ def _cost(text: str) -> tuple[str, float]:
 def _show(made: Programmes, out: Path) -> None:
     """The programmes on the terminal."""
     facts = made.facts
-    click.echo(facts["quality"])
-    click.echo(facts["headline"])
+    say(facts["quality"])
+    say(facts["headline"])
     for number in dict.fromkeys(row["programme"] for row in facts["programmes"]):
         mine = [row for row in facts["programmes"] if row["programme"] == number]
-        click.echo(f"  {number}. {'; '.join(row['asks'] for row in mine)}")
-        click.echo(f"     {mine[0]['people']} people, turns {mine[0]['reached']} of their {mine[0]['days']} days")
+        say(f"  {number}. {'; '.join(row['asks'] for row in mine)}")
+        say(f"     {mine[0]['people']} people, turns {mine[0]['reached']} of their {mine[0]['days']} days")
     for one in facts["sets"][1:]:
-        click.echo(f"{one['programmes']} instead of {one['programmes'] - 1}: {one['one_more_buys']:+.0%} of the days.")
+        say(f"{one['programmes']} instead of {one['programmes'] - 1}: {one['one_more_buys']:+.0%} of the days.")
     if facts["budget_spent"] is not None:
         spent = facts["budget_spent"]
-        click.echo(f"For {spent['cost']:g}: {spent['people']} people, {spent['days']:g} days expected to turn.")
-    click.echo(facts["how"])
-    click.echo(CAUTION)
-    click.echo(f"Page: {out / 'programme.html'}")
+        say(f"For {spent['cost']:g}: {spent['people']} people, {spent['days']:g} days expected to turn.")
+    say(facts["how"])
+    say(CAUTION)
+    say(f"Page: {out / 'programme.html'}")

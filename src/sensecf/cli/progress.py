@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
+from sensecf.cli.say import say
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -44,7 +44,7 @@ def progress_bars() -> Iterator[Progress]:
             if phase not in begun:
                 begun[phase] = bar.add_task(names.get(phase, phase), total=1.0)
                 if not console.is_terminal:
-                    click.echo(names.get(phase, phase))
+                    say(names.get(phase, phase))
             bar.update(begun[phase], completed=share)
 
         yield progress

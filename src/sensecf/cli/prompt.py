@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sensecf.cli.prompt_options import as_data, prompt_options
+from sensecf.cli.say import say
 from sensecf.cli.shared import OutPath, Source, limit_options, source_options, split_names, stated_limits, table_options
 
 
@@ -63,8 +64,6 @@ def prompt(
     from sensecf.core.people import some
 
     where = "this machine" if found.host is None else found.host
-    click.echo(
-        f"{some(len(found.questions), 'rows')}, {len(found.lines)} requests to {where}: {found.permission}", err=True
-    )
+    say(f"{some(len(found.questions), 'rows')}, {len(found.lines)} requests to {where}: {found.permission}", err=True)
     for name, reason in found.withheld.items():
-        click.echo(f"never shown: {name} ({reason})", err=True)
+        say(f"never shown: {name} ({reason})", err=True)

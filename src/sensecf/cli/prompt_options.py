@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sensecf.cli.say import say
 from sensecf.cli.shared import keep_as, stated
 from sensecf.core.errors import InputError
 
@@ -93,10 +94,10 @@ def confirmed() -> Callable[[str], None]:
     """What shows an estimate of the cost before a model is asked, and waits for a y where a person sits there."""
 
     def confirm(estimate: str) -> None:
-        click.echo(estimate, err=True)
+        say(estimate, err=True)
         if sys.stdin.isatty() and not stated("consent")["yes"]:
             # A whole line: beside a progress bar, a prompt without an end is not shown.
-            click.echo("Type y to ask.", err=True)
+            say("Type y to ask.", err=True)
             if sys.stdin.readline().strip().lower() not in ("y", "yes"):
                 raise click.Abort
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sensecf.cli.say import say
 from sensecf.cli.shared import open_table, split_names, table_options
 
 
@@ -39,5 +40,5 @@ def schema(table: Path, label: str, name: str, weeks: float | None, merge_spelli
         shown=split_names(whose["shown"]),
     )
     for remark in found.remarks:
-        click.echo(remark, err=True)
+        say(remark, err=True)
     click.echo(found.schema.to_toml(notes=found.notes, proposed=found.proposed), nl=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sensecf.cli.say import say
 from sensecf.cli.shared import ALLOW_HOST, OutPath, engine_options, stated_engine
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def build_command(
     write_json(f"{out}.report.json", built.report.to_dict())
     built.card.save_beside(out)
     for line in [*built.report.lines(), *built.card.lines()]:
-        click.echo(line)
-    click.echo(f"{out}: {len(built.table):,} rows, {built.table.shape[1]} columns")
+        say(line)
+    say(f"{out}: {len(built.table):,} rows, {built.table.shape[1]} columns")
 
 
 @sensors.command(name="simulate")
@@ -125,7 +126,7 @@ def simulate_command(
             progress=progress,
             **options,
         )
-    click.echo(f"{out}: {people} people × {days} days")
+    say(f"{out}: {people} people × {days} days")
 
 
 @sensors.command(name="day")
@@ -165,11 +166,11 @@ def _show_day(day: ExampleDay) -> None:
     if day.glucose is not None:
         hours = day.glucose.iloc[::120]
         levels = ", ".join(f"{t[11:]} {v:.0f}" for t, v in zip(hours["time"], hours["glucose_mgdl"], strict=True))
-        click.echo(f"glucose, mg/dL: {levels}")
+        say(f"glucose, mg/dL: {levels}")
     for name, value in day.realised.items():
-        click.echo(f"{name}: {value:g}")
+        say(f"{name}: {value:g}")
     for name, reason in day.left.items():
-        click.echo(f"{name}: not shown: {reason}")
+        say(f"{name}: not shown: {reason}")
 
 
 @contextmanager

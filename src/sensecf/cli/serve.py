@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sensecf.cli.say import say
 from sensecf.cli.shared import (
     CLASSES,
     CLASSIFIERS,
@@ -64,4 +65,4 @@ def serve(
         raise InputError("--schema needs its table: sensecf serve TABLE --schema schema.toml")
     folder = out or (run_or_table if run_or_table is not None and run_or_table.is_dir() else Path("decisions"))
     source = PageSource(run_or_table, schema, classes=split_names(classes), marks=stated_marks(), **asked)
-    listen(source, folder, host, port, token, click.echo)
+    listen(source, folder, host, port, token, say)

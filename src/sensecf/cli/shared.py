@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from sensecf.cli.say import say
 from sensecf.core.errors import InputError
 from sensecf.core.names import split_names as split_names
 
@@ -411,4 +412,4 @@ def stated_engine(allow_hosts: tuple[str, ...] = ()) -> Engine:
 def show_card(card: Card | None) -> None:
     """What the card of a table says, before anything is done with it."""
     for line in () if card is None else card.lines():
-        click.echo(line, err=True)
+        say(line, err=True)

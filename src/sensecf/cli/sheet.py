@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sensecf.cli.say import say
 from sensecf.cli.shared import TRUST, OutPath
 
 
@@ -44,4 +45,4 @@ def sheet(
     seal = Journal(run).seal if (run / FILE).exists() else ""
     facts = sheets.Sheet(date.today(), seal, said["call"], sheets.paces(load_task(run, trust=trust)))
     write_text(target, sheets.render(chosen, language, facts))
-    click.echo(f"{target}: one page to print for {person}, plan {chosen.id}")
+    say(f"{target}: one page to print for {person}, plan {chosen.id}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from sensecf.cli.say import say
 from sensecf.cli.shared import ALLOW_HOST, OutPath, engine_options, stated_engine, stated_marks, table_options
 
 
@@ -46,7 +47,7 @@ def study(study: Path, out: Path, jobs: int | None) -> None:
             text = "" if left != left else f"{left / 60:,.0f} min left"
             bar.update(task, completed=done, total=total, left=text)
             if not console.is_terminal:
-                click.echo(f"{done:,} of {total:,} cells {text}".rstrip(), err=True)
+                say(f"{done:,} of {total:,} cells {text}".rstrip(), err=True)
 
         run_study(asked, out, jobs, progress, where)
     _say(out, write_study_report(out))
@@ -84,4 +85,4 @@ def _say(folder: Path, page: Path) -> None:
         )
     console = Console()
     console.print(shown)
-    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+    say(f"Report: {page}")

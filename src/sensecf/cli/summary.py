@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from sensecf.cli.plain import plain
+from sensecf.cli.say import say
 from sensecf.cli.shared import CAUTION
 
 if TYPE_CHECKING:
@@ -55,19 +54,19 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: RunFacts, out: 
 
     target = answers.schema.meaning(facts["target"])
     console = Console(width=None if sys.stdout.isatty() else 80)
-    console.print(plain(sentence(summary, facts["classifier"], target, facts.get("rows_are", "rows"))), soft_wrap=True)
-    console.print(plain(asked_words(answers, facts)), soft_wrap=True)
+    say(sentence(summary, facts["classifier"], target, facts.get("rows_are", "rows")))
+    say(asked_words(answers, facts))
     for line in hold_words(facts):
-        console.print(plain(line), soft_wrap=True)
+        say(line)
     for part in plans_for_people(answers, facts, target):
         console.print(part)
     if facts.get("per") != "person":
         console.print(_plans(answers, target))
 
     if facts.get("generator_why"):
-        console.print(plain(f"Plans by {facts['generator']}: {facts['generator_why']}."), soft_wrap=True)
+        say(f"Plans by {facts['generator']}: {facts['generator_why']}.")
     own = own_sentence(summary, answers.asked)
-    console.print(plain(f"{own}; {answers.shares()}." if own else f"{answers.shares()}."), soft_wrap=True)
+    say(f"{own}; {answers.shares()}." if own else f"{answers.shares()}.")
     fallback = answers.fallbacks()
     table = Table(title="Summary" + (f", with {fallback} as fallback" if fallback else ""), title_justify="left")
     for column in ("measure", "value", "95 % interval", "of", "better"):
@@ -144,10 +143,10 @@ def _closing(console: Any, answers: Counterfactuals, out: Path) -> None:
     """Why some have no answer, and where to read on."""
     reasons = answers.reasons()
     for reason, queries in reasons[:REASONS]:
-        console.print(plain(f"No answer for {len(queries)}: {reason}"), soft_wrap=True)
+        say(f"No answer for {len(queries)}: {reason}")
     if left := sum(len(queries) for _, queries in reasons[REASONS:]):
         console.print(f"No answer for {left} more: see the report", highlight=False)
-    console.print(plain(f"Report: {out / 'report.html'}"), soft_wrap=True)
+    say(f"Report: {out / 'report.html'}")
     console.print(CAUTION, style="italic", highlight=False)
 
 
@@ -163,5 +162,5 @@ def status(answers: Counterfactuals) -> int:
     """The exit status of a run: 3, with a line that says so, where the generator asked for answered nobody."""
     if not answers.own_none:
         return 0
-    click.echo(f"sensecf: {answers.shares()}", err=True)
+    say(f"sensecf: {answers.shares()}", err=True)
     return 3

@@ -11,6 +11,7 @@ import click
 
 from sensecf.cli.progress import progress_bars
 from sensecf.cli.prompt_options import confirmed, model_options, prompting
+from sensecf.cli.say import say
 from sensecf.cli.shared import CLASSIFIERS, OutPath, arguments, gathered, split_names
 
 if TYPE_CHECKING:
@@ -101,4 +102,4 @@ def _show(made: Truth, out: Path) -> None:
         )
     console.print(shown)
     console.print("People of this world are simulated: this says nothing about anybody's health.", highlight=False)
-    console.print(Text(f"Table: {out / 'table.md'}"), soft_wrap=True)
+    say(f"Table: {out / 'table.md'}")

@@ -1,0 +1,20 @@
+"""Sentences on a terminal: broken between words at its width; into a file or a pipe they go as they are."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+
+import click
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print text to stdout, or to stderr. A path or another long word is never broken, so that it can be copied."""
+    if (sys.stderr if err else sys.stdout).isatty():
+        width = shutil.get_terminal_size().columns
+        text = "\n".join(
+            textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False, drop_whitespace=True) or line
+            for line in str(text).split("\n")
+        )
+    click.echo(text, err=err)
