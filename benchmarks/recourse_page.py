@@ -24,7 +24,7 @@ page and not with its own. How each column is computed: [comparing](../compare.m
 ## At once
 
 Two lines of ours: `search`, the smallest valid change, and `{both}`, a plan that 95 % of refits agree with, or else
-that change. Places are each one's among the methods that are not ours, by the mean over each one's own answers; 1 is best.
+that change. Places are each one's among the methods that are not ours, by the mean over each one's own answers, 1 best.
 The bar is all of validity 1, no violation, the first three places in L0, L1 and kNN-5, and a future validity of 0.95.
 
 {bars}
@@ -82,7 +82,8 @@ def page(found: pd.DataFrame) -> str:
     counts = dict(list(reached.groupby("method")))
     held = int((counts[BOTH]["future_validity"] >= FUTURE).sum())
     said = (
-        f"\n\nOf {cells} comparisons, `{SECOND}` is all but the last in {int(counts[SECOND]['near'].sum())}, `{BOTH}` has "
+        f"\n\nOf {cells} comparisons, `{SECOND}` is all but the last in "
+        f"{int(counts[SECOND]['near'].sum())}, `{BOTH}` has "
         f"a future validity of {FUTURE:g} in {held}, and all of it at once is met in {int(reached['met'].sum())}."
     )
     requests = int(found["requests"].max())

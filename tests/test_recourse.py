@@ -15,6 +15,8 @@ from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
 from sensecf.runs import recourse
 
+ROOT = Path(__file__).resolve().parents[1]
+
 SCHEMA = FeatureSchema(
     (
         Feature("hours", "integer", low=0, high=10, step=1, direction="increase"),
@@ -132,3 +134,18 @@ def test_the_command_prints_and_writes_the_columns(compared: Path, tmp_path: Pat
 def test_what_is_no_comparison_is_refused(tmp_path: Path) -> None:
     done = call("bench", "recourse", tmp_path, "--out", tmp_path / "columns")
     refused(done, "run.json", left=tmp_path / "columns")
+
+
+def test_the_page_of_results_is_made_of_the_stored_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from recourse_page import page
+
+    stored = pd.read_csv(ROOT / "benchmarks" / "recourse.csv")
+    assert (ROOT / "docs" / "results" / "recourse.md").read_text(encoding="utf-8") == page(stored)
+
+
+def test_our_answers_violate_nothing_and_leave_nobody_out_in_the_stored_figures() -> None:
+    stored = pd.read_csv(ROOT / "benchmarks" / "recourse.csv")
+    ours = stored[stored["method"].isin([recourse.SECOND, recourse.BOTH])]
+    assert ours["validity"].eq(1).all()
+    assert ours.filter(like="violation").eq(0).all(axis=None)
