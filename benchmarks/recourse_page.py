@@ -15,16 +15,16 @@ FUTURE, PLACE = 0.95, 3
 
 TEXT = """# The columns of RecourseBench
 
-Made by `python benchmarks/recourse.py` from `benchmarks/recourse.csv`: three public tables, three families of
-classifiers, {requests} held-out rows each (fewer where there are no more), every feature editable that a schema lets
-move. Two of the tables (German credit, breast cancer) and the three families are RecourseBench's
-([arXiv:2606.16113](https://arxiv.org/abs/2606.16113)); its splits and fits are not, so that figures compare inside this
-page and not with its own. How each column is computed: [comparing](../compare.md#the-columns-of-recoursebench).
+Made by `python benchmarks/recourse.py` from `benchmarks/recourse.csv`, a comparison per public table and family of
+classifiers as named, {cells} of the 9 that the programme knows so far, {requests} held-out rows each (fewer where there
+are no more), every feature editable that a schema lets move. German credit and breast cancer are tables of RecourseBench
+([arXiv:2606.16113](https://arxiv.org/abs/2606.16113)) too; its splits and fits are not ours, so that figures compare
+inside this page and not with its own. How each column is computed: [comparing](../compare.md#the-columns-of-recoursebench).
 
 ## At once
 
 Two lines of ours: `search`, the smallest valid change, and `{both}`, a plan that 95 % of refits agree with, or else
-that change. Places are each one's among the methods that are not ours, by the mean over each one's own answers, 1 best.
+that change. Places are among the methods that are not ours, by the mean over each one's own answers; 1 is best.
 The bar is all of validity 1, no violation, the first three places in L0, L1 and kNN-5, and a future validity of 0.95.
 
 {bars}
@@ -87,4 +87,4 @@ def page(found: pd.DataFrame) -> str:
         f"a future validity of {FUTURE:g} in {held}, and all of it at once is met in {int(reached['met'].sum())}."
     )
     requests = int(found["requests"].max())
-    return TEXT.format(requests=requests, both=BOTH, bars="\n".join(rows) + said, tables=markdown(found))
+    return TEXT.format(cells=cells, requests=requests, both=BOTH, bars="\n".join(rows) + said, tables=markdown(found))

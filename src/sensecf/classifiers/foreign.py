@@ -115,11 +115,15 @@ class Probabilities(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def with_probabilities(classifier: Any, schema: FeatureSchema, classes: Sequence[Any]) -> Any:
     """A model that has `predict` alone, which gives probabilities, with `predict_proba`; any other as it is.
 
-    Raises `InputError` where nobody says which class its columns are.
+    Raises `InputError` where nobody says which class its columns are, and for one that predicts classes alone.
     """
-    has_classes = isinstance(classifier, BaseEstimator) or hasattr(classifier, "classes_")
-    if hasattr(classifier, "predict_proba") or has_classes or not callable(getattr(classifier, "predict", None)):
+    if hasattr(classifier, "predict_proba") or not callable(getattr(classifier, "predict", None)):
         return classifier
+    if isinstance(classifier, BaseEstimator) or hasattr(classifier, "classes_"):
+        raise InputError(
+            f"the classifier ({type(classifier).__name__}) has no predict_proba; wrap it, for instance in "
+            "sklearn.calibration.CalibratedClassifierCV"
+        )
     plain = list(schema.classes) == list(range(len(schema.classes)))  # [False, True] is one of these
     if not classes and not plain:
         raise InputError(

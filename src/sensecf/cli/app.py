@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pkgutil
 import sys
@@ -73,14 +74,27 @@ def _show_warning(
         click.echo(warnings.formatwarning(message, category, filename, lineno), err=True, nl=False)
 
 
+#: What stands for a sign that a terminal cannot show: one sign each, so that tables stay in line.
+PLAIN = dict(zip("→–—…×−’‘“”≥≤±·µ°", ">--~x-''\"\"><~*uo", strict=True))
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """What is printed in place of signs that an encoding does not have: `PLAIN`, else an escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    return "".join(PLAIN.get(s) or s.encode("ascii", "backslashreplace").decode("ascii") for s in signs), error.end
+
+
 def _fit_streams() -> None:
-    """Let every text be printed: a terminal without UTF-8 gets escapes, a file or pipe UTF-8, a closed one nothing."""
+    """Let every text be printed: plain signs on a terminal without UTF-8, UTF-8 in files and pipes, nothing if closed."""
+    codecs.register_error("plainly", _plainly)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by whoever started us
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="plainly")
 
 
 def main() -> None:

@@ -27,6 +27,8 @@ from sensecf.cli.shared import (
 )
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from sensecf.runs.compare import Comparison
 
 
@@ -102,8 +104,6 @@ def compare(
 def _show(made: Comparison, out: Path) -> None:
     """The table of results on the terminal."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     from sensecf.runs.compare import tables
     from sensecf.runs.compare.scores import ALL
@@ -116,17 +116,53 @@ def _show(made: Comparison, out: Path) -> None:
         everyone = made.scores.summary[made.scores.summary["direction"] == ALL]
         parts.append(tables.table("", tables.HOLDING, everyone))
     for group in (group | {"heads": found["heads"]} for found in parts for group in found["groups"]):
-        shown = Table(title=Text(group["title"]), title_justify="left")
-        shown.add_column("method", no_wrap=True)
-        for head in group["heads"]:
-            shown.add_column(Text(head["title"]), justify="right")
-        for row in group["rows"]:
-            cells = [f"{c['value']} {c['foot']}\n{c['interval'] or '–'}" if c["foot"] else "–" for c in row["cells"]]
-            shown.add_row(Text(row["name"]), *cells)
-        console.print(shown)
+        for shown in _upright(group) if console.width >= WIDE else _on_its_side(group, console.width):
+            console.print(shown)
     schema = made.task.schema
     if schema.meanings:
         say(f"{schema.meaning(schema.label)}: {schema.said_classes}")
     console.print("Mean of how many, and its 95 % interval. Costs, tests and plans are in the report.", highlight=False)
     say(f"Report: {out / 'report.html'}")
     console.print(CAUTION, style="italic", highlight=False)
+
+
+#: Columns of a terminal from which a table has a row for each method; below it has one for each measure.
+WIDE = 120
+
+
+def _upright(group: Mapping[str, Any]) -> list[Table]:
+    """A row for each method, a column for each measure."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(title=Text(group["title"]), title_justify="left")
+    shown.add_column("method", no_wrap=True)
+    for head in group["heads"]:
+        shown.add_column(Text(head["title"]), justify="right")
+    for row in group["rows"]:
+        cells = [f"{c['value']} {c['foot']}\n{c['interval'] or '–'}" if c["foot"] else "–" for c in row["cells"]]
+        shown.add_row(Text(row["name"]), *cells)
+    return [shown]
+
+
+def _on_its_side(group: Mapping[str, Any], width: int) -> list[Table]:
+    """A row for each measure, a column for each method: as many tables as it takes to fit into `width`."""
+    from rich.table import Table
+    from rich.text import Text
+
+    longest = max(len(head["title"]) for head in group["heads"])
+    each = max(17, *(len(row["name"]) for row in group["rows"])) + 3
+    fit = max(1, (width - longest - 3) // each)
+    found = []
+    for first in range(0, len(group["rows"]), fit):
+        rows = group["rows"][first : first + fit]
+        shown = Table(title=Text(group["title"]), title_justify="left")
+        shown.add_column("measure")
+        for row in rows:
+            shown.add_column(Text(row["name"]), justify="right")
+        for number, head in enumerate(group["heads"]):
+            cells = [row["cells"][number] for row in rows]
+            texts = [f"{c['value']}\n{c['interval'] or '–'}" if c["foot"] else "–" for c in cells]
+            shown.add_row(Text(head["title"]), *texts)
+        found.append(shown)
+    return found
