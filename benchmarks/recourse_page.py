@@ -17,9 +17,10 @@ TEXT = """# The columns of RecourseBench
 
 Made by `python benchmarks/recourse.py` from `benchmarks/recourse.csv`, a comparison per public table and family of
 classifiers as named, {cells} of the 9 that the programme knows so far, {requests} held-out rows each (fewer where there
-are no more), every feature editable that a schema lets move. German credit and breast cancer are tables of RecourseBench
-([arXiv:2606.16113](https://arxiv.org/abs/2606.16113)) too; its splits and fits are not ours, so that figures compare
-inside this page and not with its own. How each column is computed: [comparing](../compare.md#the-columns-of-recoursebench).
+are no more), every feature editable that a schema lets move. German credit and breast cancer are RecourseBench's too
+([arXiv:2606.16113](https://arxiv.org/abs/2606.16113)); its splits and fits are not ours, so that figures compare inside
+this page and not with its own. How each column is computed:
+[comparing](../compare.md#the-columns-of-recoursebench).
 
 ## At once
 

@@ -87,7 +87,7 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 def _fit_streams() -> None:
-    """Let every text be printed: plain signs on a terminal without UTF-8, UTF-8 in files and pipes, nothing if closed."""
+    """Let every text be printed: plain signs on a terminal without UTF-8, UTF-8 elsewhere, nothing where closed."""
     codecs.register_error("plainly", _plainly)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
