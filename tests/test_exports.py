@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from sensecf.core.errors import InputError
 from sensecf.runs.record import redcap
+from sensecf.runs.record.by_person import plan_of
 from sensecf.runs.record.export import export
 from sensecf.runs.record.fhir import bundle
 from sensecf.runs.record.journal import FILE, Journal
-from sensecf.runs.record.plans import Change, KeptPlan, kept_plans, plan_of
+from sensecf.runs.record.plans import Change, KeptPlan, kept_plans
 from sensecf.runs.record.standing import STATUSES, Standing
 from sensecf.runs.record.written import HEADS, plans_text, safe_cell
 from strategies import cases

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sensecf.core.errors import InputError
 from sensecf.data.infer.catalogue import _BY_NAME as CATALOGUE
 from sensecf.runs.record.languages import FOLDER, languages, read_language, rounded
 from sensecf.runs.record.plans import Change, KeptPlan
-from sensecf.runs.record.sheet import WEEKS, Pace, Sheet, file_name, render, weeks_of
+from sensecf.runs.record.sheet import WEEKS, Pace, Sheet, file_name, render, stage, weeks_of
 from strategies import cases
 from webpage import browsing
 
@@ -40,6 +41,16 @@ def sheet(plan: KeptPlan = PLAN, weeks: int = 3) -> Sheet:
 
 def page(plan: KeptPlan = PLAN, language: str | Path = "en", weeks: int = 3) -> str:
     return render(plan, read_language(language), sheet(plan, weeks))
+
+
+@given(st.floats(0.01, 1000), st.floats(0.001, 500), st.integers(1, 60), st.sampled_from([1, -1]))
+def test_no_week_asks_for_less_than_the_device_can_tell(size: float, error: float, weeks: int, way: int) -> None:
+    own = Pace(1.0, 1.0, 0, error)
+    ends = [0.0, *(stage(week / weeks, way * size, own) for week in range(1, weeks + 1))]
+    assert ends[-1] == 1.0
+    moves = [(b - a) * size for a, b in pairwise(ends)]
+    assert all(move == 0 or move >= min(error, size) * (1 - 1e-6) for move in moves)
+    assert all(end >= week / weeks - 1e-9 for week, end in enumerate(ends))
 
 
 def words(text: str) -> str:

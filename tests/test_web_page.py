@@ -56,10 +56,10 @@ def page(browser: Any) -> Iterator[Any]:
 
 
 def ask(page: Any) -> None:
-    """Ask, and wait until plans of all kinds are there."""
+    """Ask, and wait until plans of all kinds are there: cards of an earlier question may stand there meanwhile."""
     page.click("button:has-text('Ask for plans')")
+    page.wait_for_selector("#plans-part[aria-busy=false]", timeout=60_000)
     page.wait_for_selector("#plans-part .card, #plans-part .none")
-    until(page, "document.querySelector('#ask-progress progress').hidden", 60)
 
 
 def several(cohort: Any) -> int:
@@ -123,6 +123,57 @@ def test_a_clinician_sets_limits_that_stay_and_cards_made_for_others_are_marked(
     ask(page)
     assert page.locator(".card.stale").count() == 0
     assert all(name not in card for card in page.locator(".card .changes").all_inner_texts())
+
+
+def test_a_range_is_set_with_the_arrow_keys_kept_and_obeyed(page: Any, address: str, cohort: Any, desk: Desk) -> None:
+    row = away(cohort)[STEP + 1]
+    person, steps = cohort.person_of(row), cohort.task.schema.columns["steps"]
+    page.goto(address + where(cohort, row))
+    lever = page.locator(f".lever[data-column='{steps}']")
+    least, most = lever.locator("input.from"), lever.locator("input.to")
+    assert least.get_attribute("aria-valuetext") == "no limit"
+    most.focus()
+    with page.expect_response("**/limits"):
+        for _ in range(12):
+            page.keyboard.press("ArrowLeft")
+    high = float(most.input_value())
+    assert page.input_value(f"[name='high-{steps}']") == most.input_value()
+    assert most.get_attribute("aria-valuetext") == f"{high:,.0f} steps"
+    assert "at most" in lever.locator("[data-ends]").inner_text()
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.className") == "from"
+    with page.expect_response("**/limits"):
+        page.keyboard.press("End")
+    assert least.input_value() == most.input_value() or float(least.input_value()) <= float(most.input_value())
+    with page.expect_response("**/limits"):
+        page.keyboard.press("Home")
+    assert page.input_value(f"[name='low-{steps}']") == "", "the end of the way is no limit"
+    with page.expect_response("**/limits"):
+        lever.locator("summary").click()
+        page.fill(f"[name='high-{steps}']", "12000")
+        page.keyboard.press("Tab")
+    assert abs(float(most.input_value()) - 12000) <= float(most.get_attribute("step"))
+    assert desk.journal.limits(person.name)["limits"]["ranges"] == {"steps": [None, 12000.0]}
+    ask(page)
+    plans = desk.pools[desk.last[person.number]][0].plans
+    assert all(day.after[steps] <= 12000 or not plan.edited[steps] for plan in plans for day in plan.days)
+
+
+def test_a_value_that_was_tried_becomes_a_limit(page: Any, address: str, cohort: Any, desk: Desk) -> None:
+    row = away(cohort)[STEP + 2]
+    steps = cohort.task.schema.columns["steps"]
+    page.goto(address + where(cohort, row))
+    slider = page.locator(f".slider[data-column='{steps}']")
+    assert slider.locator("[data-bound=low]").is_hidden()
+    slider.locator("input").focus()
+    page.keyboard.press("PageUp")
+    with page.expect_response("**/limits"):
+        slider.locator("[data-bound=low]").click()
+    tried = slider.locator("input").input_value()
+    assert page.input_value(f"[name='low-{steps}']") == tried
+    assert "at least" in page.inner_text("#try-limit")
+    kept = desk.journal.limits(cohort.person_of(row).name)["limits"]["ranges"]["steps"]
+    assert kept == [float(tried), None]
 
 
 def test_a_clinician_compares_plans_of_different_kinds(page: Any, address: str, cohort: Any, desk: Desk) -> None:

@@ -42,7 +42,7 @@ def plans_for_people(answers: Counterfactuals, facts: Mapping[str, Any], target:
     from rich.text import Text
 
     from sensecf.pipeline.person import in_words
-    from sensecf.runs.report.names import labels
+    from sensecf.runs.report.names import called, labels
 
     told = facts.get("people")
     if not told or not len(answers.people):
@@ -53,10 +53,12 @@ def plans_for_people(answers: Counterfactuals, facts: Mapping[str, Any], target:
     plans = plans.assign(several=plans["of"] > 1).sort_values("several", ascending=False, kind="stable")
     names = dict(zip(answers.schema.names, labels(answers.schema), strict=True))
     first = plans.head(ALL if facts.get("per") == "person" else FIRST)
-    title = f"Plans for people towards {target!r}, one for all of their {noun} (the first {len(first)} of {len(plans)})"
+    what = called(facts)
+    kind = f"{what[:1].upper()}{what[1:]}s for people towards {target!r}"
+    title = f"{kind}, one for all of their {noun} (the first {len(first)} of {len(plans)})"
     shown = Table(title=Text(title), title_justify="left", show_lines=True)
     shown.add_column("person", overflow="fold")
-    shown.add_column("plan", overflow="fold", ratio=1)
+    shown.add_column(what, overflow="fold", ratio=1)
     shown.add_column("turns", justify="right")
     for plan in first.to_dict("records"):
         lines = [plain("; ".join(in_words(answers.schema, str(plan["plan"]), names)))]

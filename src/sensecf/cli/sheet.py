@@ -32,9 +32,9 @@ def sheet(
     from sensecf.core.errors import InputError
     from sensecf.core.files import write_text
     from sensecf.runs.record import sheet as sheets
+    from sensecf.runs.record.by_person import plan_of
     from sensecf.runs.record.journal import FILE, Journal
     from sensecf.runs.record.languages import read_language
-    from sensecf.runs.record.plans import plan_of
     from sensecf.runs.run import load_task
 
     language = read_language(said["language"])

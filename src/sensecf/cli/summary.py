@@ -51,6 +51,7 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: RunFacts, out: 
     from sensecf.cli.people import asked_words, plans_for_people
     from sensecf.metrics import sentence
     from sensecf.metrics.model import own_sentence
+    from sensecf.runs.report.names import called
 
     target = answers.schema.meaning(facts["target"])
     console = Console(width=None if sys.stdout.isatty() else 80)
@@ -61,12 +62,12 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: RunFacts, out: 
     for part in plans_for_people(answers, facts, target):
         console.print(part)
     if facts.get("per") != "person":
-        console.print(_plans(answers, target))
+        console.print(_plans(answers, target, called(facts)))
 
     if facts.get("generator_why"):
         say(f"Plans by {facts['generator']}: {facts['generator_why']}.")
-    own = own_sentence(summary, answers.asked)
-    say(f"{own}; {answers.shares()}." if own else f"{answers.shares()}.")
+    own, shares = own_sentence(summary, answers.asked), answers.shares(called(facts))
+    say(f"{own}; {shares}." if own else f"{shares}.")
     fallback = answers.fallbacks()
     table = Table(title="Summary" + (f", with {fallback} as fallback" if fallback else ""), title_justify="left")
     for column in ("measure", "value", "95 % interval", "of", "better"):
@@ -93,7 +94,7 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: RunFacts, out: 
     return status(answers)
 
 
-def _plans(answers: Counterfactuals, target: str) -> Any:
+def _plans(answers: Counterfactuals, target: str, what: str) -> Any:
     """The table of the first plans: what to do on a line of its own, then the largest of what follows."""
     from rich.table import Table
     from rich.text import Text
@@ -101,14 +102,14 @@ def _plans(answers: Counterfactuals, target: str) -> Any:
     from sensecf.cli.people import whose_words
 
     plans = answers.plans().assign(expected=answers.expected(most=RESULTS))
-    title = f"Plans towards {target!r} (the first {min(len(plans), PLANS)} of {len(plans)})"
+    title = f"{what[:1].upper()}{what[1:]}s towards {target!r} (the first {min(len(plans), PLANS)} of {len(plans)})"
     called, whose = whose_words(answers, plans.head(PLANS)["query"])
     asked = bool(answers.answers["holds"].notna().any())
     shown = Table(
         title=plain(title), title_justify="left", show_lines=bool((plans.head(PLANS)["expected"] != "").any())
     )
     shown.add_column(called, overflow="fold")
-    shown.add_column("plan", overflow="fold", ratio=1)
+    shown.add_column(what, overflow="fold", ratio=1)
     shown.add_column("prob.", justify="right")
     if asked:
         shown.add_column("holds", justify="right")

@@ -99,7 +99,7 @@ class Counterfactuals:
             if told:
                 there[rank > 0] = np.asarray(columns[name], dtype=bool)[rank > 0]
             found[name] = pd.array(there, dtype="boolean")
-        found["consequences"] = _written(task, columns, rows) if told else ""
+        found["consequences"] = consequences_text(task, columns, rows) if told else ""
         blank = np.full(len(rank), None, dtype=object)
         found |= {
             "actions": [join_names(names[mask], ACTIONS_MARK) for mask in edited],
@@ -155,8 +155,11 @@ class Counterfactuals:
         found = pd.Series(who, index=pd.Index(good["query"]), dtype=object)
         return found.groupby(level=0).first().reindex(self.factuals.index, fill_value="nobody").rename("found by")
 
-    def shares(self) -> str:
-        """Who found how many of the answers that were needed, in one line, with the main reason of a failure."""
+    def shares(self, what: str = "plan") -> str:
+        """Who found how many of the answers that were needed, in one line, with the main reason of a failure.
+
+        `what`: what an answer is called; nothing that is not asked to hold is a plan.
+        """
         counts = self.found_by().value_counts().reindex(FINDERS, fill_value=0)
         needed = int(counts.sum() - counts["not needed"])
         why = " ".join(str(self.failures.index[0]).split()) if len(self.failures) else ""
@@ -172,7 +175,7 @@ class Counterfactuals:
             parts += [f"{counts['fallback']:,} by {self.fallbacks()}"] if counts["fallback"] else []
         else:
             rows = counted(self.factuals).many
-            parts = [f"A plan was found for {counts['own'] + counts['fallback']:,} of {needed:,} {rows}"]
+            parts = [f"A {what} was found for {counts['own'] + counts['fallback']:,} of {needed:,} {rows}"]
             if counts["fallback"]:
                 failed = f"; what kept {self.asked} from the others: {why}" if why else ""
                 who = f"{counts['own']:,} by {self.asked}, {counts['fallback']:,} by {self.fallbacks()}"
@@ -350,7 +353,7 @@ def _whose(factuals: pd.DataFrame, queries: ArrayLike) -> dict[str, Column]:
     return {name: factuals[name].to_numpy(dtype=object)[at] if name in factuals else blank for name in (PERSON, WHEN)}
 
 
-def _written(task: Task, columns: Mapping[str, ArrayLike], rows: Floats) -> list[str]:
+def consequences_text(task: Task, columns: Mapping[str, ArrayLike], rows: Floats) -> list[str]:
     """What is expected to follow from each row, as text: "feature=expected|low|high", joined by `ACTIONS_MARK`."""
     expected, low, high = (np.asarray(columns[name], dtype=float) for name in ("expected", "low", "high"))
     moved = task.codec.changed(rows, expected) | task.codec.changed(low, high)

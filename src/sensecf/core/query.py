@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,6 +97,11 @@ class Query:
         asked = np.full(n, CONSEQUENCES.index(meant.consequences or "still"))
         return cls(rows, np.full(n, position), low, high, movable, follows, np.full(n, budget), margin, asked)
 
+    @classmethod
+    def concat(cls, parts: Sequence[Query]) -> Query:
+        """The queries of all parts, in order, each with its own limits."""
+        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
+
     def take(self, index: Any) -> Query:
         """The queries at the given positions."""
         return replace(
@@ -189,13 +194,15 @@ def by_pattern(task: Task, query: Query, owner: Ints) -> Iterator[tuple[Ints, Fo
     """Positions of `owner` grouped by which members of equalities may move, with who follows whom."""
     rules = task.codec.rules
     members = rules.equality_members
-    patterns = np.concatenate([query.movable[owner][:, members], query.follows[owner][:, members]], axis=1)
-    if not patterns.size:
+    if not len(members) or not len(owner):
         yield np.arange(len(owner)), rules.follow(np.ones(len(task.schema), bool), task.medians)
         return
-    _, first, group = np.unique(patterns, axis=0, return_index=True, return_inverse=True)
+    asked = np.unique(owner)  # many rows answer few queries
+    patterns = np.concatenate([query.movable[asked][:, members], query.follows[asked][:, members]], axis=1)
+    _, first, same = np.unique(patterns, axis=0, return_index=True, return_inverse=True)
+    group = same.reshape(-1)[np.searchsorted(asked, owner)]
     for number, at in enumerate(first):
-        who = owner[at]
+        who = asked[at]
         yield np.flatnonzero(group == number), rules.follow(query.movable[who], task.medians, query.follows[who])
 
 

@@ -169,6 +169,12 @@ class Held:
         votes = self.jury.votes(rows, slice(0, len(self.jury) - self.counting))
         return (votes == target).mean(axis=0) if len(votes) else np.ones(len(rows))
 
+    def stand(self, rows: Floats, target: Ints) -> Ints:
+        """Of how many jurors of half B each row (m, d) is in its target class as it stands, shape (m,)."""
+        votes = self.jury.votes(rows, slice(len(self.jury) - self.counting, None))
+        agree: Ints = (votes == target).sum(axis=0)
+        return agree
+
     def count(self, task: Task, before: Floats, rows: Floats, target: Ints) -> tuple[Ints, Ints]:
         """Of how many jurors of half B each row (m, d) is in its target class, shape (m,): as it stands, and where
         the person lands a little off it. `before` (m, d): the factuals."""

@@ -36,7 +36,7 @@ from sensecf.data.whose import whose
 from sensecf.pipeline.batch import THERE, Batch, Shares, followed, table_columns
 from sensecf.pipeline.hold import Held, Holding, lower_bound
 from sensecf.pipeline.refine import Judged, judge, standing, withstands
-from sensecf.pipeline.together import BURDEN, BY, EXACTLY, LEAST, MOST, Plans, Together, Tried
+from sensecf.pipeline.together import BURDEN, BY, EXACTLY, LEAST, MOST, Plans, Together, Tried, carried
 
 #: The name that answers go by: not that of the search for single rows.
 NAME = "search per person"
@@ -71,8 +71,13 @@ class Wish:
 
     def least(self, of: int) -> int:
         """How many of so many days a plan must turn: at least one, at most all."""
-        wanted = self.days if isinstance(self.days, int) or self.days > 1 else math.ceil(self.days * of - 1e-9)
-        return int(min(max(wanted, 1), of))
+        return least_of(of, self.days)
+
+
+def least_of(of: int, days: float = DAYS) -> int:
+    """How many of so many days a plan must turn, see `Wish`."""
+    wanted = days if isinstance(days, int) or days > 1 else math.ceil(days * of - 1e-9)
+    return int(min(max(wanted, 1), of))
 
 
 def explain_people(task: Task, factuals: pd.DataFrame, target: Any, wish: Wish, strict: bool = True) -> Counterfactuals:
@@ -99,8 +104,9 @@ def explain_people(task: Task, factuals: pd.DataFrame, target: Any, wish: Wish, 
     began = time.perf_counter()
     there = standing(task, query)
     codes, names = pd.factorize(ids[PERSON].to_numpy()[inside])
-    asked = _Asked(task, query, wish, held, codes, list(names), there, days_of(ids[inside]))
-    found = _answered(asked)
+    asking = Asking(task, held, wish.limits.hold, wish.plausibility, days_of(ids[inside]))
+    asked = _Asked(asking, query, wish, codes, list(names), there)
+    found = _answered(asking, query, asked.cases)
     batch = _batch(asked, found, (time.perf_counter() - began) / max(len(query), 1))
     columns, answers = table_columns(batch, factuals, (inside, np.arange(len(query))), outside)
     judged = task.judge(rows)
@@ -143,32 +149,67 @@ def _check_named(schema: FeatureSchema, ids: pd.DataFrame) -> None:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What all people of a call share: `whose` (q,) the position in `names` of each row of `query`; `there` the rows
-    that need no plan."""
+class Days:
+    """The days of one person that plans are asked for: a row of `query` each, under that person's limits.
 
-    task: Task
+    `least`: how many of them a plan must turn, first what is wished; where no plan turns so many, the next one counts.
+    `n`: plans at most.
+    """
+
     query: Query
-    wish: Wish
-    held: Held | None
-    whose: Ints
-    names: list[str]
-    there: Judged
-    noun: str  # days, or rows
-
-    @property
-    def days(self) -> list[Ints]:
-        """The rows of each person that need a plan."""
-        order = np.argsort(self.whose, kind="stable")
-        open_ = order[~np.isin(order, self.there.found.query)]
-        cuts = np.searchsorted(self.whose[open_], np.arange(1, len(self.names)))
-        return np.split(open_, cuts)
+    least: tuple[int, ...]
+    n: int = 1
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Asking:
+    """What all who are asked for together share: the jury (None where nothing has to hold), the share of it that must
+    agree, the price of being unlike the data, what rows are called, and whether `DaysPlan.lands` is counted, which
+    takes as long as all other votes together."""
+
+    task: Task
+    held: Held | None
+    hold: float
+    plausibility: float = 1.0
+    noun: str = "days"
+    landing: bool = True
+
+
+@dataclass(frozen=True)
+class _Case:
+    """The days of a person (positions in a query), how many a plan must turn (see `Days`), and plans at most."""
+
+    days: Ints
+    least: tuple[int, ...]
+    n: int
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """People and their rows: `whose` (q,) the position in `names` of each row of `query`; `there` the rows that need
+    no plan."""
+
+    asking: Asking
+    query: Query
+    wish: Wish
+    whose: Ints
+    names: list[str]
+    there: Judged
+
+    @property
+    def cases(self) -> list[_Case]:
+        """The rows of each person that need a plan, none for who has no such row."""
+        order = np.argsort(self.whose, kind="stable")
+        open_ = order[~np.isin(order, self.there.found.query)]
+        cuts = np.searchsorted(self.whose[open_], np.arange(1, len(self.names)))
+        wish = self.wish
+        return [_Case(own, (wish.least(len(own)),) if len(own) else (0,), wish.n) for own in np.split(open_, cuts)]
+
+
+@dataclass(frozen=True)
+class DaysPlan:
     """A plan for a person: `rows` (n, d) of their days with it, `turned` (n,), of `of` jurors `stands` and `lands` (n,)
-    agree; `asked` what it asks for each day turned; `why` (n,) it does not turn the others."""
+    agree; `why` (n,) it does not turn the others."""
 
     plan: Plans
     rows: Floats
@@ -180,35 +221,63 @@ class _Plan:
 
 
 @dataclass(frozen=True)
-class _Person:
-    """The days of a person, how many must be turned, the plans found, and why there is none."""
+class DaysPlans:
+    """The days of a person (positions in the query), how many were to be turned, the plans found, best first, and why
+    there is none."""
 
     days: Ints
     least: int
-    plans: list[_Plan]
+    plans: list[DaysPlan]
     reason: str = ""
 
 
-def _answered(asked: _Asked) -> list[_Person]:
-    """The plans of every person."""
-    days = asked.days
-    least = [asked.wish.least(len(own)) if len(own) else 0 for own in days]
-    some_days = [p for p, own in enumerate(days) if len(own)]
-    found = [_Person(own, need, []) for own, need in zip(days, least, strict=True)]
-    if not some_days:
-        return found
-    together = Together(asked.task, asked.query, [days[p] for p in some_days])
-    tried = together.tried([least[p] for p in some_days])
-    ballots = [
-        _ballot(asked, together, at, one, least[p]) for at, (p, one) in enumerate(zip(some_days, tried, strict=True))
+def plans_for(asking: Asking, asked: Sequence[Days]) -> list[DaysPlans]:
+    """Plans for the days of several people, each under their own limits, found side by side: nobody's plans depend on
+    who else is asked for. No day may be in the target class already."""
+    if not asked:
+        return []
+    ends = np.cumsum([0, *(len(one.query) for one in asked)]).tolist()
+    cases = [
+        _Case(np.arange(start, end), one.least, one.n) for one, start, end in zip(asked, ends, ends[1:], strict=False)
     ]
-    _voted(asked, ballots)
-    chosen = [_chosen(asked, ballot, least[p]) for p, ballot in zip(some_days, ballots, strict=True)]
-    counted = _counted(asked, ballots, chosen)
-    for p, one, ballot, plans in zip(some_days, tried, ballots, counted, strict=True):
-        good = [plan for plan in plans if plan.turned.sum() >= least[p]]
-        reason = "" if good else _why_none(asked, one, ballot, plans, least[p])
-        found[p] = replace(found[p], plans=good, reason=reason)
+    found = _answered(asking, Query.concat([one.query for one in asked]), cases)
+    return [replace(one, days=one.days - start) for one, start in zip(found, ends, strict=False)]
+
+
+def _answered(asking: Asking, query: Query, cases: Sequence[_Case]) -> list[DaysPlans]:
+    """The plans of every case."""
+    found = [DaysPlans(case.days, case.least[0], []) for case in cases]
+    open_ = [k for k, case in enumerate(cases) if len(case.days)]
+    if not open_:
+        return found
+    together = Together(asking.task, query, [cases[k].days for k in open_])
+    searched = together.searched()
+    for step in range(max(len(cases[k].least) for k in open_)):
+        at = [i for i, k in enumerate(open_) if not found[k].plans and step < len(cases[k].least)]
+        if not at:
+            break
+        least = [cases[open_[i]].least[step] for i in at]
+        tried = together.tried([searched[i] for i in at], at, least)
+        for i, one in zip(at, _made(asking, together, [cases[open_[i]] for i in at], (at, tried, least)), strict=True):
+            found[open_[i]] = one
+    return found
+
+
+def _made(
+    asking: Asking, together: Together, cases: Sequence[_Case], given: tuple[Sequence[int], Sequence[Tried], list[int]]
+) -> list[DaysPlans]:
+    """The plans of some cases that turn enough of their days; `given`: the place of each case in `together`, what was
+    tried for it, and how many of its days must be turned."""
+    rows = list(zip(cases, *given, strict=True))
+    ballots = [_ballot(asking, together, at, (one, least, case.n)) for case, at, one, least in rows]
+    _voted(asking, together.query, ballots)
+    chosen = [_chosen(asking, ballot, least, case.n) for ballot, (case, _, _, least) in zip(ballots, rows, strict=True)]
+    counted = _counted(asking, together.query, ballots, chosen)
+    found = []
+    for (case, _, one, least), ballot, plans in zip(rows, ballots, counted, strict=True):
+        good = [plan for plan in plans if plan.turned.sum() >= least]
+        reason = "" if good else _why_none(asking, (one, ballot), plans, least)
+        found.append(DaysPlans(case.days, least, good, reason))
     return found
 
 
@@ -225,12 +294,13 @@ class _Ballot:
     price: Floats
 
 
-def _ballot(asked: _Asked, together: Together, at: int, tried: Tried, least: int) -> _Ballot:
+def _ballot(asking: Asking, together: Together, at: int, wanted: tuple[Tried, int, int]) -> _Ballot:
     """The plans of a person that are worth a vote: the best at each lead, and of different levers where several are
-    asked for."""
+    asked for. `wanted`: what was tried, how many days must be turned, and how many plans are asked for."""
+    tried, least, n = wanted
     leads = {0.0}
-    if asked.held is not None:
-        margin = asked.held.calibration.margin
+    if asking.held is not None:
+        margin = asking.held.calibration.margin
         leads = {margin * part for part in PARTS} | {min(margin + up, 0.95) for up in ABOVE}
     put: list[int] = []
     for level in sorted(leads):
@@ -238,9 +308,9 @@ def _ballot(asked: _Asked, together: Together, at: int, tried: Tried, least: int
         order = [int(p) for p in np.argsort(price, kind="stable") if np.isfinite(price[p])]
         put += order[:PUT]
         seen: set[bytes] = set()
-        for p in order if asked.wish.n > 1 else []:
+        for p in order if n > 1 else []:
             levers = tried.plans.levers[p].tobytes()
-            if levers not in seen and len(seen) < 2 * asked.wish.n:
+            if levers not in seen and len(seen) < 2 * n:
                 seen.add(levers)
                 put.append(p)
     if not put and len(tried.plans):  # none turns enough days; the one that turns most says what stands in the way
@@ -249,35 +319,35 @@ def _ballot(asked: _Asked, together: Together, at: int, tried: Tried, least: int
     days, rows = together.on(at, tried.plans.take(chosen))
     owner, flat = np.tile(days, len(chosen)), rows.reshape(-1, rows.shape[-1])
     valid = tried.leads[chosen] >= 0
-    each = cost(asked.task, asked.query, owner, flat, asked.wish.plausibility).reshape(valid.shape)
+    task, query = asking.task, together.query
+    each = cost(task, query, owner, flat, asking.plausibility).reshape(valid.shape)
     price = BURDEN * len(days) + each.sum(axis=1)
-    if len(flat) and (asked.query.consequences[days] > 0).any():
-        there = judge(asked.task, asked.query, Candidates.of(owner, flat, NAME), final=False)
-        valid &= withstands(asked.task, asked.query, there).reshape(valid.shape)
+    if len(flat) and (query.consequences[days] > 0).any():
+        there = judge(task, query, Candidates.of(owner, flat, NAME), final=False)
+        valid &= withstands(task, query, there).reshape(valid.shape)
     return _Ballot(days, tried.plans.take(chosen), rows, valid, np.where(valid, 1.0, 0.0), price)
 
 
-def _voted(asked: _Asked, ballots: Sequence[_Ballot]) -> None:
+def _voted(asking: Asking, query: Query, ballots: Sequence[_Ballot]) -> None:
     """Ask half A about all plans of all people at once."""
-    if asked.held is None:
+    if asking.held is None:
         return
     rows = np.concatenate([b.rows[b.valid] for b in ballots])
-    target = np.concatenate([np.broadcast_to(asked.query.target[b.days], b.valid.shape)[b.valid] for b in ballots])
-    shares, start = asked.held.raisers(rows, target), 0
+    target = np.concatenate([np.broadcast_to(query.target[b.days], b.valid.shape)[b.valid] for b in ballots])
+    shares, start = asking.held.raisers(rows, target), 0
     for ballot in ballots:
         end = start + int(ballot.valid.sum())
         ballot.agreed[ballot.valid] = shares[start:end]
         start = end
 
 
-def _chosen(asked: _Asked, ballot: _Ballot, least: int) -> list[int]:
+def _chosen(asking: Asking, ballot: _Ballot, least: int, n: int) -> list[int]:
     """Which plans of a ballot are made: of those on enough days of which half A agrees, the ones that ask least for
     each such day; where none is, the one with most such days. Further ones say something of other features."""
     if not len(ballot.plans):
         return []
-    hold = asked.wish.limits.hold
     # All of half A on enough days is surer than just enough of it.
-    for share in (1.0, hold) if asked.held is not None else (0.0,):
+    for share in (1.0, asking.hold) if asking.held is not None else (0.0,):
         agreed = ballot.valid & (ballot.agreed >= share - 1e-9)
         days = agreed.sum(axis=1)
         order = np.argsort(np.where(days >= least, ballot.price / np.maximum(days, 1), np.inf), kind="stable")
@@ -291,17 +361,19 @@ def _chosen(asked: _Asked, ballot: _Ballot, least: int) -> list[int]:
         mine = ballot.plans.levers[p]
         if all((mine & ballot.plans.levers[o]).sum() / (mine | ballot.plans.levers[o]).sum() <= 0.5 for o in picked):
             picked.append(p)
-    return picked[: asked.wish.n]
+    return picked[:n]
 
 
-def _counted(asked: _Asked, ballots: Sequence[_Ballot], chosen: Sequence[Sequence[int]]) -> list[list[_Plan]]:
+def _counted(
+    asking: Asking, query: Query, ballots: Sequence[_Ballot], chosen: Sequence[Sequence[int]]
+) -> list[list[DaysPlan]]:
     """The plans with half B's count on each day, for all people at once, and the verdict on the rows as saved."""
-    query, held = asked.query, asked.held
+    task, held = asking.task, asking.held
     pairs = [(b, p) for b, ps in zip(ballots, chosen, strict=True) for p in ps]
     width = query.rows.shape[1]
     owner = np.concatenate([b.days for b, _ in pairs] or [np.empty(0, np.intp)]).astype(np.intp)
     rows = np.concatenate([b.rows[p] for b, p in pairs] or [np.empty((0, width))])
-    last = judge(asked.task, query, Candidates.of(owner, rows, NAME)) if len(owner) else None
+    last = judge(task, query, Candidates.of(owner, rows, NAME)) if len(owner) else None
     good = np.zeros(0, dtype=bool) if last is None else last.verdict.good & (last.verdict.n_changed > 0)
     good &= np.concatenate([b.valid[p] for b, p in pairs] or [np.zeros(0, dtype=bool)])
     stands, lands = np.zeros(len(owner), np.intp), np.zeros(len(owner), np.intp)
@@ -309,24 +381,26 @@ def _counted(asked: _Asked, ballots: Sequence[_Ballot], chosen: Sequence[Sequenc
     if held is not None and good.any():
         at = np.flatnonzero(good)
         of = held.counting
-        stands[at], lands[at] = held.count(asked.task, query.rows[owner[at]], rows[at], query.target[owner[at]])
-    turned = good & (stands >= asked.wish.limits.hold * of) if held is not None else good
-    why = _why_not(asked, owner, rows, last, turned, stands, of)
+        there, target = rows[at], query.target[owner[at]]
+        if asking.landing:
+            stands[at], lands[at] = held.count(task, query.rows[owner[at]], there, target)
+        else:
+            stands[at] = held.stand(there, target)
+    turned = good & (stands >= asking.hold * of) if held is not None else good
+    why = _why_not(last, turned, stands, (asking.hold * of, of))
     plans, start = [], 0
     for b, p in pairs:
         part = slice(start, start + len(b.days))
         start += len(b.days)
         own = b.plans.take(np.array([p]))
-        plans.append(_Plan(own, rows[part], turned[part], stands[part], lands[part], of, why[part]))
+        plans.append(DaysPlan(own, rows[part], turned[part], stands[part], lands[part], of, why[part]))
     each = iter(plans)
     return [[next(each) for _ in ps] for ps in chosen]
 
 
-def _why_not(
-    asked: _Asked, owner: Ints, rows: Floats, last: Judged | None, turned: Bools, stands: Ints, of: int
-) -> np.ndarray:
-    """Why each day is not turned, "" where it is."""
-    words = np.full(len(owner), "", dtype=object)
+def _why_not(last: Judged | None, turned: Bools, stands: Ints, needed: tuple[float, int]) -> np.ndarray:
+    """Why each day is not turned, "" where it is; `needed`: how many jurors must agree, and of how many."""
+    words = np.full(len(turned), "", dtype=object)
     if last is None:
         return words
     verdict = last.verdict
@@ -337,17 +411,18 @@ def _why_not(
             words[at] = "on it all that the plan asks for is done, or was not measured"
         elif not verdict.valid[at]:
             words[at] = "with it the classifier's answer stays what it is"
-        elif of and stands[at] < asked.wish.limits.hold * of:
-            words[at] = f"with it the answer would not hold: {stands[at]} of {of} refits agree"
+        elif stands[at] < needed[0]:
+            words[at] = f"with it the answer would not hold: {stands[at]} of {needed[1]} refits agree"
         else:
             words[at] = "what is expected to follow would undo it"
     return words
 
 
-def _why_none(asked: _Asked, tried: Tried, ballot: _Ballot, plans: Sequence[_Plan], least: int) -> str:
-    """Why a person has no plan."""
+def _why_none(asking: Asking, seen: tuple[Tried, _Ballot], plans: Sequence[DaysPlan], least: int) -> str:
+    """Why a person has no plan, from what was tried and put to the vote."""
+    tried, ballot = seen
     n = len(ballot.days)
-    what = f"no one plan for {some(n, asked.noun)} turns {'it' if n == 1 else f'{least} of them'}"
+    what = f"no one plan for {some(n, asking.noun)} turns {'it' if n == 1 else f'{least} of them'}"
     if not len(tried.plans):
         return f"{what}: nothing that may change was measured, or the limits leave nothing to change"
     turns = int(tried.turned(0.0).max())
@@ -363,9 +438,9 @@ def _why_none(asked: _Asked, tried: Tried, ballot: _Ballot, plans: Sequence[_Pla
 # --- the table ----------------------------------------------------------------------------------
 
 
-def _batch(asked: _Asked, found: Sequence[_Person], seconds: float) -> Batch:
+def _batch(asked: _Asked, found: Sequence[DaysPlans], seconds: float) -> Batch:
     """Everybody's answers and abstentions as the arrays of a table; ranks follow the plans day by day."""
-    task, query = asked.task, asked.query
+    task, query = asked.asking.task, asked.query
     owner, rows, stands, lands, plans = [], [], [], [], 0
     for person in found:
         for plan in person.plans:
@@ -398,7 +473,7 @@ def _batch(asked: _Asked, found: Sequence[_Person], seconds: float) -> Batch:
     return Batch.of(shown, followed(task, query, shown), rank, seconds, words, words, shares)
 
 
-def _reasons(asked: _Asked, found: Sequence[_Person]) -> dict[int, str]:
+def _reasons(asked: _Asked, found: Sequence[DaysPlans]) -> dict[int, str]:
     """Why each day without an answer has none."""
     texts: dict[int, str] = {}
     for person in found:
@@ -407,17 +482,16 @@ def _reasons(asked: _Asked, found: Sequence[_Person]) -> dict[int, str]:
             if not person.plans:
                 texts[q] = person.reason
                 continue
-            best = person.plans[0]
+            best, days = person.plans[0], some(n, asked.asking.noun)
             texts[q] = (
-                f"the plan turns {int(best.turned.sum())} of {some(n, asked.noun)} of this person, and not this one: "
-                f"{best.why[at]}"
+                f"the plan turns {int(best.turned.sum())} of {days} of this person, and not this one: {best.why[at]}"
             )
     return texts
 
 
-def _named(cfs: Counterfactuals, asked: _Asked, found: Sequence[_Person], index: pd.Index) -> Counterfactuals:
+def _named(cfs: Counterfactuals, asked: _Asked, found: Sequence[DaysPlans], index: pd.Index) -> Counterfactuals:
     """The answers with the plan that each is part of, and the table of people."""
-    schema = asked.task.schema
+    schema = asked.asking.task.schema
     people: list[tuple[Any, ...]] = []
     of_day: dict[Any, list[tuple[str, int, int, bool]]] = {}
     for name, person in zip(asked.names, found, strict=True):
@@ -475,6 +549,22 @@ def parts_of(schema: FeatureSchema, text: str) -> list[tuple[str, str, str]]:
         name, sign = max(ways, key=lambda way: len(way[0]))
         found.append((name, sign, part[len(name) + len(sign) :]))
     return found
+
+
+def carried_out(task: Task, query: Query, told: str) -> Floats:
+    """What a plan for several days makes of each row of a query, shape (k, d); the rows as they are where nothing is
+    told."""
+    if not told:
+        return query.rows.copy()
+    rows, hows = query.rows, {sign: how for how, sign in _SIGNS.items()}
+    d = rows.shape[1]
+    plan = Plans(np.zeros((1, d), dtype=np.int8), np.zeros((1, d)))
+    for name, sign, number in parts_of(task.schema, told):
+        j = task.schema.columns[name]
+        feature = task.schema.features[j]
+        levels = [str(level) for level in feature.levels]
+        plan.how[0, j], plan.value[0, j] = hows[sign], float(number) if feature.numeric else levels.index(number)
+    return carried(task, query, np.arange(len(rows)), plan.take(np.zeros(len(rows), dtype=np.intp)))
 
 
 def in_words(schema: FeatureSchema, text: str, labels: Mapping[str, str] | None = None) -> list[str]:

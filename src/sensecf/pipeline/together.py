@@ -123,6 +123,32 @@ class Tried:
         )
 
 
+class Seen:
+    """What the training rows show, the same for whoever asks; get it with `task.once(Seen)`."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._wanted: dict[int, Floats] = {}
+
+    @cached_property
+    def spread(self) -> Floats:
+        """The span of the middle 90 % of the training rows, shape (d,): no change is wider where nothing else says."""
+        known = self._task.known
+        with np.errstate(invalid="ignore"):
+            filled = np.where(np.isnan(known).all(axis=0), 0.0, known)
+        span: Floats = np.nanquantile(filled, 0.95, axis=0) - np.nanquantile(filled, 0.05, axis=0)
+        return np.where(span > 0, span, self._task.codec.high - self._task.codec.low)
+
+    def wanted(self, target: int) -> Floats:
+        """Quantiles of the training rows in a class, shape (len(GOALS), d); NaN where nobody was measured."""
+        if target not in self._wanted:
+            rows = self._task.once(Neighbours).peers(target).rows
+            filled = np.where(np.isnan(rows).all(axis=0), 0.0, rows)
+            found: Floats = np.nanquantile(filled, GOALS, axis=0)
+            self._wanted[target] = np.where(np.isnan(rows).all(axis=0), np.nan, found)
+        return self._wanted[target]
+
+
 @dataclass(frozen=True)
 class Together:
     """The search for plans of people: `days` has the positions of each person's days in `query`."""
@@ -131,11 +157,11 @@ class Together:
     query: Query
     days: Sequence[Ints]
 
-    def tried(self, wanted: Sequence[int]) -> list[Tried]:
-        """What was tried for each person, who are to have at least `wanted` of their days turned."""
+    def searched(self) -> list[Tried]:
+        """What the search tries for each person, however many of their days are to be turned."""
         moves = [self._moves(own) for own in self.days]
         found = self._judged(moves)
-        beams = [self._kept(one, least) for one, least in zip(found, wanted, strict=True)]
+        beams = [self._kept(one) for one in found]
         most = [int(self.query.max_changes[own].max(initial=1)) for own in self.days]
         for size in range(2, ROUNDS + 1):
             joined = [
@@ -145,10 +171,16 @@ class Together:
             if not any(map(len, joined)):
                 break
             more = self._judged(joined)
-            beams = [self._kept(one, least) for one, least in zip(more, wanted, strict=True)]
+            beams = [self._kept(one) for one in more]
             found = [Tried.concat(pair) for pair in zip(found, more, strict=True)]
-        smaller = [self._smaller(one, least) for one, least in zip(found, wanted, strict=True)]
-        return [Tried.concat(pair) for pair in zip(found, self._judged(smaller), strict=True)]
+        return found
+
+    def tried(self, found: Sequence[Tried], people: Sequence[int], wanted: Sequence[int]) -> list[Tried]:
+        """What the search tried for some of the people (positions), and the best of it made smaller, for plans that
+        turn at least `wanted` of their days."""
+        some = Together(self.task, self.query, [self.days[p] for p in people])
+        smaller = [some._smaller(one, least) for one, least in zip(found, wanted, strict=True)]
+        return [Tried.concat(pair) for pair in zip(found, some._judged(smaller), strict=True)]
 
     def on(self, person: int, plans: Plans) -> tuple[Ints, Floats]:
         """The days of a person (positions in `query`) and the rows that each plan makes of them, shape (m, n, d)."""
@@ -230,9 +262,10 @@ class Together:
     def _amounts(self, own: Ints, j: int) -> list[tuple[int, float]]:
         """Amounts and goals of a number, in round figures."""
         query, codec = self.query, self.task.codec
+        wanted = self.task.once(Seen).wanted(int(query.target[0]))[:, j]
         known = own[query.movable[own, j]]
         now, low, high = query.rows[known, j], query.low[known, j], query.high[known, j]
-        widest = float(self._spread[j])
+        widest = float(self.task.once(Seen).spread[j])
         found: list[tuple[int, float]] = []
         for sign, room in ((1, high - now), (-1, now - low)):
             most = min(float(np.max(room)), widest)
@@ -240,7 +273,7 @@ class Together:
             sizes = np.unique(np.floor(most * np.array(SHARES) / grain + 1e-9) * grain)
             sizes = sizes[(sizes >= max(codec.least[j], codec.step[j]) - 1e-9) & (sizes > 0)]
             found += [(BY, sign * float(size)) for size in sizes]
-            goals = np.unique(np.round(self._wanted[:, j] / grain) * grain)
+            goals = np.unique(np.round(wanted / grain) * grain)
             goals = goals[~np.isnan(goals)]
             if sign > 0:
                 found += [(LEAST, float(v)) for v in goals if v > now.min() and v <= high.max() + 1e-9]
@@ -255,24 +288,7 @@ class Together:
         codes = np.arange(query.low[known, j].min(), query.high[known, j].max() + 1)
         return [(EXACTLY, float(code)) for code in codes if (query.rows[known, j] != code).any()]
 
-    @cached_property
-    def _spread(self) -> Floats:
-        """The span of the middle 90 % of the training rows, shape (d,): no change is wider where nothing else says."""
-        known = self.task.known
-        with np.errstate(invalid="ignore"):
-            filled = np.where(np.isnan(known).all(axis=0), 0.0, known)
-        span: Floats = np.nanquantile(filled, 0.95, axis=0) - np.nanquantile(filled, 0.05, axis=0)
-        return np.where(span > 0, span, self.task.codec.high - self.task.codec.low)
-
-    @cached_property
-    def _wanted(self) -> Floats:
-        """Quantiles of the training rows in the target class, shape (len(GOALS), d); NaN where nobody was measured."""
-        rows = self.task.once(Neighbours).peers(int(self.query.target[0])).rows
-        filled = np.where(np.isnan(rows).all(axis=0), 0.0, rows)
-        found: Floats = np.nanquantile(filled, GOALS, axis=0)
-        return np.where(np.isnan(rows).all(axis=0), np.nan, found)
-
-    def _kept(self, tried: Tried, least: int) -> Plans:
+    def _kept(self, tried: Tried) -> Plans:
         """The plans to build upon: those nearest to turning the days, and those that ask least for each day turned."""
         if not len(tried.plans):
             return tried.plans

@@ -17,7 +17,7 @@ from sensecf.core.query import Query, settle
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task
 from sensecf.core.verify import known_values
-from sensecf.data.infer.catalogue import known_in_unit
+from sensecf.data.infer.recognise import known_as
 
 #: A schedule has so many weeks at most, and so many ends of weeks are written down.
 WEEKS, POINTS = 12, 6
@@ -34,16 +34,23 @@ MISSED = (
 def pace(task: Task) -> tuple[Floats, Bools]:
     """How far each number may be expected to move in a week, and whether the catalogue says so, shapes (d,).
 
-    Else half a standard deviation of the training rows stands in, and no less than a step.
+    Else half a standard deviation of the training rows stands in, and no less than a step. It is never less than the
+    error of the device: nobody could see such a week.
     """
     spread = task.once(Scale).std
     out = np.maximum(spread / 2, task.codec.step)
     said = np.zeros(len(out), dtype=bool)
     for j, feature in enumerate(task.schema.features):
-        entry = known_in_unit(feature)
+        entry = known_as(feature)
         if entry is not None and entry.weekly and feature.numeric:
             out[j], said[j] = entry.weekly, True
-    return out, said
+    return np.maximum(out, errors(task)), said
+
+
+def errors(task: Task) -> Floats:
+    """How far off the device of each feature is, shape (d,): the catalogue's figure, else 0."""
+    known = [known_as(feature) for feature in task.schema.features]
+    return np.array([0.0 if entry is None or entry.error is None else entry.error for entry in known])
 
 
 def weeks_needed(task: Task, base: Floats, rows: Floats, edited: Bools) -> Ints:

@@ -52,18 +52,25 @@ class _Everybody:
         )
 
 
-def alike(cohort: Cohort, row: Floats) -> Alike:
-    """The training rows like a row (d,)."""
+#: Where nobody was looked for yet.
+NOBODY = Alike(0, 0, 0, float("inf"))
+
+
+def alike(cohort: Cohort, rows: Floats) -> list[Alike]:
+    """The training rows like each row (m, d)."""
     task = cohort.task
     everybody = task.once(_Everybody)
     typical = cohort.typical_distance
-    apart, at = everybody.index.kneighbors(task.once(Scale).measured(row[None]), min(MOST, len(task.rows)))
-    near = at[0][apart[0] <= typical]
-    wanted = near[task.y[near] == cohort.position]
-    people = len(np.unique(everybody.people[near]))
-    _, first = np.unique(everybody.people[wanted], return_index=True)
-    shown = wanted[np.sort(first)][:SHOWN] if len(first) >= FEWEST else wanted[:0]
-    return Alike(len(near), people, len(wanted), float(apart[0][0] / typical), tuple(shown.tolist()))
+    apart, at = everybody.index.kneighbors(task.once(Scale).measured(rows), min(MOST, len(task.rows)))
+    found = []
+    for away, places in zip(apart, at, strict=True):
+        near = places[away <= typical]
+        wanted = near[task.y[near] == cohort.position]
+        people = len(np.unique(everybody.people[near]))
+        _, first = np.unique(everybody.people[wanted], return_index=True)
+        shown = wanted[np.sort(first)][:SHOWN] if len(first) >= FEWEST else wanted[:0]
+        found.append(Alike(len(near), people, len(wanted), float(away[0] / typical), tuple(shown.tolist())))
+    return found
 
 
 def rounded(cohort: Cohort, column: int, value: float) -> str:

@@ -16,7 +16,7 @@ from sensecf.web.alike import rounded
 from sensecf.web.cohort import Cohort
 from sensecf.web.plans import Plan, Pool, kind_of
 from sensecf.web.robust import Robustness
-from sensecf.web.steps import weekly_steps
+from sensecf.web.steps import weeks_of
 from sensecf.web.trust import Bin
 from sensecf.web.words import Piece, percent, plan_sentence
 from sensecf.web.written import Data, record
@@ -78,7 +78,6 @@ def card(seat: Seat, plan: Plan, pool: Pool) -> Card:
     after = float(cohort.shown(plan.probability))
     before = float(cohort.shown(cohort.chance[[day.row for day in plan.days]].mean()))
     held = cohort.held() if plan.holds is not None else None
-    way = weekly_steps(cohort, plan, pool.query)
     moved = [columns[change["feature"]] for change in written["changes"]]
     return Card(
         plan,
@@ -88,7 +87,7 @@ def card(seat: Seat, plan: Plan, pool: Pool) -> Card:
         adds,
         cohort.trust.at(after),
         charts.calibration(cohort.trust.bins, after, before, small=True),
-        len(way.steps) or None,
+        weeks_of(cohort, plan),
         plan.mark == seat.mark,
         seat.standing,
         seat.robust,

@@ -19,7 +19,8 @@ from sensecf.core.query import out_of_range, results
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.schema import Feature, Value
 from sensecf.core.task import Ints, Task
-from sensecf.data.infer.catalogue import SOURCES, known_in_unit
+from sensecf.data.infer.catalogue import SOURCES
+from sensecf.data.infer.recognise import known_as
 from sensecf.data.infer.terms import Register
 from sensecf.generators import Generator
 from sensecf.pipeline.hold import Held, Holding
@@ -41,9 +42,7 @@ class Column:
 
     `low`, `high`: the ends of the axis in the feature's unit. `everyone`, `target` (BINS,): shares of the
     training rows, and of those of the target class, by bin; for levels one bin per level.
-    `normal`: the healthy range, None where none is known, and `source` where it is from. `weekly`: how far the
-    feature may be expected to move in a week; `weekly_known`: whether the catalogue says so, or half a standard
-    deviation stands in.
+    `normal`: the healthy range, None where none is known, and `source` where it is from.
     """
 
     feature: Feature
@@ -54,8 +53,6 @@ class Column:
     target: Floats
     sorted: Floats
     normal: tuple[float, float] | None
-    weekly: float
-    weekly_known: bool
     source: str = ""
 
     def below(self, value: float) -> int | None:
@@ -200,22 +197,21 @@ class Cohort:
     def columns(self) -> list[Column]:
         """Every feature as the page shows it, in schema order."""
         task, names = self.task, labels(self.task.schema, self.register)
-        spread = task.once(Scale).std
-        return [self._column(j, names[j], float(spread[j])) for j in range(len(task.schema))]
+        return [self._column(j, names[j]) for j in range(len(task.schema))]
 
     @cached_property
     def labels(self) -> list[str]:
         """The label of every feature."""
         return [column.label for column in self.columns]
 
-    def _column(self, j: int, label: str, spread: float) -> Column:
+    def _column(self, j: int, label: str) -> Column:
         task, feature = self.task, self.task.schema.features[j]
         values, wanted = task.rows[:, j], task.rows[task.y == self.position, j]
         values, wanted = values[~np.isnan(values)], wanted[~np.isnan(wanted)]
         if feature.numeric:
             people = self.rows[:, j]
             shown = np.concatenate([values, people[~np.isnan(people)]])
-            entry = known_in_unit(feature)
+            entry = known_as(feature)
             normal = entry.healthy if entry is not None else None
             # Far values would squeeze all others into a corner; they are drawn at the edge.
             low, high = np.quantile(shown, [0.005, 0.995]) if len(shown) else (self.least(j), self.most(j))
@@ -224,8 +220,6 @@ class Cohort:
             if not high > low:
                 low, high = low - 0.5, high + 0.5
             bins = np.linspace(low, high, BINS + 1)
-            weekly = entry.weekly if entry is not None and entry.weekly else None
-            step = float(task.codec.step[j])
             return Column(
                 feature,
                 label,
@@ -235,8 +229,6 @@ class Cohort:
                 _shares(np.clip(wanted, low, high), bins),
                 np.sort(values),
                 normal,
-                weekly or max(spread / 2, step),
-                weekly is not None,
                 "; ".join(_short(SOURCES[key]) for key in entry.sources) if entry is not None and normal else "",
             )
         edges = np.arange(len(feature.levels) + 1) - 0.5
@@ -249,8 +241,6 @@ class Cohort:
             _shares(wanted, edges),
             np.sort(values),
             None,
-            1,
-            False,
         )
 
     def least(self, j: int) -> float:

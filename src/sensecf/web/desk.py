@@ -145,7 +145,7 @@ class Desk:
         pool = await mine
         self.found[pool.found] += 1
         self._remember(pool, wish)
-        if pool.plans and not pool.there:
+        if pool.plans and not pool.there and not pool.wide:
             if show is not None:
                 await show(pool)
             say(0.7, STEPS[2])

@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from sensecf.core.neighbours import Influence
+from sensecf.pipeline.together import round_step
 from sensecf.web import charts
 from sensecf.web.cards import plain, points
 from sensecf.web.cohort import Cohort, Column
@@ -19,9 +20,23 @@ FIRST = 6
 
 
 @dataclass(frozen=True)
+class Span:
+    """Two sliders for the least and the most that a feature may become. `least`, `most`: where they end, which is no
+    limit; `step`: a round figure, about a hundredth of the way; `low`, `high`: where they stand; `now`: where the
+    value of the day lies, in percent of the way."""
+
+    least: str
+    most: str
+    step: str
+    low: str
+    high: str
+    now: int
+
+
+@dataclass(frozen=True)
 class Lever:
     """A feature that may change, with its controls; `first`: one of those that matter most; `act`: something a person
-    does, else it moves as a result."""
+    does, else it moves as a result; `span`: of the two ends that a slider sets, None for levels."""
 
     column: int
     label: str
@@ -41,6 +56,7 @@ class Lever:
     at_least: str
     at_most: str
     effort: str
+    span: Span | None = None
 
     @property
     def set(self) -> bool:
@@ -55,7 +71,25 @@ def levers(cohort: Cohort, row: int, wish: Wish) -> list[Lever]:
     open_ = [j for j, f in enumerate(features) if f.changeable and not np.isnan(cohort.rows[row, j])]
     held = set(cohort.locked_first)
     order = sorted(open_, key=lambda j: (features[j].role != "actionable", j in held, -weight[j]))
-    return [_lever(cohort, row, wish, j, place < FIRST) for place, j in enumerate(order)]
+    acts = any(features[j].role == "actionable" for j in order)
+    return [
+        _lever(cohort, row, wish, j, place < FIRST and (not acts or features[j].role == "actionable"))
+        for place, j in enumerate(order)
+    ]
+
+
+def _span(cohort: Cohort, wish: Wish, j: int, value: float) -> Span | None:
+    """The sliders of a number's limits: over what is usual, the day's value and the limits that are set."""
+    column = cohort.columns[j]
+    feature = column.feature
+    if not feature.numeric or feature.step is None:
+        return None
+    given = [end for end in (wish.low.get(j), wish.high.get(j)) if end is not None]
+    low, high = min(column.low, value, *given), max(column.high, value, *given)
+    step = round_step((high - low) / 100, float(feature.step))
+    low, high = np.floor(low / step) * step, np.ceil(high / step) * step
+    ends = [round(float(end), 10) for end in (low, high, step, wish.low.get(j, low), wish.high.get(j, high))]
+    return Span(*map(plain, ends), round(100 * (value - low) / (high - low)))
 
 
 def _lever(cohort: Cohort, row: int, wish: Wish, j: int, first: bool) -> Lever:
@@ -80,6 +114,7 @@ def _lever(cohort: Cohort, row: int, wish: Wish, j: int, first: bool) -> Lever:
         plain(wish.low.get(j)),
         plain(wish.high.get(j)),
         wish.effort.get(j, "normal"),
+        _span(cohort, wish, j, value),
     )
 
 

@@ -16,24 +16,24 @@ import numpy as np
 import pandas as pd
 
 from sensecf.core.candidates import Candidates
-from sensecf.core.counterfactuals import Counterfactuals
+from sensecf.core.counterfactuals import Counterfactuals, consequences_text
 from sensecf.core.distances import Scale
 from sensecf.core.limits import Limits
 from sensecf.core.plausibility import Plausibility
 from sensecf.core.query import Query
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.select import select
-from sensecf.core.task import Task
 from sensecf.core.verify import DISTANCE_WEIGHT, Verdicts, edits, outlier_price
 from sensecf.data.infer.terms import lever
 from sensecf.pipeline.blocking import blame, sentence
+from sensecf.pipeline.consequences import Mechanisms
 from sensecf.pipeline.explain import explain
 from sensecf.pipeline.held import NOT_HELD
-from sensecf.pipeline.person import DAYS, parts_of
+from sensecf.pipeline.hold import Holding, lower_bound
+from sensecf.pipeline.person import Asking, Days, DaysPlans, least_of, plans_for, said
 from sensecf.pipeline.refine import judge
-from sensecf.pipeline.together import BY, EXACTLY, LEAST, MOST, Plans, carried
 from sensecf.runs.record.bound import fingerprint
-from sensecf.web.alike import Alike, alike
+from sensecf.web.alike import NOBODY, Alike, alike
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import Blocker, blocks
 
@@ -44,8 +44,6 @@ EFFORTS = {"easy": 0.5, "normal": 1.0, "hard": 2.5}
 SURER = (0.5,)
 #: Plans shown side by side.
 SHOWN = 4
-#: What a plan for several days says of a feature, as text (see `pipeline.person.parts_of`).
-SIGNS = {"+=": BY, ">=": LEAST, "<=": MOST, "=": EXACTLY}
 #: Kinds of levers that are asked about each by itself, and plans of each.
 KINDS, PER_KIND = 3, 2
 
@@ -138,7 +136,8 @@ class Plan:
 class Pool:
     """All plans of one ask; `reason` and `blocks` say why there is none. `there`: every day is in the target class.
 
-    `found`: whose the plans are, one of `counterfactuals.FINDERS`. `query`: one row for each day.
+    `found`: whose the plans are, one of `counterfactuals.FINDERS`. `query`: one row for each day. `wide`: plans of one
+    kind of lever were looked for too.
     """
 
     id: str
@@ -149,29 +148,106 @@ class Pool:
     blocks: Sequence[Blocker] = ()
     there: bool = False
     found: str = "own"
+    wide: bool = False
 
 
 def answer(cohort: Cohort, asks: Sequence[Inquiry], say: Say = lambda step, words: None) -> list[Pool]:
-    """The pools of several asks. Raises `InputError` for impossible limits (see `Limits`)."""
-    return [_pool(cohort, ask, say) for ask in asks]
+    """The pools of several asks: those about several days of a person are answered together, the others one by one.
+
+    Raises `InputError` for impossible limits (see `Limits`).
+    """
+    pools: dict[int, Pool] = {}
+    for hold in sorted({ask.limits.hold for ask in asks}):
+        together = [k for k, ask in enumerate(asks) if ask.limits.hold == hold and _of_days(cohort, ask)]
+        pools |= zip(together, _pools(cohort, [asks[k] for k in together], hold, say), strict=True)
+    return [pools[k] if k in pools else _pool(cohort, ask, say) for k, ask in enumerate(asks)]
+
+
+def _of_days(cohort: Cohort, ask: Inquiry) -> bool:
+    """Whether one plan for several days is asked for, none of which is in the target class."""
+    days = list(ask.days)
+    return len(days) > 1 and cohort.task.schema.person is not None and bool(cohort.away[days].all())
+
+
+def _pools(cohort: Cohort, asks: Sequence[Inquiry], hold: float, say: Say) -> list[Pool]:
+    """The plans of `explain(per="person")` for each ask, and below them plans of one kind of lever each: all asks in
+    one search, which finds for each what it would find alone."""
+    if not asks:
+        return []
+    task = cohort.task
+    task.check()
+    holding = hold > 0 and cohort.held() is not None
+    held = task.once(Holding).of(cohort.position, Limits(hold=hold)) if holding else None
+    asking = Asking(task, held, hold if holding else 0.0, cohort.plausibility, cohort.nouns.days, False)
+    queries = [person_query(cohort, ask) for ask in asks]
+    say(0, STEPS[0])
+    # Half of the days are asked for first; a plan that turns fewer is better than none, and says how many.
+    wanted = [(least_of(len(ask.days)), max(len(ask.days) // 3, 1), 1) for ask in asks]
+    main = [Days(q, tuple(dict.fromkeys(w)), SHOWN) for q, w in zip(queries, wanted, strict=True)]
+    alone = [_kinds_alone(cohort, query, ask.limits) for query, ask in zip(queries, asks, strict=True)]
+    kinds = [
+        Days(replace(ask.limits, lock=locked).query(task, query.rows, cohort.target), (least_of(len(query)),), PER_KIND)
+        for ask, query, kinds in zip(asks, queries, alone, strict=True)
+        for _, locked in kinds
+    ]
+    found = plans_for(asking, [*main, *kinds])
+    others = iter(found[len(main) :])
+    drafts = []
+    for ask, query, one, kinds_of_it in zip(asks, queries, found, alone, strict=False):
+        drawn = _drafts(cohort, ask, query, one)
+        have = _kinds_moved(cohort, drawn)
+        for name, _ in kinds_of_it:
+            more = next(others)
+            if drawn and len(have) < ENOUGH and (name,) not in have:
+                drawn = drawn + _drafts(cohort, ask, query, more)
+        drafts.append(drawn)
+    say(1, STEPS[1])
+    plans = iter(drafted(cohort, [draft for drawn in drafts for draft in drawn]))
+    pools = []
+    for ask, query, one, drawn in zip(asks, queries, found, drafts, strict=False):
+        own = _distinct([next(plans) for _ in drawn])
+        reason = "" if own else one.reason
+        by = "own" if own else "nobody"
+        pools.append(Pool(secrets.token_urlsafe(9), ask, query, own, reason, found=by, wide=True))
+    return pools
+
+
+def _kinds_moved(cohort: Cohort, drawn: Sequence[Draft]) -> set[tuple[str, ...]]:
+    """The kinds of lever that each of these plans moves."""
+    codec, found = cohort.task.codec, set()
+    for draft in drawn:
+        moved = edits(codec, draft.query, np.arange(len(draft.query)), draft.rows).any(axis=0)
+        found.add(kinds_of(cohort, np.flatnonzero(moved).tolist()))
+    return found
+
+
+def _kinds_alone(cohort: Cohort, query: Query, limits: Limits) -> list[tuple[str, tuple[str, ...]]]:
+    """The first kinds of lever that may move, each with what is to be locked for it to move alone; nothing where
+    there is but one."""
+    names = cohort.task.schema.names
+    free = np.flatnonzero(query.movable.any(axis=0)).tolist()
+    by_kind: dict[str, list[int]] = {}
+    for j in free:
+        by_kind.setdefault(kind(cohort, j), []).append(j)
+    return [
+        (name, tuple(dict.fromkeys([*limits.lock, *(names[j] for j in free if j not in columns)])))
+        for name, columns in list(by_kind.items())[:KINDS]
+        if len(by_kind) > 1
+    ]
 
 
 def _pool(cohort: Cohort, ask: Inquiry, say: Say) -> Pool:
-    """The answers of `explain` to one ask, in their order, and below them surer ones."""
+    """The answers of `explain` to one day, or to days that need no plan, in their order, and below them surer ones."""
     query, identity = person_query(cohort, ask), secrets.token_urlsafe(9)
     holding = ask.limits.hold > 0 and cohort.held() is not None
     limits = replace(ask.limits, hold=ask.limits.hold if holding else 0.0)
     say(0, STEPS[0])
     found = _explained(cohort, ask, limits, SHOWN)
-    # Half of the days are asked for first; a plan that turns fewer is better than none, and says how many.
-    for days in sorted({max(len(ask.days) // 3, 1), 1}, reverse=True) if len(ask.days) > 1 else ():
-        if not len(found.answers):
-            found = _explained(cohort, ask, limits, SHOWN, days=days)
     say(1, STEPS[1])
     answers = found.answers
     if len(answers):
         there = bool(not cohort.away[list(ask.days)].any() and not answers["n_changed"].iloc[0])
-        own = len(ask.days) > 1 or set(answers["generator"]) == {cohort.generator.name}
+        own = set(answers["generator"]) == {cohort.generator.name}
         by = "not needed" if there else "own" if own else "fallback"
         plans = _plans(cohort, ask, query, found)
         if not holding and not there:
@@ -182,7 +258,7 @@ def _pool(cohort: Cohort, ask: Inquiry, say: Say) -> Pool:
         return Pool(identity, ask, query, plans, there=there, found=by)
     say(3, STEPS[3])
     reason = str(found.abstentions["reason"].iloc[-1])
-    if reason.startswith(NOT_HELD) or len(ask.days) > 1:
+    if reason.startswith(NOT_HELD):
         return Pool(identity, ask, query, [], reason, found="nobody")
     rng = np.random.default_rng([cohort.seed, ask.person, 1])
     [why] = blame(cohort.task, query, ask.limits, cohort.plausibility, rng)
@@ -196,56 +272,41 @@ ENOUGH = 3
 
 def widened(cohort: Cohort, pool: Pool) -> Pool:
     """The pool with plans that move one kind of lever only, as far as there are any that it lacks."""
-    if pool.there or not pool.plans:
+    if pool.wide or pool.there or not pool.plans:
         return pool
     holding = pool.ask.limits.hold > 0 and cohort.held() is not None
     limits = replace(pool.ask.limits, hold=pool.ask.limits.hold if holding else 0.0)
     have = {kind_of(cohort, plan) for plan in pool.plans}
-    if len(have) >= ENOUGH:
-        return pool
-    free = pool.query.movable.any(axis=0)
-    by_kind: dict[str, list[int]] = {}
-    for j in np.flatnonzero(free).tolist():
-        by_kind.setdefault(kind(cohort, j), []).append(j)
     plans = pool.plans
-    for name, columns in list(by_kind.items())[:KINDS] if len(by_kind) > 1 else []:
-        if (name,) in have:
-            continue
-        locked = [cohort.task.schema.names[j] for j in np.flatnonzero(free).tolist() if j not in columns]
-        only = replace(limits, lock=tuple(dict.fromkeys([*limits.lock, *locked])))
-        found = _explained(cohort, pool.ask, only, PER_KIND, fall_back=False)
-        plans = _distinct([*plans, *_plans(cohort, pool.ask, pool.query, found)])
-    return replace(pool, plans=plans)
+    for name, locked in _kinds_alone(cohort, pool.query, limits) if len(have) < ENOUGH else []:
+        if (name,) not in have:
+            found = _explained(cohort, pool.ask, replace(limits, lock=locked), PER_KIND, fall_back=False)
+            plans = _distinct([*plans, *_plans(cohort, pool.ask, pool.query, found)])
+    return replace(pool, plans=plans, wide=True)
 
 
 def kind(cohort: Cohort, column: int) -> str:
     """What a lever is about: "Sleep", "Activity"; a column that is not recognised is a kind of its own."""
-    return lever(cohort.task.schema.names[column]) or cohort.labels[column]
+    return lever(cohort.task.schema.features[column]) or cohort.labels[column]
+
+
+def kinds_of(cohort: Cohort, columns: Sequence[int]) -> tuple[str, ...]:
+    """The kinds of these levers, in the order of the schema."""
+    return tuple(dict.fromkeys(kind(cohort, j) for j in columns))
 
 
 def kind_of(cohort: Cohort, plan: Plan) -> tuple[str, ...]:
     """The kinds of levers that a plan moves, in the order of the schema."""
-    return tuple(dict.fromkeys(kind(cohort, j) for j in np.flatnonzero(plan.edited).tolist()))
+    return kinds_of(cohort, np.flatnonzero(plan.edited).tolist())
 
 
-def _explained(
-    cohort: Cohort, ask: Inquiry, limits: Limits, n: int, fall_back: bool = True, days: float = DAYS
-) -> Counterfactuals:
-    """The answers of `explain` to one ask: to one day, or one plan for several; its index are the rows' positions."""
-    rows, schema = list(ask.days), cohort.task.schema
-    frame = cohort.task.codec.decode(cohort.rows[rows]).set_index(pd.Index(rows))
-    if len(rows) > 1 and schema.person is not None:
-        frame[schema.person] = cohort.persons[ask.person].name
-        if schema.when is not None:
-            frame[schema.when] = [cohort.roster.when[k] for k in rows]
-        plausibility = cohort.plausibility
-        return explain(
-            cohort.task, "search", frame, cohort.target, n, limits=limits, plausibility=plausibility, per="person"
-        )
+def _explained(cohort: Cohort, ask: Inquiry, limits: Limits, n: int, fall_back: bool = True) -> Counterfactuals:
+    """The answers of `explain` to one day, or to days that need no plan; its index are the rows' positions."""
+    rows = list(ask.days)
     return explain(
         cohort.task,
         cohort.generator,
-        frame,
+        cohort.task.codec.decode(cohort.rows[rows]).set_index(pd.Index(rows)),
         cohort.target,
         n,
         limits=limits,
@@ -261,39 +322,35 @@ def person_query(cohort: Cohort, ask: Inquiry) -> Query:
 
 
 def _plans(cohort: Cohort, ask: Inquiry, query: Query, found: Counterfactuals) -> list[Plan]:
-    """Answers as plans, in their order: one for each rank, or for each plan that is made for several days."""
-    answers, texts = found.answers, dict(zip(found.people["plan_id"], found.people["plan"], strict=True))
+    """The answers of `explain` to single days as plans, in their order: one for each rank."""
+    answers, drafts = found.answers, []
     place = {day: k for k, day in enumerate(ask.days)}
-    plans = []
-    for key, group in answers.groupby("plan_id" if texts else "rank", sort=False):
-        told = str(texts.get(key, ""))
-        rows = carried_out(cohort.task, query, told)
+    for _, group in answers.groupby("rank", sort=False):
+        rows = query.rows.copy()
         at = [place[int(day)] for day in group["query"]]
         rows[at] = cohort.task.codec.encode(group)
         turned = np.isin(np.arange(len(rows)), at)
         known = Known(turned=turned)
         if group["holds"].notna().all():
             known = Known(float(group["holds"].min()), float(group["holds_low"].min()), turned=turned)
-        plan = judged_plan(cohort, ask, query, rows, known)
+        drafts.append(Draft(ask, query, rows, known))
+    plans = drafted(cohort, drafts)
+    for at, (plan, (_, group)) in enumerate(zip(plans, answers.groupby("rank", sort=False), strict=True)):
         follows = group["consequences"][group["query"] == plan.day.row]
-        plans.append(replace(plan, told=told, follows=str(follows.iloc[0]) if len(follows) else None))
+        plans[at] = replace(plan, follows=str(follows.iloc[0]) if len(follows) else None)
     return _distinct(plans)
 
 
-def carried_out(task: Task, query: Query, told: str) -> Floats:
-    """What a plan for several days makes of each row of a query, shape (k, d); the rows as they are where nothing is
-    told."""
-    rows = query.rows.copy()
-    if not told:
-        return rows
-    d = rows.shape[1]
-    plan = Plans(np.zeros((1, d), dtype=np.int8), np.zeros((1, d)))
-    for name, sign, number in parts_of(task.schema, told):
-        j = task.schema.columns[name]
-        feature = task.schema.features[j]
-        levels = [str(level) for level in feature.levels]
-        plan.how[0, j], plan.value[0, j] = SIGNS[sign], float(number) if feature.numeric else levels.index(number)
-    return carried(task, query, np.arange(len(rows)), plan.take(np.zeros(len(rows), dtype=np.intp)))
+def _drafts(cohort: Cohort, ask: Inquiry, query: Query, found: DaysPlans) -> list[Draft]:
+    """Plans for several days as drafts, in their order."""
+    drafts = []
+    for plan in found.plans:
+        known = Known(turned=plan.turned)
+        if plan.of:
+            stands = int(plan.stands[plan.turned].min())
+            known = Known(round(stands / plan.of, 6), round(float(lower_bound(stands, plan.of)), 6), turned=plan.turned)
+        drafts.append(Draft(ask, query, plan.rows, known, said(cohort.task.schema, plan.plan)))
+    return drafts
 
 
 @dataclass(frozen=True)
@@ -312,45 +369,96 @@ class Known:
     turned: Bools | None = None
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A plan before it is judged: the ask, its query, `rows` (k, d) of its days with it, what is known, and what it
+    asks for on each of several days (see `pipeline.person.said`)."""
+
+    ask: Inquiry
+    query: Query
+    rows: Floats
+    known: Known = Known()
+    told: str = ""
+
+
 def judged_plan(cohort: Cohort, ask: Inquiry, query: Query, rows: Floats, known: Known = Known()) -> Plan:
     """The plan that makes the days of an ask into these rows (k, d), with its verdict."""
-    verdict = judge(cohort.task, query, Candidates.of(np.arange(len(rows)), rows, "plan")).verdict
+    [plan] = drafted(cohort, [Draft(ask, query, rows, known)])
+    return plan
+
+
+def drafted(cohort: Cohort, drafts: Sequence[Draft]) -> list[Plan]:
+    """Plans with their verdicts, in order; the classifier is asked once about all of them."""
+    if not drafts:
+        return []
+    task = cohort.task
+    rows, query = np.concatenate([draft.rows for draft in drafts]), Query.concat([draft.query for draft in drafts])
+    judged = judge(task, query, Candidates.of(np.arange(len(rows)), rows, "plan"))
+    plans, start = [], 0
+    for draft in drafts:
+        part = judged.take(np.arange(start, start + len(draft.rows)))
+        start += len(draft.rows)
+        plans.append(_plan(cohort, draft, part.verdict))
+    shown = np.array([plan.row for plan in plans])
+    position = np.full(len(plans), cohort.position)
+    plausibility = task.once(Plausibility)
+    unknown = np.array([np.isnan(plan.score) for plan in plans])
+    score = np.array([plan.score for plan in plans])
+    score[unknown] = plausibility.score(shown[unknown], position[unknown])
+    follows = _follows(cohort, plans)
+    return [
+        replace(plan, score=float(score[k]), in_range=bool(inside), alike=like, follows=follows[k])
+        for k, (plan, inside, like) in enumerate(
+            zip(plans, plausibility.in_range(shown), alike(cohort, shown), strict=True)
+        )
+    ]
+
+
+def _follows(cohort: Cohort, plans: Sequence[Plan]) -> list[str | None]:
+    """What is expected to follow from each plan for several days that turns some of them; None for others."""
+    found: list[str | None] = [None] * len(plans)
+    at = [k for k, plan in enumerate(plans) if plan.told and plan.turns]
+    mechanisms = cohort.task.once(Mechanisms) if at else None
+    if not mechanisms:
+        return found
+    rows = np.array([plans[k].row for k in at])
+    led = mechanisms.follow(cohort.rows[[plans[k].day.row for k in at]], rows)
+    for k, text in zip(at, consequences_text(cohort.task, vars(led), rows), strict=True):
+        found[k] = text
+    return found
+
+
+def _plan(cohort: Cohort, draft: Draft, verdict: Verdicts) -> Plan:
+    """A plan with the verdict on its days; what is looked at together with other plans is not yet there."""
+    known = draft.known
     good = (verdict.valid if known.by_hand else verdict.good) & (True if known.turned is None else known.turned)
     days = tuple(
         Day(
             row,
-            rows[k],
+            draft.rows[k],
             bool(good[k]),
             float(verdict.probability[k]),
             float(verdict.lead[k]),
             str(verdict.reason[k]),
         )
-        for k, row in enumerate(ask.days)
+        for k, row in enumerate(draft.ask.days)
     )
-    return _plan(cohort, ask, days, verdict, known)
-
-
-def _plan(cohort: Cohort, ask: Inquiry, days: tuple[Day, ...], verdict: Verdicts, known: Known) -> Plan:
     moved = np.asarray(verdict.edited.any(axis=0))
     shown = next((k for k in reversed(range(len(days))) if days[k].turned), len(days) - 1)
-    row = days[shown].after[None]
-    plausibility = cohort.task.once(Plausibility)
-    score = float(verdict.score[shown])
-    if np.isnan(score):
-        score = float(plausibility.score(row, np.array([cohort.position]))[0])
     return Plan(
         known.identity or secrets.token_urlsafe(9),
-        ask.person,
+        draft.ask.person,
         days,
         moved,
         int(moved.sum()),
         float(verdict.proximity[shown]),
-        score,
-        bool(plausibility.in_range(row)[0]),
-        alike(cohort, row[0]),
+        float(verdict.score[shown]),
+        False,
+        NOBODY,
         known.holds,
         known.holds_low,
-        mark=fingerprint(ask.limits.resolved(cohort.task.schema)),
+        told=draft.told,
+        mark=fingerprint(draft.ask.limits.resolved(cohort.task.schema)),
     )
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sensecf.core.errors import InputError
-from sensecf.runs.record import sheet
+from sensecf.runs.record import redcap, sheet
 from sensecf.runs.record.fhir import bundle
 from sensecf.runs.record.languages import languages, read_language
 from sensecf.runs.record.plans import KeptPlan, of_record
@@ -50,6 +50,11 @@ def _fhir(request: Request) -> Response:
     return _file(text, f"plan-{plan.id}.fhir.json", "application/fhir+json")
 
 
+def _redcap(request: Request) -> Response:
+    plan = _kept(request)
+    return _file(redcap.data([plan]), f"redcap-{plan.id}.csv", "text/csv")
+
+
 def _file(text: str, name: str, media: str) -> Response:
     """A download: the sheet brings its own style, which the page's policy would not let in."""
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
@@ -66,4 +71,19 @@ async def plan_fhir(request: Request) -> Response:
     return await to_thread.run_sync(_fhir, request)
 
 
-ROUTES = [Route("/plan/{plan}/sheet", plan_sheet), Route("/plan/{plan}/fhir", plan_fhir)]
+async def plan_redcap(request: Request) -> Response:
+    """The plan as rows that REDCap imports."""
+    return await to_thread.run_sync(_redcap, request)
+
+
+async def redcap_dictionary(request: Request) -> Response:
+    """The data dictionary that makes the instruments of these rows."""
+    return _file(redcap.dictionary(), "redcap_dictionary.csv", "text/csv")
+
+
+ROUTES = [
+    Route("/plan/{plan}/sheet", plan_sheet),
+    Route("/plan/{plan}/fhir", plan_fhir),
+    Route("/plan/{plan}/redcap", plan_redcap),
+    Route("/redcap/dictionary", redcap_dictionary),
+]

@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from sensecf.core.counterfactuals import FINDERS
 from sensecf.runs.finished import shares_in_words
+from sensecf.runs.record.languages import languages, read_language
 from sensecf.runs.report.page import environment
 from sensecf.version import __version__
 from sensecf.web import charts, people
@@ -28,7 +29,7 @@ from sensecf.web.features import levers, sliders, values
 from sensecf.web.plans import EFFORTS, Plan, Pool, rank
 from sensecf.web.roster import Person
 from sensecf.web.start import PHASES
-from sensecf.web.steps import Way, weekly_steps
+from sensecf.web.steps import Way, weekly_steps, weeks_of
 from sensecf.web.survey import MAX_FEATURES, by_group, ways_to_group
 from sensecf.web.visitor import Visitor
 from sensecf.web.words import CAUTION, REGISTER_NAMES, clean, percent, plan_sentence, reason_words, say
@@ -408,7 +409,8 @@ def _plans(desk: Desk, cohort: Cohort, number: int, pool: Pool | None, wish: Wis
 def plan_page(request: Request, desk: Desk, plan: Plan, pool: Pool) -> str:
     """One plan with its steps, its decisions and its exports."""
     cohort = _cohort(request, desk)
-    return _write(request, "plan.html.j2", exports=EXPORTS, **_alone(desk, cohort, plan, pool))
+    known = [(code, str(read_language(code).file["name"])) for code in languages()]
+    return _write(request, "plan.html.j2", exports=EXPORTS, languages=known, **_alone(desk, cohort, plan, pool))
 
 
 def _alone(desk: Desk, cohort: Cohort, plan: Plan, pool: Pool) -> Data:
@@ -475,7 +477,7 @@ def robust_part(request: Request, desk: Desk, plan: Plan) -> str:
 def export_text(request: Request, desk: Desk, plan: Plan, pool: Pool, kind: str) -> str:
     """A plan as the text of a file."""
     written = record(desk.cohort, plan)
-    weeks = len(weekly_steps(desk.cohort, plan, pool.query).steps) or None
+    weeks = weeks_of(desk.cohort, plan)
     if kind == "csv":
         return to_csv(written)
     if kind == "json":

@@ -9,7 +9,8 @@ import numpy as np
 
 from sensecf.core.errors import InputError
 from sensecf.core.plausibility import Plausibility
-from sensecf.core.rules import Floats
+from sensecf.core.rules import Bools, Floats, Total
+from sensecf.core.task import Ints
 from sensecf.web.cohort import Cohort
 from sensecf.web.words import inside, rule_words
 
@@ -71,7 +72,8 @@ def what_if(cohort: Cohort, row_number: int, values: Mapping[int, float]) -> dic
 
 
 def moved(cohort: Cohort, base: Floats, values: Mapping[int, float]) -> Floats:
-    """A row (d,) with these values, wholes after their parts. Raises `InputError` as `what_if` does."""
+    """A row (d,) with these values, wholes after their parts, and parts of a whole that a person sets in the shares
+    that they have of it. Raises `InputError` as `what_if` does."""
     codec, row = cohort.task.codec, base.copy()
     for j, value in values.items():
         label = cohort.labels[j]
@@ -87,7 +89,28 @@ def moved(cohort: Cohort, base: Floats, values: Mapping[int, float]) -> Floats:
     moved = np.array(sorted(values), dtype=np.intp)
     row[moved] = codec.snap_column(row[moved], moved)
     movable = codec.changeable & ~np.isnan(base)
+    wholes, towed = _led(cohort, movable, moved)
     movable[moved] = False
-    follow = codec.rules.follow(movable, cohort.task.medians)
-    found: Floats = codec.rules.settle(row[None], row[None], follow, codec.step)[0]
+    movable[towed] = False
+    movable[wholes] = True
+    follow = codec.rules.follow(movable, cohort.task.medians, towed)
+    start = base if towed.any() else row
+    found: Floats = codec.rules.settle(start[None], row[None], follow, codec.step)[0]
     return found
+
+
+def _led(cohort: Cohort, movable: Bools, moved: Ints) -> tuple[list[int], Bools]:
+    """The wholes that a person sets among the columns that are moved, and which of their parts (d,) move with them: a
+    longer night has more of every stage, not of the largest one alone."""
+    schema, wholes, towed = cohort.task.schema, [], np.zeros(len(movable), dtype=bool)
+    for rule in schema.rules:
+        whole = schema.columns[rule.whole] if isinstance(rule, Total) and isinstance(rule.whole, str) else -1
+        if whole not in moved or schema.features[whole].role != "actionable":
+            continue
+        assert isinstance(rule, Total)
+        parts = [schema.columns[name] for name in rule.parts]
+        free = [j for j in parts if movable[j] and j not in moved and schema.features[j].role == "mutable"]
+        if free:
+            wholes.append(whole)
+            towed[free] = True
+    return wholes, towed

@@ -16,10 +16,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sensecf.core.rules import Condition, Implication, Linear, Order, Rule, Total
-from sensecf.core.schema import Direction, Feature, Kind, Role
+from sensecf.core.schema import Direction, Kind, Role
+from sensecf.data.infer.units import factor, one_unit
 
 SOURCES = {
     "aasm": "Boulos et al. 2019, Lancet Respir Med 7:533 (normal polysomnography values)",
@@ -53,7 +54,7 @@ class Entry:
     thousands). `ignore`: why the column is no feature (an id, a date), else "". `label_source`: a
     stress label is computed from it. `formula`: the columns that determine this one exactly; a
     schema with all of them present does better without it, since no rule keeps a quotient true.
-    `sources`: keys of `SOURCES`.
+    `sources`: keys of `SOURCES`. `factor`: how many of `unit` one of the catalogue's unit is, see `into`.
     """
 
     name: str
@@ -74,6 +75,43 @@ class Entry:
     ignore: str = ""
     label_source: bool = False
     sources: tuple[str, ...] = ("ours",)
+    factor: float = 1.0
+
+    @property
+    def most(self) -> float | None:
+        """The largest change of a day that a person can be asked for, see `MOST`; None where none is known."""
+        return self._by(MOST[self.name][0]) if self.name in MOST else None
+
+    @property
+    def error(self) -> float | None:
+        """How far off a device is, see `ERRORS`; None where it is not known."""
+        return self._by(ERRORS[self.name][0]) if self.name in ERRORS else None
+
+    def _by(self, number: float) -> float:
+        """A number of the catalogue's unit in this one, in four digits."""
+        return number if self.factor == 1.0 else float(f"{number * self.factor:.4g}")
+
+    def into(self, unit: str) -> Entry | None:
+        """The entry in another unit of the same quantity, as it is spelled there; None for a unit of another one.
+
+        Amounts keep four digits; `step` is then the table's own affair.
+        """
+        by = factor(self.unit, unit)
+        if by is None or self.step is None or self.low is None or self.high is None:
+            return None
+        if by == 1.0:
+            return self
+        return replace(
+            self,
+            factor=self.factor * by,
+            unit=one_unit(unit),
+            kind="continuous",
+            low=float(f"{self.low * by:.4g}"),
+            high=float(f"{self.high * by:.4g}"),
+            weekly=None if self.weekly is None else float(f"{self.weekly * by:.4g}"),
+            healthy=None if self.healthy is None else tuple(float(f"{end * by:.4g}") for end in self.healthy),
+            peak=self.peak * by,
+        )
 
     @property
     def derived_from(self) -> tuple[str, ...]:
@@ -219,8 +257,6 @@ ENTRIES: tuple[Entry, ...] = (
 )  # fmt: skip
 
 _BY_NAME = {entry.name: entry for entry in ENTRIES}
-#: Spellings of one unit.
-_SAME_UNIT = {"bpm": "beats/min", "beats per minute": "beats/min", "count": "steps", "minutes": "min", "hours": "h"}
 
 #: Other names of the same quantity. Those without a unit may be in several: the values decide.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -250,6 +286,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "diastolic_bp": ("dbp",),
     "dbp_mmhg": ("dbp",),
     "mage_mgdl": ("mage",),
+    "moderate_activity_min": ("moderately_active_min",),
+    "vigorous_activity_min": ("very_active_min",),
+    "light_activity_min": ("lightly_active_min",),
 }
 
 _RULES: tuple[Rule, ...] = (
@@ -331,19 +370,6 @@ def known_feature(name: str) -> Entry | None:
     True
     """
     return _BY_NAME.get(name) or next((_BY_NAME[other] for other in ALIASES.get(name, ())), None)
-
-
-def known_in_unit(feature: Feature) -> Entry | None:
-    """What the catalogue knows of a feature, None for an unknown name or a number in another unit."""
-    entry = known_feature(feature.name)
-    if entry is None or not feature.numeric:
-        return entry
-    return entry if one_unit(feature.unit) == one_unit(entry.unit) else None
-
-
-def one_unit(unit: str) -> str:
-    """One spelling of a unit that has several."""
-    return _SAME_UNIT.get(unit, unit)
 
 
 def in_range(name: str, value: float) -> bool:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from sensecf.core.rules import Floats, Rule
+from sensecf.core.rules import Floats, Linear, Order, Rule, Total
 from sensecf.core.schema import Feature
 from sensecf.data.infer.catalogue import ALIASES, ENTRIES, ERRORS, MOST, SOURCES, Entry, known_rules
 from sensecf.data.infer.causes import Known, known_causes
-from sensecf.data.infer.names import ColumnName, english, parse_names, words_of
+from sensecf.data.infer.names import ColumnName, english, parse_names, word_set, words_of
+from sensecf.data.infer.units import of_same_quantity, one_unit
 
 #: Share of a column's values that must lie in the catalogue's range, else its unit is another.
 INSIDE = 0.95
@@ -22,7 +24,38 @@ COARSEST = 1 / 20
 #: Largest difference between a column and its formula, as a share of the column's range.
 SAME = 0.02
 
-_SAME_WORD = {"avg": "mean", "average": "mean"}
+#: Words of the names of quantities that mean those of the catalogue's names.
+_SAME_WORD = {
+    same: word
+    for word, others in {
+        "mean": "avg average",
+        "sleep": "asleep slept sleeping sonno sono slaap dormido dormir geschlafen dormi dormito dormida dormindo",
+        "sedentary": "sitting seated sat sit sitzend gesessen assis assise sentado sentada seduto seduta "
+        "zitten zittend",
+        "screen": "screentime bildschirm bildschirmzeit ecran ecrans pantalla pantallas schermo tela scherm",
+        "active": "aktiv actif active activo attivo ativo actief aktivitat",
+        "steps": "passi passos stappen",
+        "distance": "distanz strecke distancia distanza afstand",
+        "caffeine": "koffein cafeine cafeina caffeina",
+        "hours": "hrs std ore uren",
+        "minutes": "mins minuti",
+    }.items()
+    for same in others.split()
+}
+#: Words that say that an amount is one of time or of a day, and nothing of what.
+_FILLING = word_set(
+    "duration time total daily nightly spent amount quantity number nb nr anzahl nombre numero duree dauer duracion "
+    "durata duracao duur temps tiempo tempo zeit tijd"
+)
+#: A whole name needs one of these to be an amount of time where it has no unit.
+_TIMED = word_set("duration time total duree dauer duracion durata duracao duur temps tiempo tempo zeit tijd")
+#: Words between others, and "per day".
+_BETWEEN = word_set("of in the a de du des del di da do en por von am im per pro par al")
+_PER = word_set("per pro par por a al am")
+_DAY = word_set("day night tag nacht jour nuit dia noche giorno notte noite dag")
+_TIME_UNITS = {"hours": "h", "minutes": "min"}
+#: No day has more hours than this, and a length of time in minutes seldom so few.
+_HOURS = 24.0
 
 
 class Recognised(NamedTuple):
@@ -84,8 +117,8 @@ def recognise(
     for feature in out.features:
         if feature.name in entries:
             entry = entries[feature.name]
-            if entry.name in ERRORS:
-                out.errors[feature.name] = ERRORS[entry.name][0]
+            if entry.error is not None:
+                out.errors[feature.name] = entry.error
             wider = _widened(feature, entry)
             out.notes[feature.name] = "\n".join([*_comment(entry), *wider])
             out.remarks.extend(f"{feature.name}: {line}" for line in wider)
@@ -115,22 +148,57 @@ def _rules(entries: Mapping[str, Entry], features: Sequence[Feature]) -> list[Ru
     """The catalogue's rules among the recognised features, in the names of the table."""
     columns = {entry.name: name for name, entry in reversed(list(entries.items()))}
     steps = {feature.name: feature.step or 0.0 for feature in features}
+    factors = {entry.name: entry.factor for entry in entries.values()}
+    found = [_in_units(rule, factors) for rule in known_rules(columns)]
+    return [rule.renamed(columns).rounded(steps) for rule in found if rule is not None]
 
-    return [rule.renamed(columns).rounded(steps) for rule in known_rules(columns)]
+
+def _in_units(rule: Rule, factors: Mapping[str, float]) -> Rule | None:
+    """A rule of the catalogue among columns that may be in other units; None where it cannot be said in them."""
+    by = [factors[name] for name in rule.members()]
+    if set(by) == {1.0} or (isinstance(rule, Order) and len(set(by)) == 1):
+        return rule
+    if isinstance(rule, Linear):
+        return replace(rule, weights={name: weight / factors[name] for name, weight in rule.weights.items()})
+    if isinstance(rule, Total) and len(set(by)) == 1 and isinstance(rule.whole, str):
+        return replace(rule, tolerance=rule.tolerance * by[0])
+    return None
 
 
-def _key(name: ColumnName) -> tuple[tuple[str, ...], str]:
-    return tuple(sorted(_SAME_WORD.get(word, word) for word in english(name.stem))), name.unit
+class _Named(NamedTuple):
+    """What a name says: the words of the quantity, its unit ("" for none), and whether it says that it is a time."""
+
+    words: tuple[str, ...]
+    unit: str
+    timed: bool
+
+
+def _key(name: ColumnName) -> _Named:
+    plain = [_SAME_WORD.get(word, word) for word in english(name.stem)]
+    unit, lengths = one_unit(name.unit), [word for word in plain if word in _TIME_UNITS]
+    if not unit and len(lengths) == 1 and len(plain) > 1:  # hours_sitting, Schlafstunden
+        unit = _TIME_UNITS[lengths[0]]
+        plain.remove(lengths[0])
+    words = [
+        word
+        for k, word in enumerate(plain)
+        if word not in _BETWEEN and not (word in _DAY and k and plain[k - 1] in _PER)
+    ]
+    told = [word for word in words if word not in _FILLING] or words
+    return _Named(tuple(sorted(told)), unit, bool(_TIMED & set(words)))
 
 
 def _index() -> dict[tuple[tuple[str, ...], str], tuple[Entry, ...]]:
+    """The entries by the words and the unit of their names."""
     by_name: dict[str, tuple[Entry, ...]] = {entry.name: (entry,) for entry in ENTRIES}
     by_name |= {alias: tuple(by_name[name][0] for name in found) for alias, found in ALIASES.items()}
     parsed = parse_names(by_name)
-    found = {_key(name): by_name[text] for text, name in parsed.items()}
+    found: dict[tuple[tuple[str, ...], str], tuple[Entry, ...]] = {}
+    for text, name in parsed.items():
+        found.setdefault(_key(name)[:2], by_name[text])
     for text, name in parsed.items():  # where the name has no unit, that of the values may choose
         for entry in () if name.unit else by_name[text]:
-            found.setdefault((_key(name)[0], entry.unit), (entry,))
+            found.setdefault((_key(name).words, one_unit(entry.unit)), (entry,))
     return found
 
 
@@ -138,7 +206,39 @@ _BY_KEY = _index()
 
 
 def _candidates(name: ColumnName) -> tuple[Entry, ...]:
-    return _BY_KEY.get(_key(name), ())
+    """The entries that a column of this name may be, in its unit; the values decide between several."""
+    words, unit, timed = _key(name)
+    found = _BY_KEY.get((words, unit), ())
+    if found or (not unit and not timed):
+        return found
+    if not unit:  # sleep_duration: minutes, or hours
+        minutes = [replace(entry, peak=max(entry.peak, _HOURS)) for entry in _BY_KEY.get((words, "min"), ())]
+        return (*minutes, *(hours for entry in minutes if (hours := entry.into("h")) is not None))
+    others = (entry for other in of_same_quantity(unit) for entry in _BY_KEY.get((words, other), ()))
+    return tuple(entry for one in others if (entry := one.into(unit)) is not None)
+
+
+@cache
+def known_column(name: str, unit: str) -> Entry | None:
+    """What the catalogue knows of a column of that name, in its unit; None for an unknown name, or a unit of another
+    quantity.
+
+    >>> known_column("sleep_hours", "h").weekly
+    1.0
+    """
+    parsed = parse_names([name])[name]
+    wanted = one_unit(unit)
+    found = _candidates(parsed._replace(unit=unit) if unit else parsed)
+    return next((entry for entry in found if one_unit(entry.unit) == wanted), None)
+
+
+def known_as(feature: Feature) -> Entry | None:
+    """What the catalogue knows of a feature, in its unit; None for an unknown name, a unit of another quantity, and
+    numbers that only another unit explains."""
+    entry = known_column(feature.name, feature.unit)
+    if entry is None or (entry.step is None) == feature.numeric:
+        return None
+    return None if feature.high is not None and feature.high <= entry.peak else entry
 
 
 def _unit(entry: Entry) -> str:
@@ -175,7 +275,7 @@ def _not_a_feature(entry: Entry, label: str) -> str:
 
 def _drop_determined(out: Recognised, entries: dict[str, Entry], values: Mapping[str, Floats]) -> None:
     """Move the features that others determine, in this table too, to the ignored ones."""
-    columns = {entry.name: values[name] for name, entry in entries.items() if name in values}
+    columns = {entry.name: values[name] / entry.factor for name, entry in entries.items() if name in values}
     table = pd.DataFrame(columns)
     for name, entry in list(entries.items()):
         if not entry.formula or not set(entry.derived_from) <= set(table):
@@ -200,14 +300,16 @@ def _known(feature: Feature, entry: Entry, directed: bool, weeks: float | None) 
     constant = feature.low == feature.high
     # A column of whole numbers stays one even where the catalogue would allow decimals.
     step = max(entry.step, 1) if feature.kind == "integer" else entry.step
+    if entry.factor != 1.0:
+        step = feature.step
     if step > COARSEST * (feature.high - feature.low):
         step = feature.step
     change = None if weeks is None or entry.weekly is None else entry.weekly * weeks
     return replace(
         feature,
         unit=entry.unit,
-        low=min(entry.low, feature.low),
-        high=max(entry.high, feature.high),
+        low=min(_on_grid(entry.low, step), feature.low),
+        high=max(_on_grid(entry.high, step), feature.high),
         step=step,
         role=feature.role if constant else entry.role,
         direction=entry.direction if directed else "any",
@@ -218,11 +320,14 @@ def _known(feature: Feature, entry: Entry, directed: bool, weeks: float | None) 
     )
 
 
+def _on_grid(end: float, step: float) -> float:
+    """An end of a range as a multiple of a step, for entries that were made for another unit."""
+    return end if abs(end / step - round(end / step)) < 1e-9 else round(round(end / step) * step, 10)
+
+
 def _most(entry: Entry, step: float, constant: bool) -> float | None:
     """The largest change that a person can be asked for; None where none is known or the steps are coarser."""
-    if constant or entry.name not in MOST or MOST[entry.name][0] < step:
-        return None
-    return MOST[entry.name][0]
+    return None if constant or entry.most is None or entry.most < step else entry.most
 
 
 def _widened(feature: Feature, entry: Entry) -> list[str]:
@@ -240,10 +345,10 @@ def _comment(entry: Entry) -> list[str]:
         facts.append(f"healthy: {entry.healthy[0]:g} to {entry.healthy[1]:g} {entry.unit}")
     if entry.weekly is not None:
         facts.append(f"reasonable within a week: {entry.weekly:g} {entry.unit} of change")
-    if entry.name in ERRORS:
-        error, source = ERRORS[entry.name]
+    if entry.error is not None:
         facts.append(
-            f"a change of less than {error:g} {entry.unit} is within the error of measurement ({SOURCES[source]})"
+            f"a change of less than {entry.error:g} {entry.unit} is within the error of measurement "
+            f"({SOURCES[ERRORS[entry.name][1]]})"
         )
     if entry.name in MOST:
         facts.append(f"most_change: {MOST[entry.name][1]}")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from sensecf.core.schema import Feature
 from sensecf.data.infer.catalogue import known_feature
+from sensecf.data.infer.recognise import known_as
 
 #: Whose words: a clinician's, or anybody's.
 Register = Literal["clinical", "plain"]
@@ -92,24 +94,24 @@ LEVERS: dict[str, str] = {
 }
 
 
-def term(name: str, register: Register) -> str:
-    """What a recognised column is called, "" for one that is not recognised.
+def term(name: str | Feature, register: Register) -> str:
+    """What a recognised column is called, "" for one that is not recognised; a feature is looked at in its unit.
 
     >>> term("sleep_total_min", "clinical"), term("sleep_total_min", "plain")
     ('Total sleep time', 'Time asleep')
     """
-    entry = known_feature(name)
+    entry = known_feature(name) if isinstance(name, str) else known_as(name)
     if entry is None:
         return ""
     found = TERMS.get(entry.name)
     return entry.description.partition(":")[0] if found is None else found[REGISTERS.index(register)]
 
 
-def lever(name: str) -> str:
-    """What an action is about ("Sleep", "Activity"), "" for one that is not recognised.
+def lever(name: str | Feature) -> str:
+    """What an action is about ("Sleep", "Activity"), "" for one that is not recognised; see `term`.
 
     >>> lever("sedentary_min"), lever("shoe_size")
     ('Activity', '')
     """
-    entry = known_feature(name)
+    entry = known_feature(name) if isinstance(name, str) else known_as(name)
     return "" if entry is None else LEVERS.get(entry.name, "")

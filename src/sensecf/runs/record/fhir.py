@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sensecf.core.errors import InputError
-from sensecf.data.infer.catalogue import one_unit
+from sensecf.data.infer.units import one_unit
 from sensecf.runs.record.bound import Data
 from sensecf.runs.record.plans import Change, KeptPlan, person_of
 from sensecf.version import __version__

@@ -21,11 +21,12 @@ from sensecf.core.files import replacing, write_json, write_text
 from sensecf.core.people import PERSON, WHEN
 from sensecf.core.rules import Bools
 from sensecf.core.task import Task
-from sensecf.data.infer.catalogue import ERRORS
+from sensecf.data.infer.recognise import known_as
 from sensecf.data.whose import whose
 from sensecf.metrics.statistics import interval
 from sensecf.runs.finished import facts_of
 from sensecf.runs.record.bound import Data
+from sensecf.runs.record.by_person import newest, person_plans
 from sensecf.runs.record.journal import FILE, Journal
 from sensecf.runs.record.plans import Change, KeptPlan, plans_of
 from sensecf.runs.report.names import Labels
@@ -120,12 +121,13 @@ def follow(folder: Path, frame: pd.DataFrame, table: Path, out: Path, who: str =
 
 
 def _followed_plans(folder: Path) -> tuple[dict[str, KeptPlan], bool]:
-    """One plan for each person: those signed off in the journal where there are any, else those of the run (a person's
-    newest day); and whether they are the journal's."""
+    """One plan for each person: those signed off in the journal where there are any, else those of the run (for all of
+    a person's days, else that of the newest day); and whether they are the journal's."""
     plans = [plan for plan in plans_of(folder) if plan.person]
     signed = [plan for plan in plans if plan.standing.signed]
+    plans += [] if signed else [plan for plan in person_plans(folder) if plan.person]
     chosen: dict[str, KeptPlan] = {}
-    for plan in sorted(signed or plans, key=lambda one: (one.standing.since, one.when)):
+    for plan in sorted(signed or plans, key=lambda one: (one.standing.since, *newest(one))):
         chosen[plan.person] = plan
     if not chosen:
         raise InputError(f"{folder} has no plan of anybody that the table names; there is nothing to follow")
@@ -220,8 +222,9 @@ def _reached(task: Task, change: Change, after: pd.DataFrame, start: bool = Fals
 
 def error_of(task: Task, name: str) -> float:
     """The error of a device for a feature, in its unit: the catalogue's, else the feature's step."""
-    known = ERRORS.get(name)
-    return float(known[0]) if known is not None else float(task.codec.step[task.schema.columns[name]])
+    known = known_as(task.schema[name])
+    error = None if known is None else known.error
+    return float(task.codec.step[task.schema.columns[name]]) if error is None else error
 
 
 def _share(values: Any) -> float | None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict
 
 from sensecf.core.errors import InputError
 from sensecf.core.kept import check_type, read_toml
-from sensecf.data.infer.catalogue import one_unit
+from sensecf.data.infer.units import one_unit
 
 #: Where the languages lie that come along.
 FOLDER = Path(__file__).parent / "languages"

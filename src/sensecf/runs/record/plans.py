@@ -226,25 +226,3 @@ def plans_of(folder: Path, decided: bool = False) -> list[KeptPlan]:
         raise InputError(f"{folder}: there is no plan to take: {what}; run sensecf explain, or decide on the page")
     known = {plan.id for plan in kept}
     return [*kept, *(plan for plan in made if plan.id not in known)]
-
-
-def plan_of(folder: Path, person: str, identity: str | None = None) -> KeptPlan:
-    """One plan of a person: the one named, else the open one that stands furthest in the journal, else the one of the
-    run for the person or for their newest day. Raises `InputError` where there is none, naming who has plans."""
-    plans = plans_of(folder)
-    theirs = [plan for plan in plans if person in (plan.person, plan.id) or plan.id == f"{person}-1"]
-    if not theirs:
-        known = sorted({plan.person or plan.id.removesuffix("-1") for plan in plans})
-        some = ", ".join(known[:5]) + (", …" if len(known) > 5 else "")
-        raise InputError(f"{folder} has no plan for {person!r}; it has plans for {some}")
-    if identity is not None:
-        named = [plan for plan in theirs if plan.id == identity]
-        if not named:
-            ids = ", ".join(plan.id for plan in theirs[:5])
-            raise InputError(f"{person!r} has no plan {identity!r}; name one of {ids}")
-        return named[0]
-    open_ones = [plan for plan in theirs if plan.entry is not None and plan.standing.open]
-    order = {status: number for number, status in enumerate(("", "offered", "agreed", "active"))}
-    if open_ones:
-        return max(open_ones, key=lambda plan: order[plan.standing.status])
-    return max((plan for plan in theirs if plan.entry is None), key=lambda plan: plan.when, default=theirs[-1])

@@ -12,13 +12,12 @@ from functools import cache
 
 from jinja2 import Environment
 
-from sensecf.core.distances import Scale
-from sensecf.core.schema import Feature
 from sensecf.core.task import Task
-from sensecf.data.infer.catalogue import one_unit
+from sensecf.data.infer.recognise import known_column
+from sensecf.data.infer.units import one_unit
+from sensecf.pipeline.weeks import errors, pace
 from sensecf.runs.record.languages import Language, about, rounded
 from sensecf.runs.record.plans import Change, KeptPlan
-from sensecf.runs.report.names import known
 from sensecf.runs.report.page import environment
 from sensecf.version import __version__
 
@@ -30,11 +29,13 @@ ROOM = (12, 17, 22)
 
 @dataclass(frozen=True)
 class Pace:
-    """How far a feature may be asked to move in a week, and the smallest step worth stating."""
+    """How far a feature may be asked to move in a week, the smallest step worth stating, and how far off its device
+    is: no week asks for less than that."""
 
     weekly: float
     step: float
     decimals: int
+    error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -49,24 +50,18 @@ class Sheet:
 
 
 def paces(task: Task) -> dict[str, Pace]:
-    """The pace of every number of a task: the catalogue's, else half a standard deviation of the training rows."""
-    spread = task.once(Scale).std
+    """The pace of every number of a task, see `pipeline.weeks.pace`."""
+    speed, off = pace(task)[0], errors(task)
     return {
-        feature.name: _pace(feature, float(spread[j]), float(task.codec.step[j]))
+        feature.name: Pace(float(speed[j]), float(task.codec.step[j]), feature.decimals, float(off[j]))
         for j, feature in enumerate(task.schema.features)
         if feature.numeric
     }
 
 
-def _pace(feature: Feature, spread: float, step: float) -> Pace:
-    entry = known(feature)
-    weekly = entry.weekly if entry is not None and entry.weekly else max(spread / 2, step)
-    return Pace(float(weekly), step, feature.decimals)
-
-
-def weeks_of(plan: KeptPlan, pace: Mapping[str, Pace]) -> int:
+def weeks_of(plan: KeptPlan, paces: Mapping[str, Pace]) -> int:
     """How many weeks a plan takes, all its changes moving together; at least 1."""
-    need = [abs(c.delta) / pace[c.feature].weekly for c in plan.actions if c.delta and c.feature in pace]
+    need = [abs(c.delta) / paces[c.feature].weekly for c in plan.actions if c.delta and c.feature in paces]
     return max(1, math.ceil(max(need, default=0.0) - 1e-9))
 
 
@@ -83,7 +78,7 @@ def render(plan: KeptPlan, language: Language, sheet: Sheet) -> str:
         "made": language.day(sheet.made),
         "why": _why(plan, language),
         "goals": [_goal(change, language, sheet) for change in plan.actions],
-        "names": [language.short(change.feature, change.label) for change in plan.actions],
+        "names": [language.short(_called(change), change.label) for change in plan.actions],
         "weekdays": said["weekdays"],
         "weeks": [
             {
@@ -135,8 +130,14 @@ def _goal(change: Change, language: Language, sheet: Sheet) -> dict[str, str]:
     decimals = sheet.paces[change.feature].decimals if change.feature in sheet.paces else 0
     near = change.before if isinstance(change.before, str) else about(change.before, change.unit)
     now = language.value(near, change.unit, decimals)
-    sentence = language.action(change.feature, change.label, _amount(change, 1.0, language, sheet), change.delta)
+    sentence = language.action(_called(change), change.label, _amount(change, 1.0, language, sheet), change.delta)
     return {"sentence": sentence, "now": language.text("now", value=now)}
+
+
+def _called(change: Change) -> str:
+    """The name that languages know a feature by, whatever the table calls it and in whichever unit; else its own."""
+    known = known_column(change.feature, change.unit)
+    return change.feature if known is None else known.name
 
 
 def _amount(change: Change, share: float, language: Language, sheet: Sheet, short: bool = False) -> str:
@@ -144,10 +145,17 @@ def _amount(change: Change, share: float, language: Language, sheet: Sheet, shor
     a head that says what is counted."""
     if change.delta is None or isinstance(change.before, str) or isinstance(change.after, str):
         return language.value(change.after, change.unit)
-    pace = sheet.paces.get(change.feature, Pace(math.inf, 1.0, 0))
-    value = rounded(change.before + share * change.delta, change.delta, change.unit, pace.step)
+    own = sheet.paces.get(change.feature, Pace(math.inf, 1.0, 0))
+    value = rounded(change.before + stage(share, change.delta, own) * change.delta, change.delta, change.unit, own.step)
     counted = short and one_unit(change.unit) == "steps"
-    return language.number(value) if counted else language.value(value, change.unit, pace.decimals)
+    return language.number(value) if counted else language.value(value, change.unit, own.decimals)
+
+
+def stage(share: float, delta: float, pace: Pace) -> float:
+    """The share of the way that a week's end asks for: the share itself, or the next stage at or beyond it where the
+    device could not tell the weeks apart. Stages are equal, and none is smaller than the error of the device."""
+    stages = max(1, math.floor(abs(delta) / pace.error + 1e-9)) if pace.error > 0 else 0
+    return min(1.0, math.ceil(share * stages - 1e-9) / stages) if stages else share
 
 
 def file_name(person: str, code: str) -> str:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from sensecf.core.people import PERSON, WHEN, Counted, counted, some
 from sensecf.metrics import Scored
-from sensecf.runs.report.names import Labels, clean, inside
+from sensecf.runs.report.names import Labels, called, clean, inside
 
 #: Days of one person that a picture shows; the newest ones.
 MOST_DAYS = 31
@@ -48,6 +48,7 @@ def front(
         "auc": _auc(summary),
         "person": _person(scored, days, count),
         "plans": _shares(scored, run, count),
+        "what": called(run),
         "holding": "jury" in run,
         "acts": run.get("edit", "actionable") == "actionable",
         "reasons": [
@@ -98,7 +99,7 @@ def _shares(scored: Scored, run: Mapping[str, Any], count: Counted) -> Mapping[s
     left_out = int(run.get("jury", {}).get("left_out", 0))
     none = int((~good).sum())
     parts = [
-        ("plan", int(good.sum()), "a plan"),
+        ("plan", int(good.sum()), f"a {called(run)}"),
         ("fell", min(left_out, none), "a plan that too few refits agree with"),
         ("none", max(none - left_out, 0), "none"),
     ]

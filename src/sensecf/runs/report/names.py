@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
-from sensecf.data.infer.catalogue import Entry, known_in_unit
+from sensecf.data.infer.catalogue import Entry
 from sensecf.data.infer.names import parse_names
+from sensecf.data.infer.recognise import known_as
 from sensecf.data.infer.terms import Register, term
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def clean(text: object) -> str:
 
 def known(feature: Feature) -> Entry | None:
     """What the catalogue knows of a column, None for an unknown name or one in another unit."""
-    return known_in_unit(feature)
+    return known_as(feature)
 
 
 def labels(schema: FeatureSchema, register: Register = "clinical") -> list[str]:
@@ -36,16 +38,33 @@ def labels(schema: FeatureSchema, register: Register = "clinical") -> list[str]:
     parsed = parse_names(schema.names)
     found = []
     for feature in schema.features:
-        plain = " ".join(parsed[feature.name].stem) or feature.name
-        text = clean(term(feature.name, register) or plain)
+        plain = " ".join(_cased(word, feature.name) for word in parsed[feature.name].stem) or feature.name
+        text = clean(term(feature, register) or plain)
         # HDL and REM stay as they are.
         found.append(text[:1].upper() + text[1:])
-    return [text if text and found.count(text) == 1 else clean(schema.names[j]) for j, text in enumerate(found)]
+    return [_apart(text, schema.names[j], found.count(text)) for j, text in enumerate(found)]
+
+
+def _apart(text: str, name: str, count: int) -> str:
+    """A label; where several columns share it, each with its own name behind it."""
+    return clean(name) if not text else text if count == 1 else f"{text} ({clean(name)})"
+
+
+def _cased(word: str, name: str) -> str:
+    """A word as a name has it where that is an abbreviation among other letters: HDL in "HDL mmol", not SEX alone."""
+    found = re.search(re.escape(word), name, re.IGNORECASE)
+    short = found is not None and found[0].isupper() and 2 <= len(word) <= 5 and not name.isupper()
+    return found[0] if found is not None and short else word
 
 
 def inside(label: str) -> str:
     """A label within a sentence: the first letter small, unless the word is an abbreviation."""
     return label if label[1:2].isupper() else label[:1].lower() + label[1:]
+
+
+def called(facts: Mapping[str, Any]) -> str:
+    """What an answer of a run is called: a plan is asked to hold, and a run with `hold = 0` gives boundary answers."""
+    return "boundary answer" if facts.get("hold") == 0 else "plan"
 
 
 class Labels:

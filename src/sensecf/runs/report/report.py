@@ -20,7 +20,7 @@ from sensecf.runs.report import figures
 from sensecf.runs.report import tables as report_tables
 from sensecf.runs.report.drawn import save_all
 from sensecf.runs.report.front import front, reason_words
-from sensecf.runs.report.names import whose
+from sensecf.runs.report.names import called, whose
 from sensecf.runs.report.page import Figure, from_template
 from sensecf.runs.report.people import PEOPLE, caption, further, jump, people_of, sections
 from sensecf.version import __version__
@@ -109,6 +109,7 @@ def render(
         tables.append(report_tables.frame_table("Candidates tried, by verdict", cfs.attempts))
     tables += [report_tables.frame_table(caption, frame) for caption, frame in (extra or {}).items()]
     listed = people_of(scored)
+    shares = cfs.shares(called(run)) if cfs.asked else ""
     classifier = run.get("classifier") or type(task.classifier).__name__
     context = {
         "title": run.get("title") or task.schema.name or f"What would change {said(task.schema.label)}?",
@@ -122,7 +123,7 @@ def render(
         "versions": report_tables.text(run.get("versions", "")),
         "quality": metrics.sentence(summary, classifier, " or ".join(targets), str(run.get("rows_are", "rows"))),
         "reliability": report_tables.reliability_table(run.get("reliability") or []),
-        "shares": "; ".join(filter(None, [own_sentence(summary, cfs.asked), cfs.shares()])) if cfs.asked else "",
+        "shares": "; ".join(filter(None, [own_sentence(summary, cfs.asked), shares])) if cfs.asked else "",
         "holds": [str(run.get(name, {}).get(key, "")) for name, key in (("jury", "headline"), ("jury", "says"))]
         if run.get("jury")
         else [str(run["no_jury"])]

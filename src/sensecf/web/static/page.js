@@ -9,6 +9,11 @@
   // The server escapes every cell, and the policy of the page lets no script in: its parts are put in as they come.
   const put = (target, html) => { target.innerHTML = html; };
 
+  // On a narrow screen what can wait is folded.
+  const narrow = matchMedia("(max-width: 52rem)").matches;
+  const fold = (root) => { if (narrow) for (const details of all("details.fold", root)) details.open = false; };
+  fold(document);
+
   // FormData leaves out the button that was pressed.
   function fields(form, button) {
     const data = new FormData(form);
@@ -143,6 +148,7 @@
       event.preventDefault();
       if (busy) return;
       busy = true;
+      part.setAttribute("aria-busy", "true");
       clearTimeout(timer);
       timer = 0;
       showProblem(problem, "");
@@ -150,10 +156,11 @@
       await stream(ask, event.submitter, (said) => {
         showProgress(progress, said);
         if (said.problem) showProblem(problem, said.problem);
-        if (said.html) { put(part, said.html); lifted.split(" ").filter(Boolean).forEach(lift); }
+        if (said.html) { put(part, said.html); fold(part); if (narrow) find("#plans").scrollIntoView(); lifted.split(" ").filter(Boolean).forEach(lift); }
         told(said);
       });
       busy = false;
+      part.setAttribute("aria-busy", "false");
     });
     // What was lifted on the server is lifted in the controls too.
     const lift = (control) => {
@@ -163,6 +170,7 @@
         for (const name of ["low", "high"]) { const field = find(`[name="${name}-${column}"]`); if (field) field.value = ""; }
         const way = find(`[name="direction-${column}"]`);
         if (way) way.value = "any";
+        if (spanOf(column)) follow(spanOf(column));
       }
       if (kind === "budget") find("#budget").value = "";
       if (kind === "margin") find("#margin").value = "0.0";
@@ -179,9 +187,56 @@
       const mine = ++latest;
       const response = await fetch(`/pool/${held.dataset.pool}/rank`, { method: "POST", body: fields(ask), headers: { "x-csrf": csrf, "x-part": "plans" } });
       if (mine !== latest) return;
-      if (response.ok) put(part, await response.text()); else showProblem(problem, await problemOf(response));
+      if (response.ok) { put(part, await response.text()); fold(part); } else showProblem(problem, await problemOf(response));
     });
     addEventListener("pagehide", () => { if (timer) keep(true); });
+    // Two sliders for the least and the most; at the ends of the way there is no limit.
+    const spanOf = (column) => find(`.lever[data-column="${column}"] .span`, ask);
+    const drawn = (span) => {
+      const [from, to] = all("input", span), column = span.closest(".lever").dataset.column;
+      const [low, high] = ["low", "high"].map((name) => find(`[name="${name}-${column}"]`, ask).value.trim());
+      const spell = (text) => { const value = Number(text.replace(/,/g, "")); return Number.isFinite(value) ? value.toLocaleString("en-US", { maximumFractionDigits: 6 }) : text; };
+      const unit = span.dataset.unit ? ` ${span.dataset.unit}` : "", rail = find(".rail", span);
+      from.setAttribute("aria-valuetext", low ? `${spell(low)}${unit}` : "no limit");
+      to.setAttribute("aria-valuetext", high ? `${spell(high)}${unit}` : "no limit");
+      const way = Number(from.max) - Number(from.min) || 1;
+      rail.style.left = `${(100 * (Number(from.value) - Number(from.min))) / way}%`;
+      rail.style.right = `${(100 * (Number(from.max) - Number(to.value))) / way}%`;
+      find("[data-ends]", span.parentElement).textContent = [low && `at least ${spell(low)}`, high && `at most ${spell(high)}`].filter(Boolean).join(", ") + (low || high ? unit : "");
+    };
+    const follow = (span) => {  // the sliders after the figures
+      const [from, to] = all("input", span), column = span.closest(".lever").dataset.column;
+      const at = (name, end) => { const text = find(`[name="${name}-${column}"]`, ask).value.trim().replace(/,/g, ""); return text && Number.isFinite(Number(text)) ? text : end; };
+      from.value = at("low", from.min);
+      to.value = at("high", to.max);
+      drawn(span);
+    };
+    for (const span of all(".span", ask)) {
+      const [from, to] = all("input", span), column = span.closest(".lever").dataset.column;
+      span.addEventListener("input", (event) => {
+        if (Number(from.value) > Number(to.value)) { if (event.target === from) to.value = from.value; else from.value = to.value; }
+        find(`[name="low-${column}"]`, ask).value = from.value === from.min ? "" : from.value;
+        find(`[name="high-${column}"]`, ask).value = to.value === to.max ? "" : to.value;
+        drawn(span);
+      });
+      span.addEventListener("change", () => { clearTimeout(timer); timer = setTimeout(keep, 500); });
+      drawn(span);
+    }
+    ask.addEventListener("input", (event) => {
+      const [, column] = /^(?:low|high)-(\d+)$/.exec(event.target.name || "") || [];
+      if (column !== undefined && spanOf(column)) follow(spanOf(column));
+    });
+    // A value that was tried becomes a limit.
+    document.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-bound]");
+      if (!button) return;
+      const box = button.closest(".slider"), column = box.dataset.column, field = find(`[name="${button.dataset.bound}-${column}"]`, ask);
+      if (!field) return;
+      field.value = find("input", box).value;
+      if (spanOf(column)) follow(spanOf(column));
+      find("#try-limit").textContent = `Kept as a limit: ${find("label", box).textContent} ${button.dataset.bound === "low" ? "at least" : "at most"} ${find("output", box).textContent}.`;
+      keep();
+    });
     // Find a feature among many.
     const search = find("#lever-search"), more = find(".more-levers");
     search?.addEventListener("input", () => {
@@ -286,6 +341,7 @@
         show(box, value);
       }
       judge();
+      find("#try details").open = true;
       find("#try").scrollIntoView({ behavior: "smooth" });
     });
   }
