@@ -419,7 +419,7 @@ def test_the_installed_script_from_table_to_report() -> None:
         timeout=120,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert re.search(r"Plans towards 'low' \(the first \d+ of \d+\)", ended.stdout)
+    assert re.search(r"Boundary answers towards 'low' \(the first \d+ of \d+\)", ended.stdout)
     assert "out/report.html" in ended.stdout
     assert "not a proven effect" in " ".join(ended.stdout.split())
 

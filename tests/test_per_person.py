@@ -271,7 +271,7 @@ def test_the_folder_of_a_run_has_people_with_their_controls(run: Path) -> None:
 def test_the_terminal_speaks_of_people_and_their_days(run: Path) -> None:
     said = " ".join((run / "out.txt").read_text().split())
     assert re.search(r"Asked about \d+ days of \d+ people\.", said)
-    assert "Plans for people towards 'low', one for all of their days" in said
+    assert "Boundary answers for people towards 'low', one for all of their days" in said
     assert re.search(r"One plan for all days of a person: \d+ of \d+ people have one\.", said)
     assert "With each day planned singly" in said
     assert re.search(r"SIM-\d{4}", said)

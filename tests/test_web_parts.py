@@ -174,7 +174,7 @@ def test_rules_are_said_in_words(mixed_task: Task) -> None:
         "Where pill is yes, coffee must be at most 2 cups.",
     ]
     share = rule_words(Ratio("deep", "sleep", 0.1, 0.3), schema, labels(schema))
-    assert share == "Deep divided by sleep must lie between 0.1 and 0.3."
+    assert share == "Deep divided by total sleep time must lie between 0.1 and 0.3."
 
 
 def test_what_blocks_names_the_controls_that_lift_it(mixed_task: Task) -> None:
