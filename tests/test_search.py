@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checker import problems
+from handmade import random_task
 from sensecf.core.candidates import Candidates
-from sensecf.core.limits import make_query
+from sensecf.core.limits import Limits, make_query
 from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.core.verify import cost, edits, verify
@@ -116,3 +117,21 @@ def test_the_same_seed_proposes_the_same_rows(mixed_task: Task) -> None:
     first, again = (propose(mixed_task, query, seed=5) for _ in range(2))
     np.testing.assert_array_equal(first.rows, again.rows)
     np.testing.assert_array_equal(first.query, again.query)
+
+
+def test_who_comes_no_nearer_is_given_up_and_who_has_an_answer_is_not() -> None:
+    task = random_task()
+    bad = task.rows[np.argsort(task.judge(task.rows).proba[:, 1])[:10]]
+    stuck = Limits(lock=["x0", "x1", "kind"], edit="mutable", hold=0.0).query(task, bad, "good")  # x2, x3 do nothing
+    free = Limits(edit="mutable", hold=0.0).query(task, bad, "good")
+
+    def asked(query: Query, patience: int) -> tuple[int, int]:
+        before = task.rows_judged
+        effort = Effort(depth=10, patience=patience)
+        found = Search(task, effort=effort).propose(query, np.random.default_rng(0))
+        return len(np.unique(found.query[found.reason == ""])), task.rows_judged - before
+
+    (none, few), (still_none, many) = asked(stuck, 3), asked(stuck, 99)
+    assert none == still_none == 0
+    assert few < many
+    assert asked(free, 3) == asked(free, 99)

@@ -84,6 +84,9 @@ def test_what_blocks_everybody_is_said_before_what_failed() -> None:
 def test_a_search_gives_the_reason_alone() -> None:
     cfs = asked(Search(hand_task()), fallback=False, lock=("steps", "deep"))
     assert set(cfs.abstentions["reason"]) == {"blocked by the lock on deep"}
+    assert cfs.shares() == (
+        "A plan was found for none of 3 rows: blocked by the lock on deep; 1 in the target class already"
+    )
 
 
 def test_nobody_answered_is_known_only_where_an_answer_was_needed() -> None:

@@ -21,7 +21,8 @@ class Effort:
     """How hard to search.
 
     Each of `depth` rounds extends `beam` rows per query by `edits` single edits each;
-    `neighbours` training rows are walked to first; `keep` candidates per query are proposed.
+    `neighbours` training rows are walked to first; `keep` candidates per query are proposed. A query whose best lead
+    has not grown for `patience` rounds is given up.
     """
 
     beam: int = 4
@@ -29,8 +30,11 @@ class Effort:
     depth: int = 5
     neighbours: int = 6
     keep: int = 6
+    patience: int = 3
 
 
+#: A lead that grows by less than this does not grow.
+GROWS = 0.005
 #: For the few queries that nothing else answers.
 THOROUGH = Effort(beam=8, edits=128, depth=10, neighbours=20)
 
@@ -42,7 +46,8 @@ class Search:
     class (half of them from the nearest ones), within the interval the rules leave. Valid rows go
     to a pool ordered by `verify.cost`; the beam goes on from the rows closest to the target and
     from valid rows that are not yet plausible. A query leaves the search when one more change
-    could not pay. The classifier is asked about at most
+    could not pay, or without an answer when its lead over the next class has not grown for `patience` rounds. The
+    classifier is asked about at most
     `beam x edits x depth + 60 x neighbours` rows per query. Features are tried in proportion to
     their influence on the classifier.
 
@@ -68,17 +73,24 @@ class Search:
         pool.add(*walk(self.task, query, self.effort.neighbours))
         beam = query.rows[:, None, :]  # (q, beam, d)
         active = np.arange(len(query))
+        best, grew = np.full(len(query), -np.inf), np.zeros(len(query), dtype=np.intp)
         for depth in range(1, self.effort.depth + 1):
             # Going on costs at least depth changes; whoever has an answer for less is done.
             active_mask = (pool.price[active, 0] > depth + 0.5) & (query.max_changes[active] >= depth)
+            active_mask &= np.isfinite(pool.price[active, 0]) | (depth - grew[active] <= self.effort.patience)
             active, beam = active[active_mask], beam[active_mask]
             if not len(active):
                 break
-            beam = self._round(query, active, beam, pool, rng)
+            beam, ahead = self._round(query, active, beam, pool, rng)
+            grew[active[ahead > best[active] + GROWS]] = depth
+            best[active] = np.maximum(best[active], ahead)
         return pool.candidates(self.name)
 
-    def _round(self, query: Query, active: Ints, beam: Floats, pool: _Pool, rng: np.random.Generator) -> Floats:
-        """One extension of the beams (a, b, d) of the active queries; returns the next beams."""
+    def _round(
+        self, query: Query, active: Ints, beam: Floats, pool: _Pool, rng: np.random.Generator
+    ) -> tuple[Floats, Floats]:
+        """One extension of the beams (a, b, d) of the active queries; returns the next beams, and the best lead of each
+        query (a,) among the new rows."""
         task, d = self.task, len(self.task.schema)
         width = beam.shape[1]
         owner = np.repeat(active, width)
@@ -96,7 +108,9 @@ class Search:
         rank = ahead - 0.02 * spread
         rank[valid] = -cost(task, query, at[valid], rows[valid], self.plausibility)
         slot = np.searchsorted(active, at)
-        return _best(rows, slot, rank, valid, len(active), self.effort.beam, beam)
+        most = np.full(len(active), -np.inf)
+        np.maximum.at(most, slot, ahead)
+        return _best(rows, slot, rank, valid, len(active), self.effort.beam, beam), most
 
     def _extend(self, query: Query, owner: Ints, rows: Floats, rng: np.random.Generator) -> tuple[Floats, Ints]:
         """Single edits of beam rows: (new rows, position of the beam row each comes from)."""

@@ -73,28 +73,64 @@ def blame(task: Task, query: Query, limits: Limits, plausibility: float, rng: np
     by_rule = np.array([bool(b) for b in blocking])
     found |= by_rule
     unmeasured = _unmeasured(task, loose, ~found, plausibility, rng)
-    current = loose
-    for part, differs, where in _families(task, query, loose, limits):
-        at = np.flatnonzero(differs & found & ~by_rule)
-        if not len(at):
-            continue
-        trial = _put_back(current, query, where, at)
-        ok = _answered(task, trial.take(at), plausibility, rng)
-        current = _put_back(current, query, where, at[ok])
-        for i in at[~ok]:
-            bound: Any = part.bound
-            if part.kind == "range":
-                j = task.schema.columns[part.feature]
-                bound = float(query.low[i, j]), float(query.high[i, j])
-                if part._replace(bound=bound) in blocking[i]:
-                    continue  # by its other end
-            elif part.kind in ("budget", "margin"):
-                bound = getattr(query, *where)[i].item()
-            blocking[i].append(part._replace(bound=bound))
+    families = [
+        (part, differs & found & ~by_rule, where) for part, differs, where in _families(task, query, loose, limits)
+    ]
+    for i, part in _in_turn(task, query, loose, families, plausibility, rng):
+        bound: Any = part.bound
+        if part.kind == "range":
+            j = task.schema.columns[part.feature]
+            bound = float(query.low[i, j]), float(query.high[i, j])
+            if part._replace(bound=bound) in blocking[i]:
+                continue  # by its other end
+        elif part.kind in ("budget", "margin"):
+            bound = getattr(query, part.kind if part.kind == "margin" else "max_changes")[i].item()
+        blocking[i].append(part._replace(bound=bound))
     return [
         Blame(tuple(parts or (Blocked("blank", name) for name in blanks)), bool(possible))
         for parts, blanks, possible in zip(blocking, unmeasured, found, strict=True)
     ]
+
+
+def _in_turn(
+    task: Task,
+    query: Query,
+    loose: Query,
+    families: Sequence[tuple[Blocked, Bools, dict[str, Any]]],
+    plausibility: float,
+    rng: np.random.Generator,
+) -> Iterator[tuple[int, Blocked]]:
+    """Limits are put back in their order, and those that leave a query (its number) without an answer are lifted again.
+
+    Halves of what is left are put back together: where an answer remains, none of them is in the way, so that a few
+    among many are found in a few searches, the same ones as one by one.
+    """
+    differs = np.array([where for _, where, _ in families]).reshape(len(families), len(query))
+    current, blamed = loose, np.zeros(len(query), dtype=np.intp)
+
+    def put_back(held: Query, begin: int, end: int, at: np.ndarray) -> Query:
+        for number in range(begin, end):
+            held = _put_back(held, query, families[number][2], at[differs[number, at]])
+        return held
+
+    # Spans of limits and the queries they are put back for. A query is known to be left without an answer by a span
+    # where as many limits were blamed as before the other half of the two that have one in the way.
+    spans = [(0, len(families), np.flatnonzero(differs.any(axis=0)), np.full_like(blamed, -1))]
+    while spans:
+        begin, end, at, before = spans.pop()
+        at = at[differs[begin:end, at].any(axis=0)]
+        unsure = at[blamed[at] != before[at]]
+        if len(unsure):
+            ok = _answered(task, put_back(current, begin, end, unsure).take(unsure), plausibility, rng)
+            current = put_back(current, begin, end, unsure[ok])
+            at = np.setdiff1d(at, unsure[ok])
+        alone = differs[begin:end, at].sum(axis=0) == 1
+        for i in at[alone].tolist():
+            blamed[i] += 1
+            yield i, families[begin + int(np.flatnonzero(differs[begin:end, i])[0])][0]
+        if len(at := at[~alone]):
+            middle = (begin + end) // 2
+            spans += [(middle, end, at, blamed.copy()), (begin, middle, at, np.full_like(blamed, -1))]
 
 
 def _rules_in_the_way(

@@ -26,12 +26,20 @@ def find_holding(
     """Answers that hold, how many jurors agree with each, and why a query that has answers has none that holds.
 
     The calibrated margin first; where half A disagrees, a larger one, up to `RAISES` times; where there is no answer
-    at the margin, the one without it. Half B judges what is left.
+    at the margin, the one without it, and then margins between. Half B judges what is left. The fallback, which
+    searches long where there is nothing, is asked at the calibrated margin alone, and only where there is an answer
+    without one.
     """
     surer = replace(query, margin=np.maximum(query.margin, held.calibration.margin))
-    found = find(asked, surer, sources, rng)
+    lead = held.calibration.margin > 0
+    found = find(asked, surer, sources[:1] if lead else sources, rng)
     if traits_of(asked.generator).asks_model:  # which is paid for by the question
         sources = sources[1:]
+    lost = found.open(len(query)) if lead and sources else np.empty(0, np.intp)
+    without = find(asked, query.take(lost), sources, rng)
+    reached = np.unique(lost[without.answers.found.query])
+    others = [one for one in sources if one[1] is not asked.generator]
+    found = merged(found, find(asked, surer.take(reached), others, rng), reached)
     for step in range(1, RAISES + 1):
         answers, first = found.answers, found.rank == 1
         moved = answers.verdict.n_changed > 0
@@ -41,11 +49,12 @@ def find_holding(
         again = replace(surer, margin=np.minimum(surer.margin + step * RAISE, STRICTEST)).take(who)
         if not len(who) or not sources:
             break
-        found = merged(found, find(asked, again, sources, rng), who)
-    lost = found.open(len(query))
-    if len(lost) and sources and held.calibration.margin > 0:
-        found = merged(found, find(asked, query.take(lost), sources, rng), lost)
-        found = _nearer(asked, held, query, sources, rng, found, np.setdiff1d(lost, found.open(len(query))))
+        found = merged(found, find(asked, again, sources[:1], rng), who)
+    short = np.intersect1d(reached, found.open(len(query)))
+    if len(short):
+        kept = np.isin(lost[without.answers.found.query], short)
+        without = without._replace(answers=without.answers.take(kept), rank=without.rank[kept])
+        found = _nearer(asked, held, query, sources[:1], rng, merged(found, without, lost), short)
     answers, owner = found.answers, found.answers.found.query
     stands, lands = held.count(asked.task, query.rows[owner], answers.found.rows, query.target[owner])
     of = held.counting

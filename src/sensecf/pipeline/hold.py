@@ -48,6 +48,8 @@ MARGINS = (0.9, 0.8, 0.7, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15,
 PEOPLE = 124
 #: Classifiers of the calibration, each fitted without a part of the people.
 FOLDS = 5
+#: How much less strict the sequence may begin for one person to be allowed to disagree.
+LAXER = 0.2
 #: Where nothing can be calibrated (nobody outside of the target class is left out of any fit).
 UNCALIBRATED = 0.5
 #: Of so many jurors, so many only count: 59 are the least whose agreement shows 95 % with 95 % confidence.
@@ -107,15 +109,18 @@ def choose(seen: Callable[[float], tuple[int, int]], hold: float) -> Calibration
     """Fixed-sequence testing: the smallest margin before the first that falls short.
 
     `seen(margin)`: how many people are answered, and of how many the juror agrees. The sequence begins where enough
-    people are answered for a bound to pass in spite of one who disagrees (93 for 0.95), where no margin answers so
-    many, without (59), or else where most are: which is known before a juror is asked.
+    people are answered for a bound to pass in spite of one who disagrees (93 for 0.95), where that is at most `LAXER`
+    below the first margin that answers enough for one that all agree with (59); there otherwise, or else where most
+    are answered: which is known before a juror is asked.
     """
-    allowed = int(_enough(seen(MARGINS[-1])[0], hold, 1))
+    first = next((margin for margin in MARGINS if _enough(seen(margin)[0], hold, 0)), None)
+    near = [margin for margin in MARGINS if first is not None and first >= margin >= first - LAXER - 1e-9]
+    first = next((margin for margin in near if _enough(seen(margin)[0], hold, 1)), first)
     tried: list[tuple[float, int, int]] = []
     best: tuple[float, int, int] | None = None
     for margin in MARGINS:
         of, held = seen(margin)
-        if best is None and not _enough(of, hold, allowed) and not _most(of, seen, hold):
+        if margin > first if first is not None else best is None and not _most(of, seen, hold):
             continue
         tried.append((margin, of, held))
         if not passes(held, of, hold):
