@@ -30,13 +30,13 @@ class Effort:
     depth: int = 5
     neighbours: int = 6
     keep: int = 6
-    patience: int = 3
+    patience: int = 5
 
 
 #: A lead that grows by less than this does not grow.
 GROWS = 0.005
 #: For the few queries that nothing else answers.
-THOROUGH = Effort(beam=8, edits=128, depth=10, neighbours=20)
+THOROUGH = Effort(beam=8, edits=128, depth=10, neighbours=20, patience=3)
 
 
 class Search:
