@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from sensecf.cli.progress import waiting
 from sensecf.cli.say import say
 from sensecf.cli.shared import OutPath, open_table, table_options
 
@@ -29,8 +30,9 @@ def follow(run: Path, later: Path, out: Path | None, who: str) -> None:
     from sensecf.runs.record.follow import CAUTION, FILES
     from sensecf.runs.record.follow import follow as work
 
-    schema = FeatureSchema.from_toml(run / "schema.toml")
-    told = work(run, open_table(later, schema), later, out or run, who)
+    with waiting("Opening the run and looking at who came back"):
+        schema = FeatureSchema.from_toml(run / "schema.toml")
+        told = work(run, open_table(later, schema), later, out or run, who)
     for group, words in (("with_plan", "with a plan"), ("without_plan", "without a plan")):
         found = told[group]
         say(f"{found['came_back']} of {found['people']} people {words} came back.{_said(found)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from sensecf.cli.say import say
@@ -34,6 +34,10 @@ def progress_bars() -> Iterator[Progress]:
         "comparing": "Comparing groups",
         "mending": "Trying remedies",
         "attacking": "Attacking",
+        "programmes": "Finding programmes",
+        "worlds": "Making worlds",
+        "oracle": "Finding the best there is",
+        "base": "Making a small base model",
     }
     console = Console(stderr=True)
     columns = (TextColumn("{task.description:<34}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -42,9 +46,20 @@ def progress_bars() -> Iterator[Progress]:
 
         def progress(phase: str, share: float) -> None:
             if phase not in begun:
-                begun[phase] = bar.add_task(names.get(phase, phase), total=1.0)
+                words = names.get(phase, phase.capitalize())
+                begun[phase] = bar.add_task(words, total=1.0)
                 if not console.is_terminal:
-                    say(names.get(phase, phase))
+                    say(words)
             bar.update(begun[phase], completed=share)
 
         yield progress
+
+
+@contextmanager
+def waiting(words: str) -> Iterator[None]:
+    """What is being done, where nobody knows how far it is: a moving sign on a terminal, nothing elsewhere."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status(words, spinner="line") if console.is_terminal else nullcontext():
+        yield

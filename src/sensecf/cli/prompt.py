@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sensecf.cli.progress import waiting
 from sensecf.cli.prompt_options import as_data, prompt_options
 from sensecf.cli.say import say
 from sensecf.cli.shared import OutPath, Source, limit_options, source_options, split_names, stated_limits, table_options
@@ -49,7 +50,8 @@ def prompt(
         prompting=as_data(asking),
     )
     opened = source.open()
-    found = dry_run(opened.frame, opened.schema, request, queries=opened.queries, card=opened.card)
+    with waiting("Fitting the classifier and writing prompts"):
+        found = dry_run(opened.frame, opened.schema, request, queries=opened.queries, card=opened.card)
     lines = found.lines
     if text:
         lines = [

@@ -11,10 +11,12 @@ import click
 
 def say(text: str, err: bool = False) -> None:
     """Print text to stdout, or to stderr. A path or another long word is never broken, so that it can be copied."""
-    if (sys.stderr if err else sys.stdout).isatty():
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty():
         width = shutil.get_terminal_size().columns
         text = "\n".join(
             textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False, drop_whitespace=True) or line
             for line in str(text).split("\n")
         )
-    click.echo(text, err=err)
+    # Named, since click takes a stream in ASCII for misconfigured and writes UTF-8 into it.
+    click.echo(text, file=stream)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sensecf.cli.progress import waiting
 from sensecf.cli.say import say
 from sensecf.cli.shared import TRUST, OutPath
 
@@ -43,6 +44,8 @@ def sheet(
     if target.exists() and not overwrite:
         raise InputError(f"{target} exists; name another file with --out, or add --overwrite")
     seal = Journal(run).seal if (run / FILE).exists() else ""
-    facts = sheets.Sheet(date.today(), seal, said["call"], sheets.paces(load_task(run, trust=trust)))
+    with waiting("Opening the run"):
+        paces = sheets.paces(load_task(run, trust=trust))
+    facts = sheets.Sheet(date.today(), seal, said["call"], paces)
     write_text(target, sheets.render(chosen, language, facts))
     say(f"{target}: one page to print for {person}, plan {chosen.id}")
