@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sensecf.augmentation.judges import Panel, in_order
+from sensecf.augmentation.learning import LEAST_WEIGHT
 from sensecf.core.codec import Codec
 from sensecf.core.rules import Floats
 from sensecf.core.schema import FeatureSchema
@@ -16,8 +17,6 @@ from sensecf.core.schema import FeatureSchema
 ROUNDS = 200
 #: The shares' estimate starts from, and is pulled towards, equal ones by so many rows of each class.
 PRIOR_ROWS = 5.0
-#: Weights below this are left out.
-LEAST_WEIGHT = 0.01
 
 
 def label_softly(
