@@ -14,7 +14,7 @@ from sensecf.core.errors import InputError
 from sensecf.core.plain import is_local
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.data.card import Card
-from sensecf.data.infer.infer import MAX_LEVELS
+from sensecf.data.infer.column import MAX_LEVELS
 from sensecf.data.infer.names import is_code, is_date, is_identifier, is_row_number, words_of
 
 #: A level with more words or characters is a sentence somebody wrote.
