@@ -29,7 +29,7 @@ from sensecf.data.card import Card
 from sensecf.data.tables import read_table
 from sensecf.finetune.presets import Preset
 from sensecf.generators import Context, build
-from sensecf.generators.constant import Constant, _made
+from sensecf.generators.constant import Constant
 from sensecf.generators.tiny.pairs import teach
 
 #: Folder of each table below `--tables`, and the name of its data set.
@@ -173,7 +173,7 @@ def plans_for_everybody(of: Asked) -> dict[str, dict[str, Any]]:
     found = Constant(of.task).propose(of.query, np.random.default_rng(0))
     out = {"constant": said(of, best(of, found))}
     for cap, plan in nearer(of).items():
-        rows, fine = _made(of.task, of.query, np.arange(len(of.query)), [plan])
+        rows, fine = Constant(of.task).made(of.query, np.arange(len(of.query)), [plan])
         rows[~fine] = np.nan
         reasons = ["" if ok else "not open to this row" for ok in fine]
         found = Candidates.of(np.arange(len(of.query)), rows, "constant", reasons)
@@ -270,7 +270,7 @@ def _turned(task: Task, people: Query, plans: list[dict[int, float]]) -> list[tu
     for begin in range(0, len(plans), 64):
         part = plans[begin : begin + 64]
         owner = np.tile(np.arange(len(people)), len(part))
-        rows, fine = _made(task, people, owner, part)
+        rows, fine = Constant(task).made(people, owner, part)
         rows[~fine] = np.nan
         reasons = ["" if ok else "no" for ok in fine]
         verdicts = verify(task, people, Candidates.of(owner, rows, "x", reasons))

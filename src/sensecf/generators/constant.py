@@ -54,7 +54,7 @@ class Constant:
             at = np.flatnonzero(query.target == target)
             part = query.take(at)
             plan = self.plan(part)
-            rows[at], open_to = self._made(part, np.arange(len(at)), [plan])
+            rows[at], open_to = self.made(part, np.arange(len(at)), [plan])
             why = breaches(self.task, part, np.arange(len(at)), rows[at])
             why = np.where(why == "", "a feature of it follows others", why)
             same = ~self.task.codec.changed(part.rows, rows[at]).any(axis=1)
@@ -116,7 +116,7 @@ class Constant:
         if not plans or not len(people):
             return []
         owner = np.tile(np.arange(len(people)), len(plans))
-        rows, fine = self._made(people, owner, plans)
+        rows, fine = self.made(people, owner, plans)
         turned, leads = np.zeros(len(rows), dtype=bool), np.full(len(rows), np.nan)
         judged = self.task.judge(rows[fine])
         turned[fine] = self.task.valid(judged, people.target[owner[fine]], people.margin[owner[fine]])
@@ -127,7 +127,7 @@ class Constant:
         means = np.where(given > 0, means, -np.inf)
         return list(zip(zip(counts.tolist(), means.tolist(), strict=True), plans, strict=True))
 
-    def _made(self, query: Query, owner: Ints, plans: list[Plan]) -> tuple[Floats, Bools]:
+    def made(self, query: Query, owner: Ints, plans: list[Plan]) -> tuple[Floats, Bools]:
         """The rows of `owner`, the same number for each plan in turn, with its edits made and what follows moved; and
         which of them break nothing.
         """
