@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,16 @@ from sensecf.runs.apply import Layout, answer
 from sensecf.runs.finished import open_run
 
 
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache that the tests share: a classifier that was written here is not looked into at each opening."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SENSECF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(cache: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run that keeps the device and asks for two answers; not to be changed."""
     home = tmp_path_factory.mktemp("run")
     people().to_csv(home / "table.csv", index=False)
@@ -37,7 +46,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A working folder with people who come later, one of them out of range."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "cache"))
     monkeypatch.syspath_prepend(tmp_path)
     later = people(90, seed=5).drop(columns="stress")
     later.loc[40, "steps"] = 99_000
@@ -185,10 +193,13 @@ def test_a_classifier_of_the_users_own_is_named_by_the_user_and_not_by_the_folde
     assert call("answer", "own", "later.csv", "--out", "out", "--classifier", "own_answers:own").status == 0
 
 
-def test_the_embedded_model_of_a_run_is_not_trained_again(mixed_task: Any, tmp_path: Path, thimble: None) -> None:
+def test_the_embedded_model_of_a_run_is_not_trained_again(
+    mixed_task: Any, tmp_path: Path, thimble: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from sensecf.generators.tiny.tiny import Tiny
     from sensecf.runs.run import RunSpec
 
+    monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "cache"))
     rows = mixed_task.train
     rows.to_csv("mixed.csv", index=False)
     mixed_task.schema.to_toml("mixed.toml")
