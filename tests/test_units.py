@@ -12,6 +12,7 @@ from sensecf.core.schema import Feature
 from sensecf.data.infer.catalogue import ENTRIES, known_feature
 from sensecf.data.infer.infer import infer_schema
 from sensecf.data.infer.recognise import known_as, known_column
+from sensecf.data.infer.terms import lever
 from sensecf.data.infer.units import factor, of_same_quantity, one_unit
 
 N = 80
@@ -47,6 +48,7 @@ def test_sleep_in_hours_is_a_lever_of_two_hours_at_most(name: str) -> None:
     assert feature.least_change is not None
     assert feature.least_change >= 10 / 60
     assert (feature.low, feature.high) == (0, 16)
+    assert lever(feature) == "Sleep", "the schema alone says what it is"
 
 
 @pytest.mark.parametrize("name", SITTING_NAMES)
@@ -54,6 +56,7 @@ def test_sitting_in_hours_is_a_lever_that_goes_down(name: str) -> None:
     feature = inferred(name, (SITTING / 60).round(1))
     assert (feature.unit, feature.role, feature.direction) == ("h", "actionable", "decrease")
     assert feature.most_change == 3
+    assert lever(feature) == "Activity"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from sensecf.data.infer.recognise import known_as
 from sensecf.data.infer.terms import Register
 from sensecf.generators import Generator
 from sensecf.pipeline.hold import Held, Holding
+from sensecf.runs.report.names import from_left
 from sensecf.web.roster import Person, Roster
 from sensecf.web.trust import UNKNOWN, Trust
 from sensecf.web.words import Nouns, clean, labels, nouns, percent
@@ -140,7 +141,7 @@ class Cohort:
 
     def chance_text(self, chance: float) -> str:
         """A probability of the target as it is said everywhere: "high, 97 %"."""
-        return f"{self.said(self.watched)}, {percent(self.shown(chance))}"
+        return from_left(f"{self.said(self.watched)}", f", {percent(self.shown(chance))}")
 
     @cached_property
     def away(self) -> Bools:

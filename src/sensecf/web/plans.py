@@ -176,9 +176,6 @@ def _pools(cohort: Cohort, asks: Sequence[Inquiry], hold: float, say: Say) -> li
         return []
     task = cohort.task
     task.check()
-    holding = hold > 0 and cohort.held() is not None
-    held = task.once(Holding).of(cohort.position, Limits(hold=hold)) if holding else None
-    asking = Asking(task, held, hold if holding else 0.0, cohort.plausibility, cohort.nouns.days, False)
     queries = [person_query(cohort, ask) for ask in asks]
     say(0, STEPS[0])
     # Half of the days are asked for first; a plan that turns fewer is better than none, and says how many.
@@ -190,7 +187,7 @@ def _pools(cohort: Cohort, asks: Sequence[Inquiry], hold: float, say: Say) -> li
         for ask, query, kinds in zip(asks, queries, alone, strict=True)
         for _, locked in kinds
     ]
-    found = plans_for(asking, [*main, *kinds])
+    found = plans_for(_asking(cohort, hold), [*main, *kinds])
     others = iter(found[len(main) :])
     drafts = []
     for ask, query, one, kinds_of_it in zip(asks, queries, found, alone, strict=False):
@@ -274,15 +271,25 @@ def widened(cohort: Cohort, pool: Pool) -> Pool:
     """The pool with plans that move one kind of lever only, as far as there are any that it lacks."""
     if pool.wide or pool.there or not pool.plans:
         return pool
-    holding = pool.ask.limits.hold > 0 and cohort.held() is not None
-    limits = replace(pool.ask.limits, hold=pool.ask.limits.hold if holding else 0.0)
+    ask, query = pool.ask, pool.query
     have = {kind_of(cohort, plan) for plan in pool.plans}
-    plans = pool.plans
-    for name, locked in _kinds_alone(cohort, pool.query, limits) if len(have) < ENOUGH else []:
-        if (name,) not in have:
-            found = _explained(cohort, pool.ask, replace(limits, lock=locked), PER_KIND, fall_back=False)
-            plans = _distinct([*plans, *_plans(cohort, pool.ask, pool.query, found)])
-    return replace(pool, plans=plans, wide=True)
+    wanted = [
+        Days(replace(ask.limits, lock=locked).query(cohort.task, query.rows, cohort.target), (len(query),), PER_KIND)
+        for name, locked in (_kinds_alone(cohort, query, ask.limits) if len(have) < ENOUGH else [])
+        if (name,) not in have
+    ]
+    found = plans_for(_asking(cohort, ask.limits.hold), wanted)
+    # What is asked for on one day is what changes there.
+    drafts = [replace(draft, told="") for one in found for draft in _drafts(cohort, ask, query, one)]
+    return replace(pool, plans=_distinct([*pool.plans, *drafted(cohort, drafts)]), wide=True)
+
+
+def _asking(cohort: Cohort, hold: float) -> Asking:
+    """What all questions of the page share."""
+    holding = hold > 0 and cohort.held() is not None
+    held = cohort.task.once(Holding).of(cohort.position, Limits(hold=hold)) if holding else None
+    noun = cohort.nouns.days
+    return Asking(cohort.task, held, hold if holding else 0.0, cohort.plausibility, noun, landing=False)
 
 
 def kind(cohort: Cohort, column: int) -> str:
@@ -300,7 +307,7 @@ def kind_of(cohort: Cohort, plan: Plan) -> tuple[str, ...]:
     return kinds_of(cohort, np.flatnonzero(plan.edited).tolist())
 
 
-def _explained(cohort: Cohort, ask: Inquiry, limits: Limits, n: int, fall_back: bool = True) -> Counterfactuals:
+def _explained(cohort: Cohort, ask: Inquiry, limits: Limits, n: int) -> Counterfactuals:
     """The answers of `explain` to one day, or to days that need no plan; its index are the rows' positions."""
     rows = list(ask.days)
     return explain(
@@ -310,7 +317,7 @@ def _explained(cohort: Cohort, ask: Inquiry, limits: Limits, n: int, fall_back: 
         cohort.target,
         n,
         limits=limits,
-        fallback=cohort.fallback if fall_back else None,
+        fallback=cohort.fallback,
         plausibility=cohort.plausibility,
         seed=cohort.seed,
     )

@@ -176,7 +176,7 @@ class _Named(NamedTuple):
 def _key(name: ColumnName) -> _Named:
     plain = [_SAME_WORD.get(word, word) for word in english(name.stem)]
     unit, lengths = one_unit(name.unit), [word for word in plain if word in _TIME_UNITS]
-    if not unit and len(lengths) == 1 and len(plain) > 1:  # hours_sitting, Schlafstunden
+    if len(lengths) == 1 and len(plain) > 1 and unit in ("", _TIME_UNITS[lengths[0]]):  # hours_sitting, Schlafstunden
         unit = _TIME_UNITS[lengths[0]]
         plain.remove(lengths[0])
     words = [

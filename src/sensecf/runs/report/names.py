@@ -84,6 +84,12 @@ def whose(answers: Counterfactuals) -> dict[Any, str]:
     return {query: _joined(list(filter(None, texts))) for query, texts in zip(factuals.index, parts, strict=True)}
 
 
+def from_left(name: str, rest: str) -> str:
+    """A name in any script, and what stands behind it, in this order from left to right."""
+    turned = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name)
+    return f"{_LEFT}{name}{_LEFT}{rest}" if turned else name + rest
+
+
 def _joined(texts: list[str]) -> str:
     """Texts in their order from left to right, also where one of them is written from right to left: a mark that is not
     seen keeps it from turning its neighbours."""
