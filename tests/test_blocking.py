@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handmade import random_task
+from sensecf import explain
 from sensecf.core.limits import Limits
 from sensecf.core.query import Query
 from sensecf.core.rules import Bools
@@ -63,3 +64,10 @@ def test_one_lock_among_many_takes_few_searches(monkeypatch: pytest.MonkeyPatch)
     (found,) = blame(TASK, LOCKED.query(TASK, TASK.rows[:1], "good"), LOCKED, 1.0, np.random.default_rng(0))
     assert [part.feature for part in found.blocked] == ["x7"]
     assert len(searches) <= 10  # of 16 locks
+
+
+def test_a_person_with_every_lever_locked_has_no_plan_and_a_reason() -> None:
+    bad = TASK.train[TASK.judge(TASK.rows).predicted == 0].head(6)
+    plans = explain(TASK, "search", bad, target="good", per="person", limits=LOCKED)
+    assert not len(plans.answers)
+    assert plans.abstentions["reason"].str.contains("leave nothing to change").all()

@@ -187,7 +187,7 @@ class Together:
         own = self.days[person]
         owner, each = np.tile(own, len(plans)), np.repeat(np.arange(len(plans)), len(own))
         rows = carried(self.task, self.query, owner, plans.take(each))
-        return own, rows.reshape(len(plans), len(own), -1)
+        return own, rows.reshape(len(plans), len(own), self.query.rows.shape[1])
 
     # --- judging ----------------------------------------------------------------------------------
 
