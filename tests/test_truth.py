@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -232,15 +233,38 @@ def test_what_cannot_be_asked_is_refused_in_one_line(tmp_path: Path, options: li
     refused(call("truth", "--generators", "constant", *options, "--out", tmp_path / "x"), says, left=tmp_path / "x")
 
 
-def test_the_page_shows_what_is_stored():
-    page = "docs/truth.md"
+def bench(name: str) -> Any:
     sys.path.insert(0, str(ROOT / "benchmarks"))
     try:
-        bench = importlib.import_module("truth")
+        return importlib.import_module(name)
     finally:
         sys.path.pop(0)
+
+
+def test_the_page_shows_what_is_stored():
+    page = "docs/truth.md"
+    made = bench("truth")
     text = (ROOT / page).read_text(encoding="utf-8")
-    for mark, table in bench.sections().items():
+    for mark, table in made.sections().items():
         if f"<!-- {mark} -->" in text:
             shown = text.split(f"<!-- {mark} -->")[1].split(f"<!-- /{mark} -->")[0]
             assert shown.strip() == table, f"{page}: python benchmarks/truth.py --write"
+
+
+def test_the_page_says_what_was_found_of_consequences():
+    made = bench("consequences")
+    found = json.loads(made.STORED.read_text(encoding="utf-8"))
+    text = (ROOT / "docs/truth.md").read_text(encoding="utf-8")
+    assert made.page(found) in text, "python benchmarks/consequences.py --write"
+    plans, other = found["plans"], found["dowhy"]
+    assert f"Of {plans['plans']:,} plans from {plans['asked']:,} requests" in " ".join(text.split())
+    assert plans["edit_what_nobody_does"] == plans["break_a_rule_after_following"] == 0
+    assert plans["plans"] >= 10_000
+    assert other["n"] == 1000
+    assert other["largest"] <= made.SHARE
+
+
+def test_consequences_agree_with_dowhy():
+    pytest.importorskip("dowhy", reason="DoWhy is not installed: pip install dowhy")
+    made = bench("consequences")
+    assert made.dowhy(20)["largest"] <= made.SHARE
