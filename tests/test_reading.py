@@ -37,7 +37,7 @@ def test_the_largest_follows_first_and_what_stays_is_left_out() -> None:
 
 
 def test_reasons_that_differ_in_a_count_only_are_one() -> None:
-    why = "no plan that would hold under these limits; the nearest one holds in {} of 59 refits (--hold 0 shows it)"
+    why = "no plan that would hold under these limits; the nearest one holds in {} of 59 refits (--hold with a smaller share asks for less)"
     cfs = answers("", [why.format(40), "blocked by the lock on steps", why.format(50), why.format(55)])
     (first, who), (second, one) = cfs.reasons()
     assert "the nearest ones hold in 50 (median; 40 to 55) of 59 refits (--hold 0" in first

@@ -64,7 +64,7 @@ def find_holding(
         most = int(stands[owner == who].max())
         fell[who] = (
             f"{NOT_HELD} under these limits; the nearest one holds in {most} of {of} refits "
-            "(--hold 0 shows it, in Python hold=0)"
+            "(--hold with a smaller share asks for less, in Python hold=)"
         )
     at = np.flatnonzero(keep)
     at = at[np.lexsort((found.rank[at], owner[at]))]

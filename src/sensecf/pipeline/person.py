@@ -431,7 +431,7 @@ def _why_none(asking: Asking, seen: tuple[Tried, _Ballot], plans: Sequence[DaysP
     held = max((int(plan.turned.sum()) for plan in plans), default=0)
     return (
         f"{what} and would hold under these limits; the best one found turns {turns}, and holds on {held} "
-        "(--hold 0 shows it, in Python hold=0)"
+        "(--hold with a smaller share asks for less, in Python hold=)"
     )
 
 
