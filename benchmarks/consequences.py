@@ -1,7 +1,8 @@
 """What is expected to follow from plans, beside what does: `python benchmarks/consequences.py` (about ten minutes).
 
     nodes     error of each result of the easy world beside leaving it still, and how often its band has the truth
-    plans     ten thousand plans: edits of what nobody does, rules broken after following, and the time it takes
+    plans     ten thousand plans: edits of what nobody does, rules broken after following
+    time      processor time of an answer with causes, beside the same without
     dowhy     a thousand counterfactuals of a linear graph, ours beside DoWhy's, where that is installed
 
 What was found is kept in `benchmarks/consequences.json`; the table of docs/truth.md is written from there.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,7 +41,7 @@ MANY = 10_000
 SHARE = 0.01
 
 
-def lived(seed: int, people: int = 60) -> tuple[Task, pd.DataFrame, object]:
+def lived(seed: int, people: int = 60, causes: bool = True) -> tuple[Task, pd.DataFrame, object]:
     """A task of the easy world, its causes accepted, and days of people whom its classifier has not seen and
     does not put in the wanted class, with what chance decided of them."""
     world = preset("easy")
@@ -48,7 +50,10 @@ def lived(seed: int, people: int = 60) -> tuple[Task, pd.DataFrame, object]:
     group = world.schema().group
     assert group is not None
     others = others.assign(**{group: "X-" + others[group].astype(str)})
-    made = experiment(prepared(table, world.schema(), Setup("xgboost", seed=seed), others), lambda *_: None)
+    schema = world.schema()
+    if not causes:
+        schema = replace(schema, features=tuple(replace(f, causes=(), sign=()) for f in schema.features))
+    made = experiment(prepared(table, schema, Setup("xgboost", seed=seed), others), lambda *_: None)
     at = np.flatnonzero(made.inside & ~made.there(made.target))
     return made.task, others.iloc[at].reset_index(drop=True), noises.take(at)
 
@@ -60,8 +65,7 @@ def nodes() -> list[dict[str, object]]:
     for seed in SEEDS:
         task, others, noises = lived(seed)
         schema, codec = task.schema, task.codec
-        plans = sensecf.explain(task, "search", others, limits=Limits(margin=LEAD, hold=0.0))
-        frame = plans.frame[plans.frame["rank"] == 1].drop_duplicates("query")
+        frame = answered(task, others)
         at = frame["query"].to_numpy(dtype=int)
         base, rows = codec.encode(others.iloc[at][schema.names]), codec.encode(frame[schema.names])
         done = [set(str(said).split(";")) for said in frame["actions"]]
@@ -105,24 +109,20 @@ def nodes() -> list[dict[str, object]]:
     return out
 
 
+def answered(task: Task, rows: pd.DataFrame) -> pd.DataFrame:
+    """The first plan for each row that has one, with a lead and by actions alone."""
+    made = sensecf.explain(task, "search", rows, limits=Limits(margin=LEAD, hold=0.0))
+    return made.frame[made.frame["rank"] == 1].drop_duplicates("query")
+
+
 def many() -> dict[str, object]:
-    """Ten thousand plans of the default limits but for holding: what they edit, what breaks after following, time."""
-    found: dict[str, object] = {}
-    seconds = {"still": [], "expected": []}  # type: dict[str, list[float]]
-    plans = undoable = broken = asked = 0
-    for seed in range(100):
-        if plans >= MANY:
-            break
+    """Ten thousand plans: what they edit, and what breaks after following."""
+    plans = undoable = broken = asked = seed = 0
+    while plans < MANY:
         task, others, _ = lived(seed, people=200)
+        seed += 1
         schema, codec = task.schema, task.codec
-        task.once(Mechanisms)
-        for way in ("still", "expected") if seed < 3 else ("expected",):
-            began = time.process_time()
-            limits = Limits(margin=LEAD, hold=0.0, consequences=way)
-            made = sensecf.explain(task, "search", others, limits=limits)
-            seconds[way].append((time.process_time() - began) / len(others))
-        asked += len(others)
-        frame = made.frame[made.frame["rank"] == 1].drop_duplicates("query")
+        frame = answered(task, others)
         at = frame["query"].to_numpy(dtype=int)
         base, rows = codec.encode(others.iloc[at][schema.names]), codec.encode(frame[schema.names])
         levers = {f.name for f in schema.features if f.role == "actionable"}
@@ -134,10 +134,24 @@ def many() -> dict[str, object]:
         before = codec.rules.violated(base)
         for part in (rows, followed.expected):
             broken += int((codec.rules.violated(part) & ~before).any(axis=1).sum())
-        plans += len(frame)
-    found |= {"asked": asked, "plans": plans, "edit_what_nobody_does": undoable, "break_a_rule_after_following": broken}
-    both = np.array(seconds["expected"][: len(seconds["still"])]) / np.array(seconds["still"])
-    return found | {"time_with_consequences": float(np.median(both))}
+        asked, plans = asked + len(others), plans + len(frame)
+    return {"asked": asked, "plans": plans, "edit_what_nobody_does": undoable, "break_a_rule_after_following": broken}
+
+
+def costs() -> dict[str, object]:
+    """Processor time of answers where causes are accepted, beside the same requests without any; fitting apart."""
+    ratios = []
+    for seed in range(3):
+        seconds = []
+        for causes in (False, True):
+            task, others, _ = lived(seed, 60, causes)
+            task.once(Mechanisms)
+            answered(task, others.head(10))
+            began = time.process_time()
+            answered(task, others)
+            seconds.append(time.process_time() - began)
+        ratios.append(seconds[1] / seconds[0])
+    return {"ratios": ratios, "median": float(np.median(ratios))}
 
 
 #: A chain and a fork, all straight lines: what is done to `x`, and to `x` and `z`.
@@ -240,16 +254,19 @@ def page(found: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
+PARTS = {"nodes": nodes, "plans": many, "time": costs, "dowhy": dowhy}
+
+
 def main() -> None:
     """See the module."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--part", choices=["nodes", "plans", "dowhy"], action="append")
+    options.add_argument("--part", choices=[*PARTS], action="append")
     options.add_argument("--write", action="store_true", help="only write the page from what is stored")
     given = options.parse_args()
     found = _kept()
     if not given.write:
-        for part, measure in (("nodes", nodes), ("plans", many), ("dowhy", dowhy)):
-            if part in (given.part or ["nodes", "plans", "dowhy"]):
+        for part, measure in PARTS.items():
+            if part in (given.part or PARTS):
                 made = measure()
                 if made is not None:
                     print(part, json.dumps(made, indent=1))

@@ -37,10 +37,10 @@ def test_the_largest_follows_first_and_what_stays_is_left_out() -> None:
 
 
 def test_reasons_that_differ_in_a_count_only_are_one() -> None:
-    why = "no plan that would hold under these limits; the nearest one holds in {} of 59 refits (--hold with a smaller share asks for less)"
+    why = "no plan that would hold under these limits; the nearest one holds in {} of 59 refits (--hold 0 is another)"
     cfs = answers("", [why.format(40), "blocked by the lock on steps", why.format(50), why.format(55)])
     (first, who), (second, one) = cfs.reasons()
-    assert "the nearest ones hold in 50 (median; 40 to 55) of 59 refits (--hold 0" in first
+    assert "the nearest ones hold in 50 (median; 40 to 55) of 59 refits (--hold 0 is another" in first
     assert (who, second, one) == ([1, 3, 4], "blocked by the lock on steps", [2])
     alone = answers("", [why.format(40)] * 2)
     assert alone.reasons() == [(why.format(40), [1, 2])]

@@ -272,9 +272,9 @@ def test_values_beside_a_line_stay_in_its_room_and_apart(left: float, right: flo
 
 def test_reasons_say_labels_and_nothing_of_a_command_line() -> None:
     cfs = answers(SCHEMA, {"a": BASE}, [("a", None, {})])
-    cfs.frame["reason"] = ["steps and deep stand in the way (--hold with a smaller share asks for less, in Python hold=)"]
+    cfs.frame["reason"] = ["deep stands in the way (--hold with a smaller share asks for less, in Python hold=)"]
     text = page_of(cfs, hand_task()).text.partition("As it stands in run.json")[0]
-    assert "steps and deep stand in the way" in text
+    assert "deep stands in the way" in text
     assert "--hold" not in text
 
 

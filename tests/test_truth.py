@@ -260,6 +260,7 @@ def test_the_page_says_what_was_found_of_consequences():
     assert f"Of {plans['plans']:,} plans from {plans['asked']:,} requests" in " ".join(text.split())
     assert plans["edit_what_nobody_does"] == plans["break_a_rule_after_following"] == 0
     assert plans["plans"] >= 10_000
+    assert f"takes {found['time']['median']:.2f} times the processor time" in " ".join(text.split())
     assert other["n"] == 1000
     assert other["largest"] <= made.SHARE
 
