@@ -66,6 +66,8 @@ class Desk:
     plans: dict[str, tuple[Plan, Pool]] = field(default_factory=dict)
     robust: dict[str, Robustness] = field(default_factory=dict)
     survey: Survey | None = None
+    #: Cards by plan and register, see `views`.
+    cards: OrderedDict[tuple[str, Register], Any] = field(default_factory=OrderedDict)
     #: How many questions were answered by whom since the page was opened, by name in `counterfactuals.FINDERS`.
     found: Counter[str] = field(default_factory=Counter)
     #: The last question of each person, by the person's number.
@@ -291,6 +293,7 @@ class Desk:
         before = self.cohort
         self.start.cohort = before.with_people(frame)
         self.survey = None
+        self.cards.clear()
         return len(self.start.cohort) - len(before)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from sensecf.runs.record.languages import languages, read_language
 from sensecf.runs.report.page import environment
 from sensecf.version import __version__
 from sensecf.web import charts, people
-from sensecf.web.cards import Seat, bin_text, card, differences, points, real_rows
+from sensecf.web.cards import Card, Seat, bin_text, card, differences, points, real_rows
 from sensecf.web.cohort import Cohort
 from sensecf.web.controls import COUNTS, MARGINS, ORDERS, Wish
 from sensecf.web.desk import Desk, Kept
@@ -45,6 +45,8 @@ EXPORTS = {
 LETTERS = "ABCDEFGHIJKLMNOP"
 #: Days of a person that are shown at most, the latest ones.
 MOST_DAYS = 60
+#: Cards that are held in memory; the oldest go first.
+MOST_CARDS = 2000
 #: Days from which on a trend is told.
 TREND = 4
 
@@ -384,8 +386,7 @@ def _plans(desk: Desk, cohort: Cohort, number: int, pool: Pool | None, wish: Wis
     cards = []
     for plan in [*shown, *own]:
         of = desk.plan(plan.id)[1] if plan.own or pool is None else pool
-        seat = Seat(cohort, mark, desk.journal.standing(plan.id), desk.robust.get(plan.id))
-        cards.append(card(seat, plan, of))
+        cards.append(_card(desk, cohort, (plan, of), mark))
     asked = pool is not None
     lifted = asked and bool(pool.blocks) and all(block.field for block in pool.blocks) if pool is not None else False
     return {
@@ -406,6 +407,19 @@ def _plans(desk: Desk, cohort: Cohort, number: int, pool: Pool | None, wish: Wis
     }
 
 
+def _card(desk: Desk, cohort: Cohort, made: tuple[Plan, Pool], mark: str) -> Card:
+    """A plan as a card. What never changes of it is made once: a re-rank asks no classifier."""
+    plan, pool = made
+    key = plan.id, cohort.register
+    seat = Seat(cohort, mark, desk.journal.standing(plan.id), desk.robust.get(plan.id))
+    known = desk.cards.get(key)
+    if known is None:
+        known = desk.cards[key] = card(seat, plan, pool)
+        while len(desk.cards) > MOST_CARDS:
+            desk.cards.popitem(last=False)
+    return replace(known, fresh=plan.mark == mark, standing=seat.standing, robust=seat.robust)
+
+
 def plan_page(request: Request, desk: Desk, plan: Plan, pool: Pool) -> str:
     """One plan with its steps, its decisions and its exports."""
     cohort = _cohort(request, desk)
@@ -417,7 +431,7 @@ def _alone(desk: Desk, cohort: Cohort, plan: Plan, pool: Pool) -> Data:
     """What a plan's own page and its file show."""
     mark = desk.kept(plan.person).wish.mark(cohort)
     standing = desk.journal.standing(plan.id)
-    one = card(Seat(cohort, mark, standing, desk.robust.get(plan.id)), plan, pool)
+    one = _card(desk, cohort, (plan, pool), mark)
     shown = face(cohort, plan.person, plan.day.row)
     return {
         "head": _head(cohort),
