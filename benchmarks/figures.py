@@ -190,7 +190,7 @@ def footnote(stored: dict[str, Any]) -> str:
     nice, dice, treecf = (stored["filtered"][name] for name in ("NICE", "DiCE", "TreeCF"))
     share = f"{nice['answered']:.0%}, {dice['answered']:.0%} and {treecf['answered']:.0%}".replace("%", " %")
     return (
-        f"The others are raw. Behind a filter that lets no broken rule through, NICE, DiCE and TreeCF answer {share}, "
+        f"The others are raw. Behind a rule filter NICE, DiCE and TreeCF answer {share}, "
         f"NICE at {nice['changes']:.1f} changes."
     )
 
