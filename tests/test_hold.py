@@ -229,3 +229,14 @@ def test_a_folder_that_cannot_be_written_ends_nothing_and_is_said(tmp_path: Path
     assert held is not None
     assert len(held.jury) == 5
     assert (tmp_path / "file").read_text() == "a file where a folder is wanted"
+
+
+def test_the_cache_of_another_way_to_find_margins_is_not_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    holding = Holding(random_task(people=40))
+    holding.settle(None, cache=tmp_path)
+    before = holding.folder
+    holding.settle(None, cache=tmp_path)
+    assert holding.folder == before
+    monkeypatch.setattr("sensecf.pipeline.hold.PROCEDURE", 0)
+    holding.settle(None, cache=tmp_path)
+    assert holding.folder != before

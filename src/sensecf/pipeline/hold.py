@@ -44,6 +44,8 @@ from sensecf.pipeline.refine import judge, ranked, refine
 CONFIDENCE = 0.95
 #: Margins that are tried, from strict to lax; fixed before anybody is asked.
 MARGINS = (0.9, 0.8, 0.7, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05, 0.0)
+#: Grows when margins are found another way: those of before in the cache are then found anew.
+PROCEDURE = 3
 #: People that a margin is calibrated on at most: as many allow two failures at 95 % of 95 %.
 PEOPLE = 124
 #: Classifiers of the calibration, each fitted without a part of the people.
@@ -287,7 +289,7 @@ class Holding:
             if folder is not None:
                 self.folder = Path(folder)
             if cache is not None:
-                self.folder = Path(cache) / f"jury-{self.mark()}"
+                self.folder = Path(cache) / f"jury-{PROCEDURE}-{self.mark()}"
 
     def attach(self, folder: Path, trust: bool = False) -> bool:
         """Take the jury and the margins that are kept in a folder, with their seed; whether there are any."""
