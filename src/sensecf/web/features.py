@@ -89,7 +89,8 @@ def _span(cohort: Cohort, wish: Wish, j: int, value: float) -> Span | None:
     step = round_step((high - low) / 100, float(feature.step))
     low, high = np.floor(low / step) * step, np.ceil(high / step) * step
     ends = [round(float(end), 10) for end in (low, high, step, wish.low.get(j, low), wish.high.get(j, high))]
-    return Span(*map(plain, ends), round(100 * (value - low) / (high - low)))
+    least, most, by, at_least, at_most = map(plain, ends)
+    return Span(least, most, by, at_least, at_most, round(100 * (value - low) / (high - low)))
 
 
 def _lever(cohort: Cohort, row: int, wish: Wish, j: int, first: bool) -> Lever:

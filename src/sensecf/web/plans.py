@@ -342,9 +342,9 @@ def _plans(cohort: Cohort, ask: Inquiry, query: Query, found: Counterfactuals) -
             known = Known(float(group["holds"].min()), float(group["holds_low"].min()), turned=turned)
         drafts.append(Draft(ask, query, rows, known))
     plans = drafted(cohort, drafts)
-    for at, (plan, (_, group)) in enumerate(zip(plans, answers.groupby("rank", sort=False), strict=True)):
+    for number, (plan, (_, group)) in enumerate(zip(plans, answers.groupby("rank", sort=False), strict=True)):
         follows = group["consequences"][group["query"] == plan.day.row]
-        plans[at] = replace(plan, follows=str(follows.iloc[0]) if len(follows) else None)
+        plans[number] = replace(plan, follows=str(follows.iloc[0]) if len(follows) else None)
     return _distinct(plans)
 
 

@@ -101,6 +101,7 @@ class Entry:
             return None
         if by == 1.0:
             return self
+        low, high = self.healthy or (0.0, 0.0)
         return replace(
             self,
             factor=self.factor * by,
@@ -109,7 +110,7 @@ class Entry:
             low=float(f"{self.low * by:.4g}"),
             high=float(f"{self.high * by:.4g}"),
             weekly=None if self.weekly is None else float(f"{self.weekly * by:.4g}"),
-            healthy=None if self.healthy is None else tuple(float(f"{end * by:.4g}") for end in self.healthy),
+            healthy=None if self.healthy is None else (float(f"{low * by:.4g}"), float(f"{high * by:.4g}")),
             peak=self.peak * by,
         )
 

@@ -57,7 +57,7 @@ class _Made:
         chance = task.judge(rows, final=True).proba[:, position]
         # The newest of the days that it turns stands for the plan.
         shown = max(k for k, day in enumerate(days) if day in {self.place[name] for name in turned})
-        acts = edits(task.codec, query, np.arange(len(rows)), rows).any(axis=0)
+        acts = np.asarray(edits(task.codec, query, np.arange(len(rows)), rows).any(axis=0))
         return KeptPlan(
             str(row["plan_id"]),
             clean(row[PERSON]),
@@ -83,9 +83,9 @@ def _changes(task: Task, base: Floats, row: Floats, acts: Bools) -> tuple[Change
             delta = round(float(row[j] - base[j]), feature.decimals)
         else:
             ends, delta = (str(feature.levels[int(base[j])]), str(feature.levels[int(row[j])])), None
-        texts = [clean(feature.format(end)) for end in ends]
-        unit = clean(feature.unit)
-        found.append(Change(feature.name, labels[feature.name], unit, *ends, delta, *texts, follows=not acts[j]))
+        before, after = (clean(feature.format(end)) for end in ends)
+        unit, follows = clean(feature.unit), not acts[j]
+        found.append(Change(feature.name, labels[feature.name], unit, *ends, delta, before, after, follows))
     return tuple(found)
 
 
