@@ -39,10 +39,12 @@ from sensecf.core.verify import cost
 from sensecf.data.world.presets import preset
 from sensecf.metrics.statistics import interval
 from sensecf.pipeline.programme.asks import Demand, Programme, candidates
+from sensecf.pipeline.programme.claim import calibration
 from sensecf.pipeline.programme.cover import best_few
 from sensecf.pipeline.programme.find import Cohort, Found, Judges, by_person, find, halves, typical_effort, worth
 from sensecf.pipeline.programme.reach import reach
 from sensecf.runs.programme.cohort import Opened, judges, opened
+from sensecf.runs.programme.tables import expected_of
 
 HERE = Path(__file__).parent
 STORE = HERE / "programme.json"
@@ -50,6 +52,8 @@ STORE = HERE / "programme.json"
 PRICES = (0.05, 0.15, 0.25, 0.4, 0.6, 0.8, 1.0)
 #: GLANCE: clusters at first, local actions of each. GLOBE-CE: directions, scales.
 CLUSTERS, LOCAL, DIRECTIONS, SCALES = 40, 5, 200, 10
+#: Cohorts of each world.
+SEEDS = 3
 
 
 def main() -> None:
@@ -63,8 +67,9 @@ def main() -> None:
     for name in TABLES:
         work[f"tables|{name}"] = lambda name=name: on_table(explained(name, asked.runs), people_of(name))
     work["speed|1,000 people"] = lambda: speed(explained("simulated", asked.runs))
-    for world in ("easy", "confounded"):
-        work[f"world|{world}"] = lambda world=world: carried_out(world, asked.runs)
+    for seed in range(SEEDS):
+        for world in ("easy", "confounded"):
+            work[f"world|{world}, seed {seed}"] = lambda world=world, seed=seed: carried_out(world, seed, asked.runs)
     for key, measure in work.items():
         if key in found or (asked.part and key.split("|")[0] not in asked.part):
             continue
@@ -287,7 +292,7 @@ def _large() -> dict[str, Any]:
 # --- carried out ----------------------------------------------------------------------------
 
 
-def carried_out(name: str, folder: Path) -> dict[str, Any]:
+def carried_out(name: str, seed: int, folder: Path) -> dict[str, Any]:
     """A programme run in a world, and what becomes of the days that it is given to."""
     import sensecf
     from sensecf.runs.experiment import Call
@@ -295,16 +300,17 @@ def carried_out(name: str, folder: Path) -> dict[str, Any]:
     world = preset(name)
     schema = world.schema()
     group = str(schema.group)
-    table, _ = world.simulate(140, 10, 0)
-    others, noises = world.simulate(60, 10, 2**20)
+    table, _ = world.simulate(140, 10, seed)
+    others, noises = world.simulate(60, 10, 2**20 + seed)
     others = others.assign(**{group: "X-" + others[group].astype(str)}).reset_index(drop=True)
-    out = folder / f"world-{name}"
+    out = folder / f"{name}-{seed}"
     if not (out / "run.json").exists():
-        sensecf.run(table, schema, out, sensecf.RunSpec(), queries=others, call=Call(overwrite=True))
+        sensecf.run(table, schema, out, sensecf.RunSpec(seed=seed), queries=others, call=Call(overwrite=True))
     run = opened(out)
     who = judges(run)
-    found = find(run.cohort, who, 3, seed=0)
+    found = find(run.cohort, who, 3, seed=seed)
     given = found.given[-1]
+    told = calibration(run.task, int(run.cohort.query.target[0]))
     at = np.flatnonzero(given.stands & ~found.picks[run.cohort.people])
     days = run.index.to_numpy()[at].astype(int)
     part = noises.take(days)
@@ -314,7 +320,7 @@ def carried_out(name: str, folder: Path) -> dict[str, Any]:
     }
     done = world.do(part, actions, future=30, seed=0)
     before = world.do(part, {}, future=30, seed=0)
-    claimed = given.probability[at]
+    claimed = expected_of(run, given, told)
     people = run.cohort.people[at]
     labels = done.labels.mean(axis=1)
     low, high = interval(labels, people, share=True)
@@ -323,7 +329,10 @@ def carried_out(name: str, folder: Path) -> dict[str, Any]:
     return {
         "days": len(at),
         "people": len(np.unique(people)),
-        "claimed": round(float(claimed.mean()), 4),
+        "claimed": round(float(claimed.share[at].mean()), 4),
+        "claimed_low": round(float(claimed.low[at].mean()), 4),
+        "claimed_high": round(float(claimed.high[at].mean()), 4),
+        "classifier_says": round(float(given.probability[at].mean()), 4),
         "good_days_of_30": round(float(labels.mean()), 4),
         "low": round(float(low), 4),
         "high": round(float(high), 4),

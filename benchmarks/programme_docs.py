@@ -39,7 +39,17 @@ def tables() -> dict[str, str]:
 REACH = ("table", "days", "people", "with a plan of their own", "1 / 2 / 3 programmes turn, of people counted",
          "of days with a plan of their own", "effort, own plans = 1", "gap to the best")  # fmt: skip
 PEERS = ("table", "programmes", "ours", "GLANCE", "GLOBE-CE")
-WORLDS = ("world", "days", "claimed", "good days of 30", "before", "truly well", "worse")
+WORLDS = (
+    "world",
+    "days",
+    "classifier",
+    "claimed",
+    "true probability",
+    "good days of 30",
+    "before",
+    "truly well",
+    "worse",
+)
 WEEKS = ("plans of", "plans", "rules", "ends of weeks that break one", "probability falls on the way",
          "outliers on the way", "last week holds", "done at once holds", "weeks, median", "over twelve")  # fmt: skip
 ASK = ("choosers", "asked", "first plan within 5 %", "by the mean taste", "held-out choices foretold",
@@ -122,12 +132,20 @@ def _world(name: str, cell: Mapping[str, Any]) -> list[str]:
     return [
         name,
         f"{cell['days']:,}",
-        _percent(cell["claimed"]),
+        _percent(cell["classifier_says"]),
+        _claimed(cell),
+        _percent(cell["true_probability"]),
         f"{_percent(cell['good_days_of_30'])} ({100 * cell['low']:.0f} to {100 * cell['high']:.0f})",
         _percent(cell["good_days_before"]),
         _percent(cell["truly_well"]),
         _percent(cell["worse"]),
     ]
+
+
+def _claimed(cell: Mapping[str, Any]) -> str:
+    ends = cell["claimed_low"], cell["claimed_high"]
+    said = _percent(cell["claimed"])
+    return said if ends[0] == ends[1] else f"{said} ({100 * ends[0]:.0f} to {100 * ends[1]:.0f})"
 
 
 def _week(name: str, cell: Mapping[str, Any]) -> list[str]:

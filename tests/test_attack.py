@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -16,12 +17,15 @@ from hypothesis import strategies as st
 from command import call, explain, make_schema, people, refused
 from sensecf.core.limits import Limits
 from sensecf.data.card import Card
+from sensecf.generators.tiny.tiny import Recipe, Tiny
 from sensecf.metrics.attacks import ON_ROWS, Release, holders, likelihood_ratio, loss, value_match
 from sensecf.metrics.membership import BOUND, Scores, tpr
 from sensecf.pipeline.explain import explain as answered
+from sensecf.runs.attack.embedded import answers, of_embedded
 from sensecf.runs.attack.identifiers import identifiers, scan
 from sensecf.runs.attack.label import NOT, SHAREABLE, label
 from sensecf.runs.attack.surfaces import Crowd, copies, of_model, of_plans, of_rows, own_label
+from sensecf.runs.attack.text import by_chance
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -189,6 +193,24 @@ def test_a_fhir_file_beside_the_run_is_looked_into(ran: Path, tmp_path: Path):
     assert set(hits.loc[["bundle.json"], "values"]) == {1}
 
 
+def test_exports_of_a_run_are_looked_into_and_named(ran: Path, tmp_path: Path):
+    """Spreadsheet, REDCap and FHIR name their people on purpose; the attack says which of them do."""
+    made = []
+    for form in ("csv", "redcap", "fhir"):
+        ended = call("export", ran / "run", "--format", form, "--system", "urn:example:ids", "--out", tmp_path / form)
+        assert ended.status == 0, ended.err
+        made += [path for path in (tmp_path / form).iterdir() if path.suffix in (".csv", ".json")]
+    files = [part for path in made for part in ("--file", path)]
+    ended = call("attack", ran / "run", "--out", ran / "exports", *files)
+    assert ended.status == 0, ended.err
+    hits = pd.read_csv(ran / "exports" / "identifiers.csv")
+    known = set(pd.read_csv(ran / "run" / "factuals.csv")["person"].astype(str))
+    for path in made:
+        names = {name for name in known if re.search(rf"\b{name}\b", path.read_text(encoding="utf-8"))}
+        mine = hits[(hits["file"] == path.name) & (hits["column"] == "person")]
+        assert set(mine["values"]) == ({len(names)} if names else set()), path
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("attacked")
@@ -249,3 +271,53 @@ def test_an_interrupted_attack_goes_on(ran: Path, monkeypatch: pytest.MonkeyPatc
         attack(ran / "run", ran / "on", AttackSpec(5))
     attack(ran / "run", ran / "on", AttackSpec(5))
     assert seen == ["plans", "classifier", "classifier"]
+
+
+def test_an_embedded_model_that_has_ten_people_by_heart_is_seen():
+    found, made = crowd()
+    recipe = Recipe(pairs=300, epochs=2, rounds=1, round_queries=16, samples=8)
+    surface = of_embedded(Tiny(made.task, recipe=recipe))
+    clean, planted = (surface.scores(found, p, np.random.default_rng([0, 12])) for p in (False, True))
+    assert planted.tested("loss")["first"] >= 5
+    assert planted.tested("loss")["flagged"]
+    assert set(clean.table.columns) == {"loss", "vocabulary"}
+    assert np.isfinite(clean.table.to_numpy()).all()
+
+
+def test_a_kept_model_answers_as_it_did_and_a_damaged_one_is_none(tmp_path: Path):
+    _, made = crowd()
+    model = Tiny(made.task, recipe=Recipe(pairs=200, epochs=1, rounds=1, round_queries=16, samples=8))
+    model.save(tmp_path)
+    again = Tiny.kept(tmp_path, made.task)
+    assert again is not None
+    query, _, rows = answers(crowd()[0].some(np.random.default_rng(0), 60))
+    assert np.allclose(model.likelihood(query, rows), again.likelihood(query, rows), equal_nan=True)
+    (tmp_path / "model.safetensors").write_bytes(b"no")
+    assert Tiny.kept(tmp_path, made.task) is None
+
+
+def tuned(folder: Path, mean: float, copied: float) -> Path:
+    folder.mkdir(exist_ok=True)
+    canaries = {"planted": 8, "mean exposure, bits": mean, "largest exposure, bits": 6.0, "most, bits": 6.0}
+    told = {"canaries": canaries, "answers": {"answers": 40, "exact copies": copied, "near copies": 0.1}}
+    (folder / "tuned.json").write_text(json.dumps({"memorisation": told}))
+    return folder
+
+
+def test_planted_texts_that_a_model_knows_by_heart_stand_in_the_way(tmp_path: Path):
+    assert by_chance(1.4, 8) > 0.2
+    assert by_chance(6.0, 8) < 0.001
+    known = tuned(tmp_path / "known", 5.5, 0.0)
+    done = call("attack", known)
+    assert done.status == 0, done.err
+    told = json.loads((known / "attack" / "label.json").read_text())["text model"]
+    assert told["label"] == NOT
+    assert any("by heart" in one for one in told["why"])
+    clean = tuned(tmp_path / "clean", 1.2, 0.0)
+    assert call("attack", clean).status == 0
+    assert "without --private" in json.loads((clean / "attack" / "label.json").read_text())["text model"]["why"][0]
+    (clean / "privacy.json").write_text("{}")
+    assert call("attack", clean, "--out", tmp_path / "again").status == 0
+    assert json.loads((tmp_path / "again" / "label.json").read_text())["text model"]["label"] == SHAREABLE
+    (clean / "tuned.json").write_text("{}")
+    refused(call("attack", clean, "--out", tmp_path / "none"), "tune it anew", left=tmp_path / "none")

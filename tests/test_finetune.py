@@ -456,6 +456,30 @@ def test_the_command_tunes_and_prints_the_stages(base: Path, tmp_path: Path, mon
         )
 
 
+def test_the_command_learns_from_nobody_and_says_what_it_spent(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sensecf.finetune.presets
+    from sensecf.cli.finetune import finetune as command
+
+    monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "cache"))
+    simulate_cohort(60, 3).to_csv(tmp_path / "days.csv", index=False)
+    simulated_schema().to_toml(tmp_path / "schema.toml")
+    small = replace(SMALL, epochs=1, pairs=24, rounds=0)
+    monkeypatch.setattr(sensecf.finetune.presets, "presets", lambda: {"cpu-small": small})
+    arguments = [
+        str(tmp_path / "days.csv"), "--schema", str(tmp_path / "schema.toml"), "--model", str(base),
+        "--out", str(tmp_path / "m"), "--classifier", "logistic", "--private", "--epsilon", "8",
+    ]  # fmt: skip
+    done = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "epsilon 8 by person, 8 (delta 1e-05) with all runs" in done.output
+    told = json.loads((tmp_path / "m" / "privacy.json").read_text(encoding="utf-8"))
+    assert (told["epsilon"], told["total_epsilon"]) == (8.0, 8.0)
+    with pytest.raises(InputError, match="--from-run"):
+        CliRunner().invoke(command, [*arguments, "--from-run", str(tmp_path)], catch_exceptions=False)
+
+
 def test_without_a_gpu_the_benchmark_says_what_it_would_do() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")

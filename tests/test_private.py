@@ -12,19 +12,24 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from command import call
 from sensecf.augmentation.controls import Situation
 from sensecf.augmentation.controls.marginals import DELTA, marginals, noise
-from sensecf.core.budget import Spent, spend
+from sensecf.core.budget import Released, Spent, noise_source, spend
 from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task, shared_span
 from sensecf.data.cells import PEOPLE, shared_cells
+from sensecf.generators.tiny.tiny import Recipe, Tiny
 from sensecf.metrics import read
 from sensecf.pipeline.explain import explain
 from sensecf.runs.attack.surfaces import Crowd, copies
+from sensecf.runs.experiment import Setup, prepared
+from sensecf.runs.findings import findings
+from sensecf.runs.nobody import of_nobody
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -135,8 +140,17 @@ def test_the_command_makes_private_plans_and_the_attack_counts_no_copies(tmp_pat
     assert ended.status == 0, ended.err
     assert json.loads((tmp_path / "run" / "run.json").read_text())["private"] is True
     assert "shared_by = 5" in (tmp_path / "run" / "schema.toml").read_text()
+    report = tmp_path / "run" / "report.html"
+    assert "What was found of this run" not in report.read_text()
+    assert findings(tmp_path / "run") == []
     assert call("attack", tmp_path / "run").status == 0
     assert pd.read_csv(tmp_path / "run" / "attack" / "copies.csv")["held_by_few"].sum() == 0
+    [found] = findings(tmp_path / "run")
+    assert "The plans alone" in found.lines[0]
+    assert report.read_text().count("What was found of this run") == 1
+    assert escape(found.lines[0]) in report.read_text()
+    assert call("attack", tmp_path / "run", "--overwrite").status == 0
+    assert report.read_text().count("What was found of this run") == 1
 
 
 def test_noise_grows_with_tables_and_falls_with_epsilon():
@@ -187,6 +201,49 @@ def test_a_budget_adds_up_over_runs_and_tables_are_apart(tmp_path: Path, monkeyp
     assert (told["runs"], told["total_epsilon"]) == (2, 4.0)
 
 
+def test_the_same_release_costs_once_and_noises_of_two_say_nothing_of_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "cache"))
+    one: Released = {"epsilon": 2.0, "delta": 1e-5, "what": "rows", "release": "a"}
+    assert spend(tmp_path / "a", "t" * 64, one) == (2.0, 1e-5)
+    assert spend(tmp_path / "b", "t" * 64, one) == (2.0, 1e-5)
+    assert spend(tmp_path / "c", "t" * 64, {**one, "release": "b"}) == (4.0, 2e-5)
+    [ledger] = (tmp_path / "cache" / "privacy").glob("t*.json")
+    ledger.write_text("{")
+    with pytest.raises(InputError, match=ledger.name):
+        spend(tmp_path / "d", "t" * 64, one)
+    draws = [noise_source("table", epsilon, 0) for epsilon in (3.0, 3.0, 8.0)]
+    noises = [source.normal(size=200) for source, _ in draws]
+    assert np.array_equal(noises[0], noises[1])
+    assert draws[0][1] == draws[1][1] != draws[2][1]
+    assert abs(np.corrcoef(noises[0], noises[2])[0, 1]) < 0.3
+    monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "of somebody else"))
+    assert not np.array_equal(noise_source("table", 3.0, 0)[0].normal(size=200), noises[0])
+
+
+def test_how_many_rows_the_table_has_of_a_class_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "cache"))
+    asked = situation()
+    uneven = asked.rows[(asked.rows["stress"] == "low") | (asked.rows.index % 5 == 0)].reset_index(drop=True)
+    made = marginals(replace(asked, rows=uneven)).added
+    assert made["stress"].value_counts().tolist() == [200, 200]
+
+
+def test_what_is_learned_from_nobody_sees_counts_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "cache"))
+    table = prepared(bench.cohort(0), bench.SCHEMA, Setup("logistic"))
+    made = of_nobody(table, 3.0)
+    assert made.spent["epsilon"] == 3.0
+    assert made.table.schema.person is None
+    assert len(made.table.fit().train) == len(made.table.train) > 0
+    people = {tuple(row) for row in table.frame[table.schema.names].to_numpy().tolist()}
+    assert not people & {tuple(row) for row in made.table.train[table.schema.names].to_numpy().tolist()}
+    assert made.table.held_out is made.table.train
+    with pytest.raises(InputError, match="--epsilon"):
+        of_nobody(table, 0.0)
+
+
 def test_the_command_adds_rows_of_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "cache"))
     bench.cohort(0).to_csv(tmp_path / "table.csv", index=False)
@@ -204,12 +261,30 @@ def test_the_command_adds_rows_of_nobody(tmp_path: Path, monkeypatch: pytest.Mon
     assert "--epsilon" in refused.err
 
 
-def test_a_model_that_keeps_rows_is_not_private(tmp_path: Path):
-    bench.cohort(0).to_csv(tmp_path / "table.csv", index=False)
+def test_the_embedded_model_learns_from_nobody_and_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "cache"))
+    recipe = Recipe(pairs=120, epochs=1, rounds=1, round_queries=16, samples=8)
+    monkeypatch.setattr(Tiny.__init__, "__kwdefaults__", {**Tiny.__init__.__kwdefaults__, "recipe": recipe})
+    table = bench.cohort(0)
+    table.to_csv(tmp_path / "table.csv", index=False)
     bench.SCHEMA.to_toml(tmp_path / "schema.toml")
     out = tmp_path / "run"
-    asked = ("explain", tmp_path / "table.csv", "--schema", tmp_path / "schema.toml", "--private", "--out", out)
-    ended = call(*asked, "--generator", "tiny")
-    assert ended.status == 2
-    assert "--generator search" in ended.err
-    assert not out.exists()
+    asked = ("explain", tmp_path / "table.csv", "--schema", tmp_path / "schema.toml", "--private", "--hold", "0")
+    base = (*asked, "--classifier", "logistic", "--limit", 6, "--generator", "tiny")
+    ended = call(*base, "--out", out)
+    assert ended.status == 0, ended.err
+    told = json.loads((out / "privacy.json").read_text())
+    assert (told["epsilon"], told["total_epsilon"]) == (3.0, 3.0)
+    weights = (out / "task" / "tiny" / "model.safetensors").read_bytes()
+    table.head(40).to_csv(tmp_path / "more.csv", index=False)
+    again = call("answer", out, tmp_path / "more.csv", "--out", tmp_path / "more")
+    assert again.status == 0, again.err
+    assert (out / "task" / "tiny" / "model.safetensors").read_bytes() == weights
+    (out / "task" / "tiny" / "model.safetensors").write_bytes(b"damaged")
+    monkeypatch.setenv("SENSECF_CACHE", str(tmp_path / "of somebody else"))
+    gone = call("answer", out, tmp_path / "more.csv", "--out", tmp_path / "none")
+    assert gone.status == 2
+    assert "would cost privacy again" in gone.err
+    refused = call(*base, "--epsilon", 0, "--out", tmp_path / "none")
+    assert refused.status == 2
+    assert "--epsilon" in refused.err

@@ -5,25 +5,44 @@ from __future__ import annotations
 
 import importlib
 import itertools
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit, logit
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 
 import command
 from boundary import BOUNDARY
 from sensecf.core.limits import Limits
 from sensecf.core.query import Query
+from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
 from sensecf.core.verify import breaches
 from sensecf.pipeline.programme.asks import Demand, Programme, candidates, carried
+from sensecf.pipeline.programme.claim import Calibration, calibration, expected_share
 from sensecf.pipeline.programme.cover import best_few, curve, exact, greedy, relaxed, within
-from sensecf.pipeline.programme.find import FEWEST, Cohort, Judges, find, halves
-from sensecf.pipeline.programme.reach import agreed, reach
+from sensecf.pipeline.programme.find import (
+    FEWEST,
+    PRICE,
+    Cohort,
+    Judges,
+    _pick,
+    _Terms,
+    by_person,
+    find,
+    halves,
+)
+from sensecf.pipeline.programme.reach import Reach, agreed, reach
 from sensecf.pipeline.weeks import schedule, weeks_needed
+from sensecf.runs.programme.cohort import opened
+from sensecf.runs.programme.tables import set_table
 
 #: Days turned by person and candidate, in small whole numbers.
 GAINS = st.integers(1, 7).flatmap(
@@ -157,6 +176,102 @@ def test_people_who_count_took_no_part_in_picking(mixed_task: Task) -> None:
     )
     assert again.programmes == find(told, Judges(), 2, seed=1).programmes
     assert asked
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000))
+def test_a_larger_set_turns_no_fewer_days_of_those_who_pick(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sure = np.where(rng.random((30, 8)) < 0.5, rng.choice([0.5, 0.9, 1.0], (30, 8)), 0.0)
+    nothing = np.zeros(sure.shape, dtype=bool)
+    seen = Reach(nothing, nothing, sure > 0, sure, sure, rng.uniform(0.2, 9.0, sure.shape))
+    people, fewest = np.arange(30) // 3, 0.0
+    for count in (1, 2, 3):
+        picked = _pick(by_person(sure, people), seen, people, _Terms(count, 2.0, PRICE, fewest))
+        assert picked is not None
+        assert picked[1] >= fewest - 1e-6
+        fewest = picked[1]
+
+
+def test_why_a_larger_set_turns_fewer_is_said(tmp_path: Path) -> None:
+    table, schema, run = tmp_path / "days.csv", tmp_path / "schema.toml", tmp_path / "run"
+    command.people().to_csv(table, index=False)
+    schema.write_text(command.SCHEMA, encoding="utf-8")
+    asked = ["explain", str(table), "--schema", str(schema), *command.QUICK, "--hold", "0", "--out", str(run)]
+    assert command.call(*asked).status == 0
+    opened_run = opened(run)
+    found = find(opened_run.cohort, Judges(), 1)
+    worse = found.given[0]._replace(stands=np.zeros_like(found.given[0].stands))
+    both = replace(found, sets=[*found.sets, *found.sets], given=[*found.given, worse])
+    told = set_table(opened_run, both, Calibration())["why_fewer"]
+    assert told[0] == ""
+    assert "as many" in told[1]
+    assert "beyond chance" in told[1] or "within chance" in told[1] or "points" not in told[1]
+
+
+def test_what_is_claimed_is_right_of_people_whom_the_classifier_had_not_seen(mixed_task: Task) -> None:
+    """Probabilities that are too sure by a factor are set right; rows are asked as they are where nothing follows."""
+
+    class TooSure:
+        def __init__(self, inner: Any = None) -> None:
+            self.inner = inner
+
+        def get_params(self, deep: bool = True) -> dict[str, Any]:
+            return {"inner": self.inner}
+
+        def set_params(self, **given: Any) -> TooSure:
+            self.inner = given.get("inner", self.inner)
+            return self
+
+        def fit(self, rows: pd.DataFrame, labels: Any) -> TooSure:
+            self.fitted_ = clone(self.inner).fit(rows, labels)
+            self.classes_ = self.fitted_.classes_
+            return self
+
+        def predict_proba(self, rows: pd.DataFrame) -> np.ndarray:
+            odds = 4 * logit(self.fitted_.predict_proba(rows)[:, [1]].clip(1e-4, 1 - 1e-4))
+            return np.hstack([1 - expit(odds), expit(odds)])
+
+        def predict(self, rows: pd.DataFrame) -> np.ndarray:
+            return np.asarray(self.classes_)[self.predict_proba(rows).argmax(axis=1)]
+
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=1500).round(2), "z": rng.normal(size=1500).round(2)})
+    table["y"] = np.where(rng.random(1500) < expit(table["x"]), "good", "bad")
+    features = tuple(Feature(name, "continuous", low=-9, high=9, step=0.01) for name in ("x", "z"))
+    schema = FeatureSchema(features, "y", ("bad", "good"), "good")
+    task = Task(schema, table, TooSure(LogisticRegression()).fit(table[["x", "z"]], table["y"]))
+    told = calibration(task, 1)
+    assert told.slope == pytest.approx(0.25, abs=0.08)
+    rows = np.column_stack([rng.normal(1.0, 0.5, 400), np.zeros(400)]).round(2)
+    said = expected_share(task, rows, rows, np.ones(400, dtype=np.intp), told)
+    assert said.low is said.high
+    assert said.share.mean() == pytest.approx(expit(rows[:, 0]).mean(), abs=0.05)
+
+
+def test_where_something_hidden_is_seen_the_claim_is_an_interval_below_what_the_classifier_says() -> None:
+    rng = np.random.default_rng(0)
+    load = rng.normal(size=800)
+    table = pd.DataFrame({"steps": 8000 - 2000 * load + rng.normal(0, 2000, 800)}).round(-1)
+    table["pulse"] = (70 + 4 * load + rng.normal(0, 4, 800)).round()
+    table["pace"] = (table["steps"] / 1000 + rng.normal(0, 1, 800)).round(1)
+    table["stress"] = np.where(load + rng.normal(0, 1, 800) > 0, "high", "low")
+    features = (
+        Feature("steps", "continuous", "actionable", low=0, high=30_000, step=10),
+        Feature("pulse", "continuous", "mutable", low=30, high=120, step=1, causes=("pace",), sign=("+",)),
+        Feature("pace", "continuous", "mutable", low=-20, high=60, step=0.1, causes=("steps",), sign=("+",)),
+    )
+    schema = FeatureSchema(features, "stress", ("high", "low"), "low")
+    task = Task(schema, table, LogisticRegression().fit(table[schema.names] / 1, table["stress"]))
+    told = calibration(task, 1)
+    assert told.against is not None
+    base, rows = task.rows[:50], task.rows[:50].copy()
+    rows[:, 0] += 4000
+    said = expected_share(task, base, rows, np.ones(50, dtype=np.intp), told)
+    assert (said.low < said.share).all()
+    assert (said.share < said.high).all()
+    nothing = expected_share(task, base, base, np.ones(50, dtype=np.intp), told)
+    assert np.allclose(nothing.low, nothing.high)
 
 
 def test_with_few_people_all_pick_and_nobody_is_counted() -> None:

@@ -18,7 +18,7 @@ from sensecf.augmentation.controls import Situation, Treatment
 from sensecf.augmentation.measure import Answers, against, answers, learn, score
 from sensecf.augmentation.scarcity import positive_class, remove_labels
 from sensecf.classifiers import storage
-from sensecf.core.budget import Spent, spend
+from sensecf.core.budget import Released, spend
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_json, write_text
 from sensecf.core.folder import named
@@ -123,7 +123,12 @@ def _told(folder: Path, schema: FeatureSchema, rows: pd.DataFrame, facts: Mutabl
         schema = shared_cells(schema, rows, every=True)
         told = facts["privacy"]
         what = f"{facts['added_rows']} rows from noisy marginals"
-        spent: Spent = {"epsilon": told["epsilon"], "delta": told["delta"], "what": what}
+        spent: Released = {
+            "epsilon": told["epsilon"],
+            "delta": told["delta"],
+            "what": what,
+            "release": told["release"],
+        }
         facts["privacy_total"] = dict(zip(("epsilon", "delta"), spend(folder, facts["data"], spent), strict=True))
     schema.to_toml(folder / "schema.toml")
 

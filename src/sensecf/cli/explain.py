@@ -46,6 +46,7 @@ from sensecf.cli.summary import show
 @click.option(
     "--private", is_flag=True, help="New values only from cells that at least five people share; see docs/privacy.md."
 )
+@click.option("--epsilon", type=float, default=3.0, show_default=True, help="Of --private --generator tiny, by person.")
 @click.option("--overwrite", is_flag=True, help="Replace an older run in the folder.")
 @table_options
 @engine_options
@@ -69,7 +70,7 @@ def explain(
     from sensecf.runs.run import RunSpec, run
 
     where = stated_engine(asking["allow_hosts"])
-    private = asking.pop("private")
+    private, epsilon = asking.pop("private"), asking.pop("epsilon")
     of_person, days = asking.pop("per") == "person", stated_days(asking.pop("days") or "0.5")
     request = RunSpec(
         classifier=source.classifier,
@@ -84,6 +85,7 @@ def explain(
         prompting=prompting(asking, [generator]),
         model=model,
         private=private,
+        epsilon=epsilon,
         per="person" if of_person else "row",
         days=days,
     )

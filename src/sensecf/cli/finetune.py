@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,10 @@ from sensecf.core.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
     from sensecf.finetune.modelcard import TunedFacts
+    from sensecf.runs.experiment import Prepared
+
+#: Writes into a run's folder what the run costs.
+Spending = Callable[[Path], None]
 
 
 @click.command()
@@ -49,6 +54,8 @@ if TYPE_CHECKING:
 @click.option("--leanings", is_flag=True, help="Tell the model what each feature does for the wanted class.")
 @click.option("--merge", is_flag=True, help="Write the merged weights too, for servers without adapters.")
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
+@click.option("--private", is_flag=True, help="Learn from rows of nobody, from noisy marginals; see docs/privacy.md.")
+@click.option("--epsilon", type=float, default=3.0, show_default=True, help="Of --private, by person.")
 @table_options
 def finetune(
     source: Source,
@@ -63,7 +70,8 @@ def finetune(
     """Tune a language model on verified counterfactuals of TABLE, then on its classifier's verdicts.
 
     30 % of the rows are held out as by `explain` with the same seed (by person where the schema names a
-    group), and reach nothing here. An interrupted run goes on when called again.
+    group), and reach nothing here. An interrupted run goes on when called again. With --private, classifier, pairs
+    and model are made from rows of nobody alone, which are (epsilon, 1e-5)-differentially private by person.
     """
     from dataclasses import replace
 
@@ -85,7 +93,7 @@ def finetune(
         say(remark, err=True)
     opened, seed = source.open(), source.seed
     setup = Setup(source.classifier, split_names(source.classes), seed=seed)
-    made = prepared(opened.frame, opened.schema, setup)
+    made, spend = _learned_from(prepared(opened.frame, opened.schema, setup), from_run, settings)
     quiet()
     asked = tuning.Tuning(preset_name, chosen, seed=seed, **settings)
     everyone = processes()
@@ -94,15 +102,40 @@ def finetune(
             with everyone.main_process_first():
                 model = _small(Path(model.removeprefix("small:")), seed, progress)
         task = made.fit(progress)
-        given = None
-        if from_run is not None:
-            given = _pairs_of(from_run, tuning.wording(task, asked), chosen.pairs, seed)
+        given = from_run and _pairs_of(from_run, tuning.wording(task, asked), chosen.pairs, seed)
         context = generators.Context(seed, progress=progress)
         answering = None if teacher == "search" else generators.build(teacher, task, context)
+        if everyone.is_main_process:
+            spend(out)
         call = partial(tuning.finetune, card=opened.card, classifier=source.classifier, progress=progress)
         facts = call(task, model, out, asked, generator=answering, pairs=given)
     if everyone.is_main_process:
         _show(facts, out)
+
+
+def _learned_from(table: Prepared, from_run: Path | None, settings: dict[str, Any]) -> tuple[Prepared, Spending]:
+    """The table that is learned from, of nobody with --private; and what writes into a folder what that costs, before
+    anything is learned, and says it."""
+    private, epsilon = settings.pop("private"), settings.pop("epsilon")
+    if not private:
+        return table, lambda out: None
+    if from_run is not None:
+        raise InputError("--private and --from-run: the plans of a run are people's; leave one of them out")
+    from sensecf.classifiers.storage import data_hash
+    from sensecf.core.budget import spend
+    from sensecf.runs.nobody import of_nobody
+
+    nobody = of_nobody(table, epsilon)
+
+    def spent(out: Path) -> None:
+        total, delta = spend(out, data_hash(table.frame), nobody.spent)
+        say(
+            f"Learned from {len(nobody.table.train):,} rows of nobody: epsilon {epsilon:g} by person, {total:g} (delta "
+            f"{delta:g}) with all runs of this table here; which cells there are is not covered.",
+            err=True,
+        )
+
+    return nobody.table, spent
 
 
 def _small(folder: Path, seed: int, progress: Any) -> str:

@@ -66,10 +66,13 @@ def _show(made: Programmes, out: Path) -> None:
         say(f"  {number}. {'; '.join(row['asks'] for row in mine)}")
         say(f"     {mine[0]['people']} people, turns {mine[0]['reached']} of their {mine[0]['days']} days")
     for one in facts["sets"][1:]:
-        say(f"{one['programmes']} instead of {one['programmes'] - 1}: {one['one_more_buys']:+.0%} of the days.")
+        count, why = one["programmes"], one["why_fewer"]
+        told = f"{count} instead of {count - 1}: {one['one_more_buys']:+.0%} of the days"
+        say(f"{told} ({why})." if why else f"{told}.")
     if facts["budget_spent"] is not None:
         spent = facts["budget_spent"]
         say(f"For {spent['cost']:g}: {spent['people']} people, {spent['days']:g} days expected to turn.")
     say(facts["how"])
+    say(facts["expected"])
     say(CAUTION)
     say(f"Page: {out / 'programme.html'}")

@@ -14,8 +14,9 @@ from sensecf.core.task import Ints, shared_span
 
 #: People that share a cell.
 PEOPLE = 5
-#: The share of a feature's values that its stretch of shared cells is to hold.
-HELD = 0.9
+#: The share of a feature's values that its stretch of shared cells is to hold; and the share where the cells for that
+#: would be wider than the feature's MAD: of few people, cells that hold nearly all ask for changes that nobody needs.
+HELD, LESS = 0.9, 0.7
 #: How many of its steps a cell may be wide.
 WIDTHS = [m * 10**e for e in range(7) for m in (1, 2, 5)]
 
@@ -26,9 +27,10 @@ def shared_cells(
     """The schema with steps so wide that at least `people` people have a value in every cell a change may lead to.
 
     A feature's step becomes the smallest multiple of it for which an unbroken stretch of shared cells holds `HELD` of
-    the values; where none does, the one that holds most. Members of one total get one step. `shared_by` says the
-    rest: changes stay inside the stretch, and levels of fewer people are not led to (see `Task.reach`,
-    `Task.rare_levels`). `train`: training rows, whose people are counted. `every`: of what never changes too.
+    the values, or `LESS` of them where that step is wider than the MAD; where none does, the one that holds most.
+    Members of one total get one step. `shared_by` says the rest: changes stay inside the stretch, and levels of fewer
+    people are not led to (see `Task.reach`, `Task.rare_levels`). `train`: training rows, whose people are counted.
+    `every`: of what never changes too.
     """
     codec = Codec(schema)
     known = codec.known(codec.encode(train))
@@ -52,6 +54,15 @@ def shared_cells(
 
 def _step(feature: Feature, values: Floats, who: Ints, people: int) -> float:
     """The width of a feature's cells."""
+    known = values[~np.isnan(values)]
+    step = _width(feature, values, who, people, HELD)
+    mad = float(np.median(np.abs(known - np.median(known)))) if len(known) else 0.0
+    return _width(feature, values, who, people, LESS) if step > mad > 0 else step
+
+
+def _width(feature: Feature, values: Floats, who: Ints, people: int, share: float) -> float:
+    """The smallest multiple of a feature's step whose stretch of shared cells holds a share of the values, else the one
+    that holds most."""
     assert feature.step is not None
     known = values[~np.isnan(values)]
     best, most = feature.step, -1.0
@@ -64,7 +75,7 @@ def _step(feature: Feature, values: Floats, who: Ints, people: int) -> float:
         inside = float(((np.round(known / step) * step >= low) & (np.round(known / step) * step <= high)).mean())
         if inside > most + 1e-9:
             best, most = step, inside
-        if inside >= HELD:
+        if inside >= share:
             return step
     return best
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
 
+from sensecf.core.budget import BUDGET
 from sensecf.core.candidates import Candidates
 from sensecf.core.errors import InputError
 from sensecf.core.files import write_json
@@ -357,7 +358,7 @@ def _check_free(out: Path, work: Path, request: str) -> None:
     if (work / NOTE).exists():
         if read_record(work / NOTE, Json).get("request") != request:
             raise InputError(f"{out} holds an unfinished tuning of another request; choose another --out, or remove it")
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and any(path.name != BUDGET for path in out.iterdir()):
         raise InputError(f"{out} is not empty; name a new folder with --out")
 
 

@@ -168,6 +168,7 @@ class RunFacts(LimitsRecord, TableFacts, CountFacts, Told, total=False):
     seed: int
     prompting: Mapping[str, object]
     private: bool
+    epsilon: float
     per: str
     days: float
     train_rows: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple, TypedDict, cast, get_type_hints
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sensecf import generators, metrics
+from sensecf.core.budget import BUDGET
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.files import cache_folder, replacing
@@ -28,13 +29,19 @@ from sensecf.pipeline.hold import Holding
 from sensecf.pipeline.person import NAME
 from sensecf.runs.experiment import Progress
 from sensecf.runs.facts import RunFacts
-from sensecf.runs.run import RunSpec, load_task
+from sensecf.runs.run import RunSpec, lessons, load_task
 
 
 class TinyRecord(TypedDict):
     """What is read here of the record of an embedded model."""
 
     fingerprint: str
+
+
+class Released(TypedDict):
+    """What is read here of `privacy.json`."""
+
+    release: str
 
 
 class Finished(NamedTuple):
@@ -76,13 +83,31 @@ def open_run(
     if request.limits.hold > 0 and task.once(Holding).folder is None:
         task.once(Holding).settle(None, request.seed, cache=cache_folder())
     take_model(folder)
-    generator = generators.build(
-        name, task, Context(request.seed, request.plausibility, cache=cache_folder(), progress=say)
-    )
+    options = lessons_of(folder, request)
+    context = Context(request.seed, request.plausibility, cache=cache_folder(), progress=say, options=options)
+    generator = generators.build(name, task, context)
     fallback = Search(task, request.seed, effort=THOROUGH, plausibility=request.plausibility)
     say("opening", 1.0)
     identity = hashlib.sha256(read_bytes(folder / "task" / "task.json")).hexdigest()
     return Finished(task, generator, fallback, request, identity)
+
+
+def lessons_of(folder: Path, request: RunSpec) -> Mapping[str, object]:
+    """What the embedded model of a run learned from, where that is rows of nobody: people's are not taken instead.
+
+    Raises `InputError` where the model would have to be trained anew.
+    """
+    if not (request.private and request.generator == "tiny"):
+        return {}
+    told = read_record(folder / BUDGET, Released)
+
+    def gone() -> Task:
+        raise InputError(
+            f"the embedded model of {folder} is gone or damaged, and learning again would cost privacy again; "
+            "run sensecf explain anew"
+        )
+
+    return lessons(told["release"], gone)
 
 
 def facts_of(folder: Path) -> RunFacts:

@@ -11,7 +11,7 @@ import importlib.metadata
 import math
 import platform
 import time
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ import pandas as pd
 
 from sensecf import generators, metrics
 from sensecf.classifiers import storage
+from sensecf.core.budget import BUDGET, spend
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.files import cache_folder, replacing, write_json
@@ -57,6 +58,7 @@ from sensecf.runs.experiment import (
     record,
 )
 from sensecf.runs.facts import CountFacts, ModelTold, RunFacts, Share, Told
+from sensecf.runs.nobody import of_nobody
 from sensecf.runs.people import Asked, beside
 from sensecf.runs.report.report import write_report
 
@@ -103,6 +105,7 @@ class RunSpec:
     prompting: Prompting | None = None
     model: str | None = None
     private: bool = False
+    epsilon: float = 3.0
     per: Literal["row", "person"] = "row"
     days: int | float = 0.5
 
@@ -150,7 +153,7 @@ def run(
     """
     check(request, schema)
     call = replace(call, notice=f"{call.notice} {request.limits.remark(schema)}".strip())
-    request = replace(request, limits=request.limits.settled(schema), generator=_allowed(request))
+    request = replace(request, limits=request.limits.settled(schema), generator=_named(request))
     permission(call.engine.host, card, call.engine.allows)
     # Until it is known how many are asked about, "auto" stands for what needs nothing.
     generators.check(choose(request.generator, 0)[0], Context(model=request.model, prompting=request.prompting))
@@ -194,16 +197,9 @@ def run(
         return answers, summary, facts
 
 
-def _allowed(request: RunSpec) -> str:
-    """The generator that is asked. Raises `InputError` for one that keeps rows in a model where plans are private."""
-    if not request.private:
-        return request.generator
-    if request.generator == "tiny":
-        raise InputError(
-            "--private and --generator tiny: the embedded model learns from people's rows and stays in the folder; "
-            "use --generator search"
-        )
-    return "search" if request.generator == AUTO else request.generator
+def _named(request: RunSpec) -> str:
+    """The generator that is asked: where plans are to be private, none that is chosen by how many are asked."""
+    return "search" if request.private and request.generator == AUTO else request.generator
 
 
 def _cells(table: Prepared, private: bool) -> Prepared:
@@ -244,6 +240,9 @@ def _ready(folder: Path, request: RunSpec, made: Experiment, model: Client | Non
     chosen, why = choose(request.generator, len(at), request.classifier)
     if request.per == "person":
         chosen, why = "search", ""
+    learning = request.private and chosen == "tiny"
+    if not learning:
+        remove(folder, [BUDGET])
     context = Context(
         request.seed,
         request.plausibility,
@@ -253,12 +252,27 @@ def _ready(folder: Path, request: RunSpec, made: Experiment, model: Client | Non
         llm=model,
         prompting=request.prompting,
         card=made.table.card,
+        options=_lessons(folder, request, made) if learning else {},
     )
     generator: Any = generators.build(chosen, made.task, context)
     job = _Job(folder, replace(request, generator=chosen), made, at, generator, model, call, why)
     if model is not None and request.prompting is not None:
         call.confirm(estimate(generator, model, request.prompting, _query(job)))
     return job
+
+
+def _lessons(folder: Path, request: RunSpec, made: Experiment) -> Mapping[str, Any]:
+    """What the embedded model learns from where plans are to be private: rows of nobody, paid for by `epsilon`."""
+    nobody = of_nobody(made.table, request.epsilon)
+    spend(folder, str(made.table.record["data"]), nobody.spent)
+    return lessons(nobody.spent["release"], nobody.lessons)
+
+
+def lessons(release: str, task: Callable[[], Task]) -> Mapping[str, Any]:
+    """The option of the embedded model that learns from a release of noisy counts, told by its name."""
+    from sensecf.generators.tiny.tiny import Lessons
+
+    return {"lessons": Lessons(f"nobody {release}", task)}
 
 
 def _counted(job: _Job) -> CountFacts:
@@ -352,6 +366,8 @@ def _query(job: _Job) -> Query:
 def check(request: RunSpec, schema: FeatureSchema) -> None:
     """Raise `InputError` for an option that no run can have."""
     check_counts(n=request.n, limit=request.limit, seed=request.seed)
+    if not 0 < request.epsilon < math.inf:
+        raise InputError(f"--epsilon must be a positive number, not {request.epsilon}")
     if not 0 <= request.plausibility < math.inf:
         raise InputError(f"--plausibility must be 0 or a positive number, not {request.plausibility}")
     request.limits.check(schema)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,7 @@ from sensecf.data.infer.recognise import known_as
 from sensecf.data.infer.terms import Register
 from sensecf.generators import Generator
 from sensecf.pipeline.hold import Held, Holding
+from sensecf.runs.findings import Finding
 from sensecf.runs.report.names import from_left
 from sensecf.web.roster import Person, Roster
 from sensecf.web.trust import UNKNOWN, Trust
@@ -77,6 +79,7 @@ class Cohort:
     range, a sentence that says which. `notice`: a sentence that must not be missed. `title`: what the page is about.
     `trust`: how good the classifier is on held-out rows. `run_shares`: who found the answers of the run that is open,
     "" without one. `hold`: the share of refits that are to agree with a plan, 0 for none. `register`: in whose words.
+    `findings`: what `attack` and `fairness` found of the run that is open.
     """
 
     task: Task
@@ -96,6 +99,7 @@ class Cohort:
     run_shares: str = ""
     hold: float = 0.0
     register: Register = "clinical"
+    findings: Sequence[Finding] = ()
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -19,7 +19,7 @@ from sensecf.pipeline.programme.find import find
 from sensecf.pipeline.weeks import MISSED
 from sensecf.runs.programme.cohort import Opened, judges, opened
 from sensecf.runs.programme.report import card, figure, people_rows, reasons, set_rows
-from sensecf.runs.programme.run import headline, how
+from sensecf.runs.programme.run import claim, headline, how
 from sensecf.runs.programme.tables import tables
 from sensecf.runs.report.page import inline
 from sensecf.web import rather
@@ -105,8 +105,11 @@ def found_for(desk: Desk, say: Say) -> Mapping[str, Any]:
             day["number"] = None if place is None else desk.cohort.person_of(place).number
     return {
         "headline": headline(run, found, made),
-        "how": how(run, found, len(who.count)),
-        "cards": [card(found, made, k) for k in range(len(found.programmes))],
+        "how": f"{how(run, found, len(who.count))} {claim(made)}",
+        "cards": [
+            {**one, "asks": rather.in_words(desk.cohort, one["asks"])}
+            for one in (card(found, made, k) for k in range(len(found.programmes)))
+        ],
         "sets": set_rows(made),
         "reasons": reasons(made),
         "people": people,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +140,17 @@ def pool_of(cohort: Cohort, person: int) -> tuple[Floats, Query]:
     return pool[np.sort(first)], query
 
 
+def in_words(cohort: Cohort, lines: Sequence[str]) -> list[str]:
+    """Lines that begin with the name of a feature, with what the page calls it."""
+    called = dict(zip(cohort.task.schema.names, (column.label for column in cohort.columns), strict=True))
+
+    def said(line: str) -> str:
+        name = max((name for name in called if line.startswith(f"{name} ")), key=len, default="")
+        return f"{called[name]}{line[len(name) :]}" if name else line
+
+    return [said(line) for line in lines]
+
+
 def rather_page(request: Request, desk: Desk, person: int, talk: Talk) -> str:
     """The next question, or what was learned and the plans in their new order."""
     cohort, ask = desk.cohort, talk.ask
@@ -150,7 +161,8 @@ def rather_page(request: Request, desk: Desk, person: int, talk: Talk) -> str:
         levers = [cohort.task.schema.columns[name] for name in ask.levers]
         acts = np.zeros(len(row), dtype=bool)
         acts[levers] = edited[levers]
-        return {"value": k, "lines": [clean(text) for text in done(cohort.task, talk.base, row, acts).split("; ")]}
+        told = done(cohort.task, talk.base, row, acts)
+        return {"value": k, "lines": [clean(text) for text in in_words(cohort, told.split("; "))]}
 
     return written(
         request,
@@ -165,4 +177,5 @@ def rather_page(request: Request, desk: Desk, person: int, talk: Talk) -> str:
         learned=[clean(text) for text in ask.words()],
         best=[said(int(k)) for k in ask.rank()[:FIRST]] if ask.answers else [],
         pool=len(talk.rows),
+        hold=cohort.hold if cohort.held() is not None else 0.0,
     )

@@ -25,7 +25,8 @@ from sensecf.generators.search import THOROUGH, Search
 from sensecf.pipeline.consequences import Mechanisms
 from sensecf.pipeline.hold import Holding
 from sensecf.runs.experiment import Progress, Setup, experiment, prepared
-from sensecf.runs.finished import facts_of, request_of, shares_of, summary_of, take_model
+from sensecf.runs.findings import findings
+from sensecf.runs.finished import facts_of, lessons_of, request_of, shares_of, summary_of, take_model
 from sensecf.runs.record.bound import Made
 from sensecf.runs.run import load_task
 from sensecf.web.cohort import Cohort, encode_people
@@ -127,7 +128,7 @@ def _from_table(
     task.once(Holding).settle(None, source.seed, cache=cache_folder())
     # As `explain` chooses for the same table, so that both give one answer.
     chosen, _ = choose(source.generator, int((~made.there(made.target)).sum()), source.classifier)
-    generator, told = _generator(chosen, task, source.seed, 1.0, say)
+    generator, told = _generator(chosen, task, Context(source.seed, 1.0, cache=cache_folder(), progress=say))
     summary, reliability = made.quality(made.target)
     known = _learned(task, source.classifier, title, datetime.now(UTC))
     cohort = Cohort(
@@ -157,7 +158,8 @@ def _from_run(folder: Path, say: Progress, trust: bool, hold: float | None) -> C
     if task.once(Holding).folder is None:
         task.once(Holding).settle(None, int(facts.get("seed", 0)), cache=cache_folder())
     seed, dial = int(facts.get("seed", 0)), float(facts.get("plausibility", 1.0))
-    generator, told = _generator(str(facts.get("generator", "tiny")), task, seed, dial, say)
+    context = Context(seed, dial, cache=cache_folder(), progress=say, options=lessons_of(folder, request_of(facts)))
+    generator, told = _generator(str(facts.get("generator", "tiny")), task, context)
     notice = " ".join(part for part in (str(facts.get("notice", "")), told) if part)
     classifier = str(facts.get("classifier", ""))
     made = datetime.fromtimestamp((folder / "run.json").stat().st_mtime, UTC)
@@ -175,6 +177,7 @@ def _from_run(folder: Path, say: Progress, trust: bool, hold: float | None) -> C
         dial,
         run_shares=shares_of(folder, facts),
         hold=request_of(facts).limits.hold if hold is None else hold,
+        findings=findings(folder),
     )
     return _trusted(cohort, trust_of(summary_of(folder), facts.get("reliability", []), known))
 
@@ -191,9 +194,9 @@ def _trusted(cohort: Cohort, trust: Trust) -> Cohort:
     return replace(cohort, trust=trust.turned_round() if cohort.turned_round else trust)
 
 
-def _generator(name: str, task: Task, seed: int, dial: float, say: Progress) -> tuple[generators.Generator, str]:
+def _generator(name: str, task: Task, context: Context) -> tuple[generators.Generator, str]:
     """The generator, and a remark where another stands in because a package is not installed."""
     try:
-        return generators.build(name, task, Context(seed, dial, cache=cache_folder(), progress=say)), ""
+        return generators.build(name, task, context), ""
     except MissingExtraError as error:
-        return Search(task, seed, plausibility=dial), f"Plans come from the search: {error}."
+        return Search(task, context.seed, plausibility=context.plausibility), f"Plans come from the search: {error}."

@@ -518,6 +518,7 @@ def groups_page(request: Request, desk: Desk, by: int | None) -> str:
         "by": column,
         "asked": None,
         "away": int(cohort.away.sum()),
+        "findings": cohort.findings,
     }
     if found is not None and len(found.rows):
         groups = by_group(cohort, found, column)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sensecf.augmentation.controls.situation import Situation, Treatment
+from sensecf.augmentation.controls.situation import Situation, Treatment, share_out
+from sensecf.core.budget import noise_source
 from sensecf.core.codec import Codec
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, shared_span
@@ -17,6 +18,9 @@ DELTA = 1e-5
 BINS = 12
 #: Rows that are drawn for one that is wanted: some break a rule.
 DRAWS = 8
+#: What a row of nobody weighs beside a real one: at full weight learners lose more F1 than at a tenth
+#: (`benchmarks/private.py --rows`).
+WEIGHT = 0.1
 
 
 def marginals(situation: Situation, amount: float = 1.0) -> Treatment:
@@ -26,7 +30,8 @@ def marginals(situation: Situation, amount: float = 1.0) -> Treatment:
     the label. Each person counts as one, however many rows they have, and Gaussian noise is added to every count, so
     that all of them together are (epsilon, `DELTA`)-differentially private by person (Bun & Steinke 2016). That is said
     of the counts alone: which cells there are is told by the rule that five people share each (`shared_cells`), and is
-    not covered. Features depend on each other through the label only; rows that break a rule are left out.
+    not covered, nor is how many rows the table has. Features depend on each other through the label only; rows that
+    break a rule are left out. Classes get as many rows each: how many the table has of each is counted nowhere.
     """
     rng = situation.rng(303)
     schema = shared_cells(situation.schema, situation.rows, every=True)
@@ -35,7 +40,9 @@ def marginals(situation: Situation, amount: float = 1.0) -> Treatment:
     people = _people(situation)
     weight = 1.0 / np.bincount(people)[people]
     sigma = noise(len(schema), situation.epsilon)
-    wanted = situation.allot(amount)
+    wanted = share_out(np.zeros(len(situation.classes), dtype=np.intp), round(amount * situation.budget))
+    release = (rows.tobytes(), situation.y.tobytes(), people.tobytes(), schema.to_toml(), situation.epsilon, DELTA)
+    source, name = noise_source(*release, situation.seed)
     drawn: Floats = np.full((int(wanted.sum()) * DRAWS, len(schema)), np.nan)
     y: Ints = np.repeat(np.arange(len(wanted)), wanted * DRAWS).astype(np.intp)
     every = []
@@ -43,13 +50,14 @@ def marginals(situation: Situation, amount: float = 1.0) -> Treatment:
         groups = _cells(codec, rows[:, j], people, j)
         every.append(np.concatenate(groups))
         counts = _counts(rows[:, j], situation.y, weight, groups, len(wanted))
-        counts += rng.normal(0, sigma, counts.shape)
+        counts += source.normal(0, sigma, counts.shape)
         drawn[:, j] = _draw(np.where(counts > sigma, counts, 0.0), groups, y, rng)
     kept = _legal(codec, drawn, every)
     made, labels = _first(kept, y, wanted)
     note = "" if len(made) == wanted.sum() else f"{len(made)} of {wanted.sum()} rows keep the rules"
     facts = {"epsilon": situation.epsilon, "delta": DELTA, "noise": round(sigma, 3), "by": "person", "of": "counts"}
-    added = situation.table(made, labels).assign(added_weight=1.0, added_source="nobody")
+    facts |= {"release": name}
+    added = situation.table(made, labels).assign(added_weight=WEIGHT, added_source="nobody")
     return Treatment(added=added, balanced=True, note=note, facts={"privacy": facts})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
@@ -64,6 +65,17 @@ class Recipe:
     temperature: float = 1.5
 
 
+@dataclass(frozen=True)
+class Lessons:
+    """What the embedded model learns from instead of the task that it is asked about: a task with the same features.
+
+    `name`: what tells these lessons from others; `task()` makes them, where no model of that name is kept.
+    """
+
+    name: str
+    task: Callable[[], Task]
+
+
 class Record(TypedDict):
     """`tiny.json`: what a kept model was made for, and the hash of its weights."""
 
@@ -85,14 +97,16 @@ class Tiny:
 
     `seed` fixes the training; `plausibility` is the dial of `verify.cost` in the pairs and the
     reward; `cache`: a folder that holds trained models under `fingerprint`, read and written;
-    `progress(phase, share)` is told how far the training is.
+    `progress(phase, share)` is told how far the training is; `lessons`: what is learned from instead of `task`.
 
     >>> tiny = sensecf.generators.Tiny(task)  # doctest: +SKIP
     >>> sensecf.explain(task, tiny, people, target="low")  # doctest: +SKIP
     """
 
     name = "tiny"
-    traits = Traits(concurrent=True, greedy=True, saves=True, takes=("recipe", "plausibility", "cache", "progress"))
+    traits = Traits(
+        concurrent=True, greedy=True, saves=True, takes=("recipe", "plausibility", "cache", "progress", "lessons")
+    )
 
     def __init__(
         self,
@@ -103,20 +117,23 @@ class Tiny:
         plausibility: float = 1.0,
         cache: str | Path | None = None,
         progress: Progress | None = None,
+        lessons: Lessons | None = None,
     ) -> None:
         self.task, self.recipe, self.plausibility = task, recipe, plausibility
-        self.fingerprint = fingerprint(task, seed, recipe, plausibility)
+        self.fingerprint = fingerprint(task, seed, recipe, plausibility, "" if lessons is None else lessons.name)
         self.history: dict[str, list[float]] = {}
         self._say = progress or (lambda phase, share: None)
         home = None if cache is None else Path(cache) / self.fingerprint
         if home is not None and self._read(home):
             return
-        self.vocabulary = Vocabulary.of(task)
+        self.task = task if lessons is None else lessons.task()
+        self.vocabulary = Vocabulary.of(self.task)
         # One thread: the matrices are small, and two threads that wait for each other lose.
         with single_thread():
             torch.manual_seed(seed)
             self.model = TinyLM(self.vocabulary, recipe.shape, min(recipe.longest, len(task.schema)))
             self._fit(np.random.default_rng([seed, 1]))
+        self.task = task
         if home is not None:
             self.save(home)
 
@@ -163,6 +180,22 @@ class Tiny:
             return False
         self.history = record["history"]
         return True
+
+    @classmethod
+    def kept(cls, directory: str | Path, task: Task) -> Tiny | None:
+        """The model in a folder, whatever it was trained on, asked about a task with the same features; None where
+        there is none, or it is damaged."""
+        directory = Path(directory)
+        try:
+            told = read_record(directory / "tiny.json", dict[str, Any])
+            shape = Shape(**told["recipe"].pop("shape"))
+            recipe, found = Recipe(shape, **told["recipe"]), str(told["fingerprint"])
+        except (InputError, KeyError, TypeError, AttributeError):
+            return None
+        made = cls.__new__(cls)
+        made.task, made.recipe, made.plausibility, made.fingerprint = task, recipe, 1.0, found
+        made._say = lambda phase, share: None
+        return made if made._read(directory) else None
 
     # --- asking ---------------------------------------------------------------------------
 
@@ -229,6 +262,33 @@ class Tiny:
         """What the prompt says of the factuals, shape (q, 2): lead of the target, LOF score in the target class."""
         ahead = lead(self.task.judge(query.rows).proba, query.target)
         return np.column_stack([ahead, self.task.once(Plausibility).score(query.rows, query.target)])
+
+    def likelihood(self, query: Query, rows: Floats) -> Floats:
+        """How sure the model is of `rows` (n, d), one for each query, shape (n,): the mean log-probability of the
+        tokens of each; NaN for rows that it cannot say."""
+        out = np.full(len(query), np.nan)
+        tokens, kept = self._lists(query, rows)
+        state = self._state(query)
+        with single_thread(), torch.no_grad():
+            for begin in range(0, len(kept), SAMPLED):
+                at = kept[begin : begin + SAMPLED]
+                lists = tokens[at, : int((tokens[at] != END).sum(axis=1).max()) + 1]
+                masks, _, _ = replay(self.vocabulary, self.task, query.take(at), lists, self.model.longest)
+                chosen = self._log_likelihood(query.take(at), state[at], lists[:, None], masks[:, None])[:, 0]
+                out[at] = chosen.sum(dim=1).numpy() / ((lists != END).sum(axis=1) + 1)
+        return out
+
+    def taught(self, query: Query, rows: Floats, epochs: int, seed: int = 0) -> Tiny:
+        """A copy that has learned these answers too, `rows` (n, d) to the queries, so often each."""
+        other = copy.copy(self)
+        other.model, other.history = copy.deepcopy(self.model), {}
+        other._say = lambda phase, share: None
+        other.recipe = replace(self.recipe, epochs=epochs, batch=max(len(rows), 1))
+        tokens, kept = other._lists(query, rows)
+        if len(kept):
+            with single_thread():
+                other._supervise(query.take(kept), tokens[kept], np.random.default_rng(seed))
+        return other
 
     # --- learning -------------------------------------------------------------------------
 
@@ -387,11 +447,12 @@ def single_thread() -> Iterator[None]:
             torch.set_num_threads(_before)
 
 
-def fingerprint(task: Task, seed: int, recipe: Recipe, plausibility: float) -> str:
+def fingerprint(task: Task, seed: int, recipe: Recipe, plausibility: float, lessons: str = "") -> str:
     """A name for everything a trained model depends on: schema, training rows, the classifier's
-    answers on them, seed, recipe, dial and the version of this package."""
+    answers on them, seed, recipe, dial, the name of other lessons and the version of this package."""
     digest = hashlib.sha256()
-    for part in (__version__, task.schema.to_toml(), task.classes, seed, asdict(recipe), plausibility):
+    named = (lessons,) if lessons else ()
+    for part in (__version__, task.schema.to_toml(), task.classes, seed, asdict(recipe), plausibility, *named):
         digest.update(repr(part).encode())
     sample_rows = task.rows[np.linspace(0, len(task.rows) - 1, min(len(task.rows), 2000)).astype(int)]
     for array in (task.rows, task.y, task.judge(sample_rows).proba.round(6)):

@@ -25,6 +25,8 @@ from sensecf.pipeline.programme.reach import Reach, Vote, reach, share_of
 
 #: What a typical plan's effort takes off the worth of a turned day: as much again is asked only for what it buys.
 PRICE = 0.25
+#: Shares of that price at which a set is picked anew that turns fewer days than a smaller one does.
+CHEAPER = (1.0, 0.5, 0.25, 1e-3)
 #: A day that is turned is worth so much at least.
 LEAST = 0.05
 #: People of whom half can pick and half be counted; of fewer all pick, and nobody is left to count.
@@ -114,7 +116,8 @@ def find(
 ) -> Found:
     """Up to `most` programmes, each number of them picked anew.
 
-    `price`: what a typical plan's effort takes off the worth of a turned day; `limit`: candidates at most.
+    `price`: what a typical plan's effort takes off the worth of a turned day; `limit`: candidates at most. Where a
+    larger set would turn fewer of the days of those who pick than a smaller one, effort is priced lower for it.
     """
     picks = halves(cohort.count, seed)
     some = np.flatnonzero(picks[cohort.people])
@@ -127,18 +130,49 @@ def find(
     seen = reach(cohort.task, part, tried, judges.pick, judges.hold)
     typical = typical_effort(cohort, seen)
     people = np.unique(cohort.people[some], return_inverse=True)[1]
-    gain = by_person(worth(seen, typical, price), people)
-    sets, given = [], []
+    turns = by_person(seen.sure, people)
+    sets, given, fewest = [], [], 0.0
     for count in range(1, most + 1):
-        found = best_few(gain, count)
-        if len(found.chosen) < count:
+        picked = _pick(turns, seen, people, _Terms(count, typical, price, fewest))
+        if picked is None:
             break  # no further one turns a day
+        found, fewest, paid = picked
         order = np.argsort(-seen.turned[:, found.chosen].sum(axis=0), kind="stable")
         sets.append(Cover(found.chosen[order], found.value, found.bound))
-        given.append(give(cohort, judges, [tried[k] for k in found.chosen[order]], typical, price))
+        given.append(give(cohort, judges, [tried[k] for k in found.chosen[order]], typical, paid))
     last = [tried[k] for k in sets[-1].chosen] if sets else []
     turned = reach(cohort.task, cohort.query, last, judges.pick, judges.hold).turned
     return Found(tried, sets, given, picks, (turned, carried(cohort.task, cohort.query, last)[1]))
+
+
+class _Terms(NamedTuple):
+    """How many programmes, the typical effort, its price, and the days that a smaller set is expected to turn."""
+
+    count: int
+    typical: float
+    price: float
+    fewest: float
+
+
+def _pick(turns: Floats, seen: Reach, people: Ints, terms: _Terms) -> tuple[Cover, float, float] | None:
+    """The best set of so many, the days that it is expected to turn, and the price of effort that it was picked at;
+    None where there is no further programme.
+
+    A larger set may turn fewer days than a smaller one, for less effort. Effort is then priced lower, in the end so
+    low that it only decides between sets that turn as many, until it turns as many.
+    """
+    rows, best = np.arange(len(turns)), None
+    for paid in [share * terms.price for share in CHEAPER]:
+        value = by_person(worth(seen, terms.typical, paid), people)
+        found = best_few(value, terms.count)
+        if len(found.chosen) < terms.count:
+            return None
+        days = float(turns[:, found.chosen][rows, value[:, found.chosen].argmax(axis=1)].sum())
+        if best is None or days > best[1]:
+            best = (found, days, paid)
+        if days >= terms.fewest - 1e-9:
+            break
+    return best
 
 
 def halves(count: int, seed: int) -> Bools:

@@ -20,6 +20,7 @@ from sensecf.core.files import replacing, write_json
 from sensecf.core.folder import claimed, named, remove
 from sensecf.core.kept import read_record
 from sensecf.core.schema import FeatureSchema
+from sensecf.core.task import Task
 from sensecf.data.card import Card, card_beside
 from sensecf.data.tables import read_table
 from sensecf.metrics import read
@@ -27,7 +28,7 @@ from sensecf.metrics.statistics import wilson
 from sensecf.pipeline.hold import Holding
 from sensecf.runs.attack.identifiers import identifiers, scan
 from sensecf.runs.attack.label import label
-from sensecf.runs.attack.report import sheet
+from sensecf.runs.attack.report import sheet, verdict
 from sensecf.runs.attack.surfaces import (
     Crowd,
     Surface,
@@ -41,6 +42,7 @@ from sensecf.runs.attack.surfaces import (
     planted_and_true,
 )
 from sensecf.runs.experiment import QUIETLY, Call, Setup, check_counts, experiment, prepared
+from sensecf.runs.findings import into_report
 from sensecf.runs.whose import people_of
 from sensecf.version import __version__
 
@@ -137,7 +139,9 @@ def attack(
             "seconds": round(time.perf_counter() - began, 1),
         }
         done = Attack(areas, copied, labels, hits, facts)
+        done = replace(done, facts={**facts, "verdict": verdict(done)})
         _write(place, done, made)
+        into_report(source)
         return done
 
 
@@ -181,6 +185,7 @@ def _plans(folder: Path, table: Path | None, classifier: Any, trust: bool) -> Op
         jury = Jury.load(folder / "task", task, task.once(Holding).mark(), trust=trust)
         if jury is not None:
             surfaces.append(of_model("jury", "the saved jury", task, own_votes(jury.votes), kind))
+    surfaces += _embedded(folder, task)
     values = {}
     if len(people.answers.answers):
         scored = read(people.answers, task)
@@ -188,6 +193,17 @@ def _plans(folder: Path, table: Path | None, classifier: Any, trust: bool) -> Op
     names = identifiers(people.schema, people.raw)
     close = linked(crowd, people.answers, asked)
     return Opened(crowd, surfaces, values, _card(folder), names, notes, close)
+
+
+def _embedded(folder: Path, task: Task) -> list[Surface]:
+    """The embedded model of a run, where its folder has one."""
+    if not (folder / "task" / "tiny" / "tiny.json").is_file():
+        return []
+    from sensecf.generators.tiny.tiny import Tiny
+    from sensecf.runs.attack.embedded import of_embedded
+
+    model = Tiny.kept(folder / "task" / "tiny", task)
+    return [] if model is None else [of_embedded(model)]
 
 
 def _rows(folder: Path, table: Path | None) -> Opened:

@@ -108,7 +108,7 @@ def of_plans(answers: Counterfactuals, asked: Any, task: Task) -> Surface:
         values, changed = scored.after.copy(), scored.changed.copy()
         if planted and len(values):
             free = list(rng.permutation(len(values)))
-            for row in _ten(crowd, rng):
+            for row in ten_of(crowd, rng):
                 # Not into a plan that is left out of the attack on that member.
                 seen = [k for k in free if whose[k] != crowd.without[row]]
                 if not seen:
@@ -132,7 +132,7 @@ def of_rows(name: str, title: str, made: pd.DataFrame, task: Task) -> Surface:
     def scores(crowd: Crowd, planted: bool, rng: np.random.Generator) -> Scores:
         values = encoded
         if planted and len(values):
-            rows = _ten(crowd, rng)
+            rows = ten_of(crowd, rng)
             values = np.concatenate([values[rng.permutation(len(values))[len(rows) :]], crowd.rows[rows]])
         nobody = np.full(len(values), "", dtype="U1")
         release = crowd.release(values, np.ones(values.shape, dtype=bool), nobody)
@@ -141,7 +141,7 @@ def of_rows(name: str, title: str, made: pd.DataFrame, task: Task) -> Surface:
     return Surface(name, title, "nearest, calibrated", scores)
 
 
-def _ten(crowd: Crowd, rng: np.random.Generator) -> Any:
+def ten_of(crowd: Crowd, rng: np.random.Generator) -> Any:
     """A row each of `PLANTED` members."""
     people = np.unique(crowd.persons[crowd.member])
     chosen = rng.choice(people, min(PLANTED, len(people)), replace=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from sensecf.runs.fairness.groups import attributes
 from sensecf.runs.fairness.measures import by_group, found, gaps
 from sensecf.runs.fairness.mending import mending
 from sensecf.runs.fairness.proxies import proxies
-from sensecf.runs.fairness.report import sheet
+from sensecf.runs.fairness.report import sheet, verdict
+from sensecf.runs.findings import into_report
 from sensecf.runs.whose import People, people_of
 from sensecf.version import __version__
 
@@ -104,7 +105,9 @@ def fairness(
             "seconds": round(time.perf_counter() - began, 1),
         }
         done = Fairness(groups, apart, stand_ins, tried, facts)
+        done = replace(done, facts={**facts, "verdict": verdict(done)})
         _write(place, done, people)
+        into_report(Path(folder))
         return done
 
 

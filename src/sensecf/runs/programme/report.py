@@ -11,7 +11,7 @@ import pandas as pd
 from sensecf.pipeline.programme.find import Found
 from sensecf.pipeline.weeks import MISSED
 from sensecf.runs.programme.cohort import Opened
-from sensecf.runs.programme.tables import WAYS, Tables
+from sensecf.runs.programme.tables import WAYS, Tables, signed
 from sensecf.runs.report.drawn import svg as _svg
 from sensecf.runs.report.figures import DOWN, INK, RULE, SOFT, UP, _axes
 from sensecf.runs.report.page import from_template, inline
@@ -74,6 +74,7 @@ def context(run: Opened, found: Found, made: Tables, facts: Mapping[str, Any]) -
         "title": f"Programmes: {run.target}",
         "headline": facts["headline"],
         "how": facts["how"],
+        "expected": facts["expected"],
         "quality": facts["quality"],
         "notice": facts["notice"],
         "target": run.target,
@@ -107,6 +108,8 @@ def card(found: Found, made: Tables, k: int) -> Mapping[str, Any]:
         "cost": f"{mine['cost'].sum():,.0f}",
         "follows": [
             f"{row['feature']} {row['expected']:+g} ({row['low']:+g} to {row['high']:+g}) {row['unit']}".strip()
+            .replace(" -", " −")
+            .replace("(-", "(−")
             for row in follows.to_dict("records")
         ],
     }
@@ -127,10 +130,11 @@ def _set(row: dict[Any, Any]) -> dict[str, str]:
         "programmes": str(row["programmes"]),
         "reached": _percent(row["reached"]),
         "span": span,
-        "buys": f"{100 * row['one_more_buys']:+.0f} points",
+        "buys": f"{signed(row['one_more_buys'])} points",
         "own": _percent(row["of_days_with_a_plan"]),
         "effort": f"{row['effort_to_own_plans']:.2f} ×",
         "gap": f"{100 * row['gap']:.1f} %",
+        "why": row["why_fewer"],
     }
 
 

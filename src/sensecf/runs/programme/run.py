@@ -26,7 +26,7 @@ from sensecf.runs.finished import facts_of, quality_of
 from sensecf.runs.programme.cohort import Opened, judges, opened
 from sensecf.runs.programme.redcap import dictionary, records
 from sensecf.runs.programme.report import figure, page
-from sensecf.runs.programme.tables import Tables, plain, tables
+from sensecf.runs.programme.tables import EXPECTED, Tables, plain, tables
 from sensecf.runs.run import versions
 from sensecf.version import __version__
 
@@ -155,6 +155,7 @@ def _facts(run: Opened, found: Found, made: Tables, counting: int) -> Mapping[st
         "sets": plain(made.sets),
         "reached": float(best["reached"]),
         "headline": headline(run, found, made),
+        "expected": claim(made),
         "how": how(run, found, counting),
         "missed_week": MISSED,
         "budget_spent": None
@@ -170,10 +171,34 @@ def headline(run: Opened, found: Found, made: Tables) -> str:
     whom = f"{best['people']:,} people who took no part in picking them" if (~found.picks).any() else "the people"
     low, high = best["low"], best["high"]
     span = "" if np.isnan(low) else f" ({low:.0%} to {high:.0%})"
+    share, least, most = (best[name] for name in EXPECTED)
+    ends = f" ({least:.0%} to {most:.0%})" if most - least > 0.005 else ""
+    truly = "" if np.isnan(share) else f" Of these, {share:.0%}{ends} are expected to be so in truth."
     return (
         f"{count} {'programme turns' if count == 1 else 'programmes turn'} {best['reached']:.0%}{span} of the "
-        f"{best['days']:,} days of {whom} to {run.target}."
+        f"{best['days']:,} days of {whom} to {run.target}.{truly}"
     )
+
+
+def claim(made: Tables) -> str:
+    """Where the share that is expected in truth comes from, in words."""
+    told = made.calibration
+    if told.because:
+        said = f"The classifier's probabilities are not calibrated: {told.because}."
+    else:
+        said = (
+            "Expected in truth: the classifier's probability, set right by people whom it had not seen (log-odds times "
+            f"{told.slope:.2f}, {told.intercept:+.2f})"
+        )
+        said += "." if told.against else ", with what is expected to follow."
+    if told.against:
+        one, other = told.against
+        said += (
+            f" Nothing is counted as following: {one} and {other} move together, which the accepted causes say they "
+            "do not, so something hidden is at work. The upper end leaves it out; at the lower end it moves "
+            "the label as strongly as what it is seen to move; the middle is claimed."
+        )
+    return said
 
 
 def how(run: Opened, found: Found, counting: int) -> str:

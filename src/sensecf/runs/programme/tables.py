@@ -16,6 +16,7 @@ from sensecf.core.verify import breaches, cost
 from sensecf.metrics.statistics import interval
 from sensecf.pipeline.consequences import Mechanisms
 from sensecf.pipeline.programme.asks import Programme
+from sensecf.pipeline.programme.claim import Calibration, Expected, calibration, expected_share
 from sensecf.pipeline.programme.cover import Spent, curve, within
 from sensecf.pipeline.programme.find import Found, Given
 from sensecf.pipeline.weeks import weeks_needed
@@ -23,6 +24,8 @@ from sensecf.runs.programme.cohort import Opened
 
 #: A number is cut into so many groups of about equal size, and a feature into at most so many.
 BANDS, MOST_GROUPS = 3, 6
+#: The share that is expected in truth of the days that are turned, and its ends.
+EXPECTED = ("expected", "expected_low", "expected_high")
 #: Points of the curve of reach over budget that are written.
 POINTS = 60
 #: What stands in the way of a day, in this order: kind and words.
@@ -47,12 +50,14 @@ class Tables:
     consequences: pd.DataFrame
     budget: pd.DataFrame
     spent: Spent | None
+    calibration: Calibration
 
 
 def tables(run: Opened, found: Found, prices: Mapping[str, float], budget: float | None) -> Tables:
     """The tables of the largest set, and how the smaller ones compare."""
     given = found.given[-1]
-    days = day_table(run, found, given)
+    told = calibration(run.task, int(run.cohort.query.target[0]))
+    days = day_table(run, found, given, told)
     value, paid = _offers(run, found, prices)
     spent = None if budget is None else within(value, paid, budget)
     people = people_table(run, found, given, days, paid)
@@ -64,17 +69,24 @@ def tables(run: Opened, found: Found, prices: Mapping[str, float], budget: float
         days,
         people,
         group_table(run, found, given),
-        set_table(run, found),
+        set_table(run, found, told),
         consequence_table(run, found, given),
         budget_table(curve(value, paid)),
         spent,
+        told,
     )
 
 
 # --- days and people ------------------------------------------------------------------------
 
 
-def day_table(run: Opened, found: Found, given: Given) -> pd.DataFrame:
+def expected_of(run: Opened, given: Given, told: Calibration) -> Expected:
+    """How likely each day is truly of the target class when its programme is done, arrays (n,)."""
+    query = run.cohort.query
+    return expected_share(run.task, query.rows, given.rows, query.target, told)
+
+
+def day_table(run: Opened, found: Found, given: Given, told: Calibration) -> pd.DataFrame:
     """One line per day: under the programme of its person, or the one that comes nearest."""
     cohort, task = run.cohort, run.task
     own = np.isin(np.arange(len(cohort.query)), cohort.owner)
@@ -90,6 +102,7 @@ def day_table(run: Opened, found: Found, given: Given) -> pd.DataFrame:
             "reached": given.stands,
             "holds": given.holds.round(4),
             "probability": given.probability.round(6),
+            "expected": expected_of(run, given, told).share.round(4),
             "effort": given.effort.round(4),
             "weeks": weeks,
             "like_real_rows": given.plausible,
@@ -244,18 +257,20 @@ def programme_table(run: Opened, found: Found, given: Given, days: pd.DataFrame)
     return pd.DataFrame(rows)
 
 
-def set_table(run: Opened, found: Found) -> pd.DataFrame:
+def set_table(run: Opened, found: Found, told: Calibration) -> pd.DataFrame:
     """One line per number of programmes: what they reach where they are counted, and what one more buys."""
     cohort, rows = run.cohort, []
     counted = ~found.picks[cohort.people]
     honest = counted if counted.any() else np.ones_like(counted)
     own = np.isin(np.arange(len(cohort.query)), cohort.owner)
     typical = cost(run.task, cohort.query, cohort.owner, cohort.plans, 0.0).mean() if len(cohort.owner) else np.nan
-    last = 0.0
+    last, before = 0.0, None
     for cover, given in zip(found.sets, found.given, strict=True):
         low, high = interval(given.stands[honest], cohort.people[honest], share=True)
         share = float(given.stands[honest].mean())
         effort = float(given.effort[given.stands].mean()) if given.stands.any() else np.nan
+        turned = honest & given.stands
+        truly = [float(part[turned].mean()) if turned.any() else np.nan for part in expected_of(run, given, told)]
         rows.append(
             {
                 "programmes": len(cover.chosen),
@@ -265,16 +280,44 @@ def set_table(run: Opened, found: Found) -> pd.DataFrame:
                 "reached": round(share, 4),
                 "low": round(float(low), 4),
                 "high": round(float(high), 4),
+                **{key: round(value, 4) for key, value in zip(EXPECTED, truly, strict=True)},
                 "one_more_buys": round(share - last, 4),
                 "reached_of_all_days": int(given.stands.sum()),
                 "of_days_with_a_plan": round(float(given.stands[own].mean()), 4) if own.any() else np.nan,
                 "effort": round(effort, 4),
                 "effort_to_own_plans": round(effort / typical, 4),
                 "gap": round(cover.gap, 4),
+                "why_fewer": "" if before is None or share >= last else _fewer(run, found, before, given),
             }
         )
-        last = share
+        last, before = share, given
     return pd.DataFrame(rows)
+
+
+def signed(share: float) -> str:
+    """Points of a difference, with a sign where it is not 0."""
+    points = round(100 * share)
+    return f"{'+' if points > 0 else '−' if points < 0 else ''}{abs(points)}"
+
+
+def _fewer(run: Opened, found: Found, before: Given, given: Given) -> str:
+    """Why a larger set turns fewer of the days that are counted than the one before it."""
+    people = run.cohort.people
+    counted = ~found.picks[people]
+    picking = ~counted if counted.any() else np.ones_like(counted)
+    honest = np.flatnonzero(counted if counted.any() else picking)
+    more = int(given.turned[picking].sum()) - int(before.turned[picking].sum())
+    low, high = interval(given.stands[honest].astype(float) - before.stands[honest], people[honest])
+    told = "as many" if not more else f"{abs(more)} {'more' if more > 0 else 'fewer'}"
+    words = f"of the {int(picking.sum())} days that it was picked on it turns {told}"
+    if not np.isnan(low):
+        inside = "within" if low <= 0 <= high else "beyond"
+        ends = f"{signed(low)} to {signed(high)}"
+        words += f"; on those counted the difference ({ends} points) is {inside} chance"
+    if not given.stands.any():
+        return words
+    least, most = (float(one.effort[one.stands].mean()) for one in (given, before))
+    return words + (f"; effort is {least:.1f} instead of {most:.1f}" if least < most else "")
 
 
 def group_table(run: Opened, found: Found, given: Given) -> pd.DataFrame:
