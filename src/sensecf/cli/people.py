@@ -14,6 +14,8 @@ from sensecf.core.people import PERSON, WHEN, Counted, counted, days_of, some
 if TYPE_CHECKING:
     from sensecf.core.counterfactuals import Counterfactuals
 
+#: A table is as wide as its title, so that this is one line, up to so many columns.
+TITLE = 80
 #: People in the terminal's table, beside plans for rows and where all plans are for people, and days that a plan does
 #: not turn which are listed of each.
 FIRST, ALL, DAYS = 3, 10, 4
@@ -56,7 +58,7 @@ def plans_for_people(answers: Counterfactuals, facts: Mapping[str, Any], target:
     what = called(facts)
     kind = f"{what[:1].upper()}{what[1:]}s for people towards {target!r}"
     title = f"{kind}, one for all of their {noun} (the first {len(first)} of {len(plans)})"
-    shown = Table(title=Text(title), title_justify="left", show_lines=True)
+    shown = Table(title=Text(title), title_justify="left", show_lines=True, min_width=min(len(title), TITLE))
     shown.add_column("person", overflow="fold")
     shown.add_column(what, overflow="fold", ratio=1)
     shown.add_column("turns", justify="right")

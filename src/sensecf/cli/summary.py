@@ -99,14 +99,17 @@ def _plans(answers: Counterfactuals, target: str, what: str) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from sensecf.cli.people import whose_words
+    from sensecf.cli.people import TITLE, whose_words
 
     plans = answers.plans().assign(expected=answers.expected(most=RESULTS))
     title = f"{what[:1].upper()}{what[1:]}s towards {target!r} (the first {min(len(plans), PLANS)} of {len(plans)})"
     called, whose = whose_words(answers, plans.head(PLANS)["query"])
     asked = bool(answers.answers["holds"].notna().any())
     shown = Table(
-        title=plain(title), title_justify="left", show_lines=bool((plans.head(PLANS)["expected"] != "").any())
+        title=plain(title),
+        title_justify="left",
+        min_width=min(len(title), TITLE),
+        show_lines=bool((plans.head(PLANS)["expected"] != "").any()),
     )
     shown.add_column(called, overflow="fold")
     shown.add_column(what, overflow="fold", ratio=1)
