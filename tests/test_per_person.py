@@ -20,6 +20,7 @@ from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
 from sensecf.pipeline.person import NAME, Wish, in_words, parts_of, said
 from sensecf.pipeline.together import BY, EXACTLY, LEAST, MOST, Plans, round_step
+from sensecf.runs.record.by_person import person_plans, plan_of
 
 WANTED = "low"
 
@@ -247,6 +248,38 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert ended.status == 0, ended.err
     (folder / "out.txt").write_text(ended.out)
     return folder
+
+
+def test_a_run_by_row_has_sheets_and_is_followed_by_its_plans_for_people(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "rows"
+    options = ("--classifier", "logistic", "--hold", "0", "--limit", "40")
+    ended = call("explain", run / "days.csv", "--schema", run / "schema.toml", "--out", out, *options)
+    assert ended.status == 0, ended.err
+    table = pd.read_csv(out / "people.csv")
+    table = table[(table["rank"] == 1) & (table["of"] > 1)]
+    made = {plan.id: plan for plan in person_plans(out)}
+    schema = sensecf.datasets.load("simulated").schema
+    assert len(table) >= 2
+    for row in table.itertuples():
+        plan = made[row.plan_id]
+        assert (plan.person, plan.turns, plan.of) == (row.person, row.turns, row.of)
+        told = {name: (sign, float(value)) for name, sign, value in parts_of(schema, row.plan)}
+        assert {change.feature for change in plan.actions} <= set(told)
+        for change in plan.actions:
+            sign, value = told[change.feature]
+            assert change.delta == value if sign == "+=" else change.after == value
+        assert plan_of(out, row.person) == plan
+    whom = table["person"].iloc[0]
+    ended = call("sheet", out, "--person", whom)
+    assert ended.status == 0, ended.err
+    assert made[table["plan_id"].iloc[0]].id in next(out.glob("sheet-*.html")).read_text()
+    later = tmp_path / "later.csv"
+    days = pd.read_csv(run / "days.csv")
+    days.assign(date=days["date"].str.replace("2024", "2025")).to_csv(later, index=False)
+    ended = call("follow", out, later, "--out", tmp_path / "later")
+    assert ended.status == 0, ended.err
+    followed = json.loads((tmp_path / "later" / "follow.json").read_text())["people"]
+    assert made[table["plan_id"].iloc[0]].id in {one["plan"] for one in followed}
 
 
 def test_the_folder_of_a_run_has_people_with_their_controls(run: Path) -> None:
