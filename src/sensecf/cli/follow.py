@@ -11,6 +11,7 @@ import click
 from sensecf.cli.progress import waiting
 from sensecf.cli.say import say
 from sensecf.cli.shared import OutPath, open_table, table_options
+from sensecf.core.people import some
 
 
 @click.command()
@@ -35,7 +36,7 @@ def follow(run: Path, later: Path, out: Path | None, who: str) -> None:
         told = work(run, open_table(later, schema), later, out or run, who)
     for group, words in (("with_plan", "with a plan"), ("without_plan", "without a plan")):
         found = told[group]
-        say(f"{found['came_back']} of {found['people']} people {words} came back.{_said(found)}")
+        say(f"{found['came_back']} of {some(found['people'], 'people')} {words} came back.{_said(found)}")
     say(CAUTION)
     say(f"{out or run}: {', '.join(FILES)}")
 

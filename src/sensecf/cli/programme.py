@@ -11,6 +11,7 @@ from sensecf.cli.progress import progress_bars
 from sensecf.cli.say import say
 from sensecf.cli.shared import CAUTION, TRUST, OutPath, arguments
 from sensecf.core.errors import InputError
+from sensecf.core.people import some
 
 if TYPE_CHECKING:
     from sensecf.runs.programme.run import Programmes
@@ -64,14 +65,14 @@ def _show(made: Programmes, out: Path) -> None:
     for number in dict.fromkeys(row["programme"] for row in facts["programmes"]):
         mine = [row for row in facts["programmes"] if row["programme"] == number]
         say(f"  {number}. {'; '.join(row['asks'] for row in mine)}")
-        say(f"     {mine[0]['people']} people, turns {mine[0]['reached']} of their {mine[0]['days']} days")
+        say(f"     {some(mine[0]['people'], 'people')}, turns {mine[0]['reached']} of their {mine[0]['days']} days")
     for one in facts["sets"][1:]:
         count, why = one["programmes"], one["why_fewer"]
         told = f"{count} instead of {count - 1}: {one['one_more_buys']:+.0%} of the days"
         say(f"{told} ({why})." if why else f"{told}.")
     if facts["budget_spent"] is not None:
         spent = facts["budget_spent"]
-        say(f"For {spent['cost']:g}: {spent['people']} people, {spent['days']:g} days expected to turn.")
+        say(f"For {spent['cost']:g}: {some(spent['people'], 'people')}, {spent['days']:g} days expected to turn.")
     say(facts["how"])
     say(facts["expected"])
     say(CAUTION)

@@ -46,7 +46,7 @@ class Counted(NamedTuple):
         return self.noun if self.people is None or self.people != self.rows else "people"
 
 
-ONE = {"rows": "row", "days": "day", "people": "person"}
+ONE = {"rows": "row", "days": "day", "people": "person", "requests": "request"}
 
 
 def some(count: int, noun: str) -> str:

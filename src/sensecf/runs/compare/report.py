@@ -11,6 +11,7 @@ import pandas as pd
 
 from sensecf import metrics
 from sensecf.core.files import write_text
+from sensecf.core.people import some
 from sensecf.runs.compare import figures as drawings
 from sensecf.runs.compare import tables
 from sensecf.runs.compare.methods import OWN
@@ -152,7 +153,7 @@ def _facts(made: Comparison) -> list[tuple[str, str]]:
     return [
         ("Classifier", str(facts["classifier"])),
         ("Classes", f"{made.task.schema.meaning(made.task.schema.label)}: {made.task.schema.said_classes}"),
-        ("Requests", f"{len(made.requests):,}" + (f" of {people:,} people" if people else "")),
+        ("Requests", f"{len(made.requests):,}" + (f" of {some(people, 'people')}" if people else "")),
         ("Training rows", f"{facts['train_rows']:,}"),
         ("Features", f"{len(made.task.schema)}, rules: {len(made.task.schema.rules)}"),
         ("Answers per request", str(facts["n"])),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from sensecf.core.people import some
 from sensecf.runs.fairness.measures import CLASSIFIER, MEASURES
 from sensecf.runs.report.sheet import Section, Sheet
 from sensecf.runs.report.tables import Table
@@ -212,7 +213,8 @@ def _mend_words(made: Fairness) -> str:
     first = made.mending.iloc[0]
     return (
         f"The largest claimed gap in effort is that of {first['attribute']} {first['group']}. Each remedy was tried on "
-        f"{first['n']} requests of {first['people']} people, boundary answers under the limits of the run otherwise. "
+        f"{some(first['n'], 'requests')} of {some(first['people'], 'people')}, boundary answers under the limits of "
+        "the run otherwise. "
         "None of them is applied: what is traded for what is for people to decide, and treating groups by different "
         "thresholds may be unlawful where you are. Whether a smaller gap comes from the group paying less or from the "
         "others paying more stands in the columns."

@@ -17,6 +17,7 @@ import pandas as pd
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_json, write_text
 from sensecf.core.folder import FILES, UNFINISHED, claimed, named, remove
+from sensecf.core.people import some
 from sensecf.data.card import card_beside
 from sensecf.pipeline.programme.asks import CANDIDATES
 from sensecf.pipeline.programme.find import FEWEST, PRICE, Found, find
@@ -168,7 +169,11 @@ def headline(run: Opened, found: Found, made: Tables) -> str:
     """The first sentence: how many programmes turn how many days of whom."""
     best = made.sets.iloc[-1]
     count = int(best["programmes"])
-    whom = f"{best['people']:,} people who took no part in picking them" if (~found.picks).any() else "the people"
+    whom = (
+        f"{some(int(best['people']), 'people')} who took no part in picking them"
+        if (~found.picks).any()
+        else "the people"
+    )
     low, high = best["low"], best["high"]
     span = "" if np.isnan(low) else f" ({low:.0%} to {high:.0%})"
     share, least, most = (best[name] for name in EXPECTED)
@@ -212,7 +217,7 @@ def how(run: Opened, found: Found, counting: int) -> str:
             "plans, in picking programmes or in giving them to people."
         )
     if counted:
-        return f"Picked on {picking} people, counted on {counted} others. {judged}"
+        return f"Picked on {some(picking, 'people')}, counted on {counted} others. {judged}"
     return (
         f"All {picking} people picked: with fewer than {FEWEST} nobody is left to count on, so the shares are too high "
         f"rather than too low. {judged}"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sensecf.core.people import some
 from sensecf.runs.compare import figures as drawings
 from sensecf.runs.study.written import percent, plain
 from sensecf.runs.truth.carry import MEASURES
@@ -35,7 +36,7 @@ def markdown(table: pd.DataFrame, facts: dict[str, Any]) -> str:
     for (setting, method), part in table.groupby(["setting", "method"], sort=False):
         lines.append(f"| {setting} | {method} | " + " | ".join(cells(part, SHOWN)) + " |")
     before = (
-        f"World {facts['world']}, {facts['requests']:,} requests of {facts['people_asked']:,} people "
+        f"World {facts['world']}, {facts['requests']:,} requests of {some(facts['people_asked'], 'people')} "
         f"({facts['not_well_before']:,} truly not well before), classifier {facts['classifier']}, seed {facts['seed']}."
     )
     return before + "\n\n" + "\n".join(lines) + "\n"
