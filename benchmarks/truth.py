@@ -16,13 +16,16 @@ import numpy as np
 import pandas as pd
 
 from sensecf.core.files import cache_folder, write_json
+from sensecf.core.limits import Limits
 from sensecf.core.schema import FeatureSchema, Sign
-from sensecf.data.world.presets import Preset
-from sensecf.runs.experiment import Call
+from sensecf.data.world.presets import Preset, preset
+from sensecf.runs.compare.run import requests_of
+from sensecf.runs.experiment import QUIETLY, Call
 from sensecf.runs.truth import TruthSpec, many, truth
 from sensecf.runs.truth.carry import MEASURES
+from sensecf.runs.truth.oracle import cheapest
 from sensecf.runs.truth.report import figure, markdown
-from sensecf.runs.truth.run import differences, summary
+from sensecf.runs.truth.run import _compare, _prepared, differences, summary
 
 ROOT = Path(__file__).resolve().parents[1]
 STORED = ROOT / "benchmarks" / "truth"
@@ -144,13 +147,50 @@ def pairs() -> str:
     return "\n".join(lines)
 
 
+#: Whose effort is put beside that of the cheapest plan which truly does as much.
+EQUAL = (("levers+hold", "search"), ("levers", "search"), ("levers", "constant-shift"), ("levers", "dice"))
+
+
+def equal(name: str, place: Path) -> None:
+    """The effort of plans beside the least that raises the true probability as far, stored by method and setting.
+
+    Only plans that made a day well count; a plan of which the oracle finds no cheaper one counts as 1.
+    """
+    spec = RUNS[name]
+    made, case = _prepared(spec, preset(spec.world), QUIETLY)
+    query = requests_of(made, _compare(spec, Limits(edit="actionable"))).query
+    told = pd.read_csv(place / name / "outcomes.csv")
+    found = []
+    for setting, method in EQUAL:
+        part = told[(told["setting"] == setting) & (told["method"] == method)].sort_values("query")
+        # A hair less, for what the steps of the levers round away.
+        best = cheapest(case.world, made.task, query, case.noises, part["probability_after"].to_numpy() - 0.005)
+        gained = (part["effort"] > 0).to_numpy()
+        ratio = np.fmax(part["effort"].to_numpy()[gained] / best.effort[gained], 1.0)
+        ratio = ratio[np.isfinite(ratio)]
+        found.append({"setting": setting, "method": method, "n": len(ratio), "median": float(np.median(ratio))})
+    write_json(STORED / f"{name}-equal.json", found)
+
+
+def equal_effort() -> str:
+    """Efforts beside the least for the same effect, a row for each world and method."""
+    lines = [
+        "| world | setting | method | plans | effort (median), the least for the same effect = 1 |",
+        "|---|---|---|---|---|",
+    ]
+    for name in [n for n in RUNS if (STORED / f"{n}-equal.json").exists()]:
+        for row in json.loads((STORED / f"{name}-equal.json").read_text(encoding="utf-8")):
+            lines.append(f"| {name} | {row['setting']} | {row['method']} | {row['n']} | {row['median']:.2f} |")
+    return "\n".join(lines)
+
+
 def sections() -> dict[str, str]:
     """What stands between the marks of the pages, by the name of the mark."""
     found = {}
     for name in RUNS:
         if (STORED / f"{name}.csv").exists():
             found[f"truth {name}"] = f"## {name.capitalize()}\n\n{markdown(*stored(name)).strip()}"
-    return found | {"truth pairs": pairs()}
+    return found | {"truth pairs": pairs(), "truth equal": equal_effort()}
 
 
 def write(page: Path) -> None:
@@ -169,11 +209,17 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--world", choices=RUNS, action="append")
     options.add_argument("--out", type=Path, default=cache_folder() / "truth-bench")
+    options.add_argument(
+        "--equal", action="store_true", help="only the least effort for the same effect, of runs in --out"
+    )
     options.add_argument("--write", action="store_true", help="only write the pages from what is stored")
     given = options.parse_args()
     if not given.write:
         for name in given.world or RUNS:
-            run(name, given.out)
+            if not given.equal:
+                run(name, given.out)
+            if name not in ("random", "flipped"):
+                equal(name, given.out)
     write(ROOT / "docs" / "truth.md")
     for name in RUNS:
         if name not in ("random", "flipped") and (STORED / f"{name}.csv").exists():

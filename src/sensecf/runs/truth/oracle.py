@@ -24,7 +24,7 @@ LINE = 0.5
 
 @dataclass(frozen=True)
 class Best:
-    """The cheapest plan of each day that is truly well afterwards.
+    """The cheapest plan of each day that is truly well afterwards, or as likely well as was asked for.
 
     `actions`: values by lever (n,), NaN where it stays; `effort` (n,): summed change in units of the training rows'
     MAD, NaN where no plan within the limits works, 0 where the day is well as it is.
@@ -43,8 +43,11 @@ def efforts(task: Task, rows: Floats, actions: dict[str, Floats]) -> Floats:
     return total
 
 
-def cheapest(world: World, task: Task, query: Query, noises: Noises) -> Best:
-    """Search the levers that have a way to the label, within the limits of a query; a grid, then finer ones."""
+def cheapest(world: World, task: Task, query: Query, noises: Noises, reach: Floats | float = LINE) -> Best:
+    """Search the levers that have a way to the label, within the limits of a query; a grid, then finer ones.
+
+    `reach`: the true probability of the wanted class that a day is to have afterwards, one for all or (n,).
+    """
     columns = task.schema.columns
     moving = [name for name in world.levers if name in ancestors(world.edges, task.schema.label)]
     each = max(3, int(TRIES ** (1 / max(len(moving), 1))))
@@ -56,13 +59,14 @@ def cheapest(world: World, task: Task, query: Query, noises: Noises) -> Best:
     mad = np.array([task.once(Scale).mad[columns[name]] for name in moving])
     # What a row lies beyond its limits already is no way to go.
     low, high = np.minimum(low, high), np.maximum(low, high)
-    effort = np.where(world.well(noises, {}) >= LINE, 0.0, np.inf)
+    line = np.broadcast_to(np.asarray(reach, dtype=float), len(now))
+    effort = np.where(world.well(noises, {}) >= line, 0.0, np.inf)
     best = now.copy()
     todo = np.flatnonzero(effort > 0)
     width = max(1, CELLS // each ** len(moving))
     for start in range(0, len(todo), width):
         at = todo[start : start + width]
-        search = _Search(world, noises, at, now[at], mad, moving)
+        search = _Search(world, noises, at, now[at], mad, moving, line[at])
         search.look(_lines(now[at], low[at], high[at], LINES, step))
         lo, hi, size = low[at], high[at], each
         for _ in range(1 + ROUNDS):
@@ -84,15 +88,16 @@ class _Search:
     """The cheapest plan found so far for some days: `found` (days, levers), `cost` (days,), infinite for none."""
 
     def __init__(
-        self, world: World, noises: Noises, at: np.ndarray, now: Floats, mad: Floats, levers: list[str]
+        self, world: World, noises: Noises, at: np.ndarray, now: Floats, mad: Floats, levers: list[str], line: Floats
     ) -> None:
         self.world, self.noises, self.at, self.now, self.mad, self.levers = world, noises, at, now, mad, levers
+        self.line = line
         self.found, self.cost = now.copy(), np.full(len(at), np.inf)
 
     def look(self, tried: Floats) -> None:
         """Try plans for each day, shape (days, plans, levers)."""
         price = (np.nan_to_num(np.abs(tried - self.now[:, None])) / self.mad).sum(axis=2)
-        well = _well(self.world, self.noises, self.at, tried, self.now, self.levers) >= LINE
+        well = _well(self.world, self.noises, self.at, tried, self.now, self.levers) >= self.line[:, None]
         price = np.where(well, price, np.inf)
         least, days = price.argmin(axis=1), np.arange(len(price))
         better = price[days, least] < self.cost
