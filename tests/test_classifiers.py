@@ -399,6 +399,11 @@ class TestModuleObject:
         schema = FeatureSchema(FEATURES[:1], label="stress", classes=("high", "low"))
         assert list(fit_classifier("mine:model", schema, table()).classes_) == ["high", "low"]
 
+    def test_one_that_gives_no_probabilities_is_refused_by_name(self) -> None:
+        schema = FeatureSchema(FEATURES[:1], label="stress", classes=("high", "low"))
+        with pytest.raises(InputError, match=r"LinearSVC.*has no predict_proba"):
+            fit_classifier("mine:margin", schema, table())
+
     @pytest.mark.parametrize(
         ("spec", "problem"),
         [
@@ -412,7 +417,6 @@ class TestModuleObject:
             ("leaves:model", "importing leaves failed in its own code: SystemExit"),
             ("mine:fails", "calling it without arguments failed: RuntimeError: no weights"),
             ("mine:needs", "calling it without arguments failed: TypeError.*'path'"),
-            ("mine:margin", "LinearSVC.*has no predict_proba"),
         ],
     )
     def test_what_is_at_fault_is_said_in_one_line(self, spec: str, problem: str) -> None:

@@ -12,6 +12,8 @@ import pytest
 from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits
 from sensecf.data.builtin.simulated import simulate_cohort, simulated_schema
+from sensecf.runs.record import by_person
+from sensecf.runs.record.by_person import person_plans
 from sensecf.runs.record.follow import CAUTION, FILES, error_of, follow
 from sensecf.runs.record.journal import Journal
 from sensecf.runs.record.plans import KeptPlan, run_plans
@@ -41,8 +43,9 @@ def days(folder: Path) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def newest(folder: Path) -> dict[str, KeptPlan]:
-    """The plan of each person's newest day: what a follow-up takes where nobody signed anything."""
-    return {plan.person: plan for plan in sorted(run_plans(folder), key=lambda plan: plan.when)}
+    """The plan for all of a person's days, else that of the newest: what a follow-up takes where nobody signed any."""
+    plans = [*run_plans(folder), *person_plans(folder)]
+    return {plan.person: plan for plan in sorted(plans, key=by_person.newest)}
 
 
 def later(days: pd.DataFrame, plans: dict[str, KeptPlan], off: float, folder: Path) -> pd.DataFrame:

@@ -76,7 +76,7 @@ def test_the_table_of_plans_fits_and_begins_with_what_to_do(width: int) -> None:
     from rich.console import Console
 
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(_plans(answers(TOLD, ["x"]), "low"))
+    console.print(_plans(answers(TOLD, ["x"]), "low", "plan"))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= width
     body = [line for line in lines if "steps 1,000 → 3,000 steps" in line]
