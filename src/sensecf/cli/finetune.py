@@ -102,7 +102,7 @@ def finetune(
             with everyone.main_process_first():
                 model = _small(Path(model.removeprefix("small:")), seed, progress)
         task = made.fit(progress)
-        given = from_run and _pairs_of(from_run, tuning.wording(task, asked), chosen.pairs, seed)
+        given = None if from_run is None else _pairs_of(from_run, tuning.wording(task, asked), chosen.pairs, seed)
         context = generators.Context(seed, progress=progress)
         answering = None if teacher == "search" else generators.build(teacher, task, context)
         if everyone.is_main_process:

@@ -148,7 +148,7 @@ def find(
 class _Terms(NamedTuple):
     """How many programmes, the typical effort, its price, and the days that a smaller set is expected to turn."""
 
-    count: int
+    programmes: int
     typical: float
     price: float
     fewest: float
@@ -164,8 +164,8 @@ def _pick(turns: Floats, seen: Reach, people: Ints, terms: _Terms) -> tuple[Cove
     rows, best = np.arange(len(turns)), None
     for paid in [share * terms.price for share in CHEAPER]:
         value = by_person(worth(seen, terms.typical, paid), people)
-        found = best_few(value, terms.count)
-        if len(found.chosen) < terms.count:
+        found = best_few(value, terms.programmes)
+        if len(found.chosen) < terms.programmes:
             return None
         days = float(turns[:, found.chosen][rows, value[:, found.chosen].argmax(axis=1)].sum())
         if best is None or days > best[1]:

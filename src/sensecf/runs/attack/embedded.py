@@ -67,7 +67,7 @@ def _known(crowd: Crowd, model: Tiny) -> Floats:
     for j, own in enumerate(values):
         table[: len(own), j] = own
     total = np.zeros(len(crowd.rows))
-    for j in np.flatnonzero(crowd.task.codec.numeric):
+    for j in np.flatnonzero(crowd.task.codec.numeric).tolist():
         only = np.zeros(table.shape, dtype=bool)
         only[:, j] = ~np.isnan(table[:, j])
         total += value_match(crowd.release(np.nan_to_num(table), only, np.full(len(table), "", dtype="U1")))
