@@ -74,9 +74,14 @@ class _Unit:
         step = 10.0 ** np.floor(np.log10(width * GRAIN) + 1e-9)
         # Rows that are asked about may lie beyond the training rows; answers stay within what these show.
         return Feature(
-            self.name, "continuous", role, low=low - 10 * width, high=high + 10 * width, step=step,
+            self.name,
+            "continuous",
+            role,
+            low=low - 10 * width,
+            high=high + 10 * width,
+            step=step,
             direction=self.direction,
-        )  # fmt: skip
+        )
 
 
 class _Asked:
@@ -179,8 +184,15 @@ class RecourseBench:
         found = pd.DataFrame(np.nan, index=factuals.index, columns=factuals.columns, dtype=float)
         for target, rows in self._targets(table).items():
             limits = Limits(edit="mutable", hold=0.0, margin=self._margin)
-            plans = explain(self._task, self._generator, table.loc[rows], target=target, limits=limits,
-                            strict=False, seed=self._seed or 0)  # fmt: skip
+            plans = explain(
+                self._task,
+                self._generator,
+                table.loc[rows],
+                target=target,
+                limits=limits,
+                strict=False,
+                seed=self._seed or 0,
+            )
             answers = plans.answers
             values = self._model.encoded(answers[self._task.schema.names])[list(factuals.columns)]
             before = factuals.iloc[answers["query"].to_numpy(dtype=int)].to_numpy(dtype=float)
@@ -197,8 +209,11 @@ class RecourseBench:
             raise InputError("desired_class is None, which means the other one of two classes; name the class to reach")
         first, second = self._model.classes_.tolist()
         told = pd.Series(self._model.predict(table), table.index)
-        return {to: rows for to, rows in ((second, told.index[told == first].tolist()),
-                                          (first, told.index[told == second].tolist())) if rows}  # fmt: skip
+        return {
+            to: rows
+            for to, rows in ((second, told.index[told == first].tolist()), (first, told.index[told == second].tolist()))
+            if rows
+        }
 
 
 def _decoded(units: tuple[_Unit, ...], frame: pd.DataFrame) -> pd.DataFrame:
