@@ -14,7 +14,7 @@ import pytest
 
 import sensecf
 from command import call, refused
-from sensecf.version import FORMAT
+from sensecf.core.version import FORMAT
 
 RUNS = Path(__file__).parent / "stored" / "runs"
 OLD = sorted(path.name for path in RUNS.iterdir() if path.is_dir())

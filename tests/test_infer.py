@@ -165,7 +165,7 @@ def test_attributes_of_discrimination_are_protected_and_nothing_else():
         ("Blutdruck", "mutable", False),
         ("Ruhepuls", "mutable", False),
         ("Schlafdauer", "actionable", False),
-        ("Schritte_pro_Tag", "mutable", False),  # "pro" is not known: a guess
+        ("Schritte_pro_Tag", "actionable", False),
         ("pasos", "actionable", False),
         ("Rauchen", "actionable", False),
     ],

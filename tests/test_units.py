@@ -147,3 +147,19 @@ def test_rules_hold_in_the_units_of_the_table() -> None:
     said = [str(rule) for rule in schema.rules]
     assert any("sleep_total_h" in rule and "sleep_deep_h" in rule for rule in said)
     assert any("60 sleep_total_h" in rule and "<= 1,440" in rule.replace("1440", "1,440") for rule in said)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Schritte/Tag", "steps/day", "steps_per_day", "Schritte pro Tag", "pasos por día", "Steps (per day)", "steps/d",
+     "stappen per dag", "passi al giorno", "daily steps"],
+)  # fmt: skip
+def test_a_day_behind_a_name_says_nothing_of_a_feature(name: str) -> None:
+    steps = inferred(name, RNG.integers(20, 150, N) * 100.0)
+    assert (steps.role, steps.description, steps.most_change) == ("actionable", "steps", 6000)
+
+
+@pytest.mark.parametrize(("name", "unit"), [("sitting (min/day)", "min"), ("Schlaf pro Nacht (min)", "min")])
+def test_a_unit_before_the_day_stays(name: str, unit: str) -> None:
+    assert inferred(name, SLEEP).unit == unit
+    assert inferred(name, SLEEP).most_change is not None

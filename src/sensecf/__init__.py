@@ -16,7 +16,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from sensecf.version import __version__
+from sensecf.core.version import __version__
 
 # OpenMP threads that wait must sleep, not spin: beside one busy neighbour on a small machine,
 # spinning made training five times slower. Read when the OpenMP runtime is loaded, so set first.

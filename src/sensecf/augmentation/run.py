@@ -25,9 +25,9 @@ from sensecf.core.folder import named
 from sensecf.core.people import Counted
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
+from sensecf.core.version import __version__
 from sensecf.data.cells import shared_cells
 from sensecf.data.prepare import prepare
-from sensecf.version import __version__
 
 #: What the command leaves in its folder.
 FILES = ("augmented.csv", "scores.csv", "schema.toml", "run.json", "report.md")

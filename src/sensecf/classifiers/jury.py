@@ -28,7 +28,7 @@ from sensecf.core.parallel import spread
 from sensecf.core.plain import cores
 from sensecf.core.rules import Floats
 from sensecf.core.task import Task
-from sensecf.version import __version__
+from sensecf.core.version import __version__
 
 Votes = NDArray[np.int8]
 

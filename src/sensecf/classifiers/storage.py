@@ -32,7 +32,7 @@ from sensecf.core.kept import Json, check_type, read_bytes, read_record
 from sensecf.core.rules import Floats
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Classifier, Task
-from sensecf.version import __version__
+from sensecf.core.version import __version__
 
 #: Training rows whose probabilities are kept, to see on loading that the classifier is the same.
 PROBES = 16

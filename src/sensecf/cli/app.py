@@ -13,7 +13,7 @@ import click
 
 from sensecf.cli.say import say
 from sensecf.core.errors import InputError, SenseCFWarning
-from sensecf.version import __version__
+from sensecf.core.version import __version__
 
 #: Where each command lives; its file is imported when it is asked for.
 COMMANDS = {

@@ -28,7 +28,7 @@ import numpy as np
 
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing
-from sensecf.version import FORMAT, __version__
+from sensecf.core.version import FORMAT, __version__
 
 #: Longest record (run.json, task.json, a schema), in bytes; a table of 10,000 columns needs about 2 MB.
 RECORD = 16 * 2**20

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple, TypeVar
 from joblib.externals.loky import ProcessPoolExecutor
 
 from sensecf.core.errors import InputError, MissingExtraError, one_line
-from sensecf.version import __version__
+from sensecf.core.version import __version__
 
 Shared = TypeVar("Shared")
 Item = TypeVar("Item")

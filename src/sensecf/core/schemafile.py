@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sensecf.core.errors import InputError
 from sensecf.core.feature import Feature, Value
 from sensecf.core.rules import Rule, rule_from_dict, rule_to_dict
-from sensecf.version import FORMAT
+from sensecf.core.version import FORMAT
 
 if TYPE_CHECKING:
     from sensecf.core.schema import FeatureSchema

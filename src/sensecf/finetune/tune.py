@@ -24,6 +24,7 @@ from sensecf.core.files import write_json
 from sensecf.core.folder import named
 from sensecf.core.kept import Json, is_whole, read_bytes, read_record, with_hash
 from sensecf.core.task import Task
+from sensecf.core.version import __version__
 from sensecf.data.privacy_gate import withheld
 from sensecf.finetune.memorisation import CANARIES, PAIRS_EACH, canaries, copies, exposure
 from sensecf.finetune.modelcard import Learned, Origin, TunedFacts, averages, measure, write_card
@@ -38,7 +39,6 @@ from sensecf.llm.ask import ALONE
 from sensecf.llm.client import Client
 from sensecf.llm.language.prompts import Prompts
 from sensecf.llm.tokens import Learner, encode, load
-from sensecf.version import __version__
 
 if TYPE_CHECKING:
     from sensecf.data.card import Card

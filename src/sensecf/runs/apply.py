@@ -25,6 +25,7 @@ from sensecf.core.kept import read_sealed, write_sealed
 from sensecf.core.people import PERSON, Counted, noun_of
 from sensecf.core.schema import Value
 from sensecf.core.task import Task
+from sensecf.core.version import __version__
 from sensecf.data.privacy_gate import permission
 from sensecf.data.tables import read_parts
 from sensecf.data.whose import whose
@@ -33,7 +34,6 @@ from sensecf.runs.experiment import QUIETLY, Call, Progress
 from sensecf.runs.facts import AnswerAsked, AnswerFacts, PartCounts
 from sensecf.runs.finished import Finished
 from sensecf.runs.run import RunSpec, check, versions
-from sensecf.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,10 +27,10 @@ from sensecf.core.query import out_of_range
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.schema import FeatureSchema, Value
 from sensecf.core.task import Ints, Task
+from sensecf.core.version import FORMAT, __version__
 from sensecf.data.prepare import prepare
 from sensecf.data.whose import whose
 from sensecf.runs.facts import TableFacts
-from sensecf.version import FORMAT, __version__
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -15,10 +15,10 @@ from markupsafe import Markup
 from starlette.requests import Request
 
 from sensecf.core.counterfactuals import FINDERS
+from sensecf.core.version import __version__
 from sensecf.runs.finished import shares_in_words
 from sensecf.runs.record.languages import languages, read_language
 from sensecf.runs.report.page import environment
-from sensecf.version import __version__
 from sensecf.web import charts, people
 from sensecf.web.cards import Card, Seat, bin_text, card, differences, points, real_rows
 from sensecf.web.cohort import Cohort

@@ -263,6 +263,16 @@ class ColumnName(NamedTuple):
     stem: tuple[str, ...]
 
 
+_A_DAY_WORDS = "days?|d|tag|jour|día|dia|giorno|dag|dygn|døgn|night|nacht|nuit|noche|notte|natt|nat"
+#: "/Tag", "per day" and "(pro Nacht)" at the end of a name: rows are days, so they say nothing of a feature. A closing
+#: bracket after a unit stays.
+_A_DAY = re.compile(
+    rf"""\s*[\[(]\s*(?:/\s*|(?:per|pro|par|por|al|alla|à)\s+)(?:{_A_DAY_WORDS})\s*[\])]$
+      | (?<=\w)\s*(?:/\s*|[\s_.]+(?:per|pro|par|por|al|alla|à)[\s_.]+)(?:{_A_DAY_WORDS})(?=\s*[\])]?$)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
 def words_of(name: str) -> tuple[str, ...]:
     """The words of a name in lower case: "restingHR_bpm" gives resting, hr, bpm."""
     for spelling, plain in _ONE_WORD.items():
@@ -273,9 +283,10 @@ def words_of(name: str) -> tuple[str, ...]:
 
 def parse_names(names: Iterable[str]) -> dict[str, ColumnName]:
     """Every name taken apart. All are needed at once: "x_min" beside "x_max" is no time in minutes."""
-    parts = {name: words_of(name) for name in names}
+    whole = {name: _A_DAY.sub("", name) or name for name in names}
+    parts = {name: words_of(rest) for name, rest in whole.items()}
     known = set(parts.values())
-    return {name: _parse(name, words, known) for name, words in parts.items()}
+    return {name: _parse(whole[name], words, known) for name, words in parts.items()}
 
 
 def _parse(name: str, words: tuple[str, ...], known: set[tuple[str, ...]]) -> ColumnName:

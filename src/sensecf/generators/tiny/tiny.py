@@ -27,11 +27,11 @@ from sensecf.core.query import Query
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task, lead
 from sensecf.core.verify import cost
+from sensecf.core.version import __version__
 from sensecf.generators.tiny.pairs import draw_queries, teach
 from sensecf.generators.tiny.sampling import TokenMask, replay, sample
 from sensecf.generators.tiny.tinylm import END, MARGINS, Shape, TinyLM, Vocabulary
 from sensecf.generators.traits import Traits
-from sensecf.version import __version__
 
 #: Queries sampled together, which bounds memory.
 SAMPLED = 128

@@ -21,6 +21,7 @@ from sensecf.core.folder import claimed, named, remove
 from sensecf.core.kept import read_record
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
+from sensecf.core.version import __version__
 from sensecf.data.card import Card, card_beside
 from sensecf.data.tables import read_table
 from sensecf.metrics import read
@@ -44,7 +45,6 @@ from sensecf.runs.attack.surfaces import (
 from sensecf.runs.experiment import QUIETLY, Call, Setup, check_counts, experiment, prepared
 from sensecf.runs.findings import into_report
 from sensecf.runs.whose import people_of
-from sensecf.version import __version__
 
 #: A file with a JSON object.
 Record = dict[str, Any]

@@ -12,6 +12,7 @@ import pandas as pd
 from sensecf import metrics
 from sensecf.core.files import write_text
 from sensecf.core.people import some
+from sensecf.core.version import __version__
 from sensecf.runs.compare import figures as drawings
 from sensecf.runs.compare import tables
 from sensecf.runs.compare.methods import OWN
@@ -23,7 +24,6 @@ from sensecf.runs.report.names import Labels
 from sensecf.runs.report.page import Figure, from_template, inline
 from sensecf.runs.report.people import edit
 from sensecf.runs.report.tables import written
-from sensecf.version import __version__
 
 if TYPE_CHECKING:
     from sensecf.runs.compare import Comparison

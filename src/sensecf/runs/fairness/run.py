@@ -13,6 +13,7 @@ import pandas as pd
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.files import replacing, write_json, write_text
 from sensecf.core.folder import claimed, named
+from sensecf.core.version import __version__
 from sensecf.runs.experiment import QUIETLY, Call, check_counts
 from sensecf.runs.fairness.figure import figure
 from sensecf.runs.fairness.groups import attributes
@@ -22,7 +23,6 @@ from sensecf.runs.fairness.proxies import proxies
 from sensecf.runs.fairness.report import sheet, verdict
 from sensecf.runs.findings import into_report
 from sensecf.runs.whose import People, people_of
-from sensecf.version import __version__
 
 #: Files of the folder beside `run.json` and `report.html`.
 TABLES = ("groups", "gaps", "proxies", "mending")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from sensecf.core.version import __version__
 from sensecf.pipeline.programme.find import Found
 from sensecf.pipeline.weeks import MISSED
 from sensecf.runs.programme.cohort import Opened
@@ -15,7 +16,6 @@ from sensecf.runs.programme.tables import WAYS, Tables, signed
 from sensecf.runs.report.drawn import svg as _svg
 from sensecf.runs.report.figures import DOWN, INK, RULE, SOFT, UP, _axes
 from sensecf.runs.report.page import from_template, inline
-from sensecf.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

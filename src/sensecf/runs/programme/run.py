@@ -18,6 +18,7 @@ from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_json, write_text
 from sensecf.core.folder import FILES, UNFINISHED, claimed, named, remove
 from sensecf.core.people import some
+from sensecf.core.version import __version__
 from sensecf.data.card import card_beside
 from sensecf.pipeline.programme.asks import CANDIDATES
 from sensecf.pipeline.programme.find import FEWEST, PRICE, Found, find
@@ -29,7 +30,6 @@ from sensecf.runs.programme.redcap import dictionary, records
 from sensecf.runs.programme.report import figure, page
 from sensecf.runs.programme.tables import EXPECTED, Tables, plain, tables
 from sensecf.runs.run import versions
-from sensecf.version import __version__
 
 #: What is written beside `run.json`.
 OWN_FILES = (

@@ -13,7 +13,7 @@ import numpy as np
 from sensecf.classifiers.storage import data_hash
 from sensecf.core.limits import Limits
 from sensecf.core.task import Task
-from sensecf.version import __version__
+from sensecf.core.version import __version__
 
 #: Plain data, as it stands in a line of the journal.
 Data: TypeAlias = dict[str, Any]

@@ -10,6 +10,7 @@ from pathlib import Path
 from sensecf.core.errors import InputError
 from sensecf.core.files import write_text
 from sensecf.core.folder import named
+from sensecf.core.version import __version__
 from sensecf.runs.record import redcap
 from sensecf.runs.record.fhir import bundle, check_system
 from sensecf.runs.record.journal import FILE, Journal
@@ -17,7 +18,6 @@ from sensecf.runs.record.plans import KeptPlan, plans_of
 from sensecf.runs.record.sheet import paces, weeks_of
 from sensecf.runs.record.written import decisions_text, plans_text
 from sensecf.runs.run import load_task
-from sensecf.version import __version__
 
 #: The formats, and what each leaves in its folder beside `seal.json`.
 FORMATS = {

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sensecf.core.errors import InputError
+from sensecf.core.version import __version__
 from sensecf.data.infer.units import one_unit
 from sensecf.runs.record.bound import Data
 from sensecf.runs.record.plans import Change, KeptPlan, person_of
-from sensecf.version import __version__
 
 #: What stands in every plan that leaves this machine.
 CAUTION = (

@@ -21,6 +21,7 @@ from sensecf.core.files import replacing, write_json, write_text
 from sensecf.core.people import PERSON, WHEN
 from sensecf.core.rules import Bools
 from sensecf.core.task import Task
+from sensecf.core.version import __version__
 from sensecf.data.infer.recognise import known_as
 from sensecf.data.whose import whose
 from sensecf.metrics.statistics import interval
@@ -32,7 +33,6 @@ from sensecf.runs.record.plans import Change, KeptPlan, plans_of
 from sensecf.runs.report.names import Labels
 from sensecf.runs.report.page import environment
 from sensecf.runs.run import load_task
-from sensecf.version import __version__
 
 #: What a follow-up writes.
 FILES = ("follow.csv", "follow.json", "follow.html")

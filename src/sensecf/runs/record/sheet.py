@@ -13,13 +13,13 @@ from functools import cache
 from jinja2 import Environment
 
 from sensecf.core.task import Task
+from sensecf.core.version import __version__
 from sensecf.data.infer.recognise import known_column
 from sensecf.data.infer.units import one_unit
 from sensecf.pipeline.weeks import errors, pace
 from sensecf.runs.record.languages import Language, about, rounded
 from sensecf.runs.record.plans import Change, KeptPlan
 from sensecf.runs.report.page import environment
-from sensecf.version import __version__
 
 #: Weeks that one page has room for; a longer plan gets a sheet for its first weeks.
 WEEKS = 12

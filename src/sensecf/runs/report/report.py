@@ -14,6 +14,7 @@ from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.files import write_text
 from sensecf.core.people import counted
 from sensecf.core.task import Task
+from sensecf.core.version import __version__
 from sensecf.metrics import Scored
 from sensecf.metrics.model import own_sentence
 from sensecf.runs.report import figures
@@ -23,7 +24,6 @@ from sensecf.runs.report.front import front, reason_words
 from sensecf.runs.report.names import called, whose
 from sensecf.runs.report.page import Figure, from_template
 from sensecf.runs.report.people import PEOPLE, caption, further, jump, people_of, sections
-from sensecf.version import __version__
 
 #: Names of queries given as an example of a reason.
 EXAMPLES = 5

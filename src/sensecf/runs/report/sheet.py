@@ -9,9 +9,9 @@ from pathlib import Path
 from markupsafe import Markup
 
 from sensecf.core.files import write_text
+from sensecf.core.version import __version__
 from sensecf.runs.report.page import from_template, inline
 from sensecf.runs.report.tables import Table
-from sensecf.version import __version__
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,13 @@ from sensecf.core.folder import named
 from sensecf.core.kept import Json, check_type, is_whole, read_record, read_toml, with_hash
 from sensecf.core.parallel import LOCAL, Engine, spread
 from sensecf.core.schema import FeatureSchema
+from sensecf.core.version import __version__
 from sensecf.data.builtin import find_card, load
 from sensecf.data.card import Card
 from sensecf.data.prepare import TEST_SHARE, prepare
 from sensecf.data.privacy_gate import permission
 from sensecf.data.splits import split
 from sensecf.data.tables import MARKS, read_table
-from sensecf.version import __version__
 
 #: What a study keeps in its folder beside the cells.
 STUDY, CELLS = "study.json", "cells"

@@ -14,6 +14,7 @@ from sensecf.augmentation.methods import OURS
 from sensecf.augmentation.scarcity import SCENARIOS
 from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_text
+from sensecf.core.version import __version__
 from sensecf.runs.report.drawn import save_all
 from sensecf.runs.report.page import Figure, from_template
 from sensecf.runs.study import figures as study_figures
@@ -21,7 +22,6 @@ from sensecf.runs.study.cells import Study
 from sensecf.runs.study.scores import CELL, compare, gains, rank, read_cells, summarise
 from sensecf.runs.study.summary import as_markdown
 from sensecf.runs.study.written import between, chance, percent, plain, signed
-from sensecf.version import __version__
 
 #: What a report leaves in the folder, beside its figures.
 FILES = ("results.csv", "summary.csv", "tests.csv", "summary.md", "report.html")

@@ -25,6 +25,7 @@ from sensecf.core.errors import InputError
 from sensecf.core.files import replacing, write_json
 from sensecf.core.folder import FILES, claimed, named, remove
 from sensecf.core.limits import Limits
+from sensecf.core.version import __version__
 from sensecf.data.builtin import simulated
 from sensecf.data.world.presets import preset
 from sensecf.generators import Context
@@ -37,7 +38,6 @@ from sensecf.runs.run import versions
 from sensecf.runs.truth.carry import MEASURES, Case, of_answers, of_nobody, of_the_oracle
 from sensecf.runs.truth.oracle import cheapest
 from sensecf.runs.truth.settings import SETTINGS, chosen
-from sensecf.version import __version__
 
 if TYPE_CHECKING:
     from sensecf.data.world.base import World
