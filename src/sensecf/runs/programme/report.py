@@ -45,7 +45,7 @@ def figure(made: Tables, run: Opened) -> str:
             len(sets) - 0.45, 100 * own + 1.5, "plans of their own, all days", color=DOWN, fontsize=7.5, ha="right"
         )
         axes.set_xticks(place, [str(k) for k in sets["programmes"]])
-        axes.set_ylim(0, 100)
+        axes.set_ylim(0, 112)  # room for the words above the line of plans of one's own
         axes.set_yticks([0, 50, 100], ["0", "50 %", "100 %"])
         axes.set_xlabel("programmes")
         axes.set_title("Days turned, of the people counted", fontsize=9, color=INK, loc="left")
