@@ -19,7 +19,7 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,6 +52,8 @@ GENERATORS: dict[str, Callable[[Task], Any]] = {
 TURNS = ("search", "nearest", "search", "nearest", "search", "nearest", "tiny")
 CLASSES: tuple[tuple[Any, ...], ...] = (("no", "yes"), (0, 1), (False, True), ("low", "mid", "high"))
 ASKED = 5
+#: What is wrong, a line each.
+Lines = Iterator[str]
 
 
 class Asked(NamedTuple):
@@ -156,12 +158,27 @@ def tied(schema: FeatureSchema) -> Iterator[tuple[set[str], int]]:
     yield from groups
 
 
-def results(schema: FeatureSchema, before: Mapping[Any, Any], changed: Mapping[str, float]) -> list[str]:
-    """What only moves as a result and was edited, but for wholes of which a part was, or that were no sum before."""
-    totals = [r for r in schema.rules if isinstance(r, Total)]
-    follow = {r.whole for r in totals if set(r.parts) & set(changed) or breaks(schema, r, before)}
-    edited = [n for n in changed if schema[n].role != "actionable" and n not in follow]
-    return [f"{name} is a result and was edited" for name in edited]
+def in_tow(schema: FeatureSchema, before: Mapping[Any, Any], changed: Collection[str]) -> set[str]:
+    """What may have moved in tow: results in a sum of measured members where a feature that a person sets was edited,
+    or which did not hold before, and so on from sum to sum."""
+    sums = [r for r in schema.rules if isinstance(r, Total) and isinstance(r.whole, str)]
+    sums = [r for r in sums if not any(blank(before[name]) for name in r.members())]
+    moved = {name for name in changed if schema[name].role == "actionable"}
+    tow: set[str] = set()
+    for _ in sums:
+        near = {n for r in sums if (moved | tow) & set(r.members()) or breaks(schema, r, before) for n in r.members()}
+        tow = {name for name in near & set(changed) if schema[name].role == "mutable"}
+    return tow
+
+
+def actions(schema: FeatureSchema, answer: Mapping[Any, Any], changed: Collection[str], tow: Collection[str]) -> Lines:
+    """What is wrong with what the answer says is edited: all that changed, and nothing of it follows but what may."""
+    said = set() if blank(answer["actions"]) else set(str(answer["actions"]).split(";"))
+    yield from (f"{name} is said to be edited and did not change" for name in sorted(said - set(changed)))
+    yield from (f"{name} is a result and was edited" for name in sorted(set(changed) - said - set(tow)))
+    yield from (f"{name} is a result and said to be edited" for name in said if schema[name].role != "actionable")
+    if answer["n_changed"] != len(said):
+        yield f"n_changed {answer['n_changed']}, {len(said)} are"
 
 
 def wrong_with(asked: Asked, task: Task, folder: Path) -> Iterator[str]:
@@ -187,13 +204,15 @@ def wrong_with(asked: Asked, task: Task, folder: Path) -> Iterator[str]:
             yield f"{query}: the same answer twice"
         for (_, answer), text in zip(answers.iterrows(), judged(asked, task, answers), strict=True):
             changed = changes(schema, before, answer)
+            tow = in_tow(schema, before, changed) if asked.edit == "actionable" else set()
             found = [
-                *problems(schema, before, answer, seen=asked.world.train, **asked.limits),
-                *small(schema, changed),
+                *problems(schema, before, answer, seen=asked.world.train, follows=tow, **asked.limits),
+                *small(schema, {name: size for name, size in changed.items() if name not in tow}),
                 *text,
             ]
-            found += results(schema, before, changed) if asked.edit == "actionable" else []
-            if answer["n_changed"] != len(changed):
+            if asked.edit == "actionable":
+                found += actions(schema, answer, changed, tow)
+            elif answer["n_changed"] != len(changed):
                 found.append(f"n_changed {answer['n_changed']}, {len(changed)} are")
             yield from (f"{query}: {problem}" for problem in found)
 

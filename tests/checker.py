@@ -124,10 +124,12 @@ def problems(
     directions: Mapping[str, str] | None = None,
     max_changes: int | None = None,
     edit: str = "mutable",
+    follows: Collection[str] = (),
 ) -> list[str]:
     """Everything that is wrong with an answer to a factual under the limits, but for its class.
 
-    `seen`: the training rows, whose values a changed one lies within, but where `ranges` says otherwise.
+    `seen`: the training rows, whose values a changed one lies within, but where `ranges` says otherwise. `follows`:
+    features that move in tow of an edit: no edits of their own, so neither counted nor too small to be worth making.
     """
     assert edit == "mutable", "what only moves as a result is judged elsewhere"
     found = []
@@ -137,7 +139,7 @@ def problems(
         before, after = (value_of(feature, row[feature.name]) for row in (factual, answer))
         if same(before, after):
             continue
-        changes += 1
+        changes += feature.name not in follows
         both = {feature.direction, (directions or {}).get(feature.name, "any")} - {"any"}
         lo, hi = (ranges or {}).get(feature.name, (None, None))
         if feature.numeric:
@@ -145,7 +147,8 @@ def problems(
         why = _change(feature, before, after, both, lo, hi, feature.name in lock)
         found += [f"{feature.name} {before!r} -> {after!r}: {problem}" for problem in why]
         least = feature.least_change or 0
-        if feature.numeric and None not in (before, after) and abs(after - before) < least - 1e-9:
+        short = feature.numeric and None not in (before, after) and abs(after - before) < least - 1e-9
+        if short and feature.name not in follows:
             small.append(feature.name)
     moved = {f.name for f in schema.features if not same(*(value_of(f, row[f.name]) for row in (factual, answer)))}
     found += [f"{name} moves by less than is worthwhile" for name in small if not _follows(schema, name, small, moved)]
