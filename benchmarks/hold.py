@@ -8,7 +8,7 @@
 
 Each cell is a file below `--cells`; several of these commands may work on the same folder at once. Fresh refits are
 drawn from numbers of their own: no refit that judges here took part in any search or calibration. The finished cells
-are gathered into benchmarks/hold.json, whole; `--write` puts the tables into docs/holding.md.
+are put into benchmarks/hold.json in place of those that it has of the same name; `--write` puts the tables into docs/holding.md.
 """
 
 from __future__ import annotations
@@ -427,9 +427,12 @@ def work(options: argparse.Namespace) -> None:
         print(path.name, f"{time.perf_counter() - began:.0f} s", flush=True)
 
 
-def gather(folder: Path) -> list[dict[str, Any]]:
-    """All finished cells."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+def gather(folder: Path, stored: Path) -> list[dict[str, Any]]:
+    """All finished cells: those of a folder, and of a file those that the folder has not measured again."""
+    cells = json.loads(stored.read_text(encoding="utf-8"))["cells"] if stored.exists() else []
+    cells += [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    found = {(cell["part"], cell["table"], cell["classifier"], cell["seed"]): cell for cell in cells}
+    return [found[key] for key in sorted(found)]
 
 
 def _plain(value: Any) -> Any:
@@ -459,10 +462,8 @@ if __name__ == "__main__":
     chosen = parser.parse_args()
     chosen.cells.mkdir(parents=True, exist_ok=True)
     work(chosen)
-    finished = gather(chosen.cells)
-    if finished:
-        write_json(HERE / "hold.json", {"cells": finished, "versions": versions()})
+    finished = gather(chosen.cells, HERE / "hold.json")
+    write_json(HERE / "hold.json", {"cells": finished, "versions": versions()})
     if chosen.write:
-        stored = json.loads((HERE / "hold.json").read_text(encoding="utf-8"))["cells"]
-        for section, text in sections(stored).items():
+        for section, text in sections(finished).items():
             replace_section(HERE.parent / "docs" / "holding.md", section, text)
