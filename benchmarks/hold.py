@@ -8,7 +8,8 @@
 
 Each cell is a file below `--cells`; several of these commands may work on the same folder at once. Fresh refits are
 drawn from numbers of their own: no refit that judges here took part in any search or calibration. The finished cells
-are put into benchmarks/hold.json in place of those that it has of the same name; `--write` puts the tables into docs/holding.md.
+are put into benchmarks/hold.json in place of those that it has of the same name; `--write` puts the tables into
+docs/holding.md.
 """
 
 from __future__ import annotations
