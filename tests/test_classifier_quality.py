@@ -86,3 +86,12 @@ def test_a_perfect_classifier_has_no_false_alarm() -> None:
     task = Task(schema, frame, Stub(lambda X: (X["a"] > 4).astype(float), ("no", "yes")))
     value = metrics.quality(task, frame, "yes")[0]["value"]
     assert value.tolist() == [1.0, 1.0, 0.0, 0.0, 0.0]
+
+
+def test_the_calibration_error_lies_in_its_interval() -> None:
+    # Labels spread so evenly that what is said is true in every bin; drawing people again makes it less so.
+    frame = table(300, 30).sort_values("c", ignore_index=True)
+    said = Three().predict_proba(frame)[:, 2]
+    frame["y"] = np.where(np.floor(np.cumsum(said)) > np.floor(np.cumsum(said) - said), "good", "fair")
+    row = metrics.quality(three("who"), frame, "good")[0].loc["classifier_ece"]
+    assert 0 <= row["low"] <= row["value"] <= row["high"]

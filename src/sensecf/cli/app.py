@@ -63,13 +63,18 @@ def cli() -> None:
     """
 
 
+#: Remarks that were printed: python's own memory of them is lost whenever a library sets the filters of warnings.
+_SAID: set[str] = set()
+
+
 def _show_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any, **more: Any
 ) -> None:
-    """A remark of ours is one line; the place in the code, which other warnings have, says nothing about it."""
-    remark = issubclass(category, SenseCFWarning)
-    if remark:
-        say(f"sensecf: {message}", err=True)
+    """A remark of ours is one line, once; the place in the code, which other warnings have, says nothing about it."""
+    if issubclass(category, SenseCFWarning):
+        if str(message) not in _SAID:
+            _SAID.add(str(message))
+            say(f"sensecf: {message}", err=True)
     else:
         click.echo(warnings.formatwarning(message, category, filename, lineno), err=True, nl=False)
 
@@ -102,7 +107,8 @@ def main() -> None:
     _fit_streams()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("once", SenseCFWarning)
+            _SAID.clear()
+            warnings.simplefilter("always", SenseCFWarning)
             warnings.showwarning = _show_warning
             status = cli(standalone_mode=False)
         sys.stdout.flush()

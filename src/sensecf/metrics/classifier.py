@@ -32,6 +32,8 @@ AVERAGED = [
     Metric("Brier score", SECTION, OVER, "lower", style="number", name="classifier_brier"),
     Metric("Calibration error", SECTION, OVER, "lower", style="number", name="classifier_ece"),
 ]
+#: The place of the calibration error among them.
+ECE = 3
 ALARMS = Metric(
     "In the target class by their own label, of those it calls otherwise",
     SECTION,
@@ -50,7 +52,9 @@ def quality(task: Task, held_out: IntoDataFrame, target: Any, seed: int = 0) -> 
     The measures have the columns of `summarise`: area under the ROC curve, balanced accuracy (mean of
     sensitivity and specificity), Brier score, expected calibration error (mean distance of said and
     true shares, by bin), and `false_alarms`, the share of those whom the classifier does not put in the
-    target class though they are in it by their own label; lower is better. Intervals resample people.
+    target class though they are in it by their own label; lower is better. Intervals resample people;
+    that of the calibration error is moved by what resampling alone adds to it, because a distance
+    counts the noise of a bin as error.
     The table has a row per bin: `from`, `to`, `said` (mean probability), `true` (share of the target
     class), `low`, `high` (95 % interval of it) and `rows`.
 
@@ -75,6 +79,7 @@ def quality(task: Task, held_out: IntoDataFrame, target: Any, seed: int = 0) -> 
     for number in range(RESAMPLES if count >= statistics.FEWEST else 0):
         drawn: Floats = rng.multinomial(count, np.full(count, 1 / count))[codes].astype(float)
         samples[number] = _measures(said, score, there, truth, drawn)
+    samples[:, ECE] = np.maximum(samples[:, ECE] - (_middle(samples[:, ECE]) - value[ECE]), 0)
     level = statistics.expanded(count) if count >= statistics.FEWEST else statistics.LEVEL
     table: dict[str, tuple[Any, ...]] = {}
     for k, measure in enumerate(AVERAGED):
@@ -152,6 +157,12 @@ def _measures(said: Floats, score: np.ndarray, there: Floats, truth: Floats, wei
         brier = (weight * (said - truth) ** 2).sum() / total
         ece = np.abs(np.bincount(_bin(said), weight * (said - truth))).sum() / total
     return [float(auc), float(balanced), float(brier), float(ece)]
+
+
+def _middle(samples: Floats) -> float:
+    """The mean of those samples that are defined; NaN for none."""
+    known = samples[np.isfinite(samples)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def _bin(said: Floats) -> np.ndarray:

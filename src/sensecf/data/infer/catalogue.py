@@ -274,6 +274,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "hr_mean": ("hr_mean_bpm",),
     "resting_hr": ("resting_hr_bpm",),
     "rmssd_ms": ("hrv_rmssd_ms",),
+    "rmssd": ("hrv_rmssd_ms",),
     "breathing_rate_brpm": ("respiration_mean_brpm",),
     "spo2": ("spo2_mean_pct",),
     "spo2_pct": ("spo2_mean_pct",),

@@ -124,7 +124,7 @@ _LEVERS = word_set(
 _COUNTED = word_set(
     "day daily night nightly week weekly per number no count total sum time duration minutes min mins hours "
     "hour h cups units glasses portions servings intake mean avg average n current currently last previous "
-    "evening grams g mg steps"
+    "evening grams g mg steps physical"
 )
 
 #: Words of tables in other languages (German, Romance, Dutch, Nordic), without accents, and the English ones that the
@@ -164,6 +164,8 @@ _ENGLISH = {
         "sleep hours": "schlafstunden slaapuren",
         "sleep": "schlaf sommeil sueno sonno sono slaap somn søvn",
         "steps": "schritte schrittzahl pasos passi passos stappen steg skridt skritt askeleet",
+        "activity": "aktivitat activite actividad attivita atividade activiteit aktivitet aktiivisuus",
+        "physical": "korperliche physique fisica lichamelijke fysisk fyysinen",
         "exercise": "sport bewegung ejercicio esercizio exercicio beweging traning træning trening liikunta",
         "smoking": "rauchen raucher raucherin tabac tabaco fumeur fumador fumo fumatore fumatrice tabagismo roken "
         "roker "

@@ -15,6 +15,7 @@ from sensecf.core.schema import Feature
 from sensecf.data.infer.catalogue import ALIASES, ENTRIES, ERRORS, MOST, SOURCES, Entry, known_rules
 from sensecf.data.infer.causes import Known, known_causes
 from sensecf.data.infer.names import ColumnName, english, parse_names, word_set, words_of
+from sensecf.data.infer.phrases import PHRASES
 from sensecf.data.infer.units import of_same_quantity, one_unit
 
 #: Share of a column's values that must lie in the catalogue's range, else its unit is another.
@@ -45,12 +46,14 @@ _SAME_WORD = {
 #: Words that say that an amount is one of time or of a day, and nothing of what.
 _FILLING = word_set(
     "duration time total daily nightly spent amount quantity number nb nr anzahl nombre numero duree dauer duracion "
-    "durata duracao duur temps tiempo tempo zeit tijd"
+    "durata duracao duur temps tiempo tempo zeit tijd count taglich tagliche taglicher quotidien quotidiens "
+    "quotidienne quotidiennes journalier journaliers diario diarios diaria diarias giornaliero giornalieri giornaliera "
+    "giornaliere dagelijks dagelijkse dagliga daglig daglige aantal antal antall liczba tid czas"
 )
 #: A whole name needs one of these to be an amount of time where it has no unit.
 _TIMED = word_set("duration time total duree dauer duracion durata duracao duur temps tiempo tempo zeit tijd")
 #: Words between others, and "per day".
-_BETWEEN = word_set("of in the a de du des del di da do en por von am im per pro par al")
+_BETWEEN = word_set("of in the a de du des del di da do en por von am im per pro par al d la le au em no nel dans an")
 _PER = word_set("per pro par por a al am")
 _DAY = word_set("day night tag nacht jour nuit dia noche giorno notte noite dag")
 _TIME_UNITS = {"hours": "h", "minutes": "min"}
@@ -185,7 +188,25 @@ def _key(name: ColumnName) -> _Named:
         if word not in _BETWEEN and not (word in _DAY and k and plain[k - 1] in _PER)
     ]
     told = [word for word in words if word not in _FILLING] or words
+    steps = unit == "steps" or (not unit and "steps" in words)
+    if steps and set(words) <= _FILLING | {"steps", "mean"}:
+        return _Named((), "steps", False)  # they are their own unit, however they are counted
     return _Named(tuple(sorted(told)), unit, bool(_TIMED & set(words)))
+
+
+def _phrases() -> dict[tuple[str, ...], tuple[tuple[str, ...], str]]:
+    """By the words of a phrase: those of the catalogue's name for it, and the unit that goes without saying."""
+    found: dict[tuple[str, ...], tuple[tuple[str, ...], str]] = {}
+    for name, texts in PHRASES.items():
+        known = parse_names([name])[name]
+        wanted = _key(known)
+        unsaid = "" if known.unit != "steps" and len(known.stem) < len(known.words) else wanted.unit
+        for phrase in texts.split("|"):
+            found[_key(parse_names([phrase])[phrase]).words] = (wanted.words, unsaid)
+    return found
+
+
+_MEANT = _phrases()
 
 
 def _index() -> dict[tuple[tuple[str, ...], str], tuple[Entry, ...]]:
@@ -208,6 +229,9 @@ _BY_KEY = _index()
 def _candidates(name: ColumnName) -> tuple[Entry, ...]:
     """The entries that a column of this name may be, in its unit; the values decide between several."""
     words, unit, timed = _key(name)
+    if words in _MEANT and not any(known == words for known, _ in _BY_KEY):
+        words, unsaid = _MEANT[words]
+        unit = unit or unsaid
     found = _BY_KEY.get((words, unit), ())
     if found or (not unit and not timed):
         return found

@@ -6,11 +6,13 @@ import unicodedata
 
 #: One spelling of each unit, and others of it, without capitals, accents and final points.
 _SPELLINGS: dict[str, str] = {
-    "beats/min": "bpm|beats per minute|beats/minute|schlage/min",
+    "beats/min": "bpm|beats per minute|beats/minute|schlage/min|/min|1/min|lpm|latidos/min|batt/min|battiti/min|"
+    "bat/min|battements/min|slagen/min|slag/min|slag per minut",
     "steps": "count|step|schritte|pas|pasos|passi|passos|stappen",
     "s": "sec|secs|second|seconds|sekunde|sekunden|sek|seconde|secondes|segundo|segundos|secondo|secondi|seconden",
     "min": "mins|minute|minutes|minuten|minuto|minutos|minuti|minuut",
-    "h": "hr|hrs|hour|hours|std|stunde|stunden|heure|heures|hora|horas|ora|ore|uur|uren",
+    "h": "hr|hrs|hour|hours|std|stunde|stunden|heure|heures|hora|horas|ora|ore|uur|uren|timer|timme|timmar|"
+    "tunti|tuntia|godz|godziny",
     "m": "meter|meters|metre|metres|metro|metros|metri",
     "km": "kms|kilometer|kilometers|kilometre|kilometres|kilometro|kilometros|chilometri|quilometros",
     "mi": "mile|miles|meile|meilen|milla|millas|miglia|milhas",
@@ -21,6 +23,7 @@ _SPELLINGS: dict[str, str] = {
     "g": "gram|grams|gramm|gramme|grammes|gramo|gramos|grammi|gramas",
     "mg": "milligram|milligrams|milligramm|milligramme|miligramo|miligramos|milligrammi",
     "kcal": "calories|kilocalories|kalorien|kilokalorien|calorias|calorie|kilocalorias",
+    "years": "year|yr|yrs|jahr|jahre|jahren|an|ans|annee|annees|ano|anos|anni|jaar|jaren|ar|vuotta|lat",
     "kJ": "kilojoule|kilojoules",
 }
 _SPELLED = {other: unit for unit, others in _SPELLINGS.items() for other in (unit.casefold(), *others.split("|"))}
