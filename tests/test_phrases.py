@@ -15,18 +15,18 @@ CALLED = {
     "uren slaap|søvn (timer)|czas snu (h)|total sleep time (min)|TST (min)",
     "steps": "Anzahl Schritte|Tägliche Schritte|Schritte/Tag|nombre de pas|pas par jour|pas_quotidiens|número de pasos|"
     "pasos diarios|passi giornalieri|passos por dia|aantal stappen|antall skritt|liczba kroków|totalSteps|"
-    "avg_daily_steps",
+    "avg_daily_steps|歩数|步数|шаги|adım sayısı|걸음수",
     "sedentary_min": "sitzende Zeit (min)|minutes sédentaires|tiempo sedentario (min)|minuti sedentari|"
     "tempo seduto (min)|minutos sedentários|zittijd (min)|stillasittande (min)",
     "resting_hr_bpm": "resting heart rate|RestingHeartRate|RHR|Ruhepuls (bpm)|fréquence cardiaque au repos|"
     "FC en reposo (lpm)|frequenza cardiaca a riposo|frequência cardíaca em repouso|hartslag in rust|vilopuls",
     "bmi": "Body-Mass-Index|indice de masse corporelle|índice de masa corporal|indice di massa corporea|IMC",
-    "sbp": "systolic blood pressure|Blutdruck systolisch (mmHg)|pression artérielle systolique|presión sistólica|"
+    "sbp": "収縮期血圧|收缩压|систолическое давление|pressão_systolic|systolic blood pressure|Blutdruck systolisch (mmHg)|pression artérielle systolique|presión sistólica|"
     "pressione arteriosa sistolica|pressão arterial sistólica|systolische bloeddruk",
     "dbp": "diastolischer Blutdruck|tension artérielle diastolique|presión arterial diastólica (mmHg)",
     "weight_kg": "poids (kg)|peso corporal (kg)|Körpergewicht (kg)|body weight (kg)",
     "waist_cm": "waist circumference (cm)|tour de taille (cm)|perímetro abdominal (cm)|circonferenza vita (cm)",
-    "age": "Alter (Jahre)|âge (ans)|edad (años)|età|leeftijd",
+    "age": "年齢|возраст|yaş|나이|العمر|Alter (Jahre)|âge (ans)|edad (años)|età|leeftijd",
     "screen_time_min": "temps d'écran (min)|tiempo de pantalla (min)|schermtijd (min)|Bildschirmzeit (h)",
     "glucose_mean_mgdl": "glycémie moyenne (mg/dL)|glucosa media (mg/dL)|mittlere Glukose (mg/dL)",
     "hba1c_pct": "glycated hemoglobin (%)|hémoglobine glyquée (%)|emoglobina glicata (%)",

@@ -138,7 +138,7 @@ def sentence(summary: pd.DataFrame, name: str, target: Any, noun: str = "rows") 
     if alarms["defined"]:
         text += (
             f" Of {counts('false_alarms')} that it does not call {str(target)!r}, {100 * alarms['value']:.0f} % are "
-            "by their own label: false alarms."
+            f"{str(target)!r} by their own label: false alarms."
         )
     return text
 

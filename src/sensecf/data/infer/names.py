@@ -127,18 +127,29 @@ _COUNTED = word_set(
     "evening grams g mg steps physical"
 )
 
-#: Words of tables in other languages (German, Romance, Dutch, Nordic), without accents, and the English ones that the
-#: lists here know.
+
+def bare(word: str) -> str:
+    """A word in small letters without accents: große is grosse, müde is mude, élevé is eleve."""
+    return "".join(c for c in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(c))
+
+
+#: Words of tables in other languages, and the English ones that the lists here know.
 _ENGLISH = {
-    foreign: english.split()
+    bare(foreign): english.split()
     for english, all_foreign in {
-        "age": "alter lebensalter edad eta idade leeftijd alder ika",
+        "age": "alter lebensalter edad eta idade leeftijd alder ika wiek vek věk kor életkor starost varsta vârsta "
+        "yaş yas usia umur tuổi ηλικία возраст вік възраст 年齢 年龄 年齡 나이 연령 อายุ العمر عمر גיל",
         "birth": "geburt geburtsjahr geburtsdatum naissance nacimiento nascita nascimento geboorte geboortejaar "
         "fodelsear fødselsar fødsel",
-        "sex": "geschlecht sexe sexo sesso geslacht kon køn kjønn sukupuoli",
+        "sex": "geschlecht sexe sexo sesso geslacht kon køn kjønn sukupuoli płeć plec pohlaví spol sexul cinsiyet "
+        "kelamin φύλο пол стать 性別 性别 성별 เพศ الجنس جنس מין",
         "gender": "genre genero genere",
+        "family": "familiar familiares familiale familiaux familial familie familiare",
+        "history": "historia historial historique anamnese anamnesi antecedents antecedentes antecedente storia "
+        "voorgeschiedenis",
+        "family history": "familienanamnese familiengeschichte familiarita familieanamnese",
         "height": "grosse groesse korpergrosse koerpergroesse taille altura estatura talla altezza statura lengte "
-        "langd højde høyde pituus",
+        "langd højde høyde pituus wzrost výška рост ύψος 身長 身高 키 신장",
         "ethnicity": "ethnie ethnizitat herkunft etnia etnicidade etniciteit etnicitet etnisitet",
         "nationality": "nationalitat staatsangehorigkeit nationalite nacionalidad nazionalita nacionalidade "
         "nationaliteit nationalitet nasjonalitet",
@@ -182,11 +193,6 @@ _ENGLISH = {
 }  # a word that is another thing in English ("pas", "date") is not listed
 #: Words that are another thing in English, and known beside a word of their language: søvn_timer, sonno_ore.
 _BESIDE = {"timer": "hours", "ore": "hours"}
-
-
-def bare(word: str) -> str:
-    """A word in small letters without accents: große is grosse, müde is mude, élevé is eleve."""
-    return "".join(c for c in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(c))
 
 
 def english(words: Iterable[str]) -> tuple[str, ...]:

@@ -51,11 +51,13 @@ _FILLING = word_set(
     "giornaliere dagelijks dagelijkse dagliga daglig daglige aantal antal antall liczba tid czas"
 )
 #: A whole name needs one of these to be an amount of time where it has no unit.
-_TIMED = word_set("duration time total duree dauer duracion durata duracao duur temps tiempo tempo zeit tijd")
+_TIMED = word_set("duration time total duree dauer duracion durata duracao duur temps tiempo tempo zeit tijd czas tid")
 #: Words between others, and "per day".
 _BETWEEN = word_set("of in the a de du des del di da do en por von am im per pro par al d la le au em no nel dans an")
 _PER = word_set("per pro par por a al am")
 _DAY = word_set("day night tag nacht jour nuit dia noche giorno notte noite dag")
+#: "Time" at the end of a word in writing without blanks.
+_TIME_ENDINGS = ("時間", "时间", "時間", "시간")
 _TIME_UNITS = {"hours": "h", "minutes": "min"}
 #: No day has more hours than this, and a length of time in minutes seldom so few.
 _HOURS = 24.0
@@ -191,7 +193,8 @@ def _key(name: ColumnName) -> _Named:
     steps = unit == "steps" or (not unit and "steps" in words)
     if steps and set(words) <= _FILLING | {"steps", "mean"}:
         return _Named((), "steps", False)  # they are their own unit, however they are counted
-    return _Named(tuple(sorted(told)), unit, bool(_TIMED & set(words)))
+    timed = any(word in _TIMED or word.endswith(_TIME_ENDINGS) for word in words)
+    return _Named(tuple(sorted(told)), unit, timed)
 
 
 def _phrases() -> dict[tuple[str, ...], tuple[tuple[str, ...], str]]:
