@@ -192,8 +192,10 @@ def test_small_tables_and_those_without_people_are_answered(rows: int) -> None:
 
 
 def test_the_first_plan_of_the_page_is_the_first_answer_of_explain_and_says_how_often_it_holds(task: Task) -> None:
+    from sensecf.web.asking import answer
     from sensecf.web.cohort import Cohort, encode_people
-    from sensecf.web.plans import Inquiry, answer, rank
+    from sensecf.web.plans import Inquiry
+    from sensecf.web.ranking import rank
     from sensecf.web.robust import robustness
 
     task.once(Holding).settle(20)

@@ -21,9 +21,9 @@ from sensecf.generators.search import Search
 from sensecf.llm.language.prompts import Prompts, Style
 from sensecf.llm.language.replies import infeasible_words
 from sensecf.runs.report.report import write_report
+from sensecf.web.asking import answer
 from sensecf.web.cohort import Cohort, encode_people
 from sensecf.web.controls import first_wish
-from sensecf.web.plans import answer
 from sensecf.web.words import plan_sentence
 from sensecf.web.written import record
 

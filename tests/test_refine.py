@@ -15,7 +15,9 @@ from sensecf.core.polish import polish
 from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing
-from sensecf.web.plans import SHOWN, Inquiry, Pool, answer, rank
+from sensecf.web.asking import answer
+from sensecf.web.plans import SHOWN, Inquiry, Pool
+from sensecf.web.ranking import rank
 from webpage import away, small_cohort
 
 PEOPLE = 50

@@ -32,11 +32,13 @@ from sensecf.pipeline.explain import explain
 from sensecf.pipeline.weeks import pace
 from sensecf.runs.record.journal import Journal
 from sensecf.web.app import make_app
+from sensecf.web.asking import answer, widened
 from sensecf.web.cohort import Cohort, encode_people
 from sensecf.web.controls import Wish, first_wish, read_wish
 from sensecf.web.export import to_fhir
 from sensecf.web.people import ListView, Totals, chosen, named
-from sensecf.web.plans import Inquiry, answer, kind_of, rank, widened
+from sensecf.web.plans import Inquiry, kind_of
+from sensecf.web.ranking import rank
 from sensecf.web.robust import robustness
 from sensecf.web.roster import Roster
 from sensecf.web.start import PageSource, make_cohort
@@ -119,7 +121,7 @@ def test_a_plan_is_restored_from_its_record_and_only_for_the_same_person(cohort:
 def test_further_plans_move_one_kind_of_lever_each(cohort: Any, pools: Any) -> None:
     kinds = []
     for pool in (pool for pool in pools[:8] if pool.plans):
-        wide = widened(cohort, pool)
+        [wide] = widened(cohort, [pool])
         assert wide.plans[: len(pool.plans)] == pool.plans
         more = wide.plans[len(pool.plans) :]
         assert all(len(kind_of(cohort, plan)) == 1 and plan.turns == 1 for plan in more)

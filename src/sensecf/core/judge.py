@@ -141,7 +141,8 @@ class Judge:
             frame = frame[self._order]
         if self._as_array:
             return frame.to_numpy(copy=True)
-        return frame.astype(self._categories).copy()
+        # `astype` of nothing costs more than the trees take for a few rows.
+        return (frame.astype(self._categories) if self._categories else frame).copy()
 
     @property
     def takes_codes(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sensecf.core.apart import Draws
 from sensecf.core.candidates import Candidates
 from sensecf.core.neighbours import Influence, Neighbours
 from sensecf.core.query import Query, by_pattern
@@ -68,7 +69,10 @@ class Search:
         task.once(Neighbours)
 
     def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
-        """Up to `effort.keep` candidates per query, valid and feasible; a reason where there is none."""
+        """Up to `effort.keep` candidates per query, valid and feasible; a reason where there is none.
+
+        Queries that are `Apart` draw from their own streams, and `rng` is not used.
+        """
         pool = _Pool(self.task, query, self.effort.keep, self.plausibility)
         pool.add(*walk(self.task, query, self.effort.neighbours))
         beam = query.rows[:, None, :]  # (q, beam, d)
@@ -122,14 +126,15 @@ class Search:
         weight = np.tile(task.once(Influence).weight, (n, 1))
         for at, follow in patterns:  # who is followed weighs what follows
             weight[at] += (weight[at] * follow.towed) @ (np.abs(follow.response) > 0)
-        feature = _pick_features(query.movable[owner] * weight, count, rng)
-        value = near[np.arange(n)[:, None], rng.integers(0, 16, (n, count)), feature]
+        draws = Draws(query, owner, rng)
+        feature = _pick_features(query.movable[owner] * weight, count, draws.uniform(1))
+        value = near[np.arange(n)[:, None], draws.integers(16, count), feature]
         anyone = np.empty((n, count))
         for position in np.unique(query.target[owner]):
             mask = query.target[owner] == position
             peers = neighbours.peers(int(position)).rows
-            anyone[mask] = peers[rng.integers(0, len(peers), (int(mask.sum()), count)), feature[mask]]
-        value = np.where(rng.random((n, count)) < 0.5, value, anyone)
+            anyone[mask] = peers[Draws(query, owner[mask], rng).integers(len(peers), count), feature[mask]]
+        value = np.where(draws.uniform(count) < 0.5, value, anyone)
         out, parents = [], []
         for at, follow in patterns:
             lo, hi = codec.rules.intervals(rows[at], query.low[owner[at]], query.high[owner[at]], follow)
@@ -152,10 +157,11 @@ class Search:
         return rows_out[keep], parent[keep]
 
 
-def _pick_features(weight: Floats, count: int, rng: np.random.Generator) -> Ints:
-    """For each row of weights (n, d), `count` features drawn by weight, evenly spaced draws. Shape (n, count)."""
+def _pick_features(weight: Floats, count: int, start: Floats) -> Ints:
+    """For each row of weights (n, d), `count` features drawn by weight, evenly spaced draws from `start` (n, 1), random
+    in [0, 1). Shape (n, count)."""
     heap = weight.cumsum(axis=1)
-    points = (np.arange(count) + rng.random((len(weight), 1))) / count * heap[:, -1:]
+    points = (np.arange(count) + start) / count * heap[:, -1:]
     picked: Ints = (heap[:, None, :] <= points[:, :, None]).sum(axis=2).clip(0, weight.shape[1] - 1)
     return picked
 

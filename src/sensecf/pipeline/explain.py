@@ -30,8 +30,8 @@ from sensecf.generators import Context, Generator, build, traits_of
 from sensecf.generators.search import Search
 from sensecf.pipeline.batch import Batch, Shares, followed, table_columns
 from sensecf.pipeline.blocking import blame, sentence
-from sensecf.pipeline.find import Terms, find
-from sensecf.pipeline.held import find_holding
+from sensecf.pipeline.find import Terms
+from sensecf.pipeline.held import find_asked
 from sensecf.pipeline.hold import Holding
 from sensecf.pipeline.refine import Judged, judge
 
@@ -236,13 +236,7 @@ def _answer(asked: Terms, query: Query, rng: np.random.Generator) -> Batch:
     """The answers to a batch, those that hold where that is asked; and why the rest has none."""
     began = time.perf_counter()
     task, generator = asked.task, asked.generator
-    sources = _sources(generator, asked.fallback)
-    fell: dict[int, str] = {}
-    if asked.held is None:
-        found = find(asked, query, sources, rng)
-        shares = Shares.unknown(len(found.answers))
-    else:
-        found, shares, fell = find_holding(asked, asked.held, query, sources, rng)
+    found, shares, fell = find_asked(asked, query, rng)
     open_queries = found.open(len(query))
     barred = np.setdiff1d(open_queries, list(fell))
     blames = blame(task, query.take(barred), asked.limits, asked.plausibility, rng) if len(barred) else []
@@ -277,15 +271,6 @@ def _nothing(task: Task, query: Query) -> Batch:
     none, words = np.empty(0, np.intp), np.empty(0, object)
     judged = judge(task, query, Candidates.of(none, np.empty((0, len(task.schema))), ""))
     return Batch.of(judged, followed(task, query, judged), none, 0.0, words, words, Shares.unknown(0))
-
-
-def _sources(generator: Generator, fallback: Generator | None) -> list[tuple[str, Generator]]:
-    """The generator asked for and its fallback, each with the name its answers go by: never the other's."""
-    sources = [(generator.name, generator)]
-    if fallback is not None:
-        same = fallback.name == generator.name and type(fallback) is not type(generator)
-        sources.append((f"{fallback.name} (fallback)" if same else fallback.name, fallback))
-    return sources
 
 
 def _counted(reasons: np.ndarray) -> np.ndarray:

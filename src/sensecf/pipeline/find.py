@@ -23,7 +23,8 @@ SURER = (0.2, 0.5)
 
 @dataclass(frozen=True)
 class Terms:
-    """What all batches of a call share."""
+    """What all batches of a call share. `landing`: whether it is counted how many jurors agree where a person lands a
+    little off an answer, which takes as long as the other votes."""
 
     task: Task
     generator: Generator
@@ -33,6 +34,7 @@ class Terms:
     plausibility: float
     seed: int
     held: Held | None = None
+    landing: bool = True
 
     def mark(self, query: Query) -> str:
         """A name for everything that the answers to a batch depend on, but the task."""

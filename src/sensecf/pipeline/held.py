@@ -20,6 +20,24 @@ NOT_HELD = "no plan that would hold"
 HALVINGS = 3
 
 
+def find_asked(asked: Terms, query: Query, rng: np.random.Generator) -> tuple[Found, Shares, dict[int, str]]:
+    """The answers to a batch as its terms ask for them, those that hold where there is a jury: see `find_holding`."""
+    sources = _sources(asked.generator, asked.fallback)
+    if asked.held is not None:
+        return find_holding(asked, asked.held, query, sources, rng)
+    found = find(asked, query, sources, rng)
+    return found, Shares.unknown(len(found.answers)), {}
+
+
+def _sources(generator: Generator, fallback: Generator | None) -> list[tuple[str, Generator]]:
+    """The generator asked for and its fallback, each with the name its answers go by: never the other's."""
+    sources = [(generator.name, generator)]
+    if fallback is not None:
+        same = fallback.name == generator.name and type(fallback) is not type(generator)
+        sources.append((f"{fallback.name} (fallback)" if same else fallback.name, fallback))
+    return sources
+
+
 def find_holding(
     asked: Terms, held: Held, query: Query, sources: Sequence[tuple[str, Generator]], rng: np.random.Generator
 ) -> tuple[Found, Shares, dict[int, str]]:
@@ -56,8 +74,11 @@ def find_holding(
         without = without._replace(answers=without.answers.take(kept), rank=without.rank[kept])
         found = _nearer(asked, held, query, sources[:1], rng, merged(found, without, lost), short)
     answers, owner = found.answers, found.answers.found.query
-    stands, lands = held.count(asked.task, query.rows[owner], answers.found.rows, query.target[owner])
     of = held.counting
+    if asked.landing:
+        stands, lands = held.count(asked.task, query.rows[owner], answers.found.rows, query.target[owner])
+    else:
+        stands, lands = held.stand(answers.found.rows, query.target[owner]), np.full(len(owner), np.nan)
     keep = (stands >= held.hold * of) | (answers.verdict.n_changed == 0)
     fell: dict[int, str] = {}
     for who in np.setdiff1d(owner, owner[keep]).tolist():

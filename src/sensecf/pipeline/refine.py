@@ -50,8 +50,11 @@ def judge(task: Task, query: Query, found: Candidates, final: bool = True) -> Ju
 
 def standing(task: Task, query: Query) -> Judged:
     """Factuals that are in the target class already, and break no rule: nothing need change."""
-    found = judge(task, query, Candidates.of(np.arange(len(query)), query.rows, "none"))
-    return found.take(found.verdict.good)
+    found = judge(task, query, Candidates.of(np.arange(len(query)), query.rows, "none"), final=not task.takes_codes)
+    there = found.take(found.verdict.good)
+    # Most are not there, and the last word costs ten times what the first does.
+    there = judge(task, query, there.found) if task.takes_codes and len(there) else there
+    return there.take(there.verdict.good)
 
 
 def refine(task: Task, query: Query, judged: Judged, n: int, plausibility: float) -> Judged:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,10 +22,13 @@ from sensecf.core.limits import Limits
 from sensecf.data.infer.terms import Register
 from sensecf.runs.record.bound import bind
 from sensecf.runs.record.journal import Journal
+from sensecf.web.asking import STEPS, answer, widened
 from sensecf.web.cohort import Cohort
 from sensecf.web.controls import Wish, first_wish
+from sensecf.web.judging import person_query
 from sensecf.web.own import Own, own_plan
-from sensecf.web.plans import STEPS, Inquiry, Plan, Pool, answer, person_query, widened
+from sensecf.web.plans import Inquiry, Plan, Pool
+from sensecf.web.queues import Queue
 from sensecf.web.robust import Robustness, robustness
 from sensecf.web.start import Start
 from sensecf.web.survey import Survey, survey
@@ -32,8 +36,6 @@ from sensecf.web.written import Data, record, restore
 
 #: Answered questions that are held in memory; the oldest go first. All of their plans are in the journal.
 MAX_POOLS = 1000
-#: Questions computed together.
-MAX_BATCH = 32
 #: Who asked without giving a name.
 NAMELESS = "not named"
 
@@ -73,7 +75,6 @@ class Desk:
     #: The last question of each person, by the person's number.
     last: dict[int, str] = field(default_factory=dict)
     _worded: dict[Register, Cohort] = field(default_factory=dict)
-    _waiting: list[tuple[Inquiry, asyncio.Future[Pool], Say]] = field(default_factory=list)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _long: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -138,43 +139,36 @@ class Desk:
         cohort = self.cohort
         await to_thread.run_sync(person_query, cohort, asked)  # one wrong question must not spoil its batch
         await to_thread.run_sync(self.keep, asked.person, wish, who)
-        mine: asyncio.Future[Pool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((asked, mine, say))
         say(0.0, "Waiting for those before you" if self._asking.locked() else STEPS[0])
-        async with self._asking:
-            if not mine.done():
-                await self._answer(cohort)
-        pool = await mine
+        loop = asyncio.get_running_loop()
+        pool = await self._first.ask((asked, lambda share, words: _later(loop, say, share, words)))
         self.found[pool.found] += 1
         self._remember(pool, wish)
         if pool.plans and not pool.there and not pool.wide:
             if show is not None:
                 await show(pool)
             say(0.7, STEPS[2])
-            async with self._asking:
-                pool = await to_thread.run_sync(widened, cohort, pool)
+            pool = await self._more.ask(pool)
             self._remember(pool, wish)
         await to_thread.run_sync(self._store, pool, who)
         return pool
 
-    async def _answer(self, cohort: Cohort) -> None:
-        batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-        loop = asyncio.get_running_loop()
+    @cached_property
+    def _first(self) -> Queue[tuple[Inquiry, Say], Pool]:
+        """Questions that wait for their first plans."""
+        return Queue(self._answer, self._asking)
 
+    @cached_property
+    def _more(self) -> Queue[Pool, Pool]:
+        """Pools that wait for plans of other kinds."""
+        return Queue(lambda pools: widened(self.cohort, pools), self._asking)
+
+    def _answer(self, batch: Sequence[tuple[Inquiry, Say]]) -> list[Pool]:
         def tell(step: int, words: str) -> None:
-            for _, _, say in batch:
-                loop.call_soon_threadsafe(say, (step + 0.5) / (len(STEPS) + 0.5), words)
+            for _, say in batch:
+                say((step + 0.5) / (len(STEPS) + 0.5), words)
 
-        try:
-            pools = await to_thread.run_sync(answer, cohort, [ask for ask, _, _ in batch], tell)
-        except Exception as error:
-            for _, future, _ in batch:
-                if not future.done():
-                    future.set_exception(error)
-            return
-        for (_, future, _), pool in zip(batch, pools, strict=True):
-            if not future.done():
-                future.set_result(pool)
+        return answer(self.cohort, [asked for asked, _ in batch], tell)
 
     def _remember(self, pool: Pool, wish: Wish) -> None:
         self.pools[pool.id] = (pool, wish)
@@ -295,6 +289,11 @@ class Desk:
         self.survey = None
         self.cards.clear()
         return len(self.start.cohort) - len(before)
+
+
+def _later(loop: asyncio.AbstractEventLoop, say: Say, share: float, words: str) -> None:
+    """Say something from a thread that is not the page's."""
+    loop.call_soon_threadsafe(say, share, words)
 
 
 def _asked(kept: Data) -> Limits | None:

@@ -14,7 +14,8 @@ from sensecf.core.rules import Floats
 from sensecf.pipeline.hold import lower_bound
 from sensecf.web.cohort import Cohort
 from sensecf.web.controls import Wish
-from sensecf.web.plans import Inquiry, Known, Plan, Pool, judged_plan, person_query
+from sensecf.web.judging import Known, judged_plan, person_query
+from sensecf.web.plans import Inquiry, Plan, Pool
 from sensecf.web.whatif import moved
 from sensecf.web.words import rule_words
 

@@ -26,7 +26,8 @@ from sensecf.web.controls import COUNTS, MARGINS, ORDERS, Wish
 from sensecf.web.desk import Desk, Kept
 from sensecf.web.export import to_csv, to_fhir, to_json
 from sensecf.web.features import levers, sliders, values
-from sensecf.web.plans import EFFORTS, Plan, Pool, rank
+from sensecf.web.plans import EFFORTS, Plan, Pool
+from sensecf.web.ranking import rank
 from sensecf.web.roster import Person
 from sensecf.web.start import PHASES
 from sensecf.web.steps import Way, weekly_steps, weeks_of

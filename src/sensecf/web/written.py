@@ -17,7 +17,8 @@ from sensecf.core.rules import Floats
 from sensecf.pipeline.consequences import Mechanisms
 from sensecf.pipeline.person import in_words, parts_of
 from sensecf.web.cohort import Cohort
-from sensecf.web.plans import Inquiry, Known, Plan, Pool, judged_plan, kind_of, person_query
+from sensecf.web.judging import Known, judged_plan, person_query
+from sensecf.web.plans import Inquiry, Plan, Pool, kind_of
 from sensecf.web.words import clean, inside, percent
 
 #: Plain data, as JSON has it.
