@@ -78,6 +78,20 @@ def test_the_reason_says_that_a_feature_only_moves_as_a_result() -> None:
     )
 
 
+def test_the_reason_says_what_could_not_be_asked_because_it_was_not_measured() -> None:
+    task = hand_task(
+        replace(HAND, features=tuple(replace(f, role="mutable") if f.name == "deep" else f for f in HAND.features))
+    )
+    row = pd.DataFrame([{**BASE, "steps": np.nan}])
+    (some,) = ask(task, Search(task), row).abstentions["reason"]
+    (every,) = ask(task, Search(task), row, lock=["device"]).abstentions["reason"]
+    assert some == (
+        "what a person can do without steps, which was not measured, is not enough: deep would have to change too, and "
+        "it only moves as a result"
+    )
+    assert every == "nothing that a person does was measured (steps), and no answer changes what was not"
+
+
 def test_without_an_action_there_is_one_warning_and_the_same_answers_as_asked_for() -> None:
     task = hand_task(replace(HAND, features=tuple(replace(f, role="mutable") for f in HAND.features)))
     with pytest.warns(LimitsWarning, match="names no feature that a person can change") as caught:

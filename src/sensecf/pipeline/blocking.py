@@ -42,10 +42,13 @@ class Blocked(NamedTuple):
 
 class Blame(NamedTuple):
     """Why a query has no answer: what was found to stand in the way, a smallest set; where nothing was, whether the
-    search found an answer without any limit (`possible`)."""
+    search found an answer without any limit (`possible`). `unmeasured`: what a person does, is free to change and was
+    not measured; `every`: whether that is all that a person does."""
 
     blocked: tuple[Blocked, ...] = ()
     possible: bool = False
+    unmeasured: tuple[str, ...] = ()
+    every: bool = False
 
 
 def blame(task: Task, query: Query, limits: Limits, plausibility: float, rng: np.random.Generator) -> list[Blame]:
@@ -86,9 +89,17 @@ def blame(task: Task, query: Query, limits: Limits, plausibility: float, rng: np
         elif part.kind in ("budget", "margin"):
             bound = getattr(query, part.kind if part.kind == "margin" else "max_changes")[i].item()
         blocking[i].append(part._replace(bound=bound))
+    levers = [j for j, f in enumerate(task.schema.features) if f.role == "actionable" and f.changeable]
+    levers = [j for j in levers if task.schema.names[j] not in limits.lock]
+    unknown = [tuple(task.schema.names[j] for j in levers if np.isnan(row[j])) for row in query.rows]
     return [
-        Blame(tuple(parts or (Blocked("blank", name) for name in blanks)), bool(possible))
-        for parts, blanks, possible in zip(blocking, unmeasured, found, strict=True)
+        Blame(
+            tuple(parts or (Blocked("blank", name) for name in blanks)),
+            bool(possible),
+            open_,
+            len(open_) == len(levers),
+        )
+        for parts, blanks, possible, open_ in zip(blocking, unmeasured, found, unknown, strict=True)
     ]
 
 
@@ -185,7 +196,7 @@ def sentence(why: Blame, schema: FeatureSchema) -> str:
     if blanks:
         return _ask_to_measure(blanks)
     if why.blocked:
-        return _in_the_way(why.blocked, schema)
+        return _in_the_way(why, schema)
     if why.possible:
         return "no answer among the rows tried; one may exist: another generator or seed may find it"
     fixed = [f.name for f in schema.features if not f.changeable]
@@ -193,8 +204,9 @@ def sentence(why: Blame, schema: FeatureSchema) -> str:
     return f"no answer found even without locks and limits{some}"
 
 
-def _in_the_way(parts: Sequence[Blocked], schema: FeatureSchema) -> str:
+def _in_the_way(why: Blame, schema: FeatureSchema) -> str:
     """What stands in the way, limits first; what nobody can set is said last and together."""
+    parts = why.blocked
     stay = {kind: [part.feature for part in parts if part.kind == kind] for kind in ("result", "fixed")}
     limits = [_words(part) for part in parts if part.kind not in (*stay, "most")]
     asked = {p.feature: schema[p.feature].format(p.bound, unit=True) for p in parts if p.kind == "most"}
@@ -206,6 +218,12 @@ def _in_the_way(parts: Sequence[Blocked], schema: FeatureSchema) -> str:
     if not stay["result"]:
         return f"blocked by {_listed(limits)}"
     within = f" within {_listed(limits)}" if limits else ""
+    if why.unmeasured:
+        was = "was" if len(why.unmeasured) == 1 else "were"
+        if why.every:
+            names = _listed(why.unmeasured)
+            return f"nothing that a person does was measured ({names}), and no answer changes what was not"
+        within += f"{',' if limits else ''} without {_listed(why.unmeasured)}, which {was} not measured,"
     they = "it only moves" if len(stay["result"]) == 1 else "they only move"
     return (
         f"what a person can do{within} is not enough: {_listed(stay['result'])} would have to change too, and {they} "
