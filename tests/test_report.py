@@ -242,6 +242,14 @@ def test_the_first_screen_shows_one_person_and_their_days() -> None:
     assert sum(t == "circle" and a.get("class") == "after" for t, a in page.tags) == 2
 
 
+def test_the_first_screen_shows_one_plan_where_nobody_has_several_rows() -> None:
+    page = page_of(hand({"steps": 8000}, {"steps": 9000}, {"deep": 20.0}), hand_task())
+    front = page.text.partition("All measures")[0]
+    assert "One of them Row " in front
+    assert "in the middle of all, by how much is asked for: steps 8,000 steps instead of 4,000" in front
+    assert "Probability of low: 90% instead of 20%." in front
+
+
 def test_the_first_screen_says_how_good_the_classifier_is_before_any_plan() -> None:
     known = metrics.unknown()
     known.loc["classifier_auc", ["value", "low", "high", "n", "defined", "people"]] = [0.89, 0.85, 0.91, 600, True, 60]

@@ -47,6 +47,7 @@ def front(
         "right": _right(summary),
         "auc": _auc(summary),
         "person": _person(scored, days, count),
+        "alone": _alone(scored, count),
         "plans": _shares(scored, run, count),
         "what": called(run),
         "holding": "jury" in run,
@@ -147,6 +148,27 @@ def _person(scored: Scored, days: pd.DataFrame | None, count: Counted) -> Mappin
         "when": clean(scored.cfs.factuals[WHEN].get(query, "")) if WHEN in scored.cfs.factuals and not one_plan else "",
         "does": _does(scored, int(shown)),
         "picture": picture(strip, f"{clean(name)}: probability of the target, before and after", "front-days"),
+    }
+
+
+def _alone(scored: Scored, count: Counted) -> Mapping[str, Any] | None:
+    """Where nobody has several rows: the plan in the middle of all, by how much is asked for."""
+    first = np.flatnonzero(~scored.queries.duplicated() & (scored.edits > 0) & scored.reached)
+    if not len(first) or (count.people is not None and count.people != count.rows):
+        return None
+    shown = int(first[np.argsort(scored.distance[first], kind="stable")[(len(first) - 1) // 2]])
+    query, row = scored.queries[shown], scored.cfs.answers.iloc[shown]
+    after = float(scored.judged.proba[shown, scored.target[shown]])
+    before = float(scored.cfs.factuals["probability"].get(query, np.nan))
+    holds = row.get("holds")
+    return {
+        "name": clean(scored.cfs.factuals[PERSON].get(query, "")) if PERSON in scored.cfs.factuals else "",
+        "one": count.one.capitalize(),
+        "number": query,
+        "does": _does(scored, shown),
+        "before": f"{before:.0%}" if np.isfinite(before) else "",
+        "after": f"{after:.0%}",
+        "holds": f"{holds:.0%}" if pd.notna(holds) else "",
     }
 
 
