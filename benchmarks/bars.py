@@ -1,7 +1,7 @@
 """Measure the promises of docs/results.md: `python benchmarks/bars.py` (about half an hour on two cores).
 
-Tables x classifiers: every answer of `tiny`, `search`, `nearest` and `constant` (one plan for everybody) as saved and
-read back; then the fit, the answer time of one person, the batch rate and the model alone on the simulated cohort.
+Tables x classifiers: every boundary answer (hold 0) of `tiny`, `search`, `nearest` and `constant` (one plan for
+everybody) as saved and read back; then the fit, the answer time of one person, the batch rate and the model alone on the simulated cohort.
 `--quick` takes one classifier per table. `--write` puts the tables into docs/results.md and docs/results/methods.md.
 Results go to benchmarks/bars.json.
 """
@@ -63,7 +63,9 @@ def quality(tables: tuple[str, ...], classifiers: tuple[str, ...]) -> Iterator[d
                 before = task.rows_judged
                 # `tiny` and `search` fall back on a thorough search; the column `generator` says who answered.
                 thorough = None if label in ALONE else fallback
-                answers = sensecf.explain(task, generator, asked, goal, strict=False, fallback=thorough, edit=edit)
+                answers = sensecf.explain(
+                    task, generator, asked, goal, strict=False, fallback=thorough, edit=edit, hold=0.0
+                )
                 cost = (task.rows_judged - before) / len(asked)
                 yield {
                     "table": table,
@@ -114,15 +116,15 @@ def speed() -> dict[str, Any]:
     goal = task.default_target()
     other = task.judge(task.codec.encode(crowd)).predicted != task.target_position(goal)
     crowd = crowd[other].head(10_000).reset_index(drop=True)
-    sensecf.explain(task, model, crowd.head(5))
+    sensecf.explain(task, model, crowd.head(5), hold=0.0)
     single = []
     for i in range(100):
         began = time.perf_counter()
-        sensecf.explain(task, model, crowd.iloc[[i]])
+        sensecf.explain(task, model, crowd.iloc[[i]], hold=0.0)
         single.append(time.perf_counter() - began)
     rates = []
     for _ in range(3):
-        answers = sensecf.explain(task, model, crowd)
+        answers = sensecf.explain(task, model, crowd, hold=0.0)
         rates.append(len(answers.answers) / answers.cost["seconds"])
     return {
         "train_rows": len(train),

@@ -84,7 +84,7 @@ def measure(tables: list[str], classifiers: list[str], limit: int, seconds: floa
                 for name in GENERATORS:
                     generator = build(name, task, Context(plausibility=dial))
                     began = time.perf_counter()
-                    answers = sensecf.explain(task, generator, people, plausibility=dial)
+                    answers = sensecf.explain(task, generator, people, plausibility=dial, hold=0.0)
                     took = (time.perf_counter() - began) / len(people)
                     found = gaps(task, query, people, answers, best, proofs)
                     yield {**shared, "generator": name, "plausibility": dial, "seconds": round(took, 4), **found}

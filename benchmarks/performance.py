@@ -91,7 +91,7 @@ def stages(width: int, name: str) -> dict[str, Any]:
     generator = generator_of(name, task)
     generator.traits = replace(generator.traits, concurrent=False)  # one thread: what is measured is work
     people = asked(task, QUERIES)
-    sensecf.explain(task, generator, people.head(16), "yes")
+    sensecf.explain(task, generator, people.head(16), "yes", hold=0.0)
     spent: Counter[str] = Counter()
     counted: Counter[str] = Counter()
 
@@ -116,7 +116,7 @@ def stages(width: int, name: str) -> dict[str, Any]:
 
         undo.append(watch(tiny, "sample", "model"))
     began = time.process_time()
-    answers = sensecf.explain(task, generator, people, "yes")
+    answers = sensecf.explain(task, generator, people, "yes", hold=0.0)
     total = time.process_time() - began
     for restore in undo:
         restore()
@@ -155,10 +155,10 @@ def amount(count: int, name: str) -> dict[str, Any]:
     task = make(WIDTHS[0])
     generator = generator_of(name, task)
     people = asked(task, count)
-    sensecf.explain(task, generator, people.head(512), "yes")
+    sensecf.explain(task, generator, people.head(512), "yes", hold=0.0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began, busy = time.perf_counter(), time.process_time()
-    sensecf.explain(task, generator, people, "yes")
+    sensecf.explain(task, generator, people, "yes", hold=0.0)
     taken = time.perf_counter() - began
     return {
         "queries": len(people),

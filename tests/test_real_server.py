@@ -101,7 +101,7 @@ def server(wheels: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/v1#smollm2"
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 @pytest.mark.timeout(3000)
