@@ -1,7 +1,8 @@
 """Measure the promises of docs/results.md: `python benchmarks/bars.py` (about half an hour on two cores).
 
 Tables x classifiers: every boundary answer (hold 0) of `tiny`, `search`, `nearest` and `constant` (one plan for
-everybody) as saved and read back; then the fit, the answer time of one person, the batch rate and the model alone on the simulated cohort.
+everybody) as saved and read back; then the fit, the answer time of one person, the batch rate and the model alone on
+the simulated cohort.
 `--quick` takes one classifier per table. `--write` puts the tables into docs/results.md and docs/results/methods.md.
 Results go to benchmarks/bars.json.
 """

@@ -21,7 +21,8 @@ CALLED = {
     "resting_hr_bpm": "resting heart rate|RestingHeartRate|RHR|Ruhepuls (bpm)|fréquence cardiaque au repos|"
     "FC en reposo (lpm)|frequenza cardiaca a riposo|frequência cardíaca em repouso|hartslag in rust|vilopuls",
     "bmi": "Body-Mass-Index|indice de masse corporelle|índice de masa corporal|indice di massa corporea|IMC",
-    "sbp": "収縮期血圧|收缩压|систолическое давление|pressão_systolic|systolic blood pressure|Blutdruck systolisch (mmHg)|pression artérielle systolique|presión sistólica|"
+    "sbp": "収縮期血圧|收缩压|систолическое давление|pressão_systolic|"
+    "systolic blood pressure|Blutdruck systolisch (mmHg)|pression artérielle systolique|presión sistólica|"
     "pressione arteriosa sistolica|pressão arterial sistólica|systolische bloeddruk",
     "dbp": "diastolischer Blutdruck|tension artérielle diastolique|presión arterial diastólica (mmHg)",
     "weight_kg": "poids (kg)|peso corporal (kg)|Körpergewicht (kg)|body weight (kg)",
