@@ -1,11 +1,13 @@
-"""What each part of a prompt is worth to a real model: each left out by itself, people that no training row is of.
+"""What each part of a prompt is worth to a real model, and what calls are: people that no training row is of.
 
     python benchmarks/prompt_parts.py --model smollm2 --out parts        (again to go on; --people 20)
+    python benchmarks/prompt_parts.py --out parts --write                (the tables of docs/prompting.md)
 
-`--model`: a folder of a model, or whatever `sensecf.llm.connect` takes. One greedy answer each under its JSON Schema,
-before repair, polish and fallback; edits of everything that may change, no margin. Answers are kept in `OUT`, the table
-is printed and written to benchmarks/prompt_parts.json. Intervals are exact (Clopper-Pearson, 95 %); p is of the exact
-McNemar test against the whole prompt, on the same people.
+`--model`: a folder of a model, or whatever `sensecf.llm.connect` takes (a server: `http://127.0.0.1:8080/v1#smollm2`).
+One greedy answer each under its JSON Schema, before repair, polish and fallback, each part of the prompt left out by
+itself; then three calls a person, spent in several ways. Edits of everything that may change, no margin. Answers are
+kept in `OUT`, the tables are printed and written to benchmarks/prompt_parts.json. Intervals are exact (Clopper-Pearson,
+95 %); p is of the exact McNemar test against the whole prompt, on the same people.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
+from sections import replace_section
 
 import sensecf
 from sensecf.core.limits import Limits
@@ -35,10 +38,13 @@ TABLE = "heart_disease_cleveland"
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to ask."""
+    """A way to ask: parts left out, examples, and how calls are spent; see `Prompted`."""
 
     without: tuple[str, ...] = ()
     shots: int = 0
+    rounds: int = 0
+    samples: int = 1
+    calls: int = 0
 
 
 VARIANTS = {
@@ -47,6 +53,13 @@ VARIANTS = {
     **{f"without {part}": Variant((part,)) for part in PARTS},
     "bare, 3 examples": Variant(PARTS, 3),
     "whole, 3 examples": Variant((), 3),
+}
+#: Three calls a person: as published methods ask, with what is here, with failed answers going back, and as a budget.
+SPENT = {
+    "bare, three drawn": Variant(PARTS, samples=3),
+    "whole, three drawn": Variant((), samples=3),
+    "whole, two repairs": Variant((), rounds=2),
+    "whole, --calls 3": Variant((), calls=3),
 }
 
 
@@ -67,17 +80,22 @@ def asked(model: str, out: Path, variant: Variant, count: int) -> dict[str, Any]
     settings = {"batch_size": 4} if Path(model).is_dir() else {}  # so that little is lost where a run is ended
     llm = connect(model, ledger=out / "answers.jsonl", **settings)
     generator = Prompted(
-        task, llm=llm, rounds=0, shots=variant.shots, shot_choice="fixed", style=Style(without=variant.without)
-    )
+        task, llm=llm, rounds=variant.rounds, samples=variant.samples, calls=variant.calls or None,
+        shots=variant.shots, shot_choice="fixed", style=Style(without=variant.without),
+    )  # fmt: skip
     found = generator.propose(query, np.random.default_rng(0))
     verdicts = verify(task, query, found)
     llm.close()
     table = generator.answers(people)
+    helped = np.zeros(len(query), dtype=bool)
+    helped[found.query[verdicts.good]] = True
+    own = generator.facts()
     texts = [tuple(np.round(row, 6)) for row in found.rows[found.reason == ""]]
     changes = task.codec.changed(query.rows[found.query], found.rows).sum(axis=1)
     return {
         "variant": asdict(variant), "people": len(query), "readable": int((found.reason == "").sum()),
-        "valid": verdicts.good.tolist(), "distinct": len(set(texts)),
+        "valid": helped.tolist(), "answers": len(table), "unique_valid": own["unique_valid"],
+        "valid_first": int(own["rounds"][0]["good"]), "distinct": len(set(texts)),
         "changes": float(changes[verdicts.good].mean()) if verdicts.good.any() else None,
         "tokens_in": float(table["tokens_in"].mean()), "tokens_out": float(table["tokens_out"].mean()),
         "named": float(changes[found.reason == ""].mean()) if (found.reason == "").any() else None,
@@ -106,27 +124,63 @@ def table(cells: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def calls(cells: dict[str, Any]) -> str:
+    """What three calls a person bring."""
+    lines = [
+        "| three calls | people with a valid answer | 95 % | of them at the first call | calls made "
+        "| different valid answers | of them per call | tokens in / out |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, cell in cells.items():
+        valid, n = int(np.sum(cell["valid"])), cell["people"]
+        low, high = binomtest(valid, n).proportion_ci()
+        first = "–" if cell["variant"]["calls"] or cell["variant"]["samples"] > 1 else str(cell["valid_first"])
+        each = cell["unique_valid"] / max(cell["answers"], 1)
+        lines.append(
+            f"| {name} | {valid}/{n} | {low:.2f} to {high:.2f} | {first} | {cell['answers']} | {cell['unique_valid']} "
+            f"| {each:.2f} | {cell['tokens_in']:.0f} / {cell['tokens_out']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model", help="nobody is asked without one")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--people", type=int, default=20)
-    parser.add_argument("--only", nargs="*", default=list(VARIANTS))
+    parser.add_argument("--only", nargs="*", default=[*VARIANTS, *SPENT])
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/prompting.md")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    for name in options.only:
-        path = options.out / f"{name.replace(' ', '-').replace(',', '')}.json"
+    ways = VARIANTS | SPENT
+    for name in options.only if options.model else ():
+        path = options.out / _file(name)
         if not path.exists():
-            cell = asked(options.model, options.out, VARIANTS[name], options.people)
+            cell = asked(options.model, options.out, ways[name], options.people)
             path.write_text(json.dumps(cell, indent=1), encoding="utf-8")
             print(name, sum(cell["valid"]), "of", cell["people"], flush=True)
-    cells = {}
-    for name in VARIANTS:
-        path = options.out / f"{name.replace(' ', '-').replace(',', '')}.json"
-        if path.exists():
-            cells[name] = json.loads(path.read_text(encoding="utf-8"))
+    cells = {
+        name: json.loads((options.out / _file(name)).read_text(encoding="utf-8"))
+        for name in ways
+        if (options.out / _file(name)).exists()
+    }
     (HERE / "prompt_parts.json").write_text(json.dumps(cells, indent=1) + "\n", encoding="utf-8")
-    print(table(cells))
+    for section, text in tables(cells).items():
+        print(text)
+        if options.write:
+            replace_section(HERE.parent / "docs" / "prompting.md", section, text)
+
+
+def tables(cells: dict[str, Any]) -> dict[str, str]:
+    """The sections of the page."""
+    return {
+        "prompt-parts": table({name: cell for name, cell in cells.items() if name in VARIANTS}),
+        "calls": calls({name: cell for name, cell in cells.items() if name in SPENT}),
+    }
+
+
+def _file(name: str) -> str:
+    return f"{name.replace(' ', '-').replace(',', '')}.json"
 
 
 if __name__ == "__main__":
