@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sections import replace_section
 
 from sensecf.core.limits import Limits
 from sensecf.core.schema import Feature, FeatureSchema
@@ -139,11 +140,22 @@ def directions(seed: int = 0) -> pd.DataFrame:
     return pd.concat(out, ignore_index=True)[["what", "attack", "auc", "low", "high", "tpr"]]
 
 
+def section(rows: pd.DataFrame) -> str:
+    """The table of docs/privacy.md."""
+    lines = ["| surface | | flagged | of | 95 % interval |", "|---|---|---:|---:|---:|"]
+    for (surface, planted), part in rows.groupby(["surface", "planted"]):
+        low, high = wilson(float(part["flagged"].sum()), len(part))
+        what = "ten people planted" if planted else "clean"
+        lines.append(f"| {surface} | {what} | {part['flagged'].sum()} | {len(part)} | {low:.3f} to {high:.3f} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Run by run, then shares with their 95 % intervals."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--directions", action="store_true", help="only the directions")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/privacy.md")
     options = parser.parse_args()
     if options.directions:
         print(directions().round(3).to_string(index=False))
@@ -154,11 +166,9 @@ def main() -> None:
         if seed not in done:
             rows += one(seed)
             pd.DataFrame(rows).to_csv(STORED, index=False)
-    table = pd.DataFrame(rows)
-    for (surface, planted), part in table.groupby(["surface", "planted"]):
-        low, high = wilson(float(part["flagged"].sum()), len(part))
-        what = "ten people planted" if planted else "clean"
-        print(f"{surface}, {what}: flagged in {part['flagged'].sum()} of {len(part)} ({low:.3f} to {high:.3f})")
+    print(section(pd.DataFrame(rows)))
+    if options.write:
+        replace_section(STORED.parents[1] / "docs" / "privacy.md", "attack", section(pd.DataFrame(rows)))
 
 
 if __name__ == "__main__":

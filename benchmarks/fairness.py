@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sections import replace_section
 
 from sensecf.core.limits import Limits
 from sensecf.core.schema import Feature, FeatureSchema
@@ -87,11 +88,23 @@ def one(seed: int, planted: float) -> dict[str, object]:
     }
 
 
+def section(rows: pd.DataFrame) -> str:
+    """The table of docs/fairness.md."""
+    lines = ["| cohorts | | of | 95 % interval | mean ratio of efforts |", "|---|---:|---:|---:|---:|"]
+    for planted, part in sorted(rows.groupby("planted"), reverse=True):
+        hit = part["found"] if planted else part["claims"] == 0
+        low, high = wilson(float(hit.sum()), len(part))
+        what = f"{planted:.0%} planted: gap found".replace("%", " %") if planted else "none planted: nothing claimed"
+        lines.append(f"| {what} | {hit.sum()} | {len(part)} | {low:.3f} to {high:.3f} | {part['ratio'].mean():.2f} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Cohort by cohort, then the two shares with their 95 % intervals."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cohorts", type=int, default=COHORTS)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long; the next call goes on")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/fairness.md")
     options = parser.parse_args()
     stored = pd.read_csv(STORED) if STORED.exists() else pd.DataFrame(columns=["seed", "planted"])
     rows, until = stored.to_dict("records"), time.monotonic() + 60 * options.minutes
@@ -103,12 +116,9 @@ def main() -> None:
             rows.append(one(seed, planted))
             print(rows[-1], flush=True)
             pd.DataFrame(rows).to_csv(STORED, index=False)
-    table = pd.DataFrame(rows)
-    for planted, part in table.groupby("planted"):
-        hit = part["found"] if planted else part["claims"] == 0
-        low, high = wilson(float(hit.sum()), len(part))
-        what = "gap found" if planted else "nothing claimed"
-        print(f"planted {planted:.0%}: {what} in {hit.sum()} of {len(part)} ({low:.3f} to {high:.3f})")
+    print(section(pd.DataFrame(rows)))
+    if options.write:
+        replace_section(STORED.parents[1] / "docs" / "fairness.md", "fairness", section(pd.DataFrame(rows)))
 
 
 if __name__ == "__main__":
