@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -20,7 +21,8 @@ copyright = "The SenseCF authors"
 release = sensecf.__version__
 html_title = f"SenseCF {release}"
 html_theme = "furo"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["notebooks.css"]
 html_show_sourcelink = False
 # Nothing is fetched when a page is read: scripts, fonts and the search's index lie beside it.
 html_baseurl = ""
@@ -46,6 +48,14 @@ nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 nb_merge_streams = True
+
+# Two notebooks need public tables that do not come along. Where these are not at hand their code is shown unexecuted.
+TABLES = Path(os.environ.setdefault("SENSECF_DATA", str(HERE.parents[1] / "shared" / "data")))
+nb_execution_excludepatterns = [
+    f"notebooks/{page}.md"
+    for page, name in (("heart", "heart_disease_cleveland"), ("t1d", "t1d_uom_daily_stress"))
+    if not (TABLES / name).is_dir()
+]
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"

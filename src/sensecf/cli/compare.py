@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "names",
     required=True,
     help="Who is compared: a,b,c. NAME+raw, NAME+filter or NAME+polish says how a generator is shown; NAME@hold asks "
-    "its answers to hold.",
+    "its answers to hold, NAME@likeness to be like real rows.",
 )
 @click.option("--out", type=OutPath(), required=True, help="Folder to write.")
 @gathered(

@@ -229,6 +229,14 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "for the boundary answer, the smallest change that this one classifier accepts.",
             },
         ),
+        (
+            ("--prefer",),
+            {
+                "type": click.Choice(["effort", "likeness"]),
+                "help": "What makes one plan better than another: few and small changes, or a row close to those of "
+                "real people (default: effort).",
+            },
+        ),
         (("--max-changes",), {"type": int, "help": "At most so many features change."}),
         (
             ("--direction", "directions"),

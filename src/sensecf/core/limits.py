@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, Unpack, get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Edit = Literal["actionable", "mutable"]
 #: What a plan has to withstand: nothing that follows from it, what is expected to, or the worse end of that.
 Consequences = Literal["still", "expected", "cautious"]
+#: What makes one answer better than another: little to do, or a row among those of real people.
+Prefer = Literal["effort", "likeness"]
 Range = tuple[float | None, float | None]
 
 #: The share of refits that are to agree with a plan, where nothing else is said.
@@ -46,6 +48,7 @@ class Shorthand(TypedDict, total=False):
     edit: Edit | None
     consequences: Consequences | None
     hold: float
+    prefer: Prefer
 
 
 class LimitsRecord(TypedDict):
@@ -59,6 +62,7 @@ class LimitsRecord(TypedDict):
     edit: Edit | None
     consequences: Consequences | None
     hold: float
+    prefer: NotRequired[Prefer]
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,9 @@ class Limits:
     since plans that hold work as often without this (docs/truth.md).
     `hold` in [0, 1): the share of refits of the classifier that are to agree with a plan (see `pipeline.hold`); 0 asks
     for the boundary answer, the smallest change that this one classifier accepts.
+    `prefer`: what makes one answer better than another: "effort", few changes that are small beside what is usual, in
+    a row that is no outlier; "likeness", a row close to real ones and to the person's own, where every number counts
+    by its training range (see `verify.cost`).
     Raises `InputError` for what can be no limit in any schema; `check` looks at one schema.
 
     >>> limits = sensecf.Limits(lock=["steps"], ranges={"sleep_total_min": (None, 480)}, hold=0)
@@ -91,6 +98,7 @@ class Limits:
     edit: Edit | None = None
     consequences: Consequences | None = None
     hold: float = HOLD
+    prefer: Prefer = "effort"
 
     def __post_init__(self) -> None:
         if isinstance(self.lock, str):
@@ -106,6 +114,8 @@ class Limits:
             raise InputError(f"edit {self.edit!r} is unknown; use {' or '.join(get_args(Edit))}")
         if self.consequences is not None and self.consequences not in get_args(Consequences):
             raise InputError(f"consequences {self.consequences!r} is unknown; use {', '.join(get_args(Consequences))}")
+        if self.prefer not in get_args(Prefer):
+            raise InputError(f"prefer {self.prefer!r} is unknown; use {' or '.join(get_args(Prefer))}")
         for name, way in (self.directions or {}).items():
             if way not in DIRECTIONS:
                 raise InputError(f"direction for {name!r}: {way!r} is unknown; use {', '.join(DIRECTIONS)}")
@@ -150,6 +160,7 @@ class Limits:
             "edit": self.edit,
             "consequences": self.consequences,
             "hold": self.hold,
+            "prefer": self.prefer,
         }
 
     @classmethod

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: What an answer has to withstand: the edits alone, what is expected to follow, the worse end of that.
 CONSEQUENCES = ("still", "expected", "cautious")
+#: What makes one answer better than another: see `verify.cost`.
+PREFERENCES = ("effort", "likeness")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Query:
     tow of what is edited and only so, which counts as no change (the stages of a night that is made longer, the
     sum of the parts that a person sets); `max_changes` (q,) how many features may be edited; `margin` (q,) the
     lead over the other classes that an answer must have; `consequences` (q,): what it has to withstand of that which
-    follows from it, a position in `CONSEQUENCES`.
+    follows from it, a position in `CONSEQUENCES`; `prefer` (q,): what makes an answer better than another, a position
+    in `PREFERENCES`.
 
     >>> query = sensecf.Limits(lock=["steps"]).query(task, people, "low")
     >>> query.rows.shape == (len(people), len(task.schema.names))
@@ -49,6 +52,7 @@ class Query:
     max_changes: Ints
     margin: Floats
     consequences: Ints
+    prefer: Ints
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -95,7 +99,8 @@ class Query:
         position = task.target_position(task.default_target() if target is None else target)
         margin = np.full(n, float(limits.margin))
         asked = np.full(n, CONSEQUENCES.index(meant.consequences or "still"))
-        return cls(rows, np.full(n, position), low, high, movable, follows, np.full(n, budget), margin, asked)
+        prefer = np.full(n, PREFERENCES.index(limits.prefer))
+        return cls(rows, np.full(n, position), low, high, movable, follows, np.full(n, budget), margin, asked, prefer)
 
     @classmethod
     def concat(cls, parts: Sequence[Query]) -> Query:
@@ -115,6 +120,7 @@ class Query:
             max_changes=self.max_changes[index],
             margin=self.margin[index],
             consequences=self.consequences[index],
+            prefer=self.prefer[index],
         )
 
 

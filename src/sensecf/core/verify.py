@@ -12,8 +12,9 @@ import numpy as np
 from sensecf.core.candidates import Candidates
 from sensecf.core.codec import Codec
 from sensecf.core.distances import Scale
+from sensecf.core.likeness import Likeness
 from sensecf.core.plausibility import Plausibility
-from sensecf.core.query import Query, settle
+from sensecf.core.query import PREFERENCES, Query, settle
 from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task, lead
 
@@ -23,6 +24,11 @@ DISTANCE_WEIGHT = 0.5
 OUTLIER_WEIGHT = 6.0
 #: Up to this score (see `Plausibility.score`) a row pays for being close to the threshold.
 COMFORT = 0.25
+#: Prices of a unit of distance and of a unit of unlikeness (see `Likeness`), in changed features, where likeness is
+#: preferred; what they were chosen on is in LOG.md.
+APART_WEIGHT, UNLIKE_WEIGHT = 12.0, 80.0
+#: The position of that preference.
+ALIKE = PREFERENCES.index("likeness")
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Verdicts:
     `score`: LOF score (0 at the threshold, higher is more like the data), NaN unless valid and
     feasible; `plausible`: score >= 0 and changed values inside the training range.
     `edited` (m, d): the features edited, those that follow left aside; `n_changed`: how many; `proximity` (MAD-L1
-    of all that moves): lower is better.
+    of all that moves): lower is better. `apart`, `unlike`: see `Likeness`, NaN but where a query prefers likeness.
     """
 
     predicted: Ints
@@ -48,6 +54,8 @@ class Verdicts:
     n_changed: Ints
     proximity: Floats
     reason: np.ndarray
+    apart: Floats
+    unlike: Floats
 
     @property
     def good(self) -> Bools:
@@ -57,7 +65,9 @@ class Verdicts:
     def price(self, plausibility: float) -> Floats:
         """What `cost` gives, from what is known already, shape (m,); NaN where nothing was judged."""
         price: Floats = self.n_changed + DISTANCE_WEIGHT * self.proximity
-        return price + plausibility * outlier_price(self.score) if plausibility > 0 else price
+        price = price + plausibility * outlier_price(self.score) if plausibility > 0 else price
+        alike = self.n_changed + APART_WEIGHT * self.apart + plausibility * UNLIKE_WEIGHT * self.unlike
+        return np.where(np.isnan(self.apart), price, alike)
 
 
 def feasible(task: Task, query: Query, owner: Ints, rows: Floats) -> Bools:
@@ -166,6 +176,11 @@ def verify(task: Task, query: Query, candidates: Candidates, final: bool = True)
     score[good] = task.once(Plausibility).score(rows[good], target[good])
     known = known_values(task, rows, changed)
     edited = changed & ~query.follows[owner]
+    apart, unlike = np.full((2, m), np.nan)
+    at = np.flatnonzero(good & (query.prefer[owner] == ALIKE))
+    if len(at):
+        likeness = task.once(Likeness)
+        apart[at], unlike[at] = likeness.apart(base[at], rows[at]), likeness.unlike(rows[at])
     return Verdicts(
         predicted,
         probability,
@@ -178,6 +193,8 @@ def verify(task: Task, query: Query, candidates: Candidates, final: bool = True)
         edited.sum(axis=1),
         task.once(Scale).mad_l1(base, rows),
         reason,
+        apart,
+        unlike,
     )
 
 
@@ -197,9 +214,21 @@ def known_values(task: Task, rows: Floats, changed: Bools) -> Bools:
 def cost(task: Task, query: Query, owner: Ints, rows: Floats, plausibility: float = 1.0) -> Floats:
     """What a plan asks for, shape (m,), in changed features; lower is better.
 
-    edits + 0.5 x MAD-L1 + plausibility x (6 if outlier, falling to 0 as the row comes well inside).
+    edits + 0.5 x MAD-L1 + plausibility x (6 if outlier, falling to 0 as the row comes well inside); where the query
+    prefers likeness, edits + 12 x distance + plausibility x 80 x unlikeness, both as `Likeness` measures them.
     Rows are compared by it everywhere: in the search, the pairs, the reward, the polish, the selection.
     """
+    alike = query.prefer[owner] == ALIKE
+    if not alike.any():
+        return _effort(task, query, owner, rows, plausibility)
+    total = _likeness(task, query, owner, rows, plausibility)
+    if not alike.all():
+        rest = np.flatnonzero(~alike)
+        total[rest] = _effort(task, query, owner[rest], rows[rest], plausibility)
+    return total
+
+
+def _effort(task: Task, query: Query, owner: Ints, rows: Floats, plausibility: float) -> Floats:
     base = query.rows[owner]
     price = edits(task.codec, query, owner, rows).sum(axis=1) + DISTANCE_WEIGHT * task.once(Scale).mad_l1(base, rows)
     if plausibility > 0:
@@ -207,6 +236,13 @@ def cost(task: Task, query: Query, owner: Ints, rows: Floats, plausibility: floa
         price = price + plausibility * outlier_price(score)
     total: Floats = price
     return total
+
+
+def _likeness(task: Task, query: Query, owner: Ints, rows: Floats, plausibility: float) -> Floats:
+    likeness = task.once(Likeness)
+    count = edits(task.codec, query, owner, rows).sum(axis=1)
+    total: Floats = count + APART_WEIGHT * likeness.apart(query.rows[owner], rows)
+    return total + plausibility * UNLIKE_WEIGHT * likeness.unlike(rows) if plausibility > 0 else total
 
 
 def outlier_price(score: Floats) -> Floats:

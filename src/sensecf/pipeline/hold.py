@@ -347,13 +347,14 @@ class Holding:
     def _calibrated(self, target: int, limits: Limits, say: Say) -> Calibration:
         edit = limits.resolved(self._task.schema).edit
         key = f"{self._task.classes[target]}|{edit}|{limits.hold}"
+        key += "" if limits.prefer == "effort" else f"|{limits.prefer}"
         if key not in self._found and self.folder is not None:
             kept = read_sealed(self._kept, self.mark())
             for name, one in ({} if kept is None else json.loads(kept)).items():
                 tried = [(float(m), int(of), int(held)) for m, of, held in one["tried"]]
                 self._found[name] = Calibration(**{**one, "tried": tried})
         if key not in self._found:
-            asked = Limits(edit=edit, hold=0.0, consequences="still")
+            asked = Limits(edit=edit, hold=0.0, consequences="still", prefer=limits.prefer)
             self._found[key] = calibrate(self._task, target, asked, limits.hold, self.change, self.seed, say)
             self._kept_if_it_can_be(lambda folder: write_sealed(folder / "hold.json", self.content(), self.mark()))
         return self._found[key]

@@ -48,9 +48,8 @@ COLUMNS: dict[str, bool] = {
 TOLERANCE = 1e-6
 #: How many training rows are the neighbours of an answer.
 NEIGHBOURS = 5
-#: The method whose gaps another fills, and what both together are called: neither speaks for the other.
-FIRST, SECOND = "search@hold", "search"
-BOTH = "search@hold, else search"
+#: Methods whose gaps another fills: neither speaks for the other, and both together have a name of their own.
+PAIRS = (("search@hold", "search"), ("search@hold+likeness", "search@likeness"))
 
 
 @dataclass(frozen=True)
@@ -106,19 +105,26 @@ def columns(asked: Requests, answers: Floats) -> dict[str, float]:
         reached[there] = task.judge(rows, final=True).predicted == target
         votes = [judge(rows) == target for judge in asked.refits.judges]
         later[there] = np.mean(votes, axis=0)
-        points = space(task.codec, task.rows)
-        apart = np.abs(points(rows) - points(before))
-        near = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(task.rows))).fit(points(task.rows))
         violated = violations(task, before, rows)
-        found |= {
-            "distance_l0": float((apart > TOLERANCE).sum(axis=1).mean()),
-            "distance_l1": float(apart.sum(axis=1).mean()),
-            "distance_l2": float(np.linalg.norm(apart, axis=1).mean()),
-            "distance_linf": float(apart.max(axis=1).mean()),
-            "knn_5": float(near.kneighbors(points(rows))[0].mean()),
-            **{f"{name}_violation_rates": float(broken.mean()) for name, broken in violated.items()},
-        }
+        found |= {str(name): float(mean) for name, mean in distances(task, before, rows).mean().items()}
+        found |= {f"{name}_violation_rates": float(broken.mean()) for name, broken in violated.items()}
     return found | {"validity": float(reached.mean()), "future_validity": float(later.mean())}
+
+
+def distances(task: Task, before: Floats, rows: Floats) -> pd.DataFrame:
+    """The four distances of each answer (n, d) from its factual, and its mean distance to the nearest training rows."""
+    points = space(task.codec, task.rows)
+    apart = np.abs(points(rows) - points(before))
+    near = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(task.rows))).fit(points(task.rows))
+    return pd.DataFrame(
+        {
+            "distance_l0": (apart > TOLERANCE).sum(axis=1),
+            "distance_l1": apart.sum(axis=1),
+            "distance_l2": np.linalg.norm(apart, axis=1),
+            "distance_linf": apart.max(axis=1),
+            "knn_5": near.kneighbors(points(rows))[0].mean(axis=1),
+        }
+    )
 
 
 def violations(task: Task, before: Floats, rows: Floats) -> dict[str, Any]:
@@ -164,10 +170,16 @@ def read(folder: Path, refits: int, seed: int = 0, classifier: Any = None) -> tu
         rows = np.full((len(names), len(task.schema)), np.nan)
         rows[names.get_indexer(pd.Index(part["query"]))] = task.codec.encode(part)
         answers[str(method)] = rows
-    if {FIRST, SECOND} <= set(answers):
-        gaps = np.isnan(answers[FIRST]).all(axis=1)[:, None]
-        answers[BOTH] = np.where(gaps, answers[SECOND], answers[FIRST])
+    for first, second in PAIRS:
+        if {first, second} <= set(answers):
+            gaps = np.isnan(answers[first]).all(axis=1)[:, None]
+            answers[both(first, second)] = np.where(gaps, answers[second], answers[first])
     return asked, answers
+
+
+def both(first: str, second: str) -> str:
+    """How answers of one method are called whose gaps another fills."""
+    return f"{first}, else {second}"
 
 
 def table(folders: Sequence[Path], refits: int = 20, seed: int = 0, call: Call = QUIETLY) -> pd.DataFrame:

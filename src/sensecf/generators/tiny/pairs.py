@@ -68,6 +68,7 @@ def draw_queries(task: Task, count: int, rng: np.random.Generator, margins: Floa
         np.minimum(budget, query.max_changes),
         rng.choice(margins, n),
         np.zeros(n, dtype=np.intp),
+        np.zeros(n, dtype=np.intp),
     )
 
 

@@ -28,25 +28,30 @@ OWN = ("tiny", "search", "nearest", "prompted", "tuned")
 #: The method whose distance `success_at_3` may not exceed.
 REFERENCE = "nice-sparsity"
 
+#: What may be asked of the answers of a row, behind an @.
+WISHES = ("hold", "likeness")
+
 Way = Literal["raw", "filter", "polish"]
 
 
 @dataclass(frozen=True)
 class Asking:
-    """What one process is asked: a generator, the way in which it is run, whether its answers are asked to hold, and
-    the lead over the other classes that they must have (None: what the limits say)."""
+    """What one process is asked: a generator, the way in which it is run, whether its answers are asked to hold, the
+    lead over the other classes that they must have (None: what the limits say), and whether likeness is preferred."""
 
     generator: str
     way: Way
     hold: bool = False
     margin: float | None = None
+    likeness: bool = False
 
     @property
     def title(self) -> str:
         """How it is named while it runs."""
         words = {"raw": "", "polish": "", "filter": " with the rules in front"}[self.way]
         margin = "" if self.margin is None else f" at a margin of {self.margin:g}"
-        return self.generator + ("@hold" if self.hold else "") + words + margin
+        wish = "+".join(name for name in WISHES if getattr(self, name))
+        return self.generator + ("@" + wish if wish else "") + words + margin
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Method:
     proposals that is valid and breaks no rule; "polish", its answer by `explain`: proposals
     verified, polished and selected, with the search as fallback. `run`: what has to be run for it, "raw"
     for a filtered row too, unless the generator can put the rules in front of itself (`filter_rules`). `hold`: its
-    answers are asked to hold; all others are boundary answers.
+    answers are asked to hold; all others are boundary answers. `likeness`: it prefers likeness, see `Limits`.
     """
 
     label: str
@@ -65,18 +70,20 @@ class Method:
     way: Way
     run: Way
     hold: bool = False
+    likeness: bool = False
 
     @property
     def asking(self) -> Asking:
         """What has to be run for it."""
-        return Asking(self.generator, self.run, self.hold)
+        return Asking(self.generator, self.run, self.hold, likeness=self.likeness)
 
 
 def methods(names: Sequence[str]) -> list[Method]:
     """The rows for generators as they are named on the command line.
 
     Our own are shown polished; a peer gets two rows, raw and filtered; `name+way` is that row alone. `name@hold` is
-    the row of answers that are asked to hold, always polished.
+    the row of answers that are asked to hold, `name@likeness` that of answers that prefer likeness,
+    `name@hold+likeness` both; always polished.
     Raises `InputError` for unknown generators and ways, and for a row that is named twice.
     """
     found: list[Method] = []
@@ -84,8 +91,11 @@ def methods(names: Sequence[str]) -> list[Method]:
     for text in names:
         shape, at, wish = text.partition("@")
         name, plus, wanted = shape.partition("+")
-        if at and (wish != "hold" or wanted not in ("", "polish")):
-            raise InputError(f"generator {text!r} cannot be read; write {name}@hold for answers that are asked to hold")
+        if at and (wish not in (*WISHES, "+".join(WISHES)) or wanted not in ("", "polish")):
+            raise InputError(
+                f"generator {text!r} cannot be read; write {name}@hold for answers that are asked to hold, "
+                f"{name}@likeness for such as are like real rows, or {name}@hold+likeness"
+            )
         own_filter = "filter_rules" in generators.traits_of(generators.find(name)).takes
         if at:
             ways = ("polish",)
@@ -99,7 +109,8 @@ def methods(names: Sequence[str]) -> list[Method]:
         for way in ways:
             shown = name.rpartition(":")[2] or name
             label = (shown if way == usual else f"{shown}+{way}") + (at + wish)
-            found.append(Method(label, name, way, "raw" if way == "filter" and not own_filter else way, bool(at)))
+            run: Way = "raw" if way == "filter" and not own_filter else way
+            found.append(Method(label, name, way, run, "hold" in wish, "likeness" in wish))
     labels = [method.label for method in found]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice is not None:

@@ -79,6 +79,10 @@ GLOSSARY = (
         "other row is of boundary answers: the smallest change that is valid.",
     ),
     (
+        "NAME@likeness",
+        "Answers that prefer a row close to real ones to little effort, as `explain --prefer likeness` gives them.",
+    ),
+    (
         "Retraining",
         "The classifier fitted anew with other random states, on resampled people and on nine tenths of the rows.",
     ),

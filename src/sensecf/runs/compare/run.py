@@ -334,6 +334,7 @@ def ask_method(setting: Setting, asking: Asking) -> list[Chunk]:
     folder, request, task, query = setting.folder, setting.request, setting.made.task, setting.asked.query
     limits = replace(request.limits, hold=request.limits.hold or HOLD) if asking.hold else request.limits
     limits = limits if asking.margin is None else replace(limits, margin=asking.margin)
+    limits = replace(limits, prefer="likeness") if asking.likeness else limits
     way = asking.way
     # Finished chunks are verdicts on one classifier: code of the user's own may have changed since.
     probe = task.judge(task.rows[:200]).proba.round(6).tobytes() + query.rows.tobytes()
