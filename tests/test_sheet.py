@@ -109,7 +109,7 @@ def test_a_plan_for_several_days_says_of_how_many() -> None:
 
 def test_a_class_is_said_without_its_code_and_a_person_without_a_name_gets_a_line() -> None:
     said = words(page(replace(PLAN, person="", said="1 (diabetes)", target="0 (no diabetes)")))
-    assert "stress: diabetes" in said
+    assert "It said “diabetes”" in said, "the column of the label is no word for a person"
     assert "“no diabetes”" in said
     assert "For : " not in said
     assert "p1-" not in said.partition("Week by week")[0]

@@ -183,7 +183,7 @@ def test_a_clinician_compares_plans_of_different_kinds(page: Any, address: str, 
     assert 3 <= cards.count() <= 5
     kinds = [text.split(" · ")[1] for text in page.locator(".card h3").all_inner_texts()]
     assert len(set(kinds)) >= 2
-    for words in ("Holds in refits", "Real ones alike", "Weeks"):
+    for words in ("Holds in refits", "Real days alike", "Weeks"):
         assert page.locator(f".card dt:has-text('{words}')").count() == cards.count()
     assert all("%" in text for text in page.locator(".worth p").all_inner_texts())
     heads = page.locator(".differences thead th").count()

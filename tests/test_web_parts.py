@@ -172,7 +172,7 @@ def test_rules_are_said_in_words(mixed_task: Task) -> None:
     found = [rule_words(rule, schema, labels(schema)) for rule in schema.rules]
     assert found == [
         "Deep, rem and light must add up to total sleep time.",
-        "Pulse min must not be more than pulse mean.",
+        "Pulse min must not be more than mean heart rate.",
         "Where pill is yes, coffee must be at most 2 cups.",
     ]
     share = rule_words(Ratio("deep", "sleep", 0.1, 0.3), schema, labels(schema))
@@ -187,7 +187,7 @@ def test_what_blocks_names_the_controls_that_lift_it(mixed_task: Task) -> None:
     found = blocks(Blame(tuple(parts)), limits, schema, labels(schema))
     assert [block.field for block in found] == ["lock-1", "limits-7", "budget", "", ""]
     [rule] = blocks(Blame((Blocked("rule", bound=schema.rules[1]),)), limits, schema, labels(schema))
-    assert rule == Blocker("A rule: Pulse min must not be more than pulse mean.", "")
+    assert rule == Blocker("A rule: Pulse min must not be more than mean heart rate.", "")
     assert blocks(Blame((Blocked("blank", "deep"),)), limits, schema, labels(schema)) == []
     assert blocks(Blame(possible=True), limits, schema, labels(schema)) == []
 

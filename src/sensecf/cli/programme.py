@@ -59,20 +59,24 @@ def _cost(text: str) -> tuple[str, float]:
 
 def _show(made: Programmes, out: Path) -> None:
     """The programmes on the terminal."""
-    facts = made.facts
+    from sensecf.runs.report.names import Labels, in_labels
+
+    facts, names = made.facts, made.run.task.once(Labels).of
     say(facts["quality"])
     say(facts["headline"])
     for number in dict.fromkeys(row["programme"] for row in facts["programmes"]):
         mine = [row for row in facts["programmes"] if row["programme"] == number]
-        say(f"  {number}. {'; '.join(row['asks'] for row in mine)}")
-        say(f"     {some(mine[0]['people'], 'people')}, turns {mine[0]['reached']} of their {mine[0]['days']} days")
+        say(f"  {number}. {'; '.join(in_labels(row['asks'], names) for row in mine)}")
+        whose = "" if facts["asked_are"] != "people" else f"{some(mine[0]['people'], 'people')}, "
+        say(f"     {whose}turns {mine[0]['reached']} of {some(mine[0]['days'], facts['rows_are'])}")
     for one in facts["sets"][1:]:
         count, why = one["programmes"], one["why_fewer"]
-        told = f"{count} instead of {count - 1}: {one['one_more_buys']:+.0%} of the days"
+        told = f"{count} instead of {count - 1}: {one['one_more_buys']:+.0%} of the {facts['rows_are']}"
         say(f"{told} ({why})." if why else f"{told}.")
     if facts["budget_spent"] is not None:
         spent = facts["budget_spent"]
-        say(f"For {spent['cost']:g}: {some(spent['people'], 'people')}, {spent['days']:g} days expected to turn.")
+        whom = some(spent["people"], facts["asked_are"])
+        say(f"For {spent['cost']:g}: {whom}, {spent['days']:g} {facts['rows_are']} expected to turn.")
     say(facts["how"])
     say(facts["expected"])
     say(CAUTION)

@@ -100,8 +100,10 @@ def _plans(answers: Counterfactuals, target: str, what: str) -> Any:
     from rich.text import Text
 
     from sensecf.cli.people import TITLE, whose_words
+    from sensecf.runs.report.names import labels
 
-    plans = answers.plans().assign(expected=answers.expected(most=RESULTS))
+    names = dict(zip(answers.schema.names, labels(answers.schema), strict=True))
+    plans = answers.plans(names).assign(expected=answers.expected(RESULTS, names))
     title = f"{what[:1].upper()}{what[1:]}s towards {target!r} (the first {min(len(plans), PLANS)} of {len(plans)})"
     called, whose = whose_words(answers, plans.head(PLANS)["query"])
     asked = bool(answers.answers["holds"].notna().any())

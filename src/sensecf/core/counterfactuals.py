@@ -253,36 +253,41 @@ class Counterfactuals:
                 not acts[row, column],
             )
 
-    def plans(self) -> pd.DataFrame:
+    def plans(self, called: Mapping[str, str] | None = None) -> pd.DataFrame:
         """Answers as people read them: query, rank, plan ("steps 4,100 → 6,500 steps; ..."), what follows from it by a
-        rule, what is expected to follow with its 90 % band, probability."""
+        rule, what is expected to follow with its 90 % band, probability.
+
+        `called`: what features are called, where that is not their name.
+        """
+        called = called or {}
         texts: dict[tuple[Any, int, bool], list[str]] = {}
         for query, rank, name, _unit, before, after, follows in self._changes():
             feature = self.schema[name]
-            text = f"{name} {feature.format(before)} → {feature.format(after, unit=True)}"
+            text = f"{called.get(name, name)} {feature.format(before)} → {feature.format(after, unit=True)}"
             texts.setdefault((query, rank, follows), []).append(text)
         answers = self.answers
         keys = list(zip(answers["query"], answers["rank"].astype(int), strict=True))
         out = answers[["query", "rank", "probability", "plausible", "n_changed"]].copy()
         out.insert(2, "plan", ["; ".join(texts.get((*key, False), ["no change needed"])) for key in keys])
         out.insert(3, "follows", ["; ".join(texts.get((*key, True), [])) for key in keys])
-        out.insert(4, "expected", self.expected())
+        out.insert(4, "expected", self.expected(called=called))
         return out.reset_index(drop=True)
 
-    def expected(self, most: int | None = None) -> list[str]:
+    def expected(self, most: int | None = None, called: Mapping[str, str] | None = None) -> list[str]:
         """What is expected to follow from each of `answers`, as people read it: "glucose 131 → 126 (124 to 129) mg/dL";
         "" where nothing is.
 
         The largest first, in standard deviations of the rows asked about; with `most` no more than so many, and how
-        many more there are. What stays where it is once it is rounded is left out.
+        many more there are. What stays where it is once it is rounded is left out. `called`: see `plans`.
         """
+        called = called or {}
         told: dict[tuple[Any, int], list[tuple[float, str]]] = {}
         spread = {f.name: self._spread(f) for f in self.schema.features if f.numeric}
         for query, rank, name, _unit, before, expected, low, high in self.consequences().itertuples(index=False):
             say = self.schema[name].format
             if say(before) == say(expected):
                 continue
-            text = f"{name} {say(before)} → {say(expected)} ({say(low)} to {say(high, unit=True)})"
+            text = f"{called.get(name, name)} {say(before)} → {say(expected)} ({say(low)} to {say(high, unit=True)})"
             size = abs(float(expected) - float(before)) / spread[name] if name in spread else 1.0
             told.setdefault((query, rank), []).append((size, text))
         answers = self.answers

@@ -49,6 +49,34 @@ class Counted(NamedTuple):
 ONE = {"rows": "row", "days": "day", "people": "person", "requests": "request"}
 
 
+class Called(NamedTuple):
+    """What those of a table and their rows are called: "people" and "days", or "rows" both. `people`: whether the table
+    says whose its rows are."""
+
+    many: str
+    days: str
+
+    @property
+    def people(self) -> bool:
+        return self.many == "people"
+
+    @property
+    def one(self) -> str:
+        """What one of them is called."""
+        return ONE[self.many]
+
+    @property
+    def day(self) -> str:
+        """What one row is called."""
+        return ONE[self.days]
+
+
+def called(rows: pd.DataFrame) -> Called:
+    """The words for a table with the columns `PERSON` and `WHEN`, where it has them."""
+    days = days_of(rows)
+    return Called("people" if PERSON in rows else days, days)
+
+
 def some(count: int, noun: str) -> str:
     """A number with its noun: "1 day", "1,204 rows"."""
     return f"{count:,} {ONE.get(noun, noun) if count == 1 else noun}"

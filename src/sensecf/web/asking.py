@@ -253,9 +253,10 @@ def _drafts(cohort: Cohort, ask: Inquiry, query: Query, found: DaysPlans) -> lis
     """Plans for several days as drafts, in their order."""
     drafts = []
     for plan in found.plans:
-        known = Known(turned=plan.turned)
+        known = Known(turned=plan.turned, why=tuple(map(str, plan.why)))
         if plan.of:
             stands = int(plan.stands[plan.turned].min())
-            known = Known(round(stands / plan.of, 6), round(float(lower_bound(stands, plan.of)), 6), turned=plan.turned)
+            low = round(float(lower_bound(stands, plan.of)), 6)
+            known = replace(known, holds=round(stands / plan.of, 6), holds_low=low)
         drafts.append(Draft(ask, query, plan.rows, known, said(cohort.task.schema, plan.plan)))
     return drafts

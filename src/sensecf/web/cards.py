@@ -18,8 +18,11 @@ from sensecf.web.plans import Plan, Pool, kind_of
 from sensecf.web.robust import Robustness
 from sensecf.web.steps import weeks_of
 from sensecf.web.trust import Bin
-from sensecf.web.words import Piece, percent, plan_sentence
+from sensecf.web.words import Piece, inside, percent, plan_sentence
 from sensecf.web.written import Data, record
+
+#: Letters of a kind of lever in a title, and kinds named there.
+LONG, MOST_NAMED = 24, 3
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def card(seat: Seat, plan: Plan, pool: Pool) -> Card:
         plan,
         written,
         plan_sentence(written),
-        "Own plan" if plan.own else " and ".join(_joined(kind_of(cohort, plan))),
+        "Own plan" if plan.own else title_of(kind_of(cohort, plan)),
         adds,
         cohort.trust.at(after),
         charts.calibration(cohort.trust.bins, after, before, small=True),
@@ -97,10 +100,14 @@ def card(seat: Seat, plan: Plan, pool: Pool) -> Card:
     )
 
 
-def _joined(kinds: Sequence[str]) -> list[str]:
-    """Kinds of levers as the two ends of "sleep, food and activity"; the first letter of the first stays large."""
-    said = [kinds[0], *(kind[:1].lower() + kind[1:] for kind in kinds[1:])] if kinds else ["Nothing"]
-    return [", ".join(said[:-1]), said[-1]] if len(said) > 1 else said
+def title_of(kinds: Sequence[str]) -> str:
+    """Kinds of levers as a title: "Sleep, food and activity". A kind of its own is called like its feature: long ones
+    are cut, since the card says them in full, and of more than three only two are named."""
+    said = [kind if len(kind) <= LONG else f"{kind[: LONG - 1].rstrip(' ,;:(')}…" for kind in kinds] or ["Nothing"]
+    if len(said) > MOST_NAMED:
+        said = [*said[: MOST_NAMED - 1], f"{len(said) - MOST_NAMED + 1} more"]
+    said = [said[0], *map(inside, said[1:])]
+    return " and ".join(filter(None, [", ".join(said[:-1]), said[-1]]))
 
 
 def added(cohort: Cohort, plan: Plan, pool: Pool) -> dict[int, float] | None:
@@ -174,7 +181,8 @@ def real_rows(cohort: Cohort, plan: Plan) -> list[tuple[str, str, str, list[str]
     base = cohort.rows[plan.day.row]
     changed = cohort.task.codec.changed(base[None], plan.row[None])[0]
     order = np.flatnonzero(changed).tolist()
-    order += [int(j) for j in np.argsort(-np.abs(np.nan_to_num(cohort.leaning(plan.day.row)))) if not changed[j]][:4]
+    leaning = cohort.leaning(plan.day.row)  # NaN where nothing was measured, which nobody can be compared by
+    order += [int(j) for j in np.argsort(-np.abs(leaning)) if not changed[j] and not np.isnan(leaning[j])][:4]
     return [
         (
             cohort.columns[j].label,

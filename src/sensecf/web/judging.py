@@ -33,7 +33,7 @@ class Known:
 
     `holds`, `holds_low`: see `Plan`. `identity`: its id, "" for a new one. `by_hand`: a day counts as turned where the
     classifier's answer changes, whatever the schema asks of plans. `turned` (k,): days that may count as turned at all,
-    None for all: a day on which a plan would not hold does not.
+    None for all: a day on which a plan would not hold does not; `why` (k,): why not, in words, where that is known.
     """
 
     holds: float | None = None
@@ -41,6 +41,7 @@ class Known:
     identity: str = ""
     by_hand: bool = False
     turned: Bools | None = None
+    why: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _plan(cohort: Cohort, draft: Draft, verdict: Verdicts) -> Plan:
             bool(good[k]),
             float(verdict.probability[k]),
             float(verdict.lead[k]),
-            str(verdict.reason[k]),
+            str(verdict.reason[k]) or (str(known.why[k]) if known.why and not good[k] else ""),
         )
         for k, row in enumerate(draft.ask.days)
     )

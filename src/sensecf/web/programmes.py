@@ -18,7 +18,7 @@ from sensecf.core.errors import InputError
 from sensecf.pipeline.programme.find import find
 from sensecf.pipeline.weeks import MISSED
 from sensecf.runs.programme.cohort import Opened, judges, opened
-from sensecf.runs.programme.report import card, figure, people_rows, reasons, set_rows
+from sensecf.runs.programme.report import card, figure, labelled, people_rows, reasons, set_rows
 from sensecf.runs.programme.run import claim, headline, how
 from sensecf.runs.programme.tables import tables
 from sensecf.runs.report.page import inline
@@ -94,10 +94,10 @@ def found_for(desk: Desk, say: Say) -> Mapping[str, Any]:
     say(0.7, "Trying programmes")
     found = find(run.cohort, who, 3, seed=run.seed)
     if not found.sets:
-        raise InputError("No programme turns a day of the people who pick: plans of their own are what there is.")
+        raise InputError("No programme turns any of those that pick: plans of their own are what there is.")
     made = tables(run, found, {}, None)
     places = _places(desk, run)
-    people = people_rows(made)
+    people = labelled(run, people_rows(made))
     for row in people:
         for day in row["rows"]:
             place = places.get(day["query"])
@@ -129,7 +129,9 @@ def _places(desk: Desk, run: Opened) -> Mapping[str, int]:
 def programme_page(request: Request, desk: Desk, found: Mapping[str, Any] | None) -> str:
     """All programmes, or the button that finds them."""
     ready = desk.start.source.path is not None and Path(desk.start.source.path).is_dir()
-    return written(request, "programme.html.j2", head=head_of(desk.cohort), found=found, ready=ready)
+    return written(
+        request, "programme.html.j2", head=head_of(desk.cohort), nouns=desk.cohort.nouns, found=found, ready=ready
+    )
 
 
 def person_page(request: Request, desk: Desk, found: Mapping[str, Any], number: int) -> str:
@@ -140,6 +142,7 @@ def person_page(request: Request, desk: Desk, found: Mapping[str, Any], number: 
         request,
         "programme_person.html.j2",
         head=head_of(desk.cohort),
+        nouns=desk.cohort.nouns,
         person=row,
         name=clean(row["name"]),
         given=cards.get(row["programme"]),

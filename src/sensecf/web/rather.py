@@ -22,6 +22,7 @@ from sensecf.pipeline.explain import explain
 from sensecf.pipeline.programme.asks import candidates, carried
 from sensecf.pipeline.programme.reach import reach, share_of
 from sensecf.runs.programme.tables import done
+from sensecf.runs.report.names import in_labels
 from sensecf.web.cohort import Cohort
 from sensecf.web.desk import Desk
 from sensecf.web.views import _head as head_of
@@ -144,11 +145,7 @@ def in_words(cohort: Cohort, lines: Sequence[str]) -> list[str]:
     """Lines that begin with the name of a feature, with what the page calls it."""
     called = dict(zip(cohort.task.schema.names, (column.label for column in cohort.columns), strict=True))
 
-    def said(line: str) -> str:
-        name = max((name for name in called if line.startswith(f"{name} ")), key=len, default="")
-        return f"{called[name]}{line[len(name) :]}" if name else line
-
-    return [said(line) for line in lines]
+    return [in_labels(line, called) for line in lines]
 
 
 def rather_page(request: Request, desk: Desk, person: int, talk: Talk) -> str:

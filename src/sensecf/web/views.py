@@ -33,7 +33,17 @@ from sensecf.web.start import PHASES
 from sensecf.web.steps import Way, weekly_steps, weeks_of
 from sensecf.web.survey import MAX_FEATURES, by_group, ways_to_group
 from sensecf.web.visitor import Visitor
-from sensecf.web.words import CAUTION, REGISTER_NAMES, clean, percent, plan_sentence, reason_words, say
+from sensecf.web.words import (
+    CAUTION,
+    REGISTER_NAMES,
+    Nouns,
+    clean,
+    day_reason,
+    percent,
+    plan_sentence,
+    reason_words,
+    say,
+)
 from sensecf.web.written import Data, record
 
 #: The exports: suffix and media type.
@@ -43,6 +53,8 @@ EXPORTS = {
     "html": ("html", "text/html; charset=utf-8"),
     "fhir": ("fhir.json", "application/fhir+json"),
 }
+#: What those on the page are called before there are any.
+NOBODY = Nouns("person", "people", "day", "days")
 LETTERS = "ABCDEFGHIJKLMNOP"
 #: Days of a person that are shown at most, the latest ones.
 MOST_DAYS = 60
@@ -69,7 +81,8 @@ def _environment() -> Environment:
 def _write(request: Request, template: str, **context: Any) -> str:
     csrf = request.scope["csrf"]
     visitor = Visitor.of(request)
-    context.setdefault("word", lambda key: say(key, visitor.register))
+    called = context["head"].cohort.nouns if "head" in context else NOBODY
+    context.setdefault("word", lambda key: say(key, visitor.register, called))
     return _environment().get_template(template).render(csrf=csrf, path=request.url.path, visitor=visitor, **context)
 
 
@@ -214,10 +227,13 @@ def _list_row(cohort: Cohort, person: Person, columns: list[int], states: Mappin
 
 def _shares(desk: Desk) -> list[str]:
     """Who found the answers of the run that is open, and those of the questions asked on the page."""
-    lines = [f"In the run, {clean(desk.cohort.run_shares)}."] if desk.cohort.run_shares else []
+    asked, questions = f" {desk.cohort.nouns.days} asked about:", " questions:"
+    run = clean(desk.cohort.run_shares).replace(" asked:", asked)
+    lines = [f"In the run, {run}."] if run else []
     if desk.found:
         counts = [desk.found[name] for name in FINDERS]
-        lines.append(f"On this page, {clean(shares_in_words(desk.cohort.generator.name, counts))}.")
+        words = clean(shares_in_words(desk.cohort.generator.name, counts)).replace(" asked:", questions)
+        lines.append(f"On this page, {words}.")
     return lines
 
 
@@ -395,6 +411,7 @@ def _plans(desk: Desk, cohort: Cohort, number: int, pool: Pool | None, wish: Wis
         "person": number,
         "pool": "" if pool is None else pool.id,
         "there": pool is not None and pool.there,
+        "already": pool is not None and not cohort.away[list(pool.ask.days)].any(),
         "held": 0 if pool is None else len(pool.plans),
         "of": 1 if pool is None else len(pool.ask.days),
         "day": "" if pool is None else cohort.roster.when[pool.ask.days[0]],
@@ -434,6 +451,7 @@ def _alone(desk: Desk, cohort: Cohort, plan: Plan, pool: Pool) -> Data:
     standing = desk.journal.standing(plan.id)
     one = _card(desk, cohort, (plan, pool), mark)
     shown = face(cohort, plan.person, plan.day.row)
+    called = dict(zip(cohort.task.schema.names, cohort.labels, strict=True))
     return {
         "head": _head(cohort),
         "trust": cohort.trust,
@@ -446,9 +464,10 @@ def _alone(desk: Desk, cohort: Cohort, plan: Plan, pool: Pool) -> Data:
         "days": [
             (
                 cohort.roster.when[day.row],
-                cohort.chance_text(float(cohort.chance[day.row])),
-                cohort.chance_text(day.probability),
+                percent(float(cohort.shown(cohort.chance[day.row]))),
+                percent(float(cohort.shown(day.probability))),
                 day.turned,
+                "" if day.turned else day_reason(day.reason, called),
             )
             for day in plan.days
         ],
@@ -465,7 +484,7 @@ def _way(cohort: Cohort, plan: Plan, way: Way) -> Data:
     changed = np.flatnonzero(cohort.task.codec.changed(base[None], plan.row[None])[0]).tolist()
     return {
         "features": [cohort.columns[j].label for j in changed],
-        "units": [clean(cohort.columns[j].feature.unit) for j in changed],
+        "units": [_unit_beside(cohort.columns[j].label, cohort.columns[j].feature.unit) for j in changed],
         "now": [cohort.columns[j].text(base[j]) for j in changed],
         "said": percent(float(cohort.shown(cohort.chance[plan.day.row]))),
         "steps": [
@@ -481,6 +500,11 @@ def _way(cohort: Cohort, plan: Plan, way: Way) -> Data:
         "assumed": way.assumed,
         "problem": way.problem,
     }
+
+
+def _unit_beside(label: str, unit: str) -> str:
+    """The unit that stands beside a label, "" where the label says it: steps are counted in steps."""
+    return "" if unit.casefold() == label.casefold() else clean(unit)
 
 
 def robust_part(request: Request, desk: Desk, plan: Plan) -> str:

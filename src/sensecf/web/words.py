@@ -16,8 +16,8 @@ from sensecf.runs.report.names import clean, inside, known, labels
 
 #: With what the page is written elsewhere.
 __all__ = [
-    "Blocker", "Nouns", "Piece", "blocks", "clean", "inside", "known", "labels", "nouns", "percent", "plan_sentence",
-    "reason_words", "rule_words", "say",
+    "Blocker", "Nouns", "Piece", "blocks", "clean", "day_reason", "inside", "known", "labels", "nouns", "percent",
+    "plan_sentence", "reason_words", "rule_words", "say",
 ]  # fmt: skip
 
 #: What stands wherever plans are read.
@@ -136,7 +136,7 @@ def _verdict_pieces(record: Mapping[str, Any]) -> list[Piece]:
         pieces = [
             Piece(f" on each {record['day_noun']}, the classifier would say "),
             Piece(record["target_text"], "target_text"),
-            Piece(" on "),
+            Piece(" and hold to it on " if record.get("holds") is not None else " on "),
             Piece(str(record["turns"]), "turns"),
             Piece(" of "),
             Piece(str(record["of"]), "of"),
@@ -241,17 +241,33 @@ def reason_words(reason: str) -> str:
     return _sentence(clean(re.sub(r"^row \S+, column ", "", reason))).replace("..", ".")
 
 
+def day_reason(reason: str, called: Mapping[str, str]) -> str:
+    """Why a plan does not turn a day, in a few words; "" where that is not known. `called`: features by their names."""
+    if held := re.search(r"would not hold: (\d+) of (\d+) refits", reason):
+        return f"would not hold, {held[1]} of {held[2]} refits agree"
+    parts = [part.removesuffix(" is outside its range") for part in reason.split("; ")]
+    if far := [called[name] for name in parts if name in called]:
+        return f"{', '.join(far)}: beyond the limits, or more than is asked of a person"
+    said = {
+        "all that the plan asks for is done": "what it asks for is done already, or was not measured",
+        "answer stays what it is": "the answer stays",
+        "would undo it": "what is expected to follow would undo it",
+    }
+    found = next((words for key, words in said.items() if key in reason), None)
+    return found or ("cannot be carried out then" if reason else "")
+
+
 #: What the two registers are called.
 REGISTER_NAMES: dict[Register, str] = {"clinical": "Clinical words", "plain": "Plain words"}
 
 #: What the page says in either register, by key: the clinician's words, and the plain ones.
 WORDING: dict[str, tuple[str, str]] = {
-    "auc": ("AUC, by person", "Tells two apart, in so many of 100 pairs"),
+    "auc": ("AUC{by}", "Tells two apart, in so many of 100 pairs"),
     "balanced": ("Balanced accuracy", "Right answers, both kinds weighed alike"),
     "alarms": ("False alarms among those asked about", "Called so, and were not"),
     "calibration": ("Calibration", "What its percentages have been worth"),
     "holds": ("Holds in refits", "Still so if it learns anew"),
-    "alike": ("Real ones alike", "Real ones like this"),
+    "alike": ("Real {days} alike", "Real {days} like this"),
     "follows": ("Expected to follow (90 % band)", "What should move along (9 times of 10)"),
     "weeks": ("Weeks", "Weeks"),
     "leans": ("What the classifier leans on", "What this answer rests on"),
@@ -262,6 +278,7 @@ WORDING: dict[str, tuple[str, str]] = {
 }
 
 
-def say(key: str, register: Register) -> str:
-    """A phrase of the page in a register."""
-    return WORDING[key][REGISTERS.index(register)]
+def say(key: str, register: Register, called: Nouns) -> str:
+    """A phrase of the page in a register, with what rows and those on the page are called."""
+    by = ", by person" if called.one == PEOPLE[0] else ""
+    return WORDING[key][REGISTERS.index(register)].format(days=called.days, by=by)

@@ -74,6 +74,7 @@ def record(cohort: Cohort, plan: Plan) -> Data:
             {
                 "when": cohort.roster.when[one.row],
                 "turned": one.turned,
+                "why": "" if one.turned else one.reason,
                 "probability_before": round(float(cohort.chance[one.row]), 6),
                 "probability": round(one.probability, 6),
                 "values": _values(cohort, cohort.rows[one.row], one.after),
@@ -193,7 +194,8 @@ def restore(cohort: Cohort, kept: Mapping[str, Any], limits: Limits | None = Non
     own = bool(kept.get("own", False))
     turned = np.array([bool(day["turned"]) for day in kept["days"]])
     rows = np.array(list(found.values()))
-    known = Known(kept.get("holds"), kept.get("holds_low"), str(kept["plan"]), own, None if own else turned)
+    why = tuple(str(day.get("why", "")) for day in kept["days"])
+    known = Known(kept.get("holds"), kept.get("holds_low"), str(kept["plan"]), own, None if own else turned, why)
     plan = judged_plan(cohort, ask, query, rows, known)
     plan = replace(plan, told=str(kept.get("told", "")))
     if not plan.turns and not own:

@@ -14,6 +14,7 @@ from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.errors import InputError
 from sensecf.core.files import cache_folder
 from sensecf.core.limits import Limits
+from sensecf.core.people import Called, called
 from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.pipeline.hold import COUNTING, Held, Holding
@@ -50,6 +51,12 @@ class Opened:
     def task(self) -> Task:
         """The task of the run."""
         return self.cohort.task
+
+    @property
+    def called(self) -> Called:
+        """What those of the run and their rows are called."""
+        days = called(self.answers.factuals)
+        return days if len(self.names) == len(self.index) else days._replace(many="people")
 
 
 def opened(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sensecf.runs.programme.cohort import Opened
 from sensecf.runs.programme.tables import WAYS, Tables, signed
 from sensecf.runs.report.drawn import svg as _svg
 from sensecf.runs.report.figures import DOWN, INK, RULE, SOFT, UP, _axes
+from sensecf.runs.report.names import Labels, in_labels
 from sensecf.runs.report.page import from_template, inline
 
 if TYPE_CHECKING:
@@ -42,13 +43,23 @@ def figure(made: Tables, run: Opened) -> str:
             axes.errorbar(place, share, yerr=[share - low, high - share], fmt="none", ecolor=INK, elinewidth=1)
         axes.axhline(100 * own, color=DOWN, linewidth=1.2, linestyle=(0, (4, 3)))
         axes.text(
-            len(sets) - 0.45, 100 * own + 1.5, "plans of their own, all days", color=DOWN, fontsize=7.5, ha="right"
+            len(sets) - 0.45,
+            100 * own + 1.5,
+            f"plans of their own, all {run.called.days}",
+            color=DOWN,
+            fontsize=7.5,
+            ha="right",
         )
         axes.set_xticks(place, [str(k) for k in sets["programmes"]])
         axes.set_ylim(0, 112)  # room for the words above the line of plans of one's own
         axes.set_yticks([0, 50, 100], ["0", "50 %", "100 %"])
         axes.set_xlabel("programmes")
-        axes.set_title("Days turned, of the people counted", fontsize=9, color=INK, loc="left")
+        axes.set_title(
+            f"{run.called.days.capitalize()} turned, of the {run.called.many} counted",
+            fontsize=9,
+            color=INK,
+            loc="left",
+        )
         axes = _axes(drawn, grid[1])
         axes.step(points["cost"], points["days"], where="post", color=UP, linewidth=1.6)
         if made.spent is not None:
@@ -57,8 +68,10 @@ def figure(made: Tables, run: Opened) -> str:
         axes.set_ylim(bottom=0)
         axes.grid(color=RULE, linewidth=0.6)
         axes.set_axisbelow(True)
-        axes.set_xlabel("cost over all people", color=SOFT)
-        axes.set_title("Days expected to turn, all people, over what is spent", fontsize=9, color=INK, loc="left")
+        axes.set_xlabel(f"cost over all {run.called.many}", color=SOFT)
+        axes.set_title(
+            f"{run.called.days.capitalize()} expected to turn, over what is spent", fontsize=9, color=INK, loc="left"
+        )
 
     return _svg(draw, 1.0, "programme")
 
@@ -72,16 +85,17 @@ def context(run: Opened, found: Found, made: Tables, facts: Mapping[str, Any]) -
     """What the page shows."""
     return {
         "title": f"Programmes: {run.target}",
+        "called": run.called,
         "headline": facts["headline"],
         "how": facts["how"],
         "expected": facts["expected"],
         "quality": facts["quality"],
         "notice": facts["notice"],
         "target": run.target,
-        "cards": [card(found, made, k) for k in range(len(found.programmes))],
+        "cards": [_labelled(run, card(found, made, k)) for k in range(len(found.programmes))],
         "sets": set_rows(made),
         "groups": _groups(made.groups),
-        "people": people_rows(made),
+        "people": labelled(run, people_rows(made)),
         "more_people": max(0, len(made.people) - PEOPLE),
         "reasons": reasons(made),
         "budget": _budget(made, facts),
@@ -113,6 +127,20 @@ def card(found: Found, made: Tables, k: int) -> Mapping[str, Any]:
             for row in follows.to_dict("records")
         ],
     }
+
+
+def _labelled(run: Opened, one: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A card with labels in place of names of columns."""
+    of = run.task.once(Labels).of
+    return {**one, **{key: [in_labels(text, of) for text in one[key]] for key in ("asks", "follows")}}
+
+
+def labelled(run: Opened, people: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """People with labels in place of names of columns in what they do."""
+    of = run.task.once(Labels).of
+    return [
+        {**person, "rows": [{**day, "does": in_labels(day["does"], of)} for day in person["rows"]]} for person in people
+    ]
 
 
 def set_rows(made: Tables) -> list[Mapping[str, str]]:

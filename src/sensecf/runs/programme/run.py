@@ -145,6 +145,8 @@ def _facts(run: Opened, found: Found, made: Tables, counting: int) -> Mapping[st
         "target": run.target,
         "notice": run.notice,
         "people": run.cohort.count,
+        "rows_are": run.called.days,
+        "asked_are": run.called.many,
         "people_who_picked": picking,
         "people_counted": counted,
         "days": len(run.cohort.query),
@@ -169,11 +171,13 @@ def headline(run: Opened, found: Found, made: Tables) -> str:
     """The first sentence: how many programmes turn how many days of whom."""
     best = made.sets.iloc[-1]
     count = int(best["programmes"])
-    whom = (
-        f"{some(int(best['people']), 'people')} who took no part in picking them"
-        if (~found.picks).any()
-        else "the people"
-    )
+    apart = bool((~found.picks).any())
+    if run.called.people:
+        whom = (
+            f" of {some(int(best['people']), 'people')} who took no part in picking them" if apart else " of the people"
+        )
+    else:
+        whom = " that took no part in picking them" if apart else ""
     low, high = best["low"], best["high"]
     span = "" if np.isnan(low) else f" ({low:.0%} to {high:.0%})"
     share, least, most = (best[name] for name in EXPECTED)
@@ -181,7 +185,7 @@ def headline(run: Opened, found: Found, made: Tables) -> str:
     truly = "" if np.isnan(share) else f" Of these, {share:.0%}{ends} are expected to be so in truth."
     return (
         f"{count} {'programme turns' if count == 1 else 'programmes turn'} {best['reached']:.0%}{span} of the "
-        f"{best['days']:,} days of {whom} to {run.target}.{truly}"
+        f"{some(int(best['days']), run.called.days)}{whom} to {run.target}.{truly}"
     )
 
 
@@ -213,14 +217,14 @@ def how(run: Opened, found: Found, counting: int) -> str:
         judged = f"Nothing is said of whether it holds: {run.no_jury}."
     else:
         judged = (
-            f"A day counts as turned where {run.held.hold:.0%} of {counting} refits agree that took no part in the "
-            "plans, in picking programmes or in giving them to people."
+            f"A {run.called.day} counts as turned where {run.held.hold:.0%} of {counting} refits agree that took no "
+            "part in the plans, in picking programmes or in giving them out."
         )
     if counted:
-        return f"Picked on {some(picking, 'people')}, counted on {counted} others. {judged}"
+        return f"Picked on {some(picking, run.called.many)}, counted on {counted} others. {judged}"
     return (
-        f"All {picking} people picked: with fewer than {FEWEST} nobody is left to count on, so the shares are too high "
-        f"rather than too low. {judged}"
+        f"All {picking} {run.called.many} picked: with fewer than {FEWEST} none is left to count on, so the shares "
+        f"are too high rather than too low. {judged}"
     )
 
 

@@ -103,7 +103,8 @@ def _environment() -> Environment:
 
 
 def _why(plan: KeptPlan, language: Language) -> str:
-    names = {"label": plan.label, "said": _bare(plan.said), "target": _bare(plan.target)}
+    said, target = (_speaks(plan.label, _bare(meaning)) for meaning in (plan.said, plan.target))
+    names = {"label": plan.label, "said": said, "target": target}
     if plan.of is not None and plan.of > 1 and plan.turns is not None:
         return language.text("several_days", of=language.number(plan.of), turns=language.number(plan.turns), **names)
     when = _date(plan.when)
@@ -116,6 +117,12 @@ def _bare(meaning: str) -> str:
     """A class without its code: "1 (diabetes)" is "diabetes"."""
     found = re.fullmatch(r"[^()]+ \((.+)\)", meaning)
     return meaning if found is None else found[1]
+
+
+def _speaks(label: str, said: str) -> str:
+    """A class as it is told to a person: as it is where it is a word of its own, else with what it is about."""
+    code = re.fullmatch(r"[\W\d_]*|.|(?i:yes|no|true|false|ja|nein|si|sí)", said)
+    return said if code is None else f"{label}: {said}"
 
 
 def _date(when: str) -> date | None:

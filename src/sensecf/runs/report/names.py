@@ -34,15 +34,38 @@ def known(feature: Feature) -> Entry | None:
 
 
 def labels(schema: FeatureSchema, register: Register = "clinical") -> list[str]:
-    """One label per feature: the term for a recognised column, else its name without underscores and unit."""
+    """One label per feature: the term for a recognised column, else its name without its unit: as it stands where it
+    was written for people ("Schlafdauer pro Nacht"), without underscores where it was not ("sleep_total")."""
     parsed = parse_names(schema.names)
     found = []
     for feature in schema.features:
-        plain = " ".join(_cased(word, feature.name) for word in parsed[feature.name].stem) or feature.name
-        text = clean(term(feature, register) or plain)
-        # HDL and REM stay as they are.
-        found.append(text[:1].upper() + text[1:])
+        name = parsed[feature.name]
+        text = term(feature, register) or ""
+        if not text and _written(feature.name):
+            text = _without_unit(clean(feature.name), name.unit)
+        elif not text:
+            text = " ".join(_cased(word, feature.name) for word in name.stem)
+        text = clean(text) or clean(feature.name)
+        # HDL and REM stay as they are, and a sign is no letter of a sentence.
+        found.append(text[:1].upper() + text[1:] if text[:1].isascii() and not _SIGNS.match(text) else text)
     return [_apart(text, schema.names[j], found.count(text)) for j, text in enumerate(found)]
+
+
+#: A name that was made for a machine, and a text that begins like a formula: "p<0.05".
+_IDENTIFIER, _SIGNS = re.compile(r"[A-Za-z0-9_.\-]+"), re.compile(r"\w\W*[<>=~]")
+
+
+def _written(name: str) -> bool:
+    """Whether a column's name was written for people: in several words, another script, or with signs."""
+    return _IDENTIFIER.fullmatch(name) is None and ("_" not in name or " " in name.strip())
+
+
+def _without_unit(text: str, unit: str) -> str:
+    """A name without the unit in brackets, or as a word, at its end."""
+    if not unit:
+        return text
+    end = re.escape(unit)
+    return re.sub(rf"\s*(?:[(\[{{]\s*{end}\s*[)\]}}]|[,/]?\s+{end})$", "", text, flags=re.IGNORECASE) or text
 
 
 def _apart(text: str, name: str, count: int) -> str:
@@ -58,13 +81,27 @@ def _cased(word: str, name: str) -> str:
 
 
 def inside(label: str) -> str:
-    """A label within a sentence: the first letter small, unless the word is an abbreviation."""
-    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
+    """A label within a sentence: the first letter small, unless the word is an abbreviation (HDL, HbA1c), or words with
+    a capital stand further on or letters of another language, where a small one may be wrong (German nouns)."""
+    first, *rest = label.split(" ")
+    kept = first[1:] != first[1:].lower() or not label.isascii() or any(re.match("[A-Z][a-z]", word) for word in rest)
+    return label if kept else label[:1].lower() + label[1:]
 
 
 def called(facts: Mapping[str, Any]) -> str:
     """What an answer of a run is called: a plan is asked to hold, and a run with `hold = 0` gives boundary answers."""
     return "boundary answer" if facts.get("hold") == 0 else "plan"
+
+
+def in_labels(text: str, called: Mapping[str, str]) -> str:
+    """A text of parts joined by "; ", in which what a feature is called stands in place of the name that a part begins
+    with."""
+
+    def said(part: str) -> str:
+        name = max((name for name in called if part.startswith(f"{name} ")), key=len, default="")
+        return f"{called[name]}{part[len(name) :]}" if name else part
+
+    return "; ".join(map(said, text.split("; ")))
 
 
 class Labels:
