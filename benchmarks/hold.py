@@ -300,7 +300,7 @@ def truth(name: str, classifier: str, seed: int, folder: Path) -> dict[str, Any]
         row["stated"] = frame.attrs["hold"]
         row["holds"] = _mean(frame["holds"][given])
         if name.startswith("simulated"):
-            row["works"] = _works(cell, at, rows)
+            row["works"] = _works(cell, at, rows, limits.edit or "mutable")
         out["modes"][mode] = row
     return out
 
@@ -322,10 +322,14 @@ def _modes(task: Task, seed: int) -> dict[str, Limits]:
     return found
 
 
-def _works(cell: Experiment, at: np.ndarray, rows: Floats) -> float:
-    """The share of plans after whose actions alone the cohort's own mechanism makes low stress likelier."""
+def _works(cell: Experiment, at: np.ndarray, rows: Floats, edit: str) -> float:
+    """The share of plans after whose actions alone the cohort's own mechanism makes low stress likelier.
+
+    What a rule moves with an action belongs to it (the stages of a longer night), where actions are all that is edited;
+    otherwise what is no action is left as it was.
+    """
     task = cell.task
-    acts = np.array([f.role == "actionable" for f in task.schema.features])
+    acts = np.array([edit == "actionable" or f.role == "actionable" for f in task.schema.features])
     done = task.codec.decode(np.where(acts, rows, cell.rows[at]))
     logit = stress_logit(done).to_numpy(dtype=float)[~np.isnan(rows).all(axis=1)]
     return _mean(np.where(np.isnan(logit), np.nan, logit < 0))
