@@ -46,6 +46,7 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 suppress_warnings = ["myst.header", "myst-nb.lexer"]
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
+nb_execution_in_temp = True
 nb_execution_timeout = 600
 nb_merge_streams = True
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import matplotlib
 import pytest
 
+import sensecf
+
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "docs" / "notebooks"
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.md") if path.stem != "index")
@@ -34,6 +36,13 @@ def test_a_notebook_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for number, cell in enumerate(code):
         exec(compile(cell, f"{name}, cell {number + 1}", "exec"), namespace)
     assert len(code) >= 3
+
+
+def test_a_notebook_names_nothing_but_what_is_public() -> None:
+    """What is not is there only by chance: after something else was imported."""
+    named = {found for name in NAMES for cell in cells(name) for found in re.findall(r"\bsensecf\.(\w+)", cell)}
+    assert named - {"cli"} <= set(sensecf.__all__)  # the command line is run, not imported
+    assert len(named) > 10
 
 
 def test_the_list_of_notebooks_has_each() -> None:
