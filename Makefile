@@ -89,7 +89,9 @@ $(MADE):
 
 $(FOR_USE): $(MADE) pyproject.toml constraints.txt
 	@echo "Installing SenseCF and the packages it needs into .venv; the first time takes some minutes"
-	@$(INSTALL) '.[tiny,web]'
+	@$(INSTALL) '.[tiny,web,parquet,llm,augment,treecf]' tqdm jsonschema
+	@# DiCE without what its metadata ask for: the plain XGBoost with its CUDA libraries, over the CPU build.
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --no-deps dice-ml raiutils
 	@touch $@
 
 $(FOR_DEV): $(MADE) pyproject.toml constraints.txt

@@ -134,6 +134,14 @@ def test_the_command_prints_and_writes_the_columns(compared: Path, tmp_path: Pat
     assert "search@hold" in done.out
 
 
+def test_the_columns_are_written_again_where_they_may_be(compared: Path, tmp_path: Path) -> None:
+    """A folder that the command wrote is known as one."""
+    order = ("bench", "recourse", compared, "--refits", "1", "--out", tmp_path / "columns")
+    assert call(*order).status == 0
+    refused(call(*order), "--overwrite")
+    assert call(*order, "--overwrite").status == 0
+
+
 def test_what_is_no_comparison_is_refused(tmp_path: Path) -> None:
     done = call("bench", "recourse", tmp_path, "--out", tmp_path / "columns")
     refused(done, "run.json", left=tmp_path / "columns")

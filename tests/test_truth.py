@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from command import call, refused
+from sensecf.cli.truth import _tables as tables_of
 from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits
 from sensecf.data.world.graphs import Graph
@@ -171,6 +175,18 @@ def test_a_run_leaves_its_files(finished: Path):
     assert json.loads((finished / "card.json").read_text())["simulated"]
     with pytest.raises(InputError, match="--overwrite"):
         truth(SMALL, finished)
+
+
+@pytest.mark.parametrize("width", [80, 180])
+def test_the_table_fits_the_terminal_and_has_every_method(finished: Path, width: int) -> None:
+    table = pd.read_csv(finished / "table.csv").fillna({"setting": "–"})
+    console = Console(width=width, record=True, file=io.StringIO())
+    for shown in tables_of(SimpleNamespace(table=table), width):
+        console.print(shown)
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    assert all(str(name) in text for name in {*table["method"], *table["setting"]})
 
 
 def test_a_run_that_was_interrupted_goes_on_and_says_the_same(

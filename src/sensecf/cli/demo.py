@@ -30,4 +30,6 @@ def demo(out: Path, overwrite: bool, seed: int) -> int:
     with progress_bars() as progress:
         call = Call(overwrite, notice, progress=progress)
         answers, summary, facts = run(data.frame, data.schema, out, RunSpec(seed=seed), call=call)
-    return show(answers, summary, facts, out)
+    status = show(answers, summary, facts, out)
+    say(f"Next: sensecf serve {out} opens the page, on this machine alone (with make demo: .venv/bin/sensecf).")
+    return status

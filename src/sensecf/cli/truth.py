@@ -15,7 +15,24 @@ from sensecf.cli.say import say
 from sensecf.cli.shared import CLASSIFIERS, OutPath, arguments, gathered, split_names
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
     from sensecf.runs.truth.run import Truth
+
+#: Columns of a terminal that has room for the table with intervals.
+WIDE = 150
+#: The measures in a word each, for narrower ones.
+SHORT = {
+    "answered": "answers",
+    "improvement": "better",
+    "success": "well",
+    "harm": "worse",
+    "gaming": "fooled",
+    "undoable_edits": "undoable",
+    "better_days": "days",
+    "effort_to_oracle": "effort",
+}
 
 
 @click.command()
@@ -82,24 +99,49 @@ def truth(
 def _show(made: Truth, out: Path) -> None:
     """The table on the terminal."""
     from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    for shown in _tables(made, console.width):
+        console.print(shown)
+    if console.width < WIDE:
+        say("Means, in per cent but for days and effort (the oracle's is 1); intervals are in the table.")
+    say("People of this world are simulated: this says nothing about anybody's health.")
+    say(f"Table: {out / 'table.md'}")
+
+
+def _tables(made: Truth, width: int) -> list[Table]:
+    """One table with intervals; where there is no room for it, one of means alone for each setting."""
     from rich.table import Table
     from rich.text import Text
 
     from sensecf.runs.truth.carry import MEASURES
     from sensecf.runs.truth.report import SHOWN, cells
 
-    console = Console(width=None if sys.stdout.isatty() else 180)
+    if width < WIDE:
+        return [_narrow(part, str(setting)) for setting, part in made.table.groupby("setting", sort=False)]
     shown = Table()
     for head in ("setting", "method"):
         shown.add_column(head, no_wrap=True)
     for name in SHOWN:
         shown.add_column(Text(MEASURES[name][0]), justify="right")
     for (setting, method), part in made.table.groupby(["setting", "method"], sort=False):
-        shown.add_row(
-            str(setting),
-            Text(str(method)),
-            *(text.replace(" (", "\n(") for text in cells(part, SHOWN)),
-        )
-    console.print(shown)
-    console.print("People of this world are simulated: this says nothing about anybody's health.", highlight=False)
-    say(f"Table: {out / 'table.md'}")
+        values = (text.replace(" (", "\n(") for text in cells(part, SHOWN))
+        shown.add_row(str(setting), Text(str(method)), *values)
+    return [shown]
+
+
+def _narrow(part: pd.DataFrame, setting: str) -> Table:
+    """The means of one setting, within 80 columns."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from sensecf.runs.truth.report import SHOWN, cells
+
+    shown = Table(title=Text(setting), title_justify="left", box=None, padding=(0, 1, 0, 0))
+    shown.add_column("method", width=21, overflow="fold")
+    for name in SHOWN:
+        shown.add_column(SHORT[name], justify="right", no_wrap=True)
+    for method, lines in part.groupby("method", sort=False):
+        values = (text.partition(" (")[0].removesuffix(" %") for text in cells(lines, SHOWN))
+        shown.add_row(Text(str(method)), *values)
+    return shown

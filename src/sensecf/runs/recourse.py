@@ -27,6 +27,7 @@ from sensecf.core.folder import UNFINISHED, claimed, named, remove
 from sensecf.core.kept import read_record
 from sensecf.core.rules import Floats
 from sensecf.core.task import Ints, Task
+from sensecf.core.version import __version__
 from sensecf.runs.compare.survival import BEYOND
 from sensecf.runs.experiment import QUIETLY, Call
 from sensecf.runs.run import load_task
@@ -205,7 +206,13 @@ def bench(
     if refits < 1:
         raise InputError(f"--refits {refits}: future validity needs at least one refit")
     folder = named(out)
-    known = {"command": "bench recourse", "comparisons": [str(one) for one in folders], "refits": refits, "seed": seed}
+    known: dict[str, object] = {
+        "command": "bench recourse",
+        "comparisons": [str(one) for one in folders],
+        "refits": refits,
+        "seed": seed,
+    }
+    known["sensecf"] = __version__
     with claimed(folder, known, call.overwrite):
         found = table(folders, refits, seed, call)
         with replacing(folder / "recourse.csv") as path:
