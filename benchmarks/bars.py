@@ -57,7 +57,10 @@ def quality(tables: tuple[str, ...], classifiers: tuple[str, ...]) -> Iterator[d
             made = experiment(prepared(data.frame, data.schema, Setup(name)))
             task, goal, asked = made.task, made.target, made.table.held_out.iloc[made.asked()]
             fallback = Search(task, effort=THOROUGH)
+            acts = any(f.role == "actionable" and f.changeable for f in task.schema.features)
             for label, edit in ASKED:
+                if edit == "actionable" and not acts:  # heart disease: nothing in it is a person's to change
+                    continue
                 began = time.perf_counter()
                 generator = GENERATORS[label](task)
                 fitted = time.perf_counter() - began
@@ -183,6 +186,12 @@ def write(results: dict[str, Any]) -> None:
     )
 
 
+def _others(rows: list[dict[str, Any]], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Stored rows of tables and classifiers that are not measured now; none where all are."""
+    asked = set(options.tables.split(",")), set(options.classifiers.split(","))
+    return [r for r in rows if "table" in r and not (r["table"] in asked[0] and r["classifier"] in asked[1])]
+
+
 def _speed_text(results: dict[str, Any]) -> str:
     s = results["speed"]
     shares = "; ".join(f"{k}: {v['value']:.3f} of {v['n']}" for k, v in results["alone"].items())
@@ -226,7 +235,7 @@ if __name__ == "__main__":
     for part, measure in parts.items():
         if options.only in (None, part):
             measured = measure()
-            found[part] = measured if isinstance(measured, dict) else []
+            found[part] = measured if isinstance(measured, dict) else _others(found.get(part, []), options)
             for row in () if isinstance(measured, dict) else measured:
                 found[part].append(row)
                 print(json.dumps(row), flush=True)

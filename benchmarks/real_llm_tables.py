@@ -143,7 +143,8 @@ def _main(cells: Sequence[dict[str, Any]]) -> str:
     rows = []
     for table in tables(cells):
         for name, part, path in METHODS:
-            if several := found(cells, part, table, path):
+            most = max((cell["count"] for cell in cells if cell["part"] == part and cell["table"] == table), default=0)
+            if several := found(cells, part, table, path, **({"count": most} if most else {})):
                 rows.append({"table": table, "method": f"{name} ({len(several)})", **line(several)})
     return _markdown(HEADS, rows)
 
@@ -155,6 +156,12 @@ def _curve(cells: Sequence[dict[str, Any]]) -> str:
         for count in sorted({cell["count"] for cell in cells if cell["part"] == "curve"}):
             if several := found(cells, "curve", table, ("pairs", "lead 0.2"), count=count):
                 rows.append({"table": table, "pairs": str(count), **line(several)})
+        few = sorted({cell["count"] for cell in cells if cell["part"] == "few-leanings" and cell["table"] == table})
+        if few and (several := found(cells, "prompted", table, ("pretrained", "lead 0.2"))):
+            rows.append({"table": table, "pairs": "none", **line(several[:1])})
+        for count in few:
+            several = found(cells, "few-leanings", table, ("pairs", "lead 0.2"), count=count)[:1]
+            rows.append({"table": table, "pairs": f"{count}, with leanings", **line(several)})
         for cell in cells:
             if cell["part"] == "tuned" and cell["table"] == table and cell["seed"] == 0:
                 several = found([cell, *cells], "tuned", table, ("pairs", "lead 0.2"), seed=0)[:1]
