@@ -301,11 +301,22 @@ def test_the_folder_of_a_run_has_people_with_their_controls(run: Path) -> None:
     assert not again.fallbacks()
 
 
+def test_the_report_of_answers_at_the_boundary_calls_none_of_them_a_plan(run: Path) -> None:
+    page = (run / "out" / "report.html").read_text(encoding="utf-8")
+    people = page.partition('<h2 id="plans">')[2].partition("</section>")[0]
+    assert "Boundary answer: before → after" in people
+    assert re.search(r"a boundary answer for \d+ of \d+ days?", people)
+    front = page.partition('class="front"')[2].partition("<h3>Why not")[0]
+    for text in (people, front):
+        words = re.sub(r"<[^>]*>", " ", text)
+        assert not re.search(r"\b[Pp]lans?\b", words), re.search(r".{40}\b[Pp]lans?\b.{40}", words)
+
+
 def test_the_terminal_speaks_of_people_and_their_days(run: Path) -> None:
     said = " ".join((run / "out.txt").read_text().split())
     assert re.search(r"Asked about \d+ days of \d+ people\.", said)
     assert "Boundary answers for people towards 'low', one for all of their days" in said
-    assert re.search(r"One plan for all days of a person: \d+ of \d+ people have one\.", said)
+    assert re.search(r"One boundary answer for all days of a person: \d+ of \d+ people have one\.", said)
     assert "With each day planned singly" in said
     assert re.search(r"SIM-\d{4}", said)
 

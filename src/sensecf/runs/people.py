@@ -38,6 +38,11 @@ class Asked:
     noun: str = "rows"
 
     @property
+    def called(self) -> str:
+        """What an answer is called: a plan is asked to hold."""
+        return "plan" if self.wish.limits.hold > 0 else "boundary answer"
+
+    @property
     def repeated(self) -> bool:
         """Whether somebody has several rows, and there are not too many to plan for people unasked."""
         ids = whose(self.task.schema, self.rows)
@@ -108,11 +113,11 @@ def _facts(people: pd.DataFrame, asked: Asked, plan: str) -> PeopleFacts:
     turned, of = (first[name].to_numpy(dtype=float) for name in ("turns", "of"))
     everybody: Control | None = {"plan": plan, **_control(each, "everybody")} if "everybody" in each else None
     said = (
-        f"One plan for all {asked.noun} of a person: {len(first):,} of {Counted(len(each), len(each))} have one. It "
-        f"turns {int(turned.sum()):,} of their {some(int(of.sum()), asked.noun)}"
+        f"One {asked.called} for all {asked.noun} of a person: {len(first):,} of {Counted(len(each), len(each))} have "
+        f"one. It turns {int(turned.sum()):,} of their {some(int(of.sum()), asked.noun)}"
     )
     if everybody is not None:
-        said += f"; the best single plan for everybody turns enough {asked.noun} of {everybody['people']:,} people"
+        said += f"; the best single one for everybody turns enough {asked.noun} of {everybody['people']:,} people"
     facts: PeopleFacts = {
         "people": len(each),
         "with_plan": len(first),

@@ -12,6 +12,7 @@ from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.task import Task
 from sensecf.metrics.robust import noise_validity, retrained
 from sensecf.pipeline.box import box_of, words
+from sensecf.runs.report.names import in_labels
 from sensecf.web.cohort import Cohort
 from sensecf.web.plans import Plan
 
@@ -36,7 +37,7 @@ def robustness(cohort: Cohort, plan: Plan, say: Callable[[float], None]) -> Robu
     Raises `InputError` when the classifier cannot be fitted again.
     """
     sides = box_of(cohort.task, cohort.rows[plan.day.row], plan.row, cohort.position)
-    box = words(cohort.task, sides)
+    box = in_labels(words(cohort.task, sides), dict(zip(cohort.task.schema.names, cohort.labels, strict=True)))
     near = float(noise_validity(as_counterfactuals(cohort, [plan]), cohort.task).iloc[0])
     jury = cohort.held()
     if jury is not None:

@@ -94,7 +94,7 @@ def context(run: Opened, found: Found, made: Tables, facts: Mapping[str, Any]) -
         "target": run.target,
         "cards": [_labelled(run, card(found, made, k)) for k in range(len(found.programmes))],
         "sets": set_rows(made),
-        "groups": _groups(made.groups),
+        "groups": _groups(run, made.groups),
         "people": labelled(run, people_rows(made)),
         "more_people": max(0, len(made.people) - PEOPLE),
         "reasons": reasons(made),
@@ -166,10 +166,10 @@ def _set(row: dict[Any, Any]) -> dict[str, str]:
     }
 
 
-def _groups(groups: pd.DataFrame) -> list[dict[str, str]]:
+def _groups(run: Opened, groups: pd.DataFrame) -> list[dict[str, str]]:
     return [
         {
-            "feature": str(row["feature"]),
+            "feature": run.task.once(Labels).of[str(row["feature"])],
             "group": str(row["group"]),
             "people": f"{row['people']:,}",
             "days": f"{row['days']:,}",

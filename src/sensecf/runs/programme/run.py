@@ -196,8 +196,8 @@ def claim(made: Tables) -> str:
         said = f"The classifier's probabilities are not calibrated: {told.because}."
     else:
         said = (
-            "Expected in truth: the classifier's probability, set right by people whom it had not seen (log-odds times "
-            f"{told.slope:.2f}, {told.intercept:+.2f})"
+            "Expected in truth: the classifier's probability, set right by rows of others than it learned from "
+            f"(log-odds times {told.slope:.2f}, {told.intercept:+.2f})"
         )
         said += "." if told.against else ", with what is expected to follow."
     if told.against:

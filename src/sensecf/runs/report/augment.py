@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sensecf.augmentation.run import sentences
+from sensecf.core.people import Counted
 from sensecf.metrics import from_json, sentence
 from sensecf.runs.report.drawn import Drawn, save_all, svg
 from sensecf.runs.report.figures import RULE, SOFT, UP, _axes, _cut
@@ -45,7 +46,7 @@ def write(folder: Path, scores: pd.DataFrame, facts: Mapping[str, Any]) -> None:
         [
             ("Rows added", f"{facts['added_rows']:,}"),
             ("Rows to learn from", f"{facts['train_rows']:,}"),
-            ("Held out", f"{facts['test_rows']:,} rows, {people:,} people or rows"),
+            ("Held out", str(Counted(facts["test_rows"], None if people == facts["test_rows"] else people))),
             ("Generator", str(facts["generator"])),
             ("Seed", str(facts["seed"])),
         ],

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from sensecf.core.people import PERSON, WHEN, Counted, counted, some
 from sensecf.metrics import Scored
-from sensecf.runs.report.names import Labels, called, clean, inside
+from sensecf.runs.report.names import Labels, called, clean, from_left, inside
 
 #: Days of one person that a picture shows; the newest ones.
 MOST_DAYS = 31
@@ -181,7 +181,7 @@ def _does(scored: Scored, row: int) -> list[str]:
         codes = (scored.before[row, j], scored.after[row, j])
         values = [v if feature.numeric or np.isnan(v) else feature.levels[int(v)] for v in codes]
         name = inside(label[feature.name])
-        found.append(f"{name} {feature.format(values[1], unit=True)} instead of {feature.format(values[0])}")
+        found.append(from_left(name, f" {feature.format(values[1], unit=True)} instead of {feature.format(values[0])}"))
     return [clean(text) for text in found]
 
 

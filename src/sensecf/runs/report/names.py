@@ -99,7 +99,7 @@ def in_labels(text: str, called: Mapping[str, str]) -> str:
 
     def said(part: str) -> str:
         name = max((name for name in called if part.startswith(f"{name} ")), key=len, default="")
-        return f"{called[name]}{part[len(name) :]}" if name else part
+        return from_left(called[name], part[len(name) :]) if name else part
 
     return "; ".join(map(said, text.split("; ")))
 

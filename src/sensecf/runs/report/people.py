@@ -16,7 +16,7 @@ from sensecf.core.people import PERSON, counted, some
 from sensecf.core.schema import Feature
 from sensecf.metrics import Scored
 from sensecf.pipeline.box import box_of, words
-from sensecf.runs.report.names import Labels, clean, whose
+from sensecf.runs.report.names import Labels, called, clean, in_labels, whose
 from sensecf.runs.report.page import from_template
 
 #: People (rows, where nobody is named) on one page.
@@ -64,8 +64,8 @@ def people_of(scored: Scored) -> list[Listed]:
     ]
 
 
-def sections(scored: Scored, listed: Sequence[Listed], boxes: bool) -> list[Mapping[str, Any]]:
-    """What a page shows of some people; with `boxes` also where a person may land."""
+def sections(scored: Scored, listed: Sequence[Listed], boxes: bool, what: str = "plan") -> list[Mapping[str, Any]]:
+    """What a page shows of some people; with `boxes` also where a person may land. `what`: an answer is called."""
     noun = counted(scored.cfs.factuals).noun
     positions = np.array([at for one in listed for at in one.answers], dtype=int)
     plans = dict(zip(positions.tolist(), _plans(scored, positions, boxes), strict=True))
@@ -74,7 +74,7 @@ def sections(scored: Scored, listed: Sequence[Listed], boxes: bool) -> list[Mapp
             "name": one.name if one.named else "",
             "anchor": one.anchor,
             "plans": [plans[at] for at in one.answers],
-            "words": f"a plan for {len({scored.queries[at] for at in one.answers})} of {some(one.asked, noun)}",
+            "words": f"a {what} for {len({scored.queries[at] for at in one.answers})} of {some(one.asked, noun)}",
         }
         for one in listed
     ]
@@ -115,7 +115,8 @@ def further(path: Path, scored: Scored, run: Mapping[str, Any]) -> None:
         mine = [one for one in listed if one.page == page]
         context = {
             "title": f"{run.get('title') or scored.task.schema.name or 'Plans'}: {mine[0].name} to {mine[-1].name}",
-            "people": sections(scored, mine, "jury" in run),
+            "what": called(run),
+            "people": sections(scored, mine, "jury" in run, called(run)),
             "jump": jump(listed, path.name, page),
             "boxes": "jury" in run,
             "plan_caption": f"Page {page} of {last}",
@@ -162,7 +163,7 @@ def _plans(scored: Scored, kept: np.ndarray, boxes: bool) -> list[Mapping[str, A
 def _stays(scored: Scored, row: int) -> str:
     """The box around an answer in which it stays one, in words; "" where it is not known."""
     sides = box_of(scored.task, scored.before[row], scored.after[row], int(scored.target[row]))
-    return words(scored.task, sides)
+    return in_labels(words(scored.task, sides), scored.task.once(Labels).of)
 
 
 def edit(feature: Feature, label: Mapping[str, str], before: float, after: float) -> dict[str, str]:

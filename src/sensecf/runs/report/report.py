@@ -132,7 +132,8 @@ def render(
         "fallback": cfs.fallbacks() if cfs.asked else "",
         "tiles": [_tile(name, summary) for name in TILES if name in summary.index],
         "front": front(scored, summary, run, days),
-        "people": sections(scored, listed[:PEOPLE], "jury" in run),
+        "what": called(run),
+        "people": sections(scored, listed[:PEOPLE], "jury" in run, called(run)),
         "jump": jump(listed),
         "boxes": "jury" in run,
         "plan_caption": caption(listed),
@@ -196,7 +197,7 @@ def _figures(scored: Scored) -> list[Figure]:
             figures.plans,
             "The first plans, feature by feature",
             "Ring: before; dot: after. The line spans the values seen in training, its thick part the middle "
-            "four fifths of people in the target class.",
+            "four fifths of the rows in the target class.",
         ),
         (figures.change_counts, "How many change", "Answers by the number of features they change."),
         (
