@@ -94,8 +94,9 @@
       clearTimeout(timer);
       timer = setTimeout(refresh, event.target.id === "search" ? 150 : 0);
     });
-    // Enter in the search opens whom it finds; every other button shows the list anew.
-    people.addEventListener("submit", (event) => { if (event.submitter && event.submitter.name === "find") return; event.preventDefault(); refresh(event.submitter); });
+    // Enter in the search opens whom it finds, and a list that is still on its way must not take the form away meanwhile;
+    // every other button shows the list anew.
+    people.addEventListener("submit", (event) => { if (event.submitter && event.submitter.name === "find") { clearTimeout(timer); latest++; return; } event.preventDefault(); refresh(event.submitter); });
     document.addEventListener("keydown", (event) => {
       const typing = event.target.matches("input:not([type=radio]), textarea, select");
       if (event.key === "/" && !typing) { event.preventDefault(); find("#search").focus(); return; }
