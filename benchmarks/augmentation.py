@@ -1,6 +1,6 @@
 """Put the results of a scarcity study into its page below the marker.
 
-    python benchmarks/augmentation.py FOLDER                studies/confirm.toml: docs/results/augmentation-results.md
+    python benchmarks/augmentation.py FOLDER                studies/confirm.toml: docs/results/augmentation-now.md
     python benchmarks/augmentation.py FOLDER --page shares  studies/scarcity.toml: docs/results/augmentation-shares.md
 
 FOLDER is what `sensecf study STUDY --out FOLDER` wrote, finished or not.
@@ -22,7 +22,7 @@ def main() -> None:
     """Report the study and copy its summary below the marker of the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of the study")
-    parser.add_argument("--page", choices=("results", "shares"), default="results")
+    parser.add_argument("--page", choices=("now", "results", "shares"), default="now")
     options = parser.parse_args()
     write_study_report(options.folder)
     page = DOCS / f"augmentation-{options.page}.md"
