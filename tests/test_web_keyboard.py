@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,3 +153,38 @@ def test_an_auditor_reads_who_did_what(page: Any, address: str, cohort: Any, des
     tab_to(page, f"a[href='/plan/{plan.id}']", 60)
     page.keyboard.press("Enter")
     page.wait_for_selector(".entries:has-text('Too far for her knee.')")
+
+
+def test_a_study_lead_prints_decides_and_finds_it_again_after_a_restart(
+    page: Any, address: str, cohort: Any, desk: Desk
+) -> None:
+    row = away(cohort)[STEP + 2]
+    person = cohort.person_of(row)
+    find(page, address, person.name)
+    page.goto(f"{page.url}?day={row}")
+    ask(page)
+    tab_to(page, ".card a")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#decisions")
+    plan = page.url.rpartition("/plan/")[2].partition("#")[0]
+    tab_to(page, "#who")
+    page.keyboard.type("Bo Lind")
+    tab_to(page, "#note")
+    page.keyboard.type("Agreed at the ward round.")
+    tab_to(page, "button[value='sign off']")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".entries:has-text('Agreed at the ward round.')")
+    tab_to(page, "#language", 200)
+    page.keyboard.press("ArrowDown")
+    with page.expect_download() as download:
+        tab_to(page, ".take button.primary, .take a.primary", 20)
+        page.keyboard.press("Enter")
+    sheet = Path(download.value.path()).read_text(encoding="utf-8")
+    assert person.name in sheet
+    assert 'lang="en"' not in sheet, "the language that was picked"
+    with serving(make_app(desk_of(cohort, desk.journal.path.parent))) as restarted:
+        find(page, restarted, person.name)
+        page.goto(f"{page.url}?day={row}")
+        tab_to(page, f".card a[href='/plan/{plan}']", 200)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".entries:has-text('Agreed at the ward round.')")

@@ -83,11 +83,15 @@
     const refresh = async (button) => {
       const mine = ++latest, form = find("#people-form"), held = document.activeElement;
       const response = await fetch("/", { method: "POST", body: fields(form, button), headers: { "x-csrf": csrf, "x-part": "people" } });
+      const text = await response.text();
       if (mine !== latest || !response.ok) return;
-      const at = held && held.id === "search" ? held.selectionStart : null;
+      const at = held && held.id === "search" ? held.selectionStart : null, typed = find("#search").value;
       const again = held && held.name && held.value ? `[name="${held.name}"][value="${CSS.escape(held.value)}"]` : null;
-      put(people, await response.text());
-      if (at !== null) { const search = find("#search"); search.focus(); search.setSelectionRange(at, at); }
+      put(people, text);
+      // What was typed while the list was on its way stays.
+      const search = find("#search");
+      search.value = typed;
+      if (at !== null) { search.focus(); search.setSelectionRange(at, at); }
       else if (again) find(again, people)?.focus();
     };
     people.addEventListener("input", (event) => {
