@@ -79,7 +79,7 @@ def test_the_table_of_plans_fits_and_begins_with_what_to_do(width: int) -> None:
     console.print(_plans(answers(TOLD, ["x"]), "low", "plan"))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= width
-    body = [line for line in lines if "steps 1,000 → 3,000 steps" in line]
+    body = [line for line in lines if "Steps 1,000 → 3,000 steps" in line]
     assert len(body) == 1
     assert "97%" in body[0].replace(" ", "")
-    assert any("then: sleep 400 → 460" in line for line in lines)
+    assert any("then: Total sleep time 400 → 460" in line for line in lines)
