@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -26,3 +27,10 @@ def test_the_table_is_that_of_the_stored_runs(name: str, page: str) -> None:
     table = benchmark(name).section(pd.read_csv(ROOT / "benchmarks" / f"{name}.csv"))
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     assert f"<!-- {name} -->\n{table}\n<!-- /{name} -->" in text
+
+
+def test_the_page_on_prompting_shows_the_stored_answers() -> None:
+    cells = json.loads((ROOT / "benchmarks" / "prompt_parts.json").read_text(encoding="utf-8"))
+    text = (ROOT / "docs" / "prompting.md").read_text(encoding="utf-8")
+    for name, table in benchmark("prompt_parts").tables(cells).items():
+        assert f"<!-- {name} -->\n{table}\n<!-- /{name} -->" in text
