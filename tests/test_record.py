@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +264,10 @@ def test_the_fingerprint_of_limits_knows_no_order(names: list[str]) -> None:
     assert fingerprint(same, {"steps": "normal"}) == fingerprint(plain)
     assert fingerprint(same, {"steps": "hard"}) != fingerprint(plain)
     assert fingerprint(Limits(lock=names[:2])) != fingerprint(Limits(lock=names))
+
+
+def test_limits_that_a_record_of_before_was_made_for_are_the_same_limits_now() -> None:
+    # The hash that the release before `prefer` gave: plans in journals stay those of their limits.
+    limits = Limits(lock=["steps"], hold=0.95)
+    assert fingerprint(limits) == "6ad620a39582c6aae1f9cc96abb7c50572b88098bf93cf57a291b1a99acf2c16"
+    assert fingerprint(replace(limits, prefer="likeness")) != fingerprint(limits)

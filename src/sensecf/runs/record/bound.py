@@ -70,6 +70,8 @@ def fingerprint(limits: Limits, effort: Mapping[str, str] | None = None) -> str:
         for name, ends in asked["ranges"].items()
         if any(end is not None for end in ends)
     }
+    if asked.get("prefer") == "effort":
+        del asked["prefer"]  # records of before there was a choice stay what they were made for
     asked["directions"] = {name: way for name, way in asked["directions"].items() if way != "any"}
     hard = {name: how for name, how in (effort or {}).items() if how != "normal"}
     return hashlib.sha256(json.dumps({**asked, "effort": hard}, sort_keys=True).encode()).hexdigest()
