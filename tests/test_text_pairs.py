@@ -94,6 +94,14 @@ def test_validation_holds_other_factuals(pairs: Pairs) -> None:
     assert not set(row_hashes(learned.query.rows)) & set(row_hashes(validation.query.rows))
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9, 1.0])
+def test_two_days_are_enough_to_learn_from_one_and_validate_on_the_other(pairs: Pairs, share: float) -> None:
+    _, first = np.unique(row_hashes(pairs.query.rows), return_index=True)
+    for few in (first[:2], first[2:4], first[4:6]):
+        assert [len(side) for side in pairs.take(few).split(share)] == [1, 1]
+    assert sorted(len(side) for side in pairs.take(first[:1]).split(share)) == [0, 1]
+
+
 def test_a_firmer_wish_is_for_a_lead_that_the_answer_has(mixed_task: Task, pairs: Pairs) -> None:
     prompts, at = Brief(mixed_task), np.arange(len(pairs))
     firm = pairs.firmer(prompts, np.where(at % 2, 0.3, 0.0))

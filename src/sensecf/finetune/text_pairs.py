@@ -72,9 +72,13 @@ class Pairs:
     def split(self, share: float) -> tuple[Pairs, Pairs]:
         """Pairs to learn from, and about `share` of them to validate on; no factual is in both.
 
-        Which side a factual falls on follows from its values alone.
+        Which side a factual falls on follows from its values alone, but that neither side is empty where there are
+        two factuals or more.
         """
-        aside = np.array([int(name[:8], 16) < share * 16**8 for name in row_hashes(self.query.rows)], dtype=bool)
+        names = np.array([int(name[:8], 16) for name in row_hashes(self.query.rows)])
+        order = np.unique(names)
+        held = int(np.clip((order < share * 16**8).sum(), min(1, len(order) - 1), max(0, len(order) - 1)))
+        aside = np.isin(names, order[:held])
         return self.take(np.flatnonzero(~aside)), self.take(np.flatnonzero(aside))
 
     def firmer(self, prompts: Prompts, margin: Floats) -> Pairs:

@@ -176,7 +176,7 @@ class _Lessons(NamedTuple):
 def _lessons(prompts: Prompts, pairs: Pairs, tuning: Tuning) -> _Lessons:
     learned, validation = pairs.split(VALIDATION)
     if not len(learned) or not len(validation):
-        raise InputError(f"{len(pairs)} pairs are too few to learn from some and validate on others; ask for more")
+        raise InputError(f"{len(pairs)} pairs are of one day; ask for more, to learn from some and validate on others")
     validation = validation.take(np.arange(min(tuning.preset.validation, len(validation))))
     secrets = max(1, min(CANARIES, len(learned) // PAIRS_EACH))
     return _Lessons(prompts, pairs, learned, validation, *canaries(prompts, tuning.seed, secrets), tuning.seed)
