@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
 from sensecf.pipeline.person import NAME, Wish, in_words, parts_of, said
 from sensecf.pipeline.together import BY, EXACTLY, LEAST, MOST, Plans, round_step
+from sensecf.runs.people import Asked, beside
 from sensecf.runs.record.by_person import person_plans, plan_of
 
 WANTED = "low"
@@ -291,6 +294,9 @@ def test_the_folder_of_a_run_has_people_with_their_controls(run: Path) -> None:
     assert told["turned"] == first["turns"].sum()
     assert told["singly"]["turned"] == table.drop_duplicates("person")["singly"].sum() >= told["turned"]
     assert told["everybody"]["turned"] == table.drop_duplicates("person")["everybody"].sum()
+    one = facts["everybody"]
+    assert (one["plan"], one["turned"]) == (told["everybody"]["plan"], told["everybody"]["turned"])
+    assert (one["own"], one["of"]) == (told["turned"], facts["queries_asked"])
     assert (facts["per"], facts["days"], facts["rows_are"]) == ("person", 0.5, "days")
     task, again = sensecf.load_task(run / "out"), sensecf.load_run(run / "out")
     rows = again.answers[task.schema.names]
@@ -328,3 +334,34 @@ def test_answer_asks_as_the_run_was_asked(run: Path) -> None:
     found = pd.read_csv(run / "later" / "counterfactuals.csv")
     assert found.loc[found["n_changed"] > 0, "plan_id"].notna().all()
     assert set(pd.read_csv(run / "later" / "people.csv")["plan_id"].dropna()) == set(found["plan_id"].dropna())
+
+
+def test_beside_rows_of_whom_nobody_has_several_stands_one_plan_for_everybody(tmp_path: Path) -> None:
+    frame = (
+        sensecf.datasets.simulate_cohort(people=150, days=2).drop_duplicates("participant_id").reset_index(drop=True)
+    )
+    schema = replace(sensecf.datasets.load("simulated").schema, person=None, when=None)
+    request = sensecf.RunSpec(classifier="logistic", generator="search", limits=sensecf.Limits(hold=0))
+    answers, _, facts = sensecf.run(frame.drop(columns=["participant_id", "date"]), schema, tmp_path / "out", request)
+    one = facts["everybody"]
+    assert "people" not in facts
+    assert one["of"] == facts["queries_asked"] == len(answers.factuals)
+    assert one["own"] == answers.answers.loc[answers.answers["n_changed"] > 0, "query"].nunique()
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert one["says"] in html.unescape(page)
+    # As an instruction that is followed to the letter it turns as many as it says.
+    task, rows = sensecf.load_task(tmp_path / "out"), answers.factuals[list(schema.names)].copy()
+    for name, sign, number in parts_of(schema, one["plan"]):
+        now, to = rows[name], float(number)
+        rows[name] = {"+=": now + to, ">=": now.clip(lower=to), "<=": now.clip(upper=to)}.get(sign, to)
+    followed = task.codec.decode(task.codec.snap(task.codec.encode(rows)))
+    turned = int((task.classifier.predict(followed) == facts["target"]).sum())
+    assert one["turned"] >= len(rows) // 10
+    assert turned >= one["turned"]
+
+
+def test_of_very_many_rows_no_plan_for_everybody_is_looked_for(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(task, sensecf.datasets.simulate_cohort(people=6, seed=5), WANTED, Wish())
+    monkeypatch.setattr("sensecf.runs.people.MOST_ROWS", len(asked.rows) - 1)
+    answers = sensecf.explain(task, "search", asked.rows, WANTED, hold=0.0)
+    assert beside(asked, answers) == (answers, {})

@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from sensecf.core.counterfactuals import Counterfactuals
     from sensecf.runs.facts import RunFacts
 
-#: Measures of the terminal's summary.
-SHOWN = (
-    "model_readable",
-    "model_valid_first",
-    "model_valid",
-    "model_distinct",
-    "own_share",
-    "fallback_share",
-    "unanswered_share",
-    "not_needed_share",
-    "validity",
-    "coverage",
-    "feasible",
-    "plausible",
-    "n_changed",
-    "mad_l1",
-    "margin",
-    "seconds",
-)
+#: Measures of the terminal's summary, and what they are called there; docs/metrics.md has them by name.
+SHOWN = {
+    "model_readable": "model: first answer readable",
+    "model_valid_first": "model: first answer valid",
+    "model_valid": "model: some answer valid",
+    "model_distinct": "model: different first answers",
+    "own_share": "answered as asked",
+    "fallback_share": "answered by the fallback",
+    "unanswered_share": "no valid answer",
+    "not_needed_share": "in the class already",
+    "validity": "valid as saved",
+    "coverage": "any answer",
+    "feasible": "breaks no rule",
+    "plausible": "like the data",
+    "n_changed": "changes",
+    "mad_l1": "distance (L1 / MAD)",
+    "margin": "lead of the target",
+    "seconds": "seconds",
+}
 #: Of these, what is shown only where it is not 0.
 UNLESS_ZERO = ("fallback_share", "unanswered_share", "not_needed_share")
 #: Plans in the terminal's table, and results that are listed of what follows from each.
@@ -68,18 +68,20 @@ def show(answers: Counterfactuals, summary: pd.DataFrame, facts: RunFacts, out: 
         say(f"Plans by {facts['generator']}: {facts['generator_why']}.")
     own, shares = own_sentence(summary, answers.asked), answers.shares(called(facts))
     say(f"{own}; {shares}." if own else f"{shares}.")
+    if facts.get("everybody"):
+        say(facts["everybody"]["says"])
     fallback = answers.fallbacks()
     table = Table(title="Summary" + (f", with {fallback} as fallback" if fallback else ""), title_justify="left")
     for column in ("measure", "value", "95 % interval", "of", "better"):
         table.add_column(column)
     for cells in _survival(answers, facts):
         table.add_row(*cells)
-    for name in SHOWN:
+    for name, words in SHOWN.items():
         if name in summary.index and (summary.loc[name, "value"] or name not in UNLESS_ZERO):
             m = summary.loc[name]
             interval = f"{m['low']:.3f} to {m['high']:.3f}" if m["low"] == m["low"] else "–"
             value = f"{m['value']:.3f}" if m["defined"] else "not defined"
-            table.add_row(name, value, interval, f"{m['n']:,} {m['over']}", str(m["direction"]))
+            table.add_row(words, value, interval, f"{m['n']:,} {m['over']}", str(m["direction"]))
     for name, share in facts.get("model_alone", {}).items():
         if share["n"]:
             # Fewer than five people give no interval.

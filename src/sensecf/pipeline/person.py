@@ -80,15 +80,20 @@ def least_of(of: int, days: float = DAYS) -> int:
     return int(min(max(wanted, 1), of))
 
 
-def explain_people(task: Task, factuals: pd.DataFrame, target: Any, wish: Wish, strict: bool = True) -> Counterfactuals:
+def explain_people(
+    task: Task, factuals: pd.DataFrame, target: Any, wish: Wish, strict: bool = True, as_one: str = ""
+) -> Counterfactuals:
     """Up to `wish.n` plans for each person in `factuals`, each for all of their rows outside of the target class.
 
-    `factuals`: raw rows with the schema's features and its column `person`. The answers have one row per day that a
+    `factuals`: raw rows with the schema's features and its column `person`; under the name `as_one` all rows count as
+    those of one person, and that column is not needed. The answers have one row per day that a
     plan turns, with the columns `plan_id`, `turns` and `of`; `people` says of each person what the plan is.
     Raises `InputError` for anything that cannot be asked.
     """
     position = task.target_position(task.default_target() if target is None else target)
     ids = whose(task.schema, factuals)
+    if as_one:
+        ids = ids.assign(**{PERSON: as_one})
     _check_named(task.schema, ids)
     rows = task.codec.encode(factuals)
     outside = out_of_range(task.codec, rows, factuals)

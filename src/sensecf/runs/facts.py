@@ -76,6 +76,17 @@ class Control(TypedDict):
     people: int
 
 
+class EverybodyFacts(TypedDict):
+    """The best single plan for everybody as a control: of so many rows (`of`) how many it turns, and how many the
+    answers turn (`own`)."""
+
+    plan: str
+    turned: int
+    own: int
+    of: int
+    says: str
+
+
 class PeopleFacts(TypedDict):
     """How many people have a plan, how many of their days it turns, and what the controls turn; see `runs.people`."""
 
@@ -106,6 +117,7 @@ class Told(TypedDict, total=False):
     own: dict[str, int]
     model: ModelTold | str | None
     people: PeopleFacts
+    everybody: EverybodyFacts
     model_alone: dict[str, Share]
 
 

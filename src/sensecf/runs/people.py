@@ -1,7 +1,8 @@
 """Plans for people in a run: beside them, one plan for everybody and the days of each planned singly.
 
 The two are controls: what is gained by planning for a person and not for all, and what is lost by one plan instead of
-one for each day. A run that was asked row by row has the plans for people beside its answers.
+one for each day. A run that was asked row by row has the plans for people beside its answers; where nobody has several
+rows, one plan for everybody stands beside it alone.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from sensecf.core.people import PERSON, Counted, some
 from sensecf.core.task import Task
 from sensecf.data.whose import whose
 from sensecf.pipeline.explain import explain
-from sensecf.pipeline.person import Wish, explain_people
-from sensecf.runs.facts import Control, PeopleFacts, Told
+from sensecf.pipeline.person import Wish, explain_people, in_words
+from sensecf.runs.facts import Control, EverybodyFacts, PeopleFacts, Told
+from sensecf.runs.report.names import labels
 
 #: With more rows than this nothing is looked for that nobody asked for.
 MOST_ROWS = 2_000
@@ -53,8 +55,12 @@ class Asked:
 def beside(asked: Asked, answers: Counterfactuals) -> tuple[Counterfactuals, Told]:
     """Answers with their table of people, the controls among its columns, and what `run.json` says of both.
 
-    Answers to rows get the plans for people that nobody asked for; answers as they are where nobody has several rows.
+    Answers to rows get the plans for people that nobody asked for; where nobody has several rows they stay as they
+    are, and what one plan for everybody turns is said beside them.
     """
+    everybody = _Everybody.of(asked)
+    if not len(answers.people) and not asked.repeated:
+        return answers, _said(asked, everybody, answers)
     if len(answers.people):
         single = explain(
             asked.task,
@@ -66,44 +72,78 @@ def beside(asked: Asked, answers: Counterfactuals) -> tuple[Counterfactuals, Tol
             strict=False,
             seed=asked.seed,
         )
-    elif asked.repeated:
+    else:
         single = answers
         found = explain_people(asked.task, asked.rows, asked.target, asked.wish, strict=False)
         answers = replace(answers, people=found.people)
-    else:
-        return answers, {}
-    everybody, plan = _everybody(asked, single.factuals[PERSON])
-    singly = _turned(single, single.factuals[PERSON])
+    person = single.factuals[PERSON]
+    controls = {"singly": _by_person(_turned(single), person)}
+    if everybody is not None:
+        controls["everybody"] = _by_person(everybody.turned, person)
     people = answers.people.assign(
         **{
             name: pd.array(series.reindex(answers.people[PERSON]).to_numpy(), dtype="Int64")
-            for name, series in (("everybody", everybody), ("singly", singly))
-            if series is not None
+            for name, series in controls.items()
         }
     )
     answers = replace(answers, people=people)
-    return answers, {"people": _facts(people, asked, plan)}
+    plan = "" if everybody is None else everybody.plan
+    return answers, {"people": _facts(people, asked, plan), **_said(asked, everybody, answers)}
 
 
-def _everybody(asked: Asked, person: pd.Series[Any]) -> tuple[pd.Series[int] | None, str]:
-    """How many days of each person one plan for all of them turns, None where nobody looked; and the plan, as text."""
-    if len(asked.rows) > MOST_ROWS:
-        return None, ""
-    as_one = asked.rows.assign(**{str(asked.task.schema.person): "everybody"})
-    for share in SHARES:
-        wish = replace(asked.wish, days=share, n=1)
-        found = explain_people(asked.task, as_one, asked.target, wish, strict=False)
-        plans = found.people[found.people["plan"] != ""]
-        if len(plans):
-            return _turned(found, person), str(plans["plan"].iloc[0])
-    return _turned(found, person) * 0, ""
+@dataclass(frozen=True)
+class _Everybody:
+    """The one plan for all rows: what it is, as text, "" where there is none, and which rows it `turned`."""
+
+    plan: str
+    turned: pd.Series[bool]
+
+    @classmethod
+    def of(cls, asked: Asked) -> _Everybody | None:
+        """The plan that turns most of the rows asked about, None where they are too many to look."""
+        if len(asked.rows) > MOST_ROWS:
+            return None
+        for share in SHARES:
+            wish = replace(asked.wish, days=share, n=1)
+            found = explain_people(asked.task, asked.rows, asked.target, wish, strict=False, as_one="everybody")
+            plans = found.people[found.people["plan"] != ""]
+            if len(plans):
+                return cls(str(plans["plan"].iloc[0]), _turned(found))
+        return cls("", _turned(found) & False)
 
 
-def _turned(answers: Counterfactuals, person: pd.Series[Any]) -> pd.Series[int]:
-    """Of each person the rows that are turned."""
+def _said(asked: Asked, everybody: _Everybody | None, answers: Counterfactuals) -> Told:
+    """What one plan for everybody turns beside what the answers turn, in numbers and words; {} where nobody looked."""
+    if everybody is None:
+        return {}
+    count, of = int(everybody.turned.sum()), some(len(everybody.turned), asked.noun)
+    own = int(_turned(answers).sum())
+    if not everybody.plan:
+        words = f"No single {asked.called} for everybody turns {SHARES[-1]:.0%} of {of}"
+    else:
+        names = dict(zip(answers.schema.names, labels(answers.schema), strict=True))
+        parts = "; ".join(in_words(answers.schema, everybody.plan, names))
+        words = f"The best single {asked.called} for everybody ({parts}) turns {count:,} of {of}"
+    told: EverybodyFacts = {
+        "plan": everybody.plan,
+        "turned": count,
+        "own": own,
+        "of": len(everybody.turned),
+        "says": f"{words}; those of their own turn {own:,}.",
+    }
+    return {"everybody": told}
+
+
+def _turned(answers: Counterfactuals) -> pd.Series[bool]:
+    """Whether each row asked about is turned."""
     moved = answers.answers[answers.answers["n_changed"] > 0]["query"].unique()
-    turned = pd.Series(person.index.isin(moved), index=person.to_numpy())
-    return turned.groupby(level=0, sort=False).sum().astype(int)
+    return pd.Series(answers.factuals.index.isin(moved), index=answers.factuals.index)
+
+
+def _by_person(turned: pd.Series[bool], person: pd.Series[Any]) -> pd.Series[int]:
+    """Of each person the rows that are turned."""
+    by = pd.Series(turned.to_numpy(), index=person.to_numpy())
+    return by.groupby(level=0, sort=False).sum().astype(int)
 
 
 def _facts(people: pd.DataFrame, asked: Asked, plan: str) -> PeopleFacts:

@@ -49,6 +49,7 @@ def front(
         "person": _person(scored, days, count),
         "alone": _alone(scored, count),
         "plans": _shares(scored, run, count),
+        "everybody": clean(run.get("everybody", {}).get("says", "")),
         "what": called(run),
         "holding": "jury" in run,
         "acts": run.get("edit", "actionable") == "actionable",
