@@ -89,8 +89,9 @@ def cells(tables: list[str], seeds: list[int], chosen: Preset, few_pairs: int = 
     main = [name for name in tables if name != "simulated"] or tables
     rest = [name for name in tables if name not in main]
     if few_pairs:
-        for name in main:
-            yield from (Cell(part, name, first, LARGE, few_pairs) for part in ("few-leanings", "few"))
+        for seed in seeds:
+            for name in main:
+                yield from (Cell(part, name, seed, LARGE, few_pairs) for part in ("few-leanings", "few"))
         return
     for seed in seeds:
         yield from (Cell("leanings", name, seed, LARGE, full) for name in main)

@@ -422,11 +422,10 @@ def few(setting: Setting, of: Asked, name: str, seed: int, *, count: int, leanin
         learned, aside = pairs.split(0.02)
         examples = encode(learner, learned.prompts, learned.completions)
         checked = encode(learner, aside.prompts, aside.completions) or examples[:4]
-        step = iter(range(10**6))
         began = time.perf_counter()
-        trained = supervise(
-            learner, examples, checked[:8], lambda: {"score": float(next(step))}, folder, Training(preset, seed)
-        )
+        # What is later is better, also after an interruption.
+        training = Training(preset, seed)
+        trained = supervise(learner, examples, checked[:8], lambda: {"score": time.time()}, folder, training)
         write_json(done, {"pairs": len(learned), "seconds": round(time.perf_counter() - began, 1), **trained.facts})
     return {
         "facts": json.loads(done.read_text(encoding="utf-8")),
