@@ -14,7 +14,7 @@ pytest.importorskip("starlette", reason="the page's packages are not installed")
 
 from sensecf.web.app import make_app
 from sensecf.web.desk import Desk
-from webpage import away, browsing, desk_of, serving, small_cohort, until
+from webpage import away, browsing, desk_of, serving, small_cohort, tab, until
 
 #: Somebody a good step away from the answer wanted.
 STEP = 12
@@ -38,14 +38,8 @@ def address(desk: Desk) -> Iterator[str]:
 
 @pytest.fixture
 def page() -> Iterator[Any]:
-    with browsing() as browser:
-        context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-        found = context.new_page()
-        said: list[str] = []
-        found.on("pageerror", lambda error: said.append(str(error)))
+    with browsing() as browser, tab(browser) as found:
         yield found
-        context.close()
-        assert not said, "the browser complained"
 
 
 def tab_to(page: Any, selector: str, most: int = 120) -> None:

@@ -15,7 +15,7 @@ pytest.importorskip("starlette", reason="the page's packages are not installed")
 from sensecf.web.app import make_app
 from sensecf.web.desk import Desk
 from sensecf.web.start import PageSource, Start
-from webpage import away, browsing, desk_of, serving, small_cohort, until, where
+from webpage import away, browsing, desk_of, serving, small_cohort, tab, until, where
 
 #: The paths the tests go begin with a day that is a good step away from the answer wanted.
 STEP = 12
@@ -45,14 +45,8 @@ def address(desk: Desk) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-    found = context.new_page()
-    said: list[str] = []
-    found.on("pageerror", lambda error: said.append(str(error)))
-    found.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-    yield found
-    context.close()
-    assert not said, "the browser complained"
+    with tab(browser) as found:
+        yield found
 
 
 def ask(page: Any) -> None:

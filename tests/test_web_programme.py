@@ -15,7 +15,7 @@ from sensecf.data.builtin.simulated import simulate_cohort, simulated_schema
 from sensecf.web.app import make_app
 from sensecf.web.desk import Desk
 from sensecf.web.start import PageSource, Start, make_cohort
-from webpage import away, browsing, client, csrf_of, desk_of, serving, small_cohort
+from webpage import away, browsing, client, csrf_of, desk_of, serving, small_cohort, tab
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +42,9 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    found = context.new_page()
-    found.set_default_timeout(120_000)  # the machine is shared
-    said: list[str] = []
-    found.on("pageerror", lambda error: said.append(str(error)))
-    yield found
-    context.close()
-    assert not said, "the browser complained"
+    with tab(browser, 1280) as found:
+        found.set_default_timeout(120_000)  # the machine is shared
+        yield found
 
 
 def violations(page: Any) -> list[str]:

@@ -113,6 +113,19 @@ def browsing() -> Iterator[Any]:
         browser.close()
 
 
+@contextlib.contextmanager
+def tab(browser: Any, width: int = 1440) -> Iterator[Any]:
+    """An empty page of a browser; fails at the end where the browser complained of anything on it."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    yield page
+    context.close()
+    assert not said, f"the browser complained: {said}"
+
+
 def until(page: Any, expression: str, seconds: float = 20) -> None:
     """Wait for an expression; Playwright's own way would need eval in the page, which its policy forbids."""
     end = time.monotonic() + seconds
