@@ -143,9 +143,12 @@ def _main(cells: Sequence[dict[str, Any]]) -> str:
     rows = []
     for table in tables(cells):
         for name, part, path in METHODS:
-            most = max((cell["count"] for cell in cells if cell["part"] == part and cell["table"] == table), default=0)
+            counts = [cell["count"] for cell in cells if cell["part"] == part and cell["table"] == table]
+            # The number of pairs that most splits were tuned on; of several such, the largest.
+            most = max(counts, key=lambda count: (counts.count(count), count), default=0)
             if several := found(cells, part, table, path, **({"count": most} if most else {})):
-                rows.append({"table": table, "method": f"{name} ({len(several)})", **line(several)})
+                said = name.replace("few", str(most))
+                rows.append({"table": table, "method": f"{said} ({len(several)})", **line(several)})
     return _markdown(HEADS, rows)
 
 

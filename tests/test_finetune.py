@@ -430,6 +430,23 @@ def test_the_small_base_wants_a_new_folder(small: Path) -> None:
         make_base(small)
 
 
+def test_a_small_base_that_was_interrupted_is_no_folder_and_the_next_call_makes_it_whole(tmp_path: Path) -> None:
+    from sensecf.finetune.smallbase import BaseRecipe, make_base
+
+    recipe, folder = BaseRecipe(2, 6, 500, 32, 2, 2, 2048, 3e-3, 4), tmp_path / "base"
+
+    def stop(phase: str, share: float) -> None:
+        if phase == "base":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_base(folder, 0, recipe, device="cpu", progress=stop)
+    assert not folder.exists()
+    make_base(folder, 0, recipe, device="cpu")
+    assert (folder / "base.json").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["base"]
+
+
 def test_the_command_tunes_and_prints_the_stages(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sensecf.finetune.presets
     from sensecf.cli.finetune import finetune as command

@@ -8,6 +8,7 @@ which changes matter differs from table to table; that is what tuning teaches.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -142,10 +143,25 @@ def make_base(
 
     Returns what was done, which is also written as `base.json`: parameters, tokens, tokens per
     second, the loss over time. `progress(phase, share)` is told how far "tables" and "base" are.
+    The folder is there when all of it is: what an interruption left beside it is thrown away by the next call.
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty; name a new folder for the base model")
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+    record = _made(unfinished, seed, recipe, device, progress)
+    if folder.exists():
+        folder.rmdir()
+    unfinished.replace(folder)
+    return record
+
+
+def _made(
+    folder: Path, seed: int, recipe: BaseRecipe, device: str | None, progress: Callable[[str, float], None]
+) -> dict[str, object]:
+    """The base model in a folder, `base.json` last; what that says."""
     rng = np.random.default_rng([seed, 31])
     found: list[Pairs] = []
     began = time.perf_counter()
@@ -165,7 +181,7 @@ def make_base(
     examples = [example for pairs in found for example in encode(learner, pairs.prompts, pairs.completions)]
     facts = _train(learner, examples, recipe, rng, progress)
     learner.network.save_pretrained(folder)
-    record = {
+    record: dict[str, object] = {
         "made by": "sensecf.finetune.smallbase",
         "licence": "Apache-2.0 (part of SenseCF); trained on simulated tables only",
         "wording": f"brief {BRIEF_VERSION}",
