@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import sensecf
 from checker import problems
 from handmade import random_task
 from sensecf.core.candidates import Candidates
 from sensecf.core.limits import Limits, make_query
 from sensecf.core.query import Query
-from sensecf.core.task import Task
+from sensecf.core.schema import Feature, FeatureSchema
+from sensecf.core.task import Task, lead
 from sensecf.core.verify import cost, edits, verify
 from sensecf.generators import Nearest, Search
 from sensecf.generators.search import Effort
@@ -135,3 +138,24 @@ def test_who_comes_no_nearer_is_given_up_and_who_has_an_answer_is_not() -> None:
     assert none == still_none == 0
     assert few < many
     assert asked(free, 3) == asked(free, 99)
+
+
+def test_who_needs_more_edits_than_the_usual_rounds_make_is_answered_and_the_others_are_asked_no_more() -> None:
+    schema = FeatureSchema(
+        tuple(Feature(f"x{i}", "integer", low=0, high=1, step=1) for i in range(9)), "label", (0, 1), 1
+    )
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.integers(0, 2, (300, 9)), columns=schema.names)
+    frame = frame.assign(label=(frame.sum(axis=1) >= 6).astype(int))
+    frame = frame[frame[schema.names].sum(axis=1) < 8]  # whom to copy is nobody
+    task = Task(schema, frame, sensecf.fit_classifier("logistic", schema, frame))
+    ones = np.vstack([np.ones(9), 1 - np.eye(9)])
+    leads = lead(task.judge(ones).proba, np.ones(10, dtype=int))
+    rows = np.zeros((3, 9))
+    rows[1, :5], rows[2, :6] = 1, 1
+    query = Query.of_rows(task, rows, 1, Limits(margin=float(leads[0] + leads[1:].max()) / 2, hold=0.0))
+    usual, short = (Search(task, effort=Effort(further=further, patience=9)) for further in (10, 0))
+    found, before = (search.propose(query, np.random.default_rng(1)) for search in (usual, short))
+    assert [set(one.query[one.reason == ""].tolist()) for one in (found, before)] == [{0, 1, 2}, {1, 2}]
+    for who in (1, 2):
+        np.testing.assert_array_equal(found.rows[found.query == who], before.rows[before.query == who])

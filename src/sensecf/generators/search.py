@@ -21,14 +21,16 @@ from sensecf.generators.traits import Traits
 class Effort:
     """How hard to search.
 
-    Each of `depth` rounds extends `beam` rows per query by `edits` single edits each;
-    `neighbours` training rows are walked to first; `keep` candidates per query are proposed. A query whose best lead
-    has not grown for `patience` rounds is given up.
+    Each of `depth` rounds extends `beam` rows per query by `edits` single edits each; a query without an answer after
+    them goes on up to the round `further`, where it may move so many features. `neighbours` training rows are
+    walked to first; `keep` candidates per query are proposed. A query whose best lead has not grown for `patience`
+    rounds is given up.
     """
 
     beam: int = 4
     edits: int = 64
     depth: int = 5
+    further: int = 0
     neighbours: int = 6
     keep: int = 6
     patience: int = 5
@@ -36,6 +38,8 @@ class Effort:
 
 #: A lead that grows by less than this does not grow.
 GROWS = 0.005
+#: Plans that hold may need more edits than the usual rounds make; whoever has an answer by then is asked no more.
+USUAL = Effort(further=10)
 #: For the few queries that nothing else answers.
 THOROUGH = Effort(beam=8, edits=128, depth=10, neighbours=20, patience=3)
 
@@ -49,7 +53,7 @@ class Search:
     from valid rows that are not yet plausible. A query leaves the search when one more change
     could not pay, or without an answer when its lead over the next class has not grown for `patience` rounds. The
     classifier is asked about at most
-    `beam x edits x depth + 60 x neighbours` rows per query. Features are tried in proportion to
+    `beam x edits x further + 60 x neighbours` rows per query. Features are tried in proportion to
     their influence on the classifier.
 
     `plausibility`: the dial of `verify.cost`; 0 ignores it.
@@ -62,7 +66,7 @@ class Search:
     name = "search"
     traits = Traits(concurrent=True, takes=("effort", "plausibility"))
 
-    def __init__(self, task: Task, seed: int = 0, *, effort: Effort = Effort(), plausibility: float = 1.0) -> None:
+    def __init__(self, task: Task, seed: int = 0, *, effort: Effort = USUAL, plausibility: float = 1.0) -> None:
         self.task = task
         self.effort = effort
         self.plausibility = plausibility
@@ -78,10 +82,13 @@ class Search:
         beam = query.rows[:, None, :]  # (q, beam, d)
         active = np.arange(len(query))
         best, grew = np.full(len(query), -np.inf), np.zeros(len(query), dtype=np.intp)
-        for depth in range(1, self.effort.depth + 1):
+        moves = query.movable.sum(axis=1)
+        for depth in range(1, max(self.effort.depth, self.effort.further) + 1):
             # Going on costs at least depth changes; whoever has an answer for less is done.
             active_mask = (pool.price[active, 0] > depth + 0.5) & (query.max_changes[active] >= depth)
-            active_mask &= np.isfinite(pool.price[active, 0]) | (depth - grew[active] <= self.effort.patience)
+            found = np.isfinite(pool.price[active, 0])
+            active_mask &= found | (depth - grew[active] <= self.effort.patience)
+            active_mask &= (depth <= self.effort.depth) | (~found & (moves[active] >= depth))
             active, beam = active[active_mask], beam[active_mask]
             if not len(active):
                 break
