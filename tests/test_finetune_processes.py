@@ -22,7 +22,7 @@ pytest.importorskip("trl", reason="needs trl")
 pytest.importorskip("peft", reason="needs peft")
 
 from sensecf.finetune.processes import processes
-from sensecf.finetune.text_pairs import Pairs, draw
+from sensecf.finetune.text_pairs import Pairs, draw, row_hashes
 from sensecf.finetune.tune import VALIDATION, finetune, wording
 from tuning import GRPO, SMALL, TUNING, facts_of, furthest, weights
 
@@ -43,8 +43,8 @@ def together(base: Path, folder: Path, batch: int) -> None:
 def whole_batches(task: Task, count: int) -> Pairs:
     """Pairs of which `count` are learned from, whole batches beside one canary, and at least one validates."""
     pairs = draw(wording(task, TUNING), TUNING.preset.pairs)
-    learned = [bool(len(pairs.take(np.array([i])).split(VALIDATION)[0])) for i in range(len(pairs))]
-    validation, lessons = np.flatnonzero(~np.array(learned)), np.flatnonzero(learned)[:count]
+    aside = np.isin(row_hashes(pairs.query.rows), row_hashes(pairs.split(VALIDATION)[1].query.rows))
+    validation, lessons = np.flatnonzero(aside), np.flatnonzero(~aside)[:count]
     assert len(validation)
     assert len(lessons) == count
     return pairs.take(np.concatenate([lessons, validation]))

@@ -343,7 +343,9 @@ class RandomClassifier:
         return out
 
     def _score(self, frame: pd.DataFrame) -> np.ndarray:
-        score: np.ndarray = self._points(frame) @ self._weights[:, 0]
+        # Added up column by column: a matrix product rounds otherwise for one row than for many, and `rare` cuts at a
+        # score that a row has.
+        score: np.ndarray = (self._points(frame) * self._weights[:, 0]).cumsum(axis=1)[:, -1]
         return score
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
