@@ -38,7 +38,8 @@ class Effort:
 
 #: A lead that grows by less than this does not grow.
 GROWS = 0.005
-#: Plans that hold may need more edits than the usual rounds make; whoever has an answer by then is asked no more.
+#: What a search does where nothing is said. Plans that hold may need more edits than five rounds make; whoever has an
+#: answer by then is asked no more.
 USUAL = Effort(further=10)
 #: For the few queries that nothing else answers.
 THOROUGH = Effort(beam=8, edits=128, depth=10, neighbours=20, patience=3)
@@ -53,7 +54,7 @@ class Search:
     from valid rows that are not yet plausible. A query leaves the search when one more change
     could not pay, or without an answer when its lead over the next class has not grown for `patience` rounds. The
     classifier is asked about at most
-    `beam x edits x further + 60 x neighbours` rows per query. Features are tried in proportion to
+    `beam x edits x max(depth, further) + 60 x neighbours` rows per query. Features are tried in proportion to
     their influence on the classifier.
 
     `plausibility`: the dial of `verify.cost`; 0 ignores it.

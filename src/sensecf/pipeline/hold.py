@@ -488,7 +488,7 @@ def _met(fold: _Fold, margin: float, seed: int) -> tuple[int, int]:
     """How many people of a fold are answered at a margin, and of how many their own juror agrees."""
     task = fold.task
     query = replace(fold.query, margin=np.full(len(fold.query), margin))
-    # By the usual rounds alone: who needs further ones is answered where margins are stricter than the others need.
+    # By five rounds alone: who needs further ones is answered where margins are stricter than the others need.
     found = Search(task, effort=Effort()).propose(query, np.random.default_rng([seed, 13]))
     judged = judge(task, query, found, final=not task.takes_codes)
     answers, rank = ranked(task, query, refine(task, query, judged, 1, 1.0), 1, 1.0)

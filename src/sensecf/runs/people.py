@@ -24,8 +24,8 @@ from sensecf.runs.report.names import labels
 
 #: With more rows than this nothing is looked for that nobody asked for.
 MOST_ROWS = 2_000
-#: Shares of all days that a plan for everybody is asked to turn, until there is one.
-SHARES = (0.5, 0.25, 0.1)
+#: A plan for everybody is asked to turn so many parts of all days, of this number: as many as there is a plan for.
+PARTS = 10
 
 
 @dataclass(frozen=True)
@@ -100,16 +100,22 @@ class _Everybody:
 
     @classmethod
     def of(cls, asked: Asked) -> _Everybody | None:
-        """The plan that turns most of the rows asked about, None where they are too many to look."""
+        """The plan that turns most of the rows asked about, to a tenth of them; of several, the one that asks least for
+        each. None where they are too many to look."""
         if len(asked.rows) > MOST_ROWS:
             return None
-        for share in SHARES:
-            wish = replace(asked.wish, days=share, n=1)
+        best = cls("", pd.Series(False, index=asked.rows.index))
+        reached, left = 0, PARTS
+        while reached < left:
+            tried = (reached + left + 1) // 2
+            wish = replace(asked.wish, days=tried / PARTS, n=1)
             found = explain_people(asked.task, asked.rows, asked.target, wish, strict=False, as_one="everybody")
             plans = found.people[found.people["plan"] != ""]
             if len(plans):
-                return cls(str(plans["plan"].iloc[0]), _turned(found))
-        return cls("", _turned(found) & False)
+                best, reached = cls(str(plans["plan"].iloc[0]), _turned(found)), tried
+            else:
+                left = tried - 1
+        return best
 
 
 def _said(asked: Asked, everybody: _Everybody | None, answers: Counterfactuals) -> Told:
@@ -119,7 +125,7 @@ def _said(asked: Asked, everybody: _Everybody | None, answers: Counterfactuals) 
     count, of = int(everybody.turned.sum()), some(len(everybody.turned), asked.noun)
     own = int(_turned(answers).sum())
     if not everybody.plan:
-        words = f"No single {asked.called} for everybody turns {SHARES[-1]:.0%} of {of}"
+        words = f"No single {asked.called} for everybody turns {1 / PARTS:.0%} of {of}"
     else:
         names = dict(zip(answers.schema.names, labels(answers.schema), strict=True))
         parts = "; ".join(in_words(answers.schema, everybody.plan, names))
