@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from sensecf.classifiers.change import Source, family, refit
 from sensecf.classifiers.fit import one_blas_thread
@@ -27,10 +28,19 @@ from sensecf.core.kept import Count, read_bytes, read_record
 from sensecf.core.parallel import spread
 from sensecf.core.plain import cores
 from sensecf.core.rules import Floats
-from sensecf.core.task import Task
+from sensecf.core.task import Ints, Task, lead
 from sensecf.core.version import __version__
 
 Votes = NDArray[np.int8]
+
+
+class Opinion(NamedTuple):
+    """What a juror says of rows: `vote` (n,), a position among the task's classes, -1 for a tie; `proba` (n, classes),
+    the task's classes in their order, 0 for one that the juror has not met."""
+
+    vote: Votes
+    proba: Floats
+
 
 #: Jurors that are fitted where a refit is quick: 34 that may raise a margin and 59 that only count.
 JURORS = 93
@@ -72,9 +82,14 @@ class Jury:
         return len(self.members)
 
     @cached_property
+    def opinions(self) -> list[Callable[[Floats], Opinion]]:
+        """What each juror says of encoded rows, see `opinion_of`."""
+        return [opinion_of(self.task, one) for one in self.members]
+
+    @cached_property
     def judges(self) -> list[Callable[[Floats], Votes]]:
-        """What each juror says of encoded rows, see `judge_of`."""
-        return [judge_of(self.task, one) for one in self.members]
+        """The class that each juror puts encoded rows in, see `judge_of`."""
+        return [_vote_of(opinion) for opinion in self.opinions]
 
     @classmethod
     def fit(
@@ -113,6 +128,12 @@ class Jury:
         classes, -1 for a tie. Counts as no cost of an answer."""
         asked = self.judges[jurors]
         return np.array([judge(rows) for judge in asked], dtype=np.int8).reshape(len(asked), len(rows))
+
+    def leads(self, rows: Floats, target: Ints, jurors: slice = slice(None)) -> Floats:
+        """By how much each juror prefers the target class of encoded rows (n, d) to the next one, shape (jurors, n), in
+        [-1, 1]. Counts as no cost of an answer."""
+        asked = self.opinions[jurors]
+        return np.array([lead(opinion(rows).proba, target) for opinion in asked]).reshape(len(asked), len(rows))
 
     def save(self, folder: str | Path, mark: str = "") -> bool:
         """Write `jury.skops` and `jury.json`, whole or not at all; whether the jury could be written.
@@ -187,22 +208,33 @@ def _member(shared: tuple[Source, str, int], number: int) -> Classifier:
 
 
 def judge_of(task: Task, juror: Classifier) -> Callable[[Floats], Votes]:
-    """What one juror says of encoded rows: positions among the task's classes, shape (n,), -1 for a tie."""
+    """The class that one juror puts encoded rows in: positions among the task's classes, shape (n,), -1 for a tie."""
+    return _vote_of(opinion_of(task, juror))
+
+
+def _vote_of(opinion: Callable[[Floats], Opinion]) -> Callable[[Floats], Votes]:
+    return lambda rows: opinion(rows).vote
+
+
+def opinion_of(task: Task, juror: Classifier) -> Callable[[Floats], Opinion]:
+    """What one juror says of encoded rows."""
     judge = task.sibling(juror)
     place = np.array([task.classes.index(one) for one in judge.classes], dtype=np.int8)
 
-    def vote(rows: Floats) -> Votes:
+    def says(rows: Floats) -> Opinion:
         judged = judge(rows, final=not judge.takes_codes)
-        return np.where(judged.tie, np.int8(-1), place[judged.predicted])
+        proba = np.zeros((len(rows), len(task.classes)))
+        proba[:, place] = judged.proba
+        return Opinion(np.where(judged.tie, np.int8(-1), place[judged.predicted]), proba)
 
     boosted = _boosted(task, juror, place)
     some = task.rows[:PROBES]
-    if boosted is not None and np.array_equal(boosted(some), vote(some)):
+    if boosted is not None and np.array_equal(boosted(some).vote, says(some).vote):
         return boosted
-    return vote
+    return says
 
 
-def _boosted(task: Task, juror: Any, place: Votes) -> Callable[[Floats], Votes] | None:
+def _boosted(task: Task, juror: Any, place: Votes) -> Callable[[Floats], Opinion] | None:
     """The same from XGBoost's own log-odds of two classes, which few rows get in a tenth of the time; None for others.
 
     What the layers above cost for a row is more than the trees, and 93 jurors are asked.
@@ -215,14 +247,17 @@ def _boosted(task: Task, juror: Any, place: Votes) -> Callable[[Floats], Votes] 
         return None
     encoder, booster = steps[0], model.get_booster()  # type: ignore[union-attr]
 
-    def vote(rows: Floats) -> Votes:
+    def says(rows: Floats) -> Opinion:
         if not len(rows):
-            return np.empty(0, np.int8)
+            return Opinion(np.empty(0, np.int8), np.empty((0, len(task.classes))))
         odds = np.asarray(booster.inplace_predict(encoder.of_codes(rows, task.schema), predict_type="margin"))
+        proba = np.zeros((len(rows), len(task.classes)))
+        proba[:, place[1]] = expit(odds)
+        proba[:, place[0]] = 1 - proba[:, place[1]]
         # A difference of two probabilities is half of small log-odds.
-        return np.where(np.abs(odds) <= 2 * TIE, np.int8(-1), place[(odds > 0).astype(np.intp)])
+        return Opinion(np.where(np.abs(odds) <= 2 * TIE, np.int8(-1), place[(odds > 0).astype(np.intp)]), proba)
 
-    return vote
+    return says
 
 
 def seed_of(folder: Path) -> int | None:

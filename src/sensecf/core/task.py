@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sensecf.core.codec import Codec
+from sensecf.core.company import Company
 from sensecf.core.errors import InputError
 from sensecf.core.frames import as_frame
 from sensecf.core.judge import Classifier, Ints, Judge, Judgement
@@ -55,7 +57,7 @@ class Task:
         self.rows = self.codec.encode(self.train)
         dtypes = {name: self.train[name].dtype for name in schema.names}
         categories = {name: dtype for name, dtype in dtypes.items() if isinstance(dtype, pd.CategoricalDtype)}
-        self._judge = Judge(schema, classifier, self.rows, categories)
+        self._judge: Judge = Judge(schema, classifier, self.rows, categories)
         self._fitted: dict[type, Any] = {}
         self.classes: list[Value] = self._judge.classes
         positions = {c: i for i, c in enumerate(self.classes)}
@@ -117,6 +119,12 @@ class Task:
         """The same task, whose questions are no cost of an answer: for metrics."""
         other = copy(self)
         other._judge = self._judge.uncounted()
+        return other
+
+    def in_company(self, others: Sequence[Callable[[Floats], Floats]]) -> Task:
+        """The same task, judged by the mean of its classifier's probabilities and others'; see `Company`."""
+        other = copy(self)
+        other._judge = Company(self._judge, others)
         return other
 
     def sibling(self, classifier: Classifier) -> Judge:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from sensecf.classifiers.jury import Opinion
 from sensecf.core.query import Query
+from sensecf.core.rules import Floats
 from sensecf.core.task import Ints
 from sensecf.generators import Generator, traits_of
+from sensecf.generators.search import Search
 from sensecf.pipeline.batch import Shares
 from sensecf.pipeline.find import Found, Terms, find, merged
 from sensecf.pipeline.hold import RAISE, RAISES, STRICTEST, Held, lower_bound
+from sensecf.pipeline.refine import judge
 
 #: How the reason begins where there are plans, and none that holds.
-NOT_HELD = "no plan that would hold"
-#: How often the span between no margin and the calibrated one is halved for a person who cannot reach the latter.
-HALVINGS = 3
+NOT_HELD = "no plan that would hold was found"
+#: One juror in so many of half A leads a search for those whose answers are not steady; the span of the leads that are
+#: asked for is halved so often.
+LEADING, HALVINGS = 3, 5
 
 
 def find_asked(asked: Terms, query: Query, rng: np.random.Generator) -> tuple[Found, Shares, dict[int, str]]:
@@ -43,10 +48,9 @@ def find_holding(
 ) -> tuple[Found, Shares, dict[int, str]]:
     """Answers that hold, how many jurors agree with each, and why a query that has answers has none that holds.
 
-    The calibrated margin first; where half A disagrees, a larger one, up to `RAISES` times; where there is no answer
-    at the margin, the one without it, and then margins between. Half B judges what is left. The fallback, which
-    searches long where there is nothing, is asked at the calibrated margin alone, and only where there is an answer
-    without one.
+    The calibrated margin first, and a larger one, up to `RAISES` times, where half A is not `steady` about the answer.
+    Whoever is left without a steady answer, and has one at the boundary, is searched for in the company of a third of
+    half A; the rest of it says whether what is found is steadier. Half B judges what is left, once.
     """
     surer = replace(query, margin=np.maximum(query.margin, held.calibration.margin))
     lead = held.calibration.margin > 0
@@ -56,23 +60,18 @@ def find_holding(
     lost = found.open(len(query)) if lead and sources else np.empty(0, np.intp)
     without = find(asked, query.take(lost), sources, rng)
     reached = np.unique(lost[without.answers.found.query])
-    others = [one for one in sources if one[1] is not asked.generator]
-    found = merged(found, find(asked, surer.take(reached), others, rng), reached)
+    if not isinstance(asked.generator, Search):
+        others = [one for one in sources if one[1] is not asked.generator]
+        found = merged(found, find(asked, surer.take(reached), others, rng), reached)
     for step in range(1, RAISES + 1):
-        answers, first = found.answers, found.rank == 1
-        moved = answers.verdict.n_changed > 0
-        weak = first & moved
-        weak[weak] = held.raisers(answers.found.rows[weak], surer.target[answers.found.query[weak]]) < held.hold
-        who = answers.found.query[weak]
-        again = replace(surer, margin=np.minimum(surer.margin + step * RAISE, STRICTEST)).take(who)
+        who, _ = _unsteady(held, query, found)
         if not len(who) or not sources:
             break
+        again = replace(surer, margin=np.minimum(surer.margin + step * RAISE, STRICTEST)).take(who)
         found = merged(found, find(asked, again, sources[:1], rng), who)
-    short = np.intersect1d(reached, found.open(len(query)))
-    if len(short):
-        kept = np.isin(lost[without.answers.found.query], short)
-        without = without._replace(answers=without.answers.take(kept), rank=without.rank[kept])
-        found = _nearer(asked, held, query, sources[:1], rng, merged(found, without, lost), short)
+    short = np.isin(lost[without.answers.found.query], found.open(len(query)))
+    without = without._replace(answers=without.answers.take(short), rank=without.rank[short])
+    found = _in_company(asked, held, query, sources, rng, merged(found, without, lost))
     answers, owner = found.answers, found.answers.found.query
     of = held.counting
     if asked.landing:
@@ -94,34 +93,62 @@ def find_holding(
     return found._replace(answers=answers.take(at), rank=rank), shares, fell
 
 
-def _nearer(
+def _unsteady(held: Held, query: Query, found: Found) -> tuple[Ints, Floats]:
+    """The queries whose first answer changes something and is not steady by half A, and how steady it is."""
+    answers = found.answers
+    first = (found.rank == 1) & (answers.verdict.n_changed > 0)
+    owner = answers.found.query[first]
+    steadiness = held.steadiness(answers.found.rows[first], query.target[owner])
+    return owner[steadiness < held.steady], steadiness[steadiness < held.steady]
+
+
+def _in_company(
     asked: Terms,
     held: Held,
     query: Query,
     sources: Sequence[tuple[str, Generator]],
     rng: np.random.Generator,
     found: Found,
-    who: Ints,
 ) -> Found:
-    """`found`, with answers that lead by more for the queries `who`, which have one without a margin but none at the
-    calibrated one.
+    """`found`, with steadier answers to the queries whose first is not steady, as far as a search finds any that is
+    led by the mean of the classifier and a third of half A.
 
-    Margins between the two are halved, up to `HALVINGS` times, for as long as half A disagrees: where the limits keep
-    a person from the calibrated margin, the jurors may agree before it. Half B judges what is left.
+    Where the classifier alone is sure, its refits need not be. The lead that is asked for is raised where what it
+    finds is not steady, and lowered where it finds nothing; jurors that lead no search judge what it finds.
     """
-    low, high = np.zeros(len(query)), np.full(len(query), held.calibration.margin)
+    leading = held.raising // LEADING
+    search = next(((name, one) for name, one in sources if isinstance(one, Search)), None)
+    if search is None or not leading:
+        return found
+    who, before = _unsteady(held, query, found)
+    best = np.full(len(query), np.inf)
+    best[who] = before
+    task = asked.task.in_company([_proba_of(opinion) for opinion in held.jury.opinions[:leading]])
+    name = search[0]
+    terms = replace(asked, task=task, fallback=None, generator=Search(task, plausibility=asked.plausibility))
+    low, high = np.zeros(len(query)), np.full(len(query), STRICTEST)
     for _ in range(HALVINGS):
-        answers = found.answers
-        weak = (found.rank == 1) & np.isin(answers.found.query, who)
-        owner = answers.found.query[weak]
-        who = owner[held.raisers(answers.found.rows[weak], query.target[owner]) < held.hold]
         if not len(who):
             break
-        middle = (low + high) / 2
-        again = query.take(who)
-        other = find(asked, replace(again, margin=np.maximum(again.margin, middle[who])), sources, rng)
-        found = merged(found, other, who)
+        some, middle = query.take(who), (low + high) / 2
+        led = replace(some, margin=np.maximum(some.margin, middle[who]))
+        other = find(terms, led, [(name, terms.generator)], rng)
+        judged = judge(asked.task, some, other.answers.found, final=not asked.task.takes_codes)
+        target = some.target[judged.found.query]
+        steadiness = held.steadiness(judged.found.rows, target, slice(leading, held.raising))
+        steadier = judged.verdict.good & (steadiness > best[who[judged.found.query]])
+        # Further answers stand and fall with the first.
+        first = judged.found.query[steadier & (other.rank == 1)]
+        kept = np.isin(judged.found.query, first) & judged.verdict.good
+        found = merged(found, other._replace(answers=judged.take(kept), rank=other.rank[kept]), who)
+        at = steadier & (other.rank == 1)
+        best[who[judged.found.query[at]]] = steadiness[at]
         reached = np.zeros(len(query), dtype=bool)
-        reached[who[other.answers.found.query]] = True
+        reached[who[judged.found.query[judged.verdict.good]]] = True
         low, high = np.where(reached, middle, low), np.where(reached, high, middle)
+        who = who[best[who] < held.steady]
     return found
+
+
+def _proba_of(opinion: Callable[[Floats], Opinion]) -> Callable[[Floats], Floats]:
+    return lambda rows: opinion(rows).proba
