@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from handmade import Stub, calm, hand_task, random_task
-from sensecf import Limits, explain, fit_classifier
+from sensecf import Feature, FeatureSchema, Limits, explain, fit_classifier
 from sensecf.core.errors import InputError, SenseCFWarning
 from sensecf.core.task import Task
 from sensecf.generators import Search
@@ -114,6 +115,87 @@ def test_the_counts_are_those_of_jurors_that_took_no_part(task: Task, found: Any
     rows = task.codec.encode(found.answers)
     votes = held.jury.votes(rows)[len(held.jury) - held.counting :]
     assert np.allclose((votes == 1).mean(axis=0), found.answers["holds"], atol=1e-6)
+
+
+# --- who has no steady answer ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def held(task: Task, found: Any) -> Any:
+    return task.once(Holding).of(1, Limits(hold=0.9))
+
+
+def test_a_plan_is_steadier_the_wider_its_jurors_agree_and_not_at_all_where_too_few_do(task: Task, held: Any) -> None:
+    rows, target = task.rows, np.ones(len(task.rows), dtype=np.intp)
+    leads = held.jury.leads(rows, target, slice(0, held.raising))
+    steadiness = held.steadiness(rows, target)
+    agree = (leads > 0).mean(axis=0)
+    assert ((steadiness < 0) == (agree < held.hold)).all()
+    sure = agree >= held.hold
+    assert steadiness[sure] == pytest.approx((leads.mean(axis=0) / leads.std(axis=0))[sure])
+    assert steadiness[~sure] == pytest.approx(agree[~sure] - 1)
+    assert sure.any()
+    assert not sure.all()
+
+
+def test_what_counts_as_steady_grows_with_the_share_that_is_asked_for(held: Any) -> None:
+    asked = [replace(held, hold=share).steady for share in (0.4, 0.5, 0.8, 0.95, 0.99)]
+    assert asked == sorted(asked)
+    assert asked[:2] == [0.0, 0.0]
+    assert asked[3] == pytest.approx(2.74, abs=0.01)
+
+
+def test_leads_are_those_of_the_votes(task: Task, held: Any) -> None:
+    target = np.ones(len(task.rows), dtype=np.intp)
+    leads, votes = held.jury.leads(task.rows, target), held.jury.votes(task.rows)
+    assert np.array_equal(leads[votes >= 0] > 0, votes[votes >= 0] == 1)
+
+
+def test_in_company_the_class_is_the_classifiers_and_the_probabilities_are_the_mean(task: Task, held: Any) -> None:
+    others = [lambda rows, one=one: one(rows).proba for one in held.jury.opinions[:3]]
+    company, before = task.in_company(others), task.rows_judged
+    told, alone = company.judge(task.rows), task.judge(task.rows)
+    assert task.rows_judged - before == 5 * len(task.rows)  # four in company, and once alone
+    assert np.array_equal(told.predicted, alone.predicted)
+    assert told.proba == pytest.approx((alone.proba + sum(other(task.rows) for other in others)) / 4)
+
+
+def shaky(people: int, most: float, seed: int) -> Task:
+    """A small table with much noise and boosted trees, where refits disagree and a person can be asked for little."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(rng.normal(size=(people, 4)).round(1), columns=list("abcd"))
+    noise = rng.logistic(size=people) * 0.8
+    table["y"] = np.where(table["a"] + table["b"] + 0.5 * table["c"] + noise > 0, "good", "bad")
+    features = (Feature(n, "continuous", unit="u", low=-5, high=5, step=0.1, most_change=most) for n in "abcd")
+    schema = FeatureSchema(tuple(features), label="y", classes=("bad", "good"), target="good")
+    task = Task(schema, table, fit_classifier("xgboost", schema, table))
+    task.once(Holding).settle(30)
+    return task
+
+
+@pytest.mark.parametrize(("rows", "most", "seed"), [(300, 1.0, 1), (200, 1.5, 0)])
+def test_the_search_in_company_finds_plans_where_there_were_none(
+    rows: int, most: float, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = shaky(rows, most, seed)
+    with_company = explain(task, Search(task), people(task, 60), hold=0.95)
+    monkeypatch.setattr("sensecf.pipeline.held.HALVINGS", 0)
+    without = explain(task, Search(task), people(task, 60), hold=0.95)
+    answers = with_company.answers
+    assert len(answers) > len(without.answers)
+    assert (answers["holds"] >= 0.95).all()
+    # Valid by the classifier alone, whoever else was asked.
+    assert (task.judge(task.codec.encode(answers), final=True).predicted == 1).all()
+
+
+def test_nobody_but_a_search_that_was_asked_is_led_by_jurors() -> None:
+    task = shaky(200, 1.5, 0)
+    asked = people(task, 25)
+    alone = explain(task, "nearest", asked, hold=0.95)
+    assert set(alone.answers["generator"]) <= {"nearest"}
+    behind = explain(task, "nearest", asked, hold=0.95, fallback="search")
+    assert set(behind.answers["generator"]) <= {"nearest", "search"}
+    assert len(behind.answers) >= len(alone.answers)
 
 
 def test_an_abstention_says_how_many_refits_the_nearest_plan_holds_in(task: Task) -> None:

@@ -289,13 +289,14 @@ def _made(
 @dataclass
 class _Ballot:
     """Plans of a person that half A votes on: `rows` (m, n, d), `valid` (m, n) whether a day is turned with what is
-    asked of it, `agreed` (m, n) the share of half A, `price` (m,) what each asks for in all."""
+    asked of it, `steadiness` (m, n) of each by half A (see `Held.steadiness`), `price` (m,) what each asks for in
+    all."""
 
     days: Ints
     plans: Plans
     rows: Floats
     valid: Bools
-    agreed: Floats
+    steadiness: Floats
     price: Floats
 
 
@@ -330,7 +331,7 @@ def _ballot(asking: Asking, together: Together, at: int, wanted: tuple[Tried, in
     if len(flat) and (query.consequences[days] > 0).any():
         there = judge(task, query, Candidates.of(owner, flat, NAME), final=False)
         valid &= withstands(task, query, there).reshape(valid.shape)
-    return _Ballot(days, tried.plans.take(chosen), rows, valid, np.where(valid, 1.0, 0.0), price)
+    return _Ballot(days, tried.plans.take(chosen), rows, valid, np.where(valid, np.inf, -1.0), price)
 
 
 def _voted(asking: Asking, query: Query, ballots: Sequence[_Ballot]) -> None:
@@ -339,10 +340,10 @@ def _voted(asking: Asking, query: Query, ballots: Sequence[_Ballot]) -> None:
         return
     rows = np.concatenate([b.rows[b.valid] for b in ballots])
     target = np.concatenate([np.broadcast_to(query.target[b.days], b.valid.shape)[b.valid] for b in ballots])
-    shares, start = asking.held.raisers(rows, target), 0
+    steadiness, start = asking.held.steadiness(rows, target), 0
     for ballot in ballots:
         end = start + int(ballot.valid.sum())
-        ballot.agreed[ballot.valid] = shares[start:end]
+        ballot.steadiness[ballot.valid] = steadiness[start:end]
         start = end
 
 
@@ -351,9 +352,9 @@ def _chosen(asking: Asking, ballot: _Ballot, least: int, n: int) -> list[int]:
     each such day; where none is, the one with most such days. Further ones say something of other features."""
     if not len(ballot.plans):
         return []
-    # All of half A on enough days is surer than just enough of it.
-    for share in (1.0, asking.hold) if asking.held is not None else (0.0,):
-        agreed = ballot.valid & (ballot.agreed >= share - 1e-9)
+    # A steady plan on enough days is surer than one that just enough of half A agrees with.
+    for least_steady in (asking.held.steady, 0.0) if asking.held is not None else (0.0,):
+        agreed = ballot.valid & (ballot.steadiness >= least_steady)
         days = agreed.sum(axis=1)
         order = np.argsort(np.where(days >= least, ballot.price / np.maximum(days, 1), np.inf), kind="stable")
         good = [int(p) for p in order if days[p] >= least]
