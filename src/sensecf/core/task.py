@@ -124,7 +124,8 @@ class Task:
     def in_company(self, others: Sequence[Callable[[Floats], Floats]]) -> Task:
         """The same task, judged by the mean of its classifier's probabilities and others'; see `Company`."""
         other = copy(self)
-        other._judge = Company(self._judge, others)
+        # What is fitted in company is not this task's.
+        other._judge, other._fitted = Company(self._judge, others), dict(self._fitted)
         return other
 
     def sibling(self, classifier: Classifier) -> Judge:

@@ -117,34 +117,31 @@ def _in_company(
     finds is not steady, and lowered where it finds nothing; jurors that lead no search judge what it finds.
     """
     leading = held.raising // LEADING
-    search = next(((name, one) for name, one in sources if isinstance(one, Search)), None)
-    if search is None or not leading:
+    name = next((name for name, one in sources if isinstance(one, Search)), None)
+    if name is None or not leading:
         return found
     who, before = _unsteady(held, query, found)
     best = np.full(len(query), np.inf)
     best[who] = before
     task = asked.task.in_company([_proba_of(opinion) for opinion in held.jury.opinions[:leading]])
-    name = search[0]
-    terms = replace(asked, task=task, fallback=None, generator=Search(task, plausibility=asked.plausibility))
+    leader = Search(task, plausibility=asked.plausibility)
+    terms = replace(asked, task=task, generator=leader, fallback=None)
     low, high = np.zeros(len(query)), np.full(len(query), STRICTEST)
     for _ in range(HALVINGS):
         if not len(who):
             break
         some, middle = query.take(who), (low + high) / 2
         led = replace(some, margin=np.maximum(some.margin, middle[who]))
-        other = find(terms, led, [(name, terms.generator)], rng)
-        judged = judge(asked.task, some, other.answers.found, final=not asked.task.takes_codes)
-        target = some.target[judged.found.query]
-        steadiness = held.steadiness(judged.found.rows, target, slice(leading, held.raising))
-        steadier = judged.verdict.good & (steadiness > best[who[judged.found.query]])
+        other = find(terms, led, [(name, leader)], rng)
+        judged = judge(asked.task, some, other.answers.found)  # by the classifier alone, as it is saved
+        owner, good = who[judged.found.query], judged.verdict.good
+        steadiness = held.steadiness(judged.found.rows, query.target[owner], slice(leading, held.raising))
+        better = good & (other.rank == 1) & (steadiness > best[owner])
+        best[owner[better]] = steadiness[better]
         # Further answers stand and fall with the first.
-        first = judged.found.query[steadier & (other.rank == 1)]
-        kept = np.isin(judged.found.query, first) & judged.verdict.good
+        kept = good & np.isin(owner, owner[better])
         found = merged(found, other._replace(answers=judged.take(kept), rank=other.rank[kept]), who)
-        at = steadier & (other.rank == 1)
-        best[who[judged.found.query[at]]] = steadiness[at]
-        reached = np.zeros(len(query), dtype=bool)
-        reached[who[judged.found.query[judged.verdict.good]]] = True
+        reached = np.isin(np.arange(len(query)), owner[good])
         low, high = np.where(reached, middle, low), np.where(reached, high, middle)
         who = who[best[who] < held.steady]
     return found
