@@ -4,6 +4,8 @@
             a ladder of margins, on the same requests, judged by 50 fresh refits; paired tests at equal survival
     truth   a table, a classifier and a split: a margin is calibrated on the split's training people, the held-out
             people are answered, and fresh refits under every change model judge the answers
+    steady  answers at the calibrated margin: how steady the jurors are that may have a part in finding them, and how
+            many of those that only count agree
     speed   answering with and without holding, and what a jury and its calibration cost beside fitting `tiny`
 
 Each cell is a file below `--cells`; several of these commands may work on the same folder at once. Fresh refits are
@@ -44,6 +46,7 @@ from sensecf.data.builtin.simulated import simulate_cohort, stress_logit
 from sensecf.generators import Context, build
 from sensecf.generators.search import THOROUGH, Search
 from sensecf.metrics import statistics
+from sensecf.pipeline.hold import Holding
 from sensecf.runs.experiment import Experiment, Setup, experiment, prepared
 from sensecf.runs.run import versions
 
@@ -341,6 +344,23 @@ def _mean(values: Any) -> float:
     return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
 
 
+def steady(name: str, classifier: str, seed: int, folder: Path) -> dict[str, Any]:
+    """Each answer at the calibrated margin: what half A says of it, and what half B counts."""
+    cell, _ = made(name, classifier, seed, folder)
+    task, at = cell.task, asked(cell, ASKED, seed)
+    position = task.target_position(cell.target)
+    held = task.once(Holding).of(position, Limits(edit="mutable", hold=TARGET))
+    assert held is not None
+    rows, _ = explained(cell, at, Limits(edit="mutable", hold=0.0, margin=held.calibration.margin))
+    rows = rows[~np.isnan(rows).all(axis=1)]
+    target = np.full(len(rows), position)
+    return {
+        "train_rows": len(task.rows), "features": len(task.schema), "margin": held.calibration.margin,
+        "agreed": held.raisers(rows, target), "steadiness": held.steadiness(rows, target),
+        "counted": held.stand(rows, target) / held.counting,
+    }  # fmt: skip
+
+
 def speed(name: str, classifier: str, seed: int, folder: Path) -> dict[str, Any]:
     """Answers a second and the time for one person, with and without holding, in turn; jury and calibration, once."""
     cell, _ = made(name, classifier, seed, folder)
@@ -393,6 +413,7 @@ def generator(name: str, classifier: str, seed: int, folder: Path) -> dict[str, 
 PARTS: dict[str, Callable[[str, str, int, Path], dict[str, Any]]] = {
     "price": price,
     "truth": truth,
+    "steady": steady,
     "speed": speed,
     "generator": generator,
 }
@@ -444,7 +465,7 @@ def _plain(value: Any) -> Any:
     """A value for JSON: NaN as null, numbers to six digits."""
     if isinstance(value, dict):
         return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | np.ndarray):
         return [_plain(entry) for entry in value]
     if isinstance(value, float | np.floating):
         return float(f"{value:.6g}") if np.isfinite(value) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,13 +15,15 @@ from sensecf.metrics.statistics import wilson
 CLEAR = 0.01
 #: What a plan is asked to hold in, and the share of runs in which a statement of 95 % confidence must be true.
 TARGET, CONFIDENCE = 0.95, 0.95
+#: How steady half A is, in steps, and from where on a plan is called so.
+STEADINESS, STEADY = (0.0, 1.75, 2.25, 2.75, 3.5, 5.0, math.inf), 2.75
 MADE_TO_HOLD = ("robx", "robx-search", "betarce", "betarce-search", "jury")
 
 
 def sections(cells: Sequence[dict[str, Any]]) -> dict[str, str]:
     """The Markdown of each section of the page, by its marker."""
     of = {part: [cell for cell in cells if cell["part"] == part and "refused" not in cell] for part in
-          ("price", "truth", "speed", "generator")}  # fmt: skip
+          ("price", "truth", "steady", "speed", "generator")}  # fmt: skip
     return {
         "prices": _prices(of["price"]),
         "price-cells": _price_cells(of["price"]),
@@ -28,6 +31,7 @@ def sections(cells: Sequence[dict[str, Any]]) -> dict[str, str]:
         "truth": _truth(of["truth"]),
         "strata": _strata(of["truth"]),
         "ends": _ends(of["truth"]),
+        "steady": _steady(of["steady"]),
         "speed": _speed(of["speed"]),
         "generators": _generators(of["generator"]),
     }
@@ -172,6 +176,31 @@ def _ends(cells: Sequence[dict[str, Any]]) -> str:
         "changes", "distance", "works: boundary", "works: hold",
     )  # fmt: skip
     return table(heads, rows)
+
+
+def _steady(cells: Sequence[dict[str, Any]]) -> str:
+    """Of the answers that half A agrees with, how many hold in half B, by how steady half A is."""
+    agreed, steadiness, counted = (
+        np.array([value for cell in cells for value in cell[name]], dtype=float)
+        for name in ("agreed", "steadiness", "counted")
+    )
+    rows = []
+    for low, high in itertools.pairwise(STEADINESS):
+        there = (agreed >= TARGET) & (steadiness >= low) & (steadiness < high)
+        name = f"below {high:g}" if low == 0 else f"{low:g} and more" if math.isinf(high) else f"{low:g} to {high:g}"
+        rows.append((name, int(there.sum()), _share(counted[there] >= TARGET)))
+    for name, there in (
+        (f"below {STEADY:g}", (agreed >= TARGET) & (steadiness < STEADY)),
+        (f"{STEADY:g} and more", (agreed >= TARGET) & (steadiness >= STEADY)),
+        ("all that half A agrees with", agreed >= TARGET),
+        ("half A does not agree", agreed < TARGET),
+    ):
+        rows.append((f"*{name}*", int(there.sum()), _share(counted[there] >= TARGET)))
+    return table(("mean lead over its spread, half A", "answers", "of these hold in half B"), rows)
+
+
+def _share(held: Any) -> str:
+    return f"{held.mean():.2f}" if len(held) else "–"
 
 
 def _speed(cells: Sequence[dict[str, Any]]) -> str:
