@@ -184,23 +184,25 @@ def _steady(cells: Sequence[dict[str, Any]]) -> str:
         np.array([value for cell in cells for value in cell[name]], dtype=float)
         for name in ("agreed", "steadiness", "counted")
     )
-    rows = []
-    for low, high in itertools.pairwise(STEADINESS):
-        there = (agreed >= TARGET) & (steadiness >= low) & (steadiness < high)
-        name = f"below {high:g}" if low == 0 else f"{low:g} and more" if math.isinf(high) else f"{low:g} to {high:g}"
-        rows.append((name, int(there.sum()), _share(counted[there] >= TARGET)))
-    for name, there in (
-        (f"below {STEADY:g}", (agreed >= TARGET) & (steadiness < STEADY)),
-        (f"{STEADY:g} and more", (agreed >= TARGET) & (steadiness >= STEADY)),
-        ("all that half A agrees with", agreed >= TARGET),
-        ("half A does not agree", agreed < TARGET),
-    ):
-        rows.append((f"*{name}*", int(there.sum()), _share(counted[there] >= TARGET)))
+    agrees = agreed >= TARGET
+    parts = [
+        (
+            f"below {high:g}" if low == 0 else f"{low:g} and more" if math.isinf(high) else f"{low:g} to {high:g}",
+            agrees & (steadiness >= low) & (steadiness < high),
+        )
+        for low, high in itertools.pairwise(STEADINESS)
+    ]
+    parts += [
+        (f"*below {STEADY:g}*", agrees & (steadiness < STEADY)),
+        (f"*{STEADY:g} and more*", agrees & (steadiness >= STEADY)),
+        ("*all that half A agrees with*", agrees),
+        ("*half A does not agree*", ~agrees),
+    ]
+    rows = [
+        (name, int(there.sum()), _share(float(np.mean(counted[there] >= TARGET))) if there.any() else "–")
+        for name, there in parts
+    ]
     return table(("mean lead over its spread, half A", "answers", "of these hold in half B"), rows)
-
-
-def _share(held: Any) -> str:
-    return f"{held.mean():.2f}" if len(held) else "–"
 
 
 def _speed(cells: Sequence[dict[str, Any]]) -> str:
