@@ -267,6 +267,32 @@ def test_the_page_shows_what_is_stored():
             assert shown.strip() == table, f"{page}: python benchmarks/truth.py --write"
 
 
+def test_the_page_says_what_plans_that_hold_made_of_people():
+    text = " ".join((ROOT / "docs/truth.md").read_text(encoding="utf-8").split())
+
+    def value(world, metric, setting="levers+hold", method="search"):
+        table = pd.read_csv(ROOT / f"benchmarks/truth/{world}.csv")
+        row = table[(table["metric"] == metric) & (table["setting"] == setting) & (table["method"] == method)]
+        return float(row["value"].iloc[0]), int(row["n"].iloc[0])
+
+    better, given = value("easy", "improvement_of_plans")
+    well, bad = value("easy", "success_of_plans")
+    assert f"made {better * given:.0f} of the {given} better who got one" in text
+    assert f"well {well * bad:.0f} of the {bad} who were not" in text
+    assert f"They are given to {value('easy', 'answered')[0]:.0%}".replace("%", " %") in text
+    assert f"cost {value('easy', 'effort_to_oracle')[0]:.1f} times what the oracle's do" in text
+    everybody = value("easy", "success", "levers", "constant-shift")[0]
+    assert (
+        f"makes {100 * everybody:.0f} % well, {100 * (everybody - value('easy', 'success')[0]):.0f} points more" in text
+    )
+    hidden, vain = value("confounded", "success")[0], value("confounded", "gaming")[0]
+    assert f"make {100 * hidden:.0f} % well and harm nobody, and {100 * vain:.0f} % still convince in vain" in text
+    moved = value("drifting", "success")[0]
+    assert f"{100 * moved:.0f} % of those who were not well are well" in text
+    assert f"at {value('drifting', 'effort_to_oracle')[0]:.1f} times the oracle's effort" in text
+    assert all(value(world, "harm")[0] == 0 for world in ("easy", "confounded", "drifting", "flipped"))
+
+
 def test_the_page_says_what_was_found_of_consequences():
     made = bench("consequences")
     found = json.loads(made.STORED.read_text(encoding="utf-8"))
