@@ -24,6 +24,7 @@ def sections(cells: Sequence[dict[str, Any]]) -> dict[str, str]:
     """The Markdown of each section of the page, by its marker."""
     of = {part: [cell for cell in cells if cell["part"] == part and "refused" not in cell] for part in
           ("price", "truth", "steady", "speed", "generator")}  # fmt: skip
+    of["truth"] = newest(of["truth"])
     return {
         "prices": _prices(of["price"]),
         "price-cells": _price_cells(of["price"]),
@@ -35,6 +36,16 @@ def sections(cells: Sequence[dict[str, Any]]) -> dict[str, str]:
         "speed": _speed(of["speed"]),
         "generators": _generators(of["generator"]),
     }
+
+
+def newest(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each table and classifier the cells of the newest search."""
+    last = {key: max(_search(cell) for cell in part) for key, part in _grouped(cells, "table", "classifier").items()}
+    return [cell for cell in cells if _search(cell) == last[cell["table"], cell["classifier"]]]
+
+
+def _search(cell: dict[str, Any]) -> int:
+    return int(cell.get("search", 1))
 
 
 def _prices(cells: Sequence[dict[str, Any]]) -> str:
