@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from hold_tables import sections  # noqa: E402
+from hold import SEARCH  # noqa: E402
+from hold_tables import newest, sections  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,32 @@ def test_every_section_of_the_page_is_made_of_the_stored_cells(cells: list[dict[
         assert f"<!-- {name} -->\n{text}\n<!-- /{name} -->" in page, (
             f"run benchmarks/hold.py --seconds 0 --write ({name})"
         )
+
+
+def test_the_page_says_how_many_runs_there_are_and_that_they_are_of_one_search(cells: list[dict[str, Any]]) -> None:
+    page = (ROOT / "docs" / "holding.md").read_text(encoding="utf-8")
+    runs = [cell for cell in cells if cell["part"] == "truth"]
+    assert f"200 were aimed at, {len(runs)} made." in page
+    assert newest(runs) == runs
+    assert {cell["search"] for cell in runs} == {SEARCH}
+
+
+def test_a_cell_of_an_earlier_search_gives_way_to_one_of_the_newest() -> None:
+    cells = [{"table": "a", "classifier": "c", "seed": k, "search": k} for k in (1, 2)]
+    other = {"table": "b", "classifier": "c", "seed": 0}
+    assert newest([*cells, other]) == [cells[1], other]
+
+
+def test_answers_that_half_a_agrees_with_are_told_apart_by_how_steady_it_is() -> None:
+    cell = {"part": "steady", "agreed": [1.0, 1.0, 0.97, 0.5], "steadiness": [2.0, 3.0, 6.0, -0.5],
+            "counted": [0.9, 1.0, 0.95, 0.4]}  # fmt: skip
+    rows = [line.split("|")[1:4] for line in sections([cell])["steady"].splitlines()[2:]]
+    found = {name.strip(" *"): (int(count), share.strip()) for name, count, share in rows}
+    assert found["below 2.75"] == (1, "0.00")
+    assert found["2.75 and more"] == (2, "1.00")
+    assert found["all that half A agrees with"] == (3, "0.67")
+    assert found["half A does not agree"] == (1, "0.00")
+    assert found["below 1.75"] == (0, "–")
 
 
 def test_a_cell_is_stored_once(cells: list[dict[str, Any]]) -> None:
