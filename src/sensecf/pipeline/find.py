@@ -19,6 +19,8 @@ from sensecf.pipeline.refine import Judged, judge, ranked, refine, standing
 
 #: Leads that are asked for where the answers at the boundary do not withstand what follows from them.
 SURER = (0.2, 0.5)
+#: Grows when answers are found another way: finished batches of an interrupted call are then found anew.
+PROCEDURE = 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Terms:
         """A name for everything that the answers to a batch depend on, but the task."""
         names = self.generator.name, None if self.fallback is None else self.fallback.name
         held = None if self.held is None else self.held.facts()
-        digest = hashlib.sha256(repr((names, self.n, self.plausibility, self.seed, held)).encode())
+        digest = hashlib.sha256(repr((PROCEDURE, names, self.n, self.plausibility, self.seed, held)).encode())
         for name, values in sorted(vars(query).items()):
             digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()

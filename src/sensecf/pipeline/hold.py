@@ -60,9 +60,9 @@ COUNTING, OF = 59, 93
 RAISES, RAISE = 3, 0.1
 #: The largest margin that a raise leads to.
 STRICTEST = 0.95
-#: A plan is steady when the mean lead of the jurors asked is so many times its spread, for each standard deviation that
-#: a normal lead would need for the share asked: 2.75 for 0.95. Of 1,711 answers that half A agreed with, a sixth of those
-#: below it fell short of the share in half B, and one in 84 of those above (docs/holding.md).
+#: A plan is steady when the mean lead of the jurors asked is so many times its spread, for each standard deviation
+#: that a normal lead would need for the share asked: 2.75 for 0.95. Of 1,711 answers that half A agreed with, a sixth
+#: of those below it fell short of the share in half B, and one in 84 of those above (docs/holding.md).
 STEADY = 5 / 3
 #: How far a person lands off a plan: the share of each change that is carried out (mean 1), and the error of what is
 #: measured, in training standard deviations; at least half a step.
