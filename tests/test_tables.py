@@ -154,6 +154,9 @@ def test_text_of_other_encodings_is_read_where_it_is_stated_or_marked(csv):
         ("усталый", "cp1251", "--encoding cp1251 reads 'усталый' there"),
         ("κουρασμένος", "cp1253", "--encoding cp1253 reads 'κουρασμένος' there"),
         ("müde", "mac_roman", "--encoding mac_roman reads 'müde' there"),
+        ("m²", "cp1252", "--encoding cp1252 reads 'm²' there"),
+        ("°C", "cp1252", "--encoding cp1252 reads '°C' there"),
+        ("µg", "cp1252", "--encoding cp1252 reads 'µg' there"),
     ],
 )
 def test_a_word_in_another_encoding_is_shown_as_the_likely_ones_read_it(csv, word, saved, offered):

@@ -11,6 +11,8 @@ from sensecf.core.errors import InputError
 
 #: What spreadsheets save plain CSV in, by region; the first of those that read a word alike is offered.
 ENCODINGS = ("cp1252", "cp1250", "mac_roman", "cp1251", "cp1253", "cp1255", "cp1256", "shift_jis", "gb18030")
+#: Signs of units and numbers, which stand in words of any script.
+SIGNS = "²³°µºª±–"
 #: Bytes on each side of a strange one in which its word is looked for.
 AROUND = 40
 
@@ -48,7 +50,7 @@ def decode(path: Path, content: bytes, encoding: str = "") -> str:
 
 
 def _readings(content: bytes, at: int, tried: str) -> str:
-    """What the word at a byte would be in other encodings, where that is letters of one script."""
+    """What the word at a byte would be in other encodings, where that is letters of one script and signs of units."""
     head = re.search(rb"[A-Za-z\x80-\xff]*\Z", content[max(at - AROUND, 0) : at])
     tail = re.match(rb"[A-Za-z\x80-\xff]*", content[at : at + AROUND])
     word = (head.group() if head else b"") + (tail.group() if tail else b"")
@@ -58,8 +60,9 @@ def _readings(content: bytes, at: int, tried: str) -> str:
             read = word.decode(name)
         except UnicodeDecodeError:
             continue
-        scripts = {unicodedata.name(letter, "?").split()[0] for letter in read}
-        if name != tried and read.isalpha() and len(scripts) == 1:
+        letters = [one for one in read if one not in SIGNS]
+        scripts = {unicodedata.name(letter, "?").split()[0] for letter in letters}
+        if name != tried and all(letter.isalpha() for letter in letters) and len(scripts) <= 1:
             found.setdefault(read, name)
     offers = [f"--encoding {name} reads {read!r} there" for read, name in found.items()]
     return "; ".join([*offers[:4], "or save it as UTF-8"]) if offers else "save it as UTF-8"
