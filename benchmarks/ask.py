@@ -57,7 +57,7 @@ def _pools(folder: Path) -> list[Ask]:
     cohort, held = run.cohort, run.held
     assert held is not None
     tried = candidates(run.task, cohort.query, cohort.owner, cohort.plans, cohort.edited)
-    seen = reach(run.task, cohort.query, tried, held.jury.judges[: len(held.jury) - held.counting], held.hold)
+    seen = reach(run.task, cohort.query, tried, held.jury.judges[: held.raising], held.hold)
     rows, _ = carried(run.task, cohort.query, tried)
     pools = []
     for day in range(len(cohort.query)):

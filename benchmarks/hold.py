@@ -356,9 +356,10 @@ def steady(name: str, classifier: str, seed: int, folder: Path) -> dict[str, Any
     rows, _ = explained(cell, at, Limits(edit="mutable", hold=0.0, margin=held.calibration.margin))
     rows = rows[~np.isnan(rows).all(axis=1)]
     target = np.full(len(rows), position)
+    agreed = (held.jury.votes(rows, slice(0, held.raising)) == target).mean(axis=0)
     return {
         "train_rows": len(task.rows), "features": len(task.schema), "margin": held.calibration.margin,
-        "agreed": held.raisers(rows, target), "steadiness": held.steadiness(rows, target),
+        "agreed": agreed, "steadiness": held.steadiness(rows, target),
         "counted": held.stand(rows, target) / held.counting,
     }  # fmt: skip
 

@@ -59,7 +59,7 @@ def _many(run: Opened, most: int) -> tuple[Ints, Floats]:
     cohort = run.cohort
     tried = candidates(run.task, cohort.query, cohort.owner, cohort.plans, cohort.edited)
     held = run.held
-    jurors = () if held is None else held.jury.judges[: len(held.jury) - held.counting]
+    jurors = () if held is None else held.jury.judges[: held.raising]
     seen = reach(run.task, cohort.query, tried, jurors, 0.0 if held is None else held.hold)
     rows, _ = carried(run.task, cohort.query, tried)
     day, which = np.nonzero(seen.turned)

@@ -113,7 +113,7 @@ def test_the_counts_are_those_of_jurors_that_took_no_part(task: Task, found: Any
     held = task.once(Holding).of(1, Limits(hold=0.9))
     assert held is not None
     rows = task.codec.encode(found.answers)
-    votes = held.jury.votes(rows)[len(held.jury) - held.counting :]
+    votes = held.jury.votes(rows)[held.raising :]
     assert np.allclose((votes == 1).mean(axis=0), found.answers["holds"], atol=1e-6)
 
 

@@ -61,17 +61,20 @@ def find_holding(
     without = find(asked, query.take(lost), sources, rng)
     reached = np.unique(lost[without.answers.found.query])
     if not isinstance(asked.generator, Search):
-        others = [one for one in sources if one[1] is not asked.generator]
+        others = [source for source in sources if source[1] is not asked.generator]
         found = merged(found, find(asked, surer.take(reached), others, rng), reached)
+    who: Ints = np.arange(len(query))
     for step in range(1, RAISES + 1):
-        who, _ = _unsteady(held, query, found)
+        who = _unsteady(held, query, found, who)[0]
         if not len(who) or not sources:
             break
         again = replace(surer, margin=np.minimum(surer.margin + step * RAISE, STRICTEST)).take(who)
         found = merged(found, find(asked, again, sources[:1], rng), who)
     short = np.isin(lost[without.answers.found.query], found.open(len(query)))
     without = without._replace(answers=without.answers.take(short), rank=without.rank[short])
-    found = _in_company(asked, held, query, sources, rng, merged(found, without, lost))
+    found = merged(found, without, lost)
+    doubted = _unsteady(held, query, found, np.union1d(who, lost))
+    found = _in_company(asked, held, query, sources, rng, found, doubted)
     answers, owner = found.answers, found.answers.found.query
     of = held.counting
     if asked.landing:
@@ -80,9 +83,9 @@ def find_holding(
         stands, lands = held.stand(answers.found.rows, query.target[owner]), np.full(len(owner), np.nan)
     keep = (stands >= held.hold * of) | (answers.verdict.n_changed == 0)
     fell: dict[int, str] = {}
-    for who in np.setdiff1d(owner, owner[keep]).tolist():
-        most = int(stands[owner == who].max())
-        fell[who] = (
+    for one in np.setdiff1d(owner, owner[keep]).tolist():
+        most = int(stands[owner == one].max())
+        fell[one] = (
             f"{NOT_HELD} under these limits; the nearest one holds in {most} of {of} refits "
             "(--hold with a smaller share asks for less, in Python hold=)"
         )
@@ -93,10 +96,10 @@ def find_holding(
     return found._replace(answers=answers.take(at), rank=rank), shares, fell
 
 
-def _unsteady(held: Held, query: Query, found: Found) -> tuple[Ints, Floats]:
-    """The queries whose first answer changes something and is not steady by half A, and how steady it is."""
+def _unsteady(held: Held, query: Query, found: Found, among: Ints) -> tuple[Ints, Floats]:
+    """Of some queries those whose first answer changes something and is not steady by half A, and how steady it is."""
     answers = found.answers
-    first = (found.rank == 1) & (answers.verdict.n_changed > 0)
+    first = (found.rank == 1) & (answers.verdict.n_changed > 0) & np.isin(answers.found.query, among)
     owner = answers.found.query[first]
     steadiness = held.steadiness(answers.found.rows[first], query.target[owner])
     return owner[steadiness < held.steady], steadiness[steadiness < held.steady]
@@ -109,8 +112,9 @@ def _in_company(
     sources: Sequence[tuple[str, Generator]],
     rng: np.random.Generator,
     found: Found,
+    doubted: tuple[Ints, Floats],
 ) -> Found:
-    """`found`, with steadier answers to the queries whose first is not steady, as far as a search finds any that is
+    """`found`, with steadier answers to the queries `doubted` (see `_unsteady`), as far as a search finds any that is
     led by the mean of the classifier and a third of half A.
 
     Where the classifier alone is sure, its refits need not be. The lead that is asked for is raised where what it
@@ -120,7 +124,7 @@ def _in_company(
     name = next((name for name, one in sources if isinstance(one, Search)), None)
     if name is None or not leading:
         return found
-    who, before = _unsteady(held, query, found)
+    who, before = doubted
     best = np.full(len(query), np.inf)
     best[who] = before
     task = asked.task.in_company([_proba_of(opinion) for opinion in held.jury.opinions[:leading]])

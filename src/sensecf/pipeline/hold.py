@@ -185,11 +185,6 @@ class Held:
         """What `steadiness` a plan is to have."""
         return max(0.0, STEADY * float(norm.ppf(self.hold)))
 
-    def raisers(self, rows: Floats, target: Ints) -> Floats:
-        """The share of half A that puts each row (m, d) in its target class, shape (m,); 1 where A is empty."""
-        votes = self.jury.votes(rows, slice(0, self.raising))
-        return (votes == target).mean(axis=0) if len(votes) else np.ones(len(rows))
-
     def steadiness(self, rows: Floats, target: Ints, jurors: slice | None = None) -> Floats:
         """How many times its spread over jurors (half A) the mean lead of each row (m, d) is, shape (m,); where fewer
         than `hold` of them agree, their share less 1; infinite where there are none. Higher is better.
@@ -207,7 +202,7 @@ class Held:
 
     def stand(self, rows: Floats, target: Ints) -> Ints:
         """Of how many jurors of half B each row (m, d) is in its target class as it stands, shape (m,)."""
-        votes = self.jury.votes(rows, slice(len(self.jury) - self.counting, None))
+        votes = self.jury.votes(rows, slice(self.raising, None))
         agree: Ints = (votes == target).sum(axis=0)
         return agree
 
@@ -217,7 +212,7 @@ class Held:
         if not len(rows):
             return np.empty(0, np.intp), np.empty(0, np.intp)
         stands = landing = np.zeros(len(rows), dtype=np.intp)
-        for number, juror in enumerate(self.jury.judges[len(self.jury) - self.counting :]):
+        for number, juror in enumerate(self.jury.judges[self.raising :]):
             off = landed(task, before, rows, number)
             votes = juror(np.concatenate([rows, off]))
             stands = stands + (votes[: len(rows)] == target)

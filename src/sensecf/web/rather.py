@@ -129,7 +129,7 @@ def pool_of(cohort: Cohort, person: int) -> tuple[Floats, Query]:
     query = Query.of_rows(task, cohort.rows[[row]], cohort.target, replace(limits.resolved(task.schema)))
     rows, owner = task.codec.encode(own), np.zeros(len(own), dtype=np.intp)
     tried = candidates(task, query, owner, rows, found.acts)
-    half = 0 if held is None else len(held.jury) - held.counting
+    half = 0 if held is None else held.raising
     jurors = [] if held is None else held.jury.judges
     seen = reach(task, query, tried, jurors[:half], limits.hold)
     around = carried(task, query, tried)[0][seen.turned[0], 0]

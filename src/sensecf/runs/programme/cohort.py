@@ -138,4 +138,4 @@ def judges(run: Opened, say: Callable[[float], None] = lambda share: None) -> Ju
         folder.mkdir(parents=True, exist_ok=True)
         fresh.save(folder, mark)
     say(1.0)
-    return Judges(held.jury.judges[: len(held.jury) - held.counting], fresh.judges, held.hold)
+    return Judges(held.jury.judges[: held.raising], fresh.judges, held.hold)
