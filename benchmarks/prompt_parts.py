@@ -45,6 +45,7 @@ class Variant:
     rounds: int = 0
     samples: int = 1
     calls: int = 0
+    offers: bool = False
 
 
 VARIANTS = {
@@ -53,6 +54,9 @@ VARIANTS = {
     **{f"without {part}": Variant((part,)) for part in PARTS},
     "bare, 3 examples": Variant(PARTS, 3),
     "whole, 3 examples": Variant((), 3),
+    "offers": Variant(offers=True),
+    "offers, 3 examples": Variant(shots=3, offers=True),
+    "offers, 6 examples": Variant(shots=6, offers=True),
 }
 #: Three calls a person: as published methods ask, with what is here, with failed answers going back, and as a budget.
 SPENT = {
@@ -60,6 +64,9 @@ SPENT = {
     "whole, three drawn": Variant((), samples=3),
     "whole, two repairs": Variant((), rounds=2),
     "whole, --calls 3": Variant((), calls=3),
+    "offers, 6 examples, three drawn": Variant(shots=6, samples=3, offers=True),
+    "offers, 6 examples, two repairs": Variant(shots=6, rounds=2, offers=True),
+    "offers, 6 examples, --calls 3": Variant(shots=6, calls=3, offers=True),
 }
 
 
@@ -81,7 +88,7 @@ def asked(model: str, out: Path, variant: Variant, count: int) -> dict[str, Any]
     llm = connect(model, ledger=out / "answers.jsonl", **settings)
     generator = Prompted(
         task, llm=llm, rounds=variant.rounds, samples=variant.samples, calls=variant.calls or None,
-        shots=variant.shots, shot_choice="fixed", style=Style(without=variant.without),
+        shots=variant.shots, shot_choice="fixed", style=Style(without=variant.without, offers=variant.offers),
     )  # fmt: skip
     found = generator.propose(query, np.random.default_rng(0))
     verdicts = verify(task, query, found)

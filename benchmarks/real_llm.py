@@ -29,12 +29,12 @@ from typing import Any
 from real_llm_parts import (
     TABLES,
     Setting,
-    alone_base,
     asked,
     base,
     controls,
     draw_pairs,
     few,
+    offered,
     prepare,
     prompted,
     small,
@@ -51,12 +51,12 @@ HERE = Path(__file__).parent
 #: Where a cell is worked on: a model on the device, a small model on it, or the processor alone.
 LARGE, LITTLE, PROCESSOR = "large", "little", "processor"
 #: Seconds that a cell of each part is expected to take, on one H200 with three beside it; no other begins too late.
-EXPECTED = {"pairs": 75, "controls": 90, "prompted": 40, "tuned": 150, "leanings": 110, "curve": 60, "stages": 240,
-            "base": 150, "rewards": 170, "few": 1500, "few-leanings": 1500}  # fmt: skip
+EXPECTED = {"pairs": 75, "controls": 90, "prompted": 40, "offered": 40, "tuned": 150, "short": 110, "curve": 60,
+            "stages": 240, "base": 150, "rewards": 170, "few": 1500, "few-offers": 1500}  # fmt: skip
 
 QUICK = Preset(
     pairs=40, rank=4, rate=1e-3, epochs=1, batch=4, validation=3, rounds=1, preference_rate=1e-4, preference_queries=4,
-    preference_batch=2, samples=2, patience=1,
+    preference_batch=2, samples=2, patience=1, offers=True,
 )  # fmt: skip
 
 
@@ -84,6 +84,7 @@ def cells(tables: list[str], seeds: list[int], chosen: Preset, few_pairs: int = 
     yield from (Cell("pairs", name, seed, PROCESSOR) for seed in seeds for name in tables)
     yield from (Cell("controls", name, seed, PROCESSOR) for seed in seeds for name in tables)
     yield Cell("base", tables[0], first, LITTLE)
+    yield from (Cell("offered", name, seed, LARGE) for seed in seeds for name in tables)
     yield from (Cell("prompted", name, first, LARGE) for name in tables)
     # The simulated cohort is easy for the constant plan, and shows least.
     main = [name for name in tables if name != "simulated"] or tables
@@ -91,20 +92,20 @@ def cells(tables: list[str], seeds: list[int], chosen: Preset, few_pairs: int = 
     if few_pairs:
         for seed in seeds:
             for name in main:
-                yield from (Cell(part, name, seed, LARGE, few_pairs) for part in ("few-leanings", "few"))
+                yield from (Cell(part, name, seed, LARGE, few_pairs) for part in ("few-offers", "few"))
         return
     for seed in seeds:
-        yield from (Cell("leanings", name, seed, LARGE, full) for name in main)
         yield from (Cell("tuned", name, seed, LARGE, full, "group" if seed == first else "none") for name in main)
+        yield from (Cell("short", name, seed, LARGE, full) for name in main)
         yield from (Cell("stages", name, seed, LITTLE) for name in tables if name != "heart")
     yield from (Cell("tuned", name, first, LARGE, full) for name in rest)
     for count in (1000, 250, 4000):
         yield from (Cell("curve", name, first, LARGE, count) for name in main if count < full)
-    yield from (Cell("leanings", name, first, LARGE, full) for name in rest)
+    yield from (Cell("short", name, first, LARGE, full) for name in rest)
     yield from (Cell("prompted", name, seed, LARGE) for seed in seeds[1:] for name in tables)
     yield from (Cell("rewards", name, first, LARGE, full, reward) for reward in ("grpo", "dpo") for name in main)
     yield from (
-        Cell(part, name, seed, LARGE, full) for seed in seeds[1:] for part in ("tuned", "leanings") for name in rest
+        Cell(part, name, seed, LARGE, full) for seed in seeds[1:] for part in ("tuned", "short") for name in rest
     )
 
 
@@ -135,15 +136,17 @@ def _part(setting: Setting, of: Any, cell: Cell) -> dict[str, Any]:
     if cell.part == "controls":
         return controls(of, cell.seed)
     if cell.part == "prompted":
-        return {**prompted(setting, of, cell.seed), **alone_base(setting, of, cell.seed)}
+        return prompted(setting, of, cell.seed)
+    if cell.part == "offered":
+        return offered(setting, of, cell.seed)
     if cell.part == "base":
         return base(setting)
     if cell.part == "stages":
         return small(setting, of, cell.seed)
-    leaning = cell.part == "leanings"
-    if cell.part in ("few", "few-leanings"):
-        return few(setting, of, cell.table, cell.seed, count=cell.count, leanings=cell.part == "few-leanings")
-    return tuned(setting, of, cell.table, cell.seed, count=cell.count, reward=cell.reward, leanings=leaning)
+    offers = setting.preset.offers and cell.part != "short"
+    if cell.part in ("few", "few-offers"):
+        return few(setting, of, cell.table, cell.seed, count=cell.count, offers=cell.part == "few-offers")
+    return tuned(setting, of, cell.table, cell.seed, count=cell.count, reward=cell.reward, offers=offers)
 
 
 def work(setting: Setting, todo: list[Cell], workers: dict[str, int], end: float) -> None:
@@ -211,7 +214,7 @@ def _needs(setting: Setting, cell: Cell) -> Path | None:
     """The file that must be there before a cell can begin."""
     if cell.part == "stages" and setting.small is not None:
         return setting.small / "base.json"
-    return setting.out / "pairs" / f"{cell.table}-{cell.seed}.npz" if cell.count else None
+    return setting.out / "cells" / f"pairs-{cell.table}-{cell.seed}.json" if cell.count else None
 
 
 def gather(folder: Path) -> list[dict[str, Any]]:

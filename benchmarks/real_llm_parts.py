@@ -157,7 +157,7 @@ def controls(of: Asked, seed: int) -> dict[str, Any]:
 
     out.update(plans_for_everybody(of))
     add("nearest example copied", lambda: copied(of))
-    add("the largest leanings, no model", lambda: leaned(of))
+    add("what is offered, added up", lambda: leaned(of))
     for name in ("search", "nearest"):
         add(name, lambda name=name: build(name, of.task, Context(seed)).propose(of.query, rng))  # type: ignore[misc]
     for slack in (0.1, 0.3):
@@ -206,27 +206,20 @@ def copied(of: Asked) -> Candidates:
     return Candidates.of(np.arange(len(of.query)), np.where(edited.any(axis=1, keepdims=True), made, np.nan), "copied")
 
 
-def leaned(of: Asked, most: int = 4) -> Candidates:
-    """The typical values where they lean most to the wanted class, as few as lead by 0.2, at most `most`: no model.
+def leaned(of: Asked) -> Candidates:
+    """The cheapest offers whose points add up to a lead of 0.2: no model, and no question after the offers are made.
 
-    What a model that is told the leanings has to be better than.
+    What a model that is told the offers has to be better than.
     """
-    from sensecf.core.task import lead
-    from sensecf.llm.ask import ALONE
-    from sensecf.llm.language.brief import Leaning
+    from sensecf.llm.ask import firmer
+    from sensecf.llm.language.offered import Offered
+    from sensecf.llm.language.offers import enough
+    from sensecf.llm.language.replies import row_of
 
-    words = Leaning(of.task)
-    rows = of.query.rows.copy()
-    for i, one in enumerate(words.ask(of.query)):
-        marks = words.marks(one)
-        for j in sorted((j for j, mark in marks.items() if float(mark) > 0), key=lambda j: -float(marks[j]))[:most]:
-            usual, choice = words._typical[one.target, j], one.choices[j]
-            rows[i, j] = usual if choice.codes else np.clip(usual, choice.low, choice.high)
-            if lead(of.task.judge(rows[i : i + 1]).proba, np.array([one.target]))[0] >= ALONE:
-                break
-    same = ~of.task.codec.changed(of.query.rows, rows).any(axis=1)
-    rows[same] = np.nan
-    reasons = ["nothing leans to the wanted class" if still else "" for still in same]
+    words = Offered(of.task)
+    made = [(one, enough(one, one.offers)) for one in words.ask(firmer(of.query))]
+    rows = np.array([row_of(words, one, edits) if edits else np.full(len(one.row), np.nan) for one, edits in made])
+    reasons = ["" if edits else "nothing is offered" for _, edits in made]
     return Candidates.of(np.arange(len(rows)), rows, "leaned", reasons)
 
 
@@ -287,18 +280,38 @@ def _turned(task: Task, people: Query, plans: list[dict[int, float]]) -> list[tu
 
 def prompted(setting: Setting, of: Asked, seed: int) -> dict[str, Any]:
     """The model as it comes: free, held to the schema, with three examples; one greedy answer each."""
+    nearest = {"three examples, the nearest": {"shots": 3}} if setting.device != "cpu" else {}
+    ways: dict[str, dict[str, Any]] = {
+        "zero-shot, free": {"constrained": False, "max_tokens": 96},
+        "zero-shot": {},
+        "three examples, the same": {"shots": 3, "shot_choice": "fixed"},
+        **nearest,
+    }
+    return _prompted(setting, of, seed, ways)
+
+
+def offered(setting: Setting, of: Asked, seed: int) -> dict[str, Any]:
+    """The model as it comes, told what is offered: without examples, with three and with six; one greedy answer each.
+
+    And what it says in the words in which it will be tuned.
+    """
+    from sensecf.llm.language.prompts import Style
+
+    ways = {
+        f"offers, {count} examples": {"shots": count, "shot_choice": "fixed", "style": Style(offers=True)}
+        for count in (0, 3, 6)
+    }
+    return {**_prompted(setting, of, seed, ways), **alone_base(setting, of, seed)}
+
+
+def _prompted(setting: Setting, of: Asked, seed: int, ways: dict[str, dict[str, Any]]) -> dict[str, Any]:
     from sensecf.generators.prompted.prompted import Prompted
     from sensecf.llm.client import Client
     from sensecf.llm.tokens import load
 
     local = load(setting.weights, device=setting.device, batch_size=max(8, setting.batch // 4)).local
     out = {}
-    for name, options in (
-        ("zero-shot, free", {"constrained": False, "max_tokens": 96}),
-        ("zero-shot", {}),
-        ("three examples, the same", {"shots": 3, "shot_choice": "fixed"}),
-        *([("three examples, the nearest", {"shots": 3})] if setting.device != "cpu" else []),
-    ):
+    for name, options in ways.items():
         began = time.perf_counter()
         asking = Prompted(of.task, seed, llm=Client(local), rounds=0, samples=1, **options)
         found = asking.propose(of.query, np.random.default_rng(seed))
@@ -310,7 +323,7 @@ def prompted(setting: Setting, of: Asked, seed: int) -> dict[str, Any]:
 
 
 def alone(setting: Setting, of: Asked, base: Path, prompts: Any, adapter: Path | None, seed: int) -> dict[str, Any]:
-    """The model in its own short wording: one greedy answer with and without a lead asked for, and drawn ones."""
+    """The model in the words it is tuned in: one greedy answer with and without a lead asked for, and drawn ones."""
     from sensecf.finetune.modelcard import SAMPLING
     from sensecf.llm.ask import ask, ask_alone
     from sensecf.llm.client import Client
@@ -336,11 +349,14 @@ def alone(setting: Setting, of: Asked, base: Path, prompts: Any, adapter: Path |
 
 
 def alone_base(setting: Setting, of: Asked, seed: int) -> dict[str, Any]:
-    """What the model that was not tuned answers in the short wording that it will be tuned in."""
+    """What the model that was not tuned answers in the words that it will be tuned in."""
     from sensecf.finetune.tune import Tuning, wording
 
-    prompts = wording(of.task, Tuning("gpu-135m", setting.preset, seed=seed))
-    return {"pretrained": alone(setting, of, setting.weights, prompts, None, seed)}
+    out = {}
+    for name, offers in (("pretrained", False), ("pretrained, offers", True)):
+        prompts = wording(of.task, Tuning("gpu-135m", setting.preset, offers=offers, seed=seed))
+        out[name] = alone(setting, of, setting.weights, prompts, None, seed)
+    return out
 
 
 def base(setting: Setting) -> dict[str, Any]:
@@ -376,17 +392,17 @@ def small(setting: Setting, of: Asked, seed: int) -> dict[str, Any]:
 
 
 def tuned(
-    setting: Setting, of: Asked, name: str, seed: int, *, count: int, reward: str, leanings: bool
+    setting: Setting, of: Asked, name: str, seed: int, *, count: int, reward: str, offers: bool
 ) -> dict[str, Any]:
     """Tune on `count` pairs, then by verdicts; what the model answers alone before and after each stage."""
     from sensecf.finetune.supervised import quiet
     from sensecf.finetune.tune import ROUNDS, Tuning, finetune, wording
 
     quiet()
-    tuning = Tuning("gpu-135m", replace(setting.preset, pairs=count), reward=reward, leanings=leanings, seed=seed)
+    tuning = Tuning("gpu-135m", replace(setting.preset, pairs=count), reward=reward, offers=offers, seed=seed)
     prompts = wording(of.task, tuning)
     pairs = lessons(setting, of.task, prompts, name, seed, count)
-    folder = setting.out / "models" / f"{name}-{seed}-{count}-{reward}{'-leanings' if leanings else ''}"
+    folder = setting.out / "models" / f"{name}-{seed}-{count}-{reward}{'-offers' if offers else ''}"
     began = time.perf_counter()
     if not (folder / "tuned.json").exists():
         finetune(of.task, setting.weights, folder, tuning, pairs=pairs, card=of.card, device=setting.device)
@@ -402,7 +418,7 @@ def tuned(
     return out
 
 
-def few(setting: Setting, of: Asked, name: str, seed: int, *, count: int, leanings: bool) -> dict[str, Any]:
+def few(setting: Setting, of: Asked, name: str, seed: int, *, count: int, offers: bool) -> dict[str, Any]:
     """Tune on few pairs where there is no GPU: without secrets and without questions on the way, which cost as much.
 
     The adapter of the last step is taken. A run that was interrupted goes on after the last quarter of an epoch.
@@ -413,9 +429,9 @@ def few(setting: Setting, of: Asked, name: str, seed: int, *, count: int, leanin
 
     quiet()
     preset = replace(setting.preset, pairs=count, evaluations=4, patience=1000)
-    prompts = wording(of.task, Tuning("few", preset, leanings=leanings, seed=seed))
+    prompts = wording(of.task, Tuning("few", preset, offers=offers, seed=seed))
     pairs = lessons(setting, of.task, prompts, name, seed, count)
-    folder = setting.out / "models" / f"few-{name}-{seed}-{count}{'-leanings' if leanings else ''}"
+    folder = setting.out / "models" / f"few-{name}-{seed}-{count}{'-offers' if offers else ''}"
     done = folder / "facts.json"
     if not done.exists():
         learner = load(setting.weights, device=setting.device)
@@ -434,39 +450,41 @@ def few(setting: Setting, of: Asked, name: str, seed: int, *, count: int, leanin
 
 
 def lessons(setting: Setting, task: Task, prompts: Any, name: str, seed: int, count: int) -> Any:
-    """The first `count` of the pairs that the part `pairs` has drawn, in the words of `prompts`."""
+    """`count` of the pairs that the part `pairs` has drawn, in the words of `prompts`."""
     from sensecf.finetune.text_pairs import Pairs
 
-    place = setting.out / "pairs" / f"{name}-{seed}"
+    place = _kept(setting, prompts, name, seed)
     with np.load(place.with_suffix(".npz"), allow_pickle=False) as kept:
         rows = kept["answers"]
         query = Query(**{field: kept[field] for field in Query.__dataclass_fields__})
     card = json.loads(place.with_suffix(".json").read_text(encoding="utf-8"))
     chosen = np.sort(np.random.default_rng([seed, 5]).permutation(len(rows))[:count])
-    if count < len(rows):
-        # Few pairs are not spent on other questions than the one that will be asked.
-        wish = query.target == task.target_position(task.default_target())
-        open_ = ~(~(query.movable | query.follows) & task.codec.changeable & ~np.isnan(query.rows)).any(axis=1)
-        order = np.random.default_rng([seed, 5]).permutation(len(rows))
-        chosen = np.sort(order[np.argsort(~(wish & open_ & (query.max_changes > 4))[order], kind="stable")][:count])
     rows, query = rows[chosen], query.take(chosen)
     questions = prompts.ask(query)
     texts = [prompts.completion(one, row) for one, row in zip(questions, rows, strict=True)]
     return Pairs(query, rows, [prompts.render(one) for one in questions], texts, {**card, "pairs": len(rows)})
 
 
+def _kept(setting: Setting, prompts: Any, name: str, seed: int) -> Path:
+    """Where the pairs of a split are kept, without a suffix: those of each wording have a teacher of their own."""
+    return setting.out / "pairs" / f"{name}-{seed}-{prompts.version.replace(' ', '-')}"
+
+
 def draw_pairs(setting: Setting, of: Asked, name: str, seed: int) -> dict[str, Any]:
-    """Draw the pairs of a split once for all parts: as many as the preset says."""
+    """Draw the pairs of a split once for all parts, in both wordings: as many as the preset says."""
     from sensecf.finetune.text_pairs import draw
     from sensecf.finetune.tune import Tuning, wording
 
-    prompts = wording(of.task, Tuning("gpu-135m", setting.preset, seed=seed))
-    began = time.perf_counter()
-    pairs = draw(prompts, setting.preset.pairs, seed, slack=setting.preset.slack)
-    place = setting.out / "pairs" / f"{name}-{seed}"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {field: getattr(pairs.query, field) for field in Query.__dataclass_fields__}
-    write_json(place.with_suffix(".json"), pairs.card)
-    np.savez(place.with_suffix(".part.npz"), answers=pairs.rows, **arrays)
-    place.with_suffix(".part.npz").rename(place.with_suffix(".npz"))
-    return {"pairs": len(pairs), "seconds": round(time.perf_counter() - began, 1)}
+    found: dict[str, Any] = {}
+    for offers in (False, True):
+        prompts = wording(of.task, Tuning("gpu-135m", setting.preset, offers=offers, seed=seed))
+        began = time.perf_counter()
+        pairs = draw(prompts, setting.preset.pairs, seed, slack=setting.preset.slack)
+        place = _kept(setting, prompts, name, seed)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {field: getattr(pairs.query, field) for field in Query.__dataclass_fields__}
+        write_json(place.with_suffix(".json"), pairs.card)
+        np.savez(place.with_suffix(".part.npz"), answers=pairs.rows, **arrays)
+        place.with_suffix(".part.npz").rename(place.with_suffix(".npz"))
+        found[prompts.version] = {"pairs": len(pairs), "seconds": round(time.perf_counter() - began, 1)}
+    return found

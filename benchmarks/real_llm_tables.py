@@ -13,17 +13,21 @@ from sensecf.metrics.statistics import interval, paired
 METHODS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("one plan for everybody", "controls", ("constant",)),
     ("nearest example copied", "controls", ("nearest example copied",)),
-    ("the largest leanings, no model", "controls", ("the largest leanings, no model",)),
+    ("what is offered, added up (no model)", "controls", ("what is offered, added up",)),
     ("as it comes, free", "prompted", ("zero-shot, free",)),
     ("as it comes, held to the schema", "prompted", ("zero-shot",)),
     ("three examples, the same", "prompted", ("three examples, the same",)),
     ("three examples, the nearest", "prompted", ("three examples, the nearest",)),
-    ("short wording, not tuned", "prompted", ("pretrained", "lead 0.2")),
-    ("pairs", "tuned", ("pairs", "lead 0.2")),
-    ("pairs, verdicts", "tuned", ("verdicts", "lead 0.2")),
-    ("pairs with leanings", "leanings", ("pairs", "lead 0.2")),
-    ("few pairs", "few", ("pairs", "lead 0.2")),
-    ("few pairs with leanings", "few-leanings", ("pairs", "lead 0.2")),
+    ("short wording, not tuned", "offered", ("pretrained", "lead 0.2")),
+    ("offers, not tuned", "offered", ("offers, 0 examples",)),
+    ("offers, three examples", "offered", ("offers, 3 examples",)),
+    ("offers, six examples", "offered", ("offers, 6 examples",)),
+    ("tuned on few pairs of offers", "few-offers", ("pairs", "lead 0.2")),
+    ("the same, no lead asked for", "few-offers", ("pairs", "no lead")),
+    ("tuned on few pairs in the short wording", "few", ("pairs", "lead 0.2")),
+    ("`finetune`, pairs of offers", "tuned", ("pairs", "lead 0.2")),
+    ("`finetune`, and verdicts", "tuned", ("verdicts", "lead 0.2")),
+    ("`finetune`, short wording", "short", ("pairs", "lead 0.2")),
     ("embedded model, one greedy answer", "controls", ("tiny, greedy",)),
     ("search", "controls", ("search",)),
 )
@@ -159,12 +163,12 @@ def _curve(cells: Sequence[dict[str, Any]]) -> str:
         for count in sorted({cell["count"] for cell in cells if cell["part"] == "curve"}):
             if several := found(cells, "curve", table, ("pairs", "lead 0.2"), count=count):
                 rows.append({"table": table, "pairs": str(count), **line(several)})
-        few = sorted({cell["count"] for cell in cells if cell["part"] == "few-leanings" and cell["table"] == table})
-        if few and (several := found(cells, "prompted", table, ("pretrained", "lead 0.2"))):
+        few = sorted({cell["count"] for cell in cells if cell["part"] == "few-offers" and cell["table"] == table})
+        if few and (several := found(cells, "offered", table, ("pretrained, offers", "lead 0.2"))):
             rows.append({"table": table, "pairs": "none", **line(several[:1])})
         for count in few:
-            several = found(cells, "few-leanings", table, ("pairs", "lead 0.2"), count=count)[:1]
-            rows.append({"table": table, "pairs": f"{count}, with leanings", **line(several)})
+            several = found(cells, "few-offers", table, ("pairs", "lead 0.2"), count=count)[:1]
+            rows.append({"table": table, "pairs": str(count), **line(several)})
         for cell in cells:
             if cell["part"] == "tuned" and cell["table"] == table and cell["seed"] == 0:
                 several = found([cell, *cells], "tuned", table, ("pairs", "lead 0.2"), seed=0)[:1]

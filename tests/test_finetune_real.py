@@ -1,7 +1,8 @@
-"""What tuning a real model needs: presets of one's own, batches of like length, groups of answers, leanings."""
+"""What tuning a real model needs: presets of one's own, batches of like length, groups of answers, offers."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensecf.core.errors import InputError
-from sensecf.core.limits import Limits
-from sensecf.core.query import Query
-from sensecf.core.task import Task, lead
+from sensecf.core.task import Task
 from sensecf.finetune.presets import Preset, preset, presets
 from sensecf.finetune.text_pairs import Pairs, draw
-from sensecf.llm.language.brief import LEAST, Brief, Leaning
+from sensecf.llm.language.brief import Brief
+from sensecf.llm.language.offered import Offered
 
 torch = pytest.importorskip("torch", reason="needs torch")
 pytest.importorskip("trl", reason="needs trl")
@@ -160,38 +160,39 @@ def test_a_round_of_alignment_changes_the_model_and_says_how_far_answers_differ(
     assert furthest(weights(stages / "lora"), weights(stages / "alignment 1")) > 0
 
 
-# --- leanings -----------------------------------------------------------------------------
+# --- offers -------------------------------------------------------------------------------
 
 
-def test_a_leaning_is_what_the_typical_value_would_do_for_the_wanted_class(mixed_task: Task) -> None:
-    words = Leaning(mixed_task)
-    query = Query.of_rows(mixed_task, mixed_task.rows[:6], mixed_task.classes[0], Limits(edit="mutable"))
-    marked = 0
-    for asked in words.ask(query):
-        before = lead(mixed_task.judge(asked.row[None]).proba, np.array([asked.target]))[0]
-        for j, mark in words.marks(asked).items():
-            row = asked.row.copy()
-            usual = words._typical[asked.target, j]
-            row[j] = usual if asked.choices[j].codes else np.clip(usual, asked.choices[j].low, asked.choices[j].high)
-            by = lead(mixed_task.judge(row[None]).proba, np.array([asked.target]))[0] - before
-            assert float(mark) == pytest.approx(by, abs=0.051)
-            assert abs(by) >= LEAST - 1e-9
-            marked += 1
-        plain = Brief(mixed_task).person(asked).splitlines()
-        for line, told in zip(plain, words.person(asked).splitlines(), strict=True):
-            assert told.startswith(line)
-    assert marked > 0
+def test_pairs_of_offers_are_answered_by_what_is_offered(numeric_task: Task) -> None:
+    words = Offered(numeric_task)
+    made = draw(words, 20)
+    assert (made.card["source"], made.card["wording"]) == ("offers", words.version)
+    for asked, text in zip(words.ask(made.query), made.completions, strict=True):
+        told = {(numeric_task.schema.names[o.column], words.wording.shown(o.column, o.value)) for o in asked.offers}
+        assert json.loads(text).items() <= told
 
 
-def test_a_model_tuned_with_leanings_is_asked_with_them(base: Path, numeric_task: Task, tmp_path: Path) -> None:
+def test_a_model_tuned_on_offers_is_asked_with_them(base: Path, numeric_task: Task, tmp_path: Path) -> None:
     from sensecf.generators.tuned import Tuned
 
-    tuning = replace(TUNING, reward="none", leanings=True)
+    tuning = replace(TUNING, reward="none", offers=True)
     finetune(numeric_task, base, tmp_path / "m", tuning, device="cpu")
-    assert facts_of(tmp_path / "m")["leanings"] is True
-    assert isinstance(Tuned(numeric_task, model=tmp_path / "m", device="cpu").prompts, Leaning)
-    with pytest.raises(InputError, match="leanings belong to the short wording"):
-        replace(TUNING, full=True, leanings=True)
+    facts = facts_of(tmp_path / "m")
+    assert facts["offers"] is True
+    assert isinstance(Tuned(numeric_task, model=tmp_path / "m", device="cpu").prompts, Offered)
+    with pytest.raises(InputError, match="offers are a wording of their own"):
+        replace(TUNING, full=True, offers=True)
+
+
+def test_a_model_tuned_on_leanings_is_refused(base: Path, numeric_task: Task, pairs: Pairs, tmp_path: Path) -> None:
+    """They were a wording; the record of such a model says "brief 3", as of the wording without them."""
+    from sensecf.generators.tuned import Tuned
+
+    finetune(numeric_task, base, tmp_path / "m", replace(TUNING, reward="none"), pairs=pairs, device="cpu")
+    facts = facts_of(tmp_path / "m")
+    (tmp_path / "m" / "tuned.json").write_text(json.dumps({**facts, "leanings": True}), encoding="utf-8")
+    with pytest.raises(InputError, match="was tuned in the wording 'leanings', this is 'brief 3'; tune it again"):
+        Tuned(numeric_task, model=tmp_path / "m", device="cpu")
 
 
 def test_an_answer_without_tokens_is_no_example() -> None:

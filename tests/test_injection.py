@@ -20,6 +20,7 @@ from sensecf.core.rules import Condition, Implication, Linear, Order
 from sensecf.core.schema import Feature, FeatureSchema
 from sensecf.core.task import Task
 from sensecf.generators.prompted.prompted import Prompted
+from sensecf.llm.language.offered import Offered
 from sensecf.llm.language.prompts import Prompts, Style
 from sensecf.llm.language.replies import json_schema, read
 from sensecf.llm.language.wording import quote
@@ -144,7 +145,7 @@ def world(attack: str, place: str) -> Task:
 
 def said(task: Task, style: Style) -> tuple[str, Prompts, Any]:
     """The whole conversation about one person, with an example."""
-    prompts = Prompts(task, style)
+    prompts = (Offered if style.offers else Prompts)(task, style)
     query = make_query(task, task.train.head(2), "wanted")
     asked, example = prompts.ask(query)
     after = example.row.copy()
@@ -174,6 +175,18 @@ def test_an_attack_stays_inside_of_its_quotation_marks(attack: str) -> None:
             assert not MARKUP.search(text), place
             unseen = {c for c in text if unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}}
             assert unseen <= {"\n"}, place
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_stays_inside_of_its_quotation_marks_among_offers(attack: str) -> None:
+    """What is offered shows names, levels and classes, and nothing else of the table."""
+    harmless = form(said(world(HARMLESS, "none"), Style(offers=True))[0])
+    for place in PLACES:
+        text = said(world(attack, place), Style(offers=True))[0]
+        assert form(text) == harmless, place
+        quoted = [json.loads(found) for found in re.findall(r'"(?:[^"\\]|\\.)*"', text)]
+        assert (attack in quoted) == (place in ("feature", "class", "level")), place
+        assert not MARKUP.search(text), place
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

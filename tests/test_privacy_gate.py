@@ -147,7 +147,7 @@ def test_measures_and_codes_are_not() -> None:
     assert withheld(FeatureSchema(tuple(SHOWN), "y", (0, 1))) == {}
 
 
-@pytest.mark.parametrize("style", [Style(), Style("json"), Style(masked=True, hint=True)])
+@pytest.mark.parametrize("style", [Style(), Style("json"), Style(masked=True, hint=True), Style(offers=True)])
 def test_a_prompt_holds_no_id_date_group_free_text_label_or_ignored_column(style: Style) -> None:
     rng = np.random.default_rng(0)
     n = 80

@@ -51,7 +51,11 @@ Spending = Callable[[Path], None]
     "good ones with all bad ones, grpo draws anew at every step.",
 )
 @click.option("--full-prompts", "full", is_flag=True, help="Tune on the prompts of `prompted` instead of short ones.")
-@click.option("--leanings", is_flag=True, help="Tell the model what each feature does for the wanted class.")
+@click.option(
+    "--offers/--no-offers",
+    default=None,
+    help="Tell the model what single changes bring, in points (default: as the preset says).",
+)
 @click.option("--merge", is_flag=True, help="Write the merged weights too, for servers without adapters.")
 @click.option("--plausibility", type=float, default=1.0, show_default=True, help="Price of being unlike the data.")
 @click.option("--private", is_flag=True, help="Learn from rows of nobody, from noisy marginals; see docs/privacy.md.")
@@ -95,6 +99,8 @@ def finetune(
     setup = Setup(source.classifier, split_names(source.classes), seed=seed)
     made, spend = _learned_from(prepared(opened.frame, opened.schema, setup), from_run, settings)
     quiet()
+    if settings["offers"] is None:
+        settings["offers"] = chosen.offers and not settings["full"]
     asked = tuning.Tuning(preset_name, chosen, seed=seed, **settings)
     everyone = processes()
     with progress_bars() if everyone.is_main_process else nullcontext(lambda phase, share: None) as progress:

@@ -47,6 +47,11 @@ _OPTIONS = (
         type=click.Choice(["neighbours", "leanings", "usual", "example", "form"]),
         help="Leave a part of the prompt out.",
     ),
+    click.option(
+        "--offers",
+        is_flag=True,
+        help="Tell the changes that bring most, in points, and nothing else: short prompts, for small models.",
+    ),
     click.option("--unconstrained", is_flag=True, help="Do not hand the model the JSON Schema of its answer."),
     click.option(
         "--max-tokens",

@@ -74,12 +74,12 @@ class Memorised(TypedDict):
 class Learned(TypedDict):
     """What a model was tuned on, and what the stages came to; `kept`: the stage whose adapter it is.
 
-    `full`, `leanings`: the wording, see `tune.Tuning`. `stages`: what each cost; `metrics`: what the model did alone
+    `full`, `offers`: the wording, see `tune.Tuning`. `stages`: what each cost; `metrics`: what the model did alone
     before and after each.
     """
 
     full: bool
-    leanings: bool
+    offers: bool
     wording: str
     table: str
     schema: Shape

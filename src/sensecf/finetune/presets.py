@@ -20,9 +20,10 @@ class Preset:
     `rate`, `epochs`, `batch` and `accumulate` (batches per step) of the supervised stage, which stops after
     `patience` evaluations without progress, `evaluations` of them per epoch, on `validation` questions.
     `preference_queries` are asked, `samples` times each, in each of `rounds` rounds of verdicts, at
-    `preference_rate`; `preference_batch` of them make a step of GRPO and of group-averaged alignment. `four_bit`:
-    base weights in 4 bit (QLoRA). `checkpointing`: activations are computed twice to save memory. `models`: names on
-    Hugging Face of models that it is meant for. `memory_gib`: memory of a GPU that is needed, 0 where none is; an
+    `preference_rate`; `preference_batch` of them make a step of GRPO and of group-averaged alignment. `offers`: the
+    wording unless another is asked for (see `tune.Tuning`). `four_bit`: base weights in 4 bit (QLoRA).
+    `checkpointing`: activations are computed twice to save memory. `models`: names on Hugging Face of models that it is
+    meant for. `memory_gib`: memory of a GPU that is needed, 0 where none is; an
     estimate unless `ran` says where the preset was run.
     """
 
@@ -46,6 +47,7 @@ class Preset:
     preference_queries: int = 400
     preference_batch: int = 16
     samples: int = 8
+    offers: bool = False
     four_bit: bool = False
     checkpointing: bool = False
 

@@ -27,10 +27,11 @@ from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints, Task
 from sensecf.core.verify import cost, edits, verify
 from sensecf.generators import Generator
-from sensecf.generators.tiny.pairs import draw_queries, teach
+from sensecf.generators.prompted.shots import answered_by
+from sensecf.generators.tiny.pairs import draw_queries
 from sensecf.llm import Prompt
-from sensecf.llm.language.brief import BRIEF_VERSION, Brief
-from sensecf.llm.language.prompts import PROMPT_VERSION, Prompts
+from sensecf.llm.language.offered import Offered
+from sensecf.llm.language.prompts import Prompts
 from sensecf.llm.language.replies import find_changes
 
 #: Pairs are drawn in so many times the number wanted, so that there is a choice.
@@ -114,7 +115,8 @@ def draw(
     Targets, locks, budgets and margins are drawn as in `pairs.draw_queries`, and drawn again up to `ROUNDS` times
     where too few could be answered; the card says how many were `wanted`. `slack`: answers lead by so
     much more than is asked for, so that a model that is a little off is still valid. `generator`: who
-    answers instead of the teacher search; its best verified answer is polished and taken.
+    answers instead of the teacher, which is a search, or where the prompts tell what is offered the cheapest of that;
+    its best verified answer is polished and taken.
     Raises `InputError` when nothing can be answered.
 
     >>> pairs = sensecf.finetune.draw(sensecf.llm.Brief(task), 8)
@@ -129,16 +131,17 @@ def draw(
         asked = draw_queries(task, more, rng, MARGINS)
         asked = replace(asked, movable=asked.movable & ~prompts.wording.withheld)
         harder = replace(asked, margin=np.minimum(asked.margin + slack, 0.95))
-        if generator is None:
-            at, rows = teach(task, harder, rng, plausibility, progress)
-        else:
+        if generator is not None:
             at, rows = _best(task, harder, generator, rng, plausibility)
+        else:
+            at, rows = answered_by(prompts, harder, rng, plausibility, progress)
         answered = answered.beside(asked, at, rows)
         if len(answered.distinct) >= count:
             break
     found = _joined(answered.queries)
     rows = np.concatenate(answered.rows)
-    source = "search" if generator is None else generator.name
+    own = "offers" if isinstance(prompts, Offered) else "search"
+    source = own if generator is None else generator.name
     facts = {"source": source, "slack": slack, "seed": seed, "wanted": count, "asked": answered.asked}
     return _finish(prompts, found, np.arange(len(found)), rows, count, rng, plausibility, facts)
 
@@ -254,7 +257,7 @@ def _finish(
         "verified": int(good.sum()),
         "too many changes": brief_enough.count(False),
         "duplicates": brief_enough.count(True) - len(first),
-        "wording": f"brief {BRIEF_VERSION}" if isinstance(prompts, Brief) else f"full {PROMPT_VERSION}",
+        "wording": prompts.version,
         "order": [task.schema.names[j] for j in prompts.order],
         "withheld": [name for name, hidden in zip(task.schema.names, prompts.wording.withheld, strict=True) if hidden],
         "balance": {

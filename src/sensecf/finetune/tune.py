@@ -53,8 +53,8 @@ ROUNDS = {"dpo": "preferences", "grpo": "grpo", "group": "alignment"}
 
 @dataclass(frozen=True)
 class Tuning:
-    """What is tuned: `preset`, its name, the wording (`full`: that of `prompted`; else the short one; `leanings`: with
-    what each feature does for the wanted class, see `brief.Leaning`), the seed.
+    """What is tuned: `preset`, its name, the wording (`full`: that of `prompted`; `offers`: what single changes
+    bring, see `offered.Offered`; else the short one), the seed.
 
     `reward`: "dpo", "grpo", "group" (group-averaged alignment) or "none". `merge`: write the merged weights too.
     """
@@ -62,7 +62,7 @@ class Tuning:
     name: str
     preset: Preset
     full: bool = False
-    leanings: bool = False
+    offers: bool = False
     reward: str = "dpo"
     merge: bool = False
     plausibility: float = 1.0
@@ -71,8 +71,8 @@ class Tuning:
     def __post_init__(self) -> None:
         if self.reward not in (*ROUNDS, "none"):
             raise InputError(f'the reward is "dpo", "grpo", "group" or "none", not {self.reward!r}')
-        if self.full and self.leanings:
-            raise InputError("leanings belong to the short wording; leave full prompts or leanings out")
+        if self.full and self.offers:
+            raise InputError("offers are a wording of their own; leave full prompts or offers out")
         if self.reward != "none" and self.preset.samples < 2:
             raise InputError(
                 f"answers are compared with each other, so samples must be at least 2, not {self.preset.samples}"
@@ -81,7 +81,7 @@ class Tuning:
 
 def wording(task: Task, tuning: Tuning) -> Prompts:
     """The prompts of a tuned model: those of `prompted`, or short ones."""
-    return worded(tuning.full, tuning.leanings)(task, withheld=withheld(task.schema))
+    return worded(tuning.full, tuning.offers)(task, withheld=withheld(task.schema))
 
 
 def finetune(
@@ -287,7 +287,7 @@ def _facts(lessons: _Lessons, tuning: Tuning, done: _Done, learner: Learner) -> 
     _, drawn = lessons.measure(learner)
     return {
         "full": tuning.full,
-        "leanings": tuning.leanings,
+        "offers": tuning.offers,
         "wording": str(card["wording"]),
         "table": task.schema.name,
         "schema": table_shape(task.schema),

@@ -19,8 +19,9 @@ from sensecf.generators.traits import Traits
 from sensecf.llm import LLM
 from sensecf.llm.ask import Answers, ask, ask_alone
 from sensecf.llm.client import Client
-from sensecf.llm.language.brief import BRIEF_VERSION, Brief, Leaning
-from sensecf.llm.language.prompts import PROMPT_VERSION, Prompts
+from sensecf.llm.language.brief import Brief
+from sensecf.llm.language.offered import Offered
+from sensecf.llm.language.prompts import Prompts
 
 #: The temperature of all answers but the first, which is the likeliest.
 SAMPLING = 0.7
@@ -56,7 +57,7 @@ class Tuned:
         _check(self.folder, self.record, task.schema)
         self.task, self.samples, self.seed, self.tokens = task, samples, seed, 0
         self._own = Own()
-        words = worded(self.record["full"], self.record.get("leanings", False))
+        words = worded(self.record["full"], self.record.get("offers", False))
         self.prompts: Prompts = words(task, withheld=withheld(task.schema), order=self.record["pairs"]["order"])
         self.llm = llm or Client(_open(self.folder, self.record, device, batch_size))
 
@@ -99,14 +100,15 @@ class Shape(TypedDict):
 
 
 class TunedRecord(TypedDict):
-    """`tuned.json`, as far as it is needed to ask the model; `leanings`: see `finetune.tune.Tuning`; `pairs`: what was
+    """`tuned.json`, as far as it is needed to ask the model; `offers`: see `finetune.tune.Tuning`; `pairs`: what was
     learned from, with the order of the features in `order`."""
 
     base: str
     full: bool
     wording: str
     schema: Shape
-    leanings: NotRequired[bool]
+    offers: NotRequired[bool]
+    leanings: NotRequired[bool]  # of a wording that is no more
     pairs: NotRequired[Json]
 
 
@@ -120,9 +122,9 @@ def read_facts(folder: Path) -> TunedRecord:
         raise InputError(f"{error}: it is not the record of a tuned model; tune the model again") from error
 
 
-def worded(full: bool, leanings: bool) -> type[Prompts]:
-    """The wording of a tuned model: that of `prompted` (`full`), or a short one, with or without leanings."""
-    return Prompts if full else Leaning if leanings else Brief
+def worded(full: bool, offers: bool) -> type[Prompts]:
+    """The wording of a tuned model: that of `prompted` (`full`), that of offers, or a short one."""
+    return Prompts if full else Offered if offers else Brief
 
 
 def table_shape(schema: FeatureSchema) -> Shape:
@@ -135,9 +137,10 @@ def table_shape(schema: FeatureSchema) -> Shape:
 
 
 def _check(folder: Path, record: TunedRecord, schema: FeatureSchema) -> None:
-    now = f"full {PROMPT_VERSION}" if record["full"] else f"brief {BRIEF_VERSION}"
-    if record["wording"] != now:
-        raise InputError(f"{folder} was tuned in the wording {record['wording']!r}, this is {now!r}; tune it again")
+    now = worded(record["full"], record.get("offers", False)).version
+    then = "leanings" if record.get("leanings") else record["wording"]
+    if then != now:
+        raise InputError(f"{folder} was tuned in the wording {then!r}, this is {now!r}; tune it again")
     theirs, ours = record["schema"], table_shape(schema)
     if theirs == ours:
         pairs = record.get("pairs")

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from sensecf.llm.asking import Answer
     from sensecf.llm.client import Client
     from sensecf.llm.language.brief import Brief
+    from sensecf.llm.language.offered import Offered
     from sensecf.llm.language.prompts import Prompts
     from sensecf.llm.named import connect
 
-__all__ = ["LLM", "Answer", "Brief", "Client", "Completion", "Message", "Prompt", "Prompts", "connect"]
+__all__ = ["LLM", "Answer", "Brief", "Client", "Completion", "Message", "Offered", "Prompt", "Prompts", "connect"]
 
 #: Where the public names of other files live; these files import this one.
 from sensecf.core.kept import Json
@@ -28,6 +29,7 @@ _HOME = {
     "Answer": "asking",
     "Brief": "language.brief",
     "Client": "client",
+    "Offered": "language.offered",
     "Prompts": "language.prompts",
     "connect": "named",
 }

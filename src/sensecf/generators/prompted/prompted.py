@@ -22,6 +22,8 @@ from sensecf.generators.prompted.course import Course, Tried
 from sensecf.generators.prompted.shots import Choice, Shots
 from sensecf.generators.traits import Traits
 from sensecf.llm import LLM, Completion, JsonSchema, Prompt
+from sensecf.llm.ask import firmer
+from sensecf.llm.language.offered import Offered
 from sensecf.llm.language.prompts import PLAIN, PROMPT_VERSION, Asked, Prompts, Style
 from sensecf.llm.language.replies import (
     Problem,
@@ -117,7 +119,8 @@ class Prompted:
     as `shot_choice` says (see `Shots`). `rounds`: how often a person without a good answer is asked
     again (see `Course`), at a temperature that rises with the round; `samples`: answers per round. With
     `rounds=0, samples=1` it is what a bare prompt gives. `calls`: instead of rounds and samples, so many calls per
-    person: the first asks which features, each further one for values, to other answers once there is a good one.
+    person: the first asks which features (not where the style tells offers), each further one for values, to other
+    answers once there is a good one.
     `style`: see `Style`. `constrained`: hand the model the JSON Schema of each answer; without it
     answers are read all the same. `max_tokens`: longest answer; None for what the longest answer to the schema of
     the table takes, and `UNBOUND` without a JSON Schema. Models that reason before they answer need more.
@@ -156,7 +159,7 @@ class Prompted:
         self.llm = llm
         self.how, self.seed = how, seed
         self.withheld = withheld(task.schema)
-        self.prompts = Prompts(task, how.style, seed=seed, withheld=self.withheld)
+        self.prompts = (Offered if how.style.offers else Prompts)(task, how.style, seed=seed, withheld=self.withheld)
         self.shots = Shots(self.prompts, how.shots, how.shot_choice, seed=seed, plausibility=plausibility)
         self._log: list[dict[str, Any]] = []
         self._own = Own()
@@ -176,6 +179,8 @@ class Prompted:
 
     def questions(self, query: Query) -> list[Question]:
         """What the first round asks about each person; see also `sensecf prompt`."""
+        # Points add up nearly, not quite, so a sum that is just enough would often fall short.
+        query = firmer(query) if self.how.style.offers else query
         asked = self.prompts.ask(query)
         shots = self.shots.choose(query)
         return [
@@ -190,9 +195,9 @@ class Prompted:
         mute = np.setdiff1d(np.arange(len(query)), list(people)).astype(np.intp)
         nothing = np.full((len(mute), len(self.task.schema)), np.nan)
         parts = [Candidates.of(mute, nothing, self.name, ["nothing may change"] * len(mute))]
-        if self.how.calls is not None and people:
+        if self._naming and people:
             self._name_features(query, people)
-        turns = self.how.rounds + 1 if self.how.calls is None else self.how.calls - 1
+        turns = self.how.rounds + 1 if self.how.calls is None else self.how.calls - self._naming
         for turn in range(turns):
             if not people:
                 break
@@ -232,7 +237,7 @@ class Prompted:
             made = edits[k]
             said = None if made is None else tuple(sorted(made.items()))
             self._own.note(_key(query.rows[i]), said, bool(verdicts.good[k]))
-        self._note(turn + (self.how.calls is not None), query, found, verdicts, answers, problems)
+        self._note(turn + self._naming, query, found, verdicts, answers, problems)
         proba = self._proba(found, verdicts)
         tried = [
             self._tried(people[i].course.asked, edits[k], found, verdicts, proba, k)
@@ -317,6 +322,11 @@ class Prompted:
         asked = self.prompts.informed([person.course.asked for person in people.values()])
         for person, one in zip(people.values(), asked, strict=True):
             person.course.asked = one
+
+    @property
+    def _naming(self) -> bool:
+        """Whether a budget of calls begins with one that names features: not where offers are told, which name them."""
+        return self.how.calls is not None and not self.how.style.offers
 
     @property
     def _samples(self) -> int:

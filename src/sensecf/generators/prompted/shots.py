@@ -1,11 +1,12 @@
 """Shots: examples for a prompt, each a training row with a verified counterfactual.
 
-They come from the training rows of the task and from nowhere else. The search answers, the polish
-trims, verification has the last word.
+They come from the training rows of the task and from nowhere else. The search answers and the polish trims, or the
+cheapest of what the prompt offers is taken; verification has the last word.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, NamedTuple, get_args
 
@@ -20,6 +21,8 @@ from sensecf.core.rules import Bools, Floats
 from sensecf.core.task import Ints
 from sensecf.core.verify import edits, verify
 from sensecf.generators.tiny.pairs import teach
+from sensecf.llm.language.offered import Offered
+from sensecf.llm.language.offers import answers
 from sensecf.llm.language.prompts import Asked, Prompts
 
 #: Training rows for which a counterfactual is sought, per target class.
@@ -88,7 +91,7 @@ class Shots:
         query = replace(query, movable=query.movable & ~self._prompts.wording.withheld)
         rows = query.rows
         if len(query):
-            at, rows = teach(task, query, rng, self._plausibility)
+            at, rows = answered_by(self._prompts, query, rng, self._plausibility)
             good = verify(task, query, Candidates.of(at, rows, "shots")).good
             query, rows = query.take(at[good]), rows[good]
         changes = edits(task.codec, query, np.arange(len(query)), rows)
@@ -111,6 +114,20 @@ class Shots:
         if self.choice == "diverse":
             near = _different(edited[at], near, self.count)
         return at[near[: self.count]]
+
+
+def answered_by(
+    prompts: Prompts,
+    query: Query,
+    rng: np.random.Generator,
+    plausibility: float,
+    progress: Callable[[float], None] = lambda share: None,
+) -> tuple[Ints, Floats]:
+    """Verified answers to show or to learn from, (position, row): the cheapest of what the prompts offer, where they
+    offer something, so that it can be seen why they are right; else the search's."""
+    if isinstance(prompts, Offered):
+        return answers(prompts, query, plausibility)
+    return teach(prompts.task, query, rng, plausibility, progress)
 
 
 def _spread(points: Floats, count: int) -> Ints:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class Prompting:
     """The options of `Prompted`, and those of its model.
 
-    `llm`: what `sensecf.llm.connect` takes. `values`, `masked`, `hint`, `without`: see `Style`. `allow_hosts`: see
-    `privacy_gate.permission`. `cap_money`, `cap_tokens`: where asking stops, over all runs in a folder.
-    `timeout`, `token_timeout`, `concurrency`: see `OpenAICompatible`; None for its defaults.
+    `llm`: what `sensecf.llm.connect` takes. `values`, `masked`, `hint`, `without`, `offers`: see `Style`.
+    `allow_hosts`: see `privacy_gate.permission`. `cap_money`, `cap_tokens`: where asking stops, over all runs in a
+    folder. `timeout`, `token_timeout`, `concurrency`: see `OpenAICompatible`; None for its defaults.
     The others as in `Prompted`.
     """
 
@@ -38,6 +38,7 @@ class Prompting:
     masked: bool = False
     hint: bool = False
     without: tuple[str, ...] = ()
+    offers: bool = False
     constrained: bool = True
     max_tokens: int | None = None
     allow_hosts: tuple[str, ...] = ()
@@ -89,7 +90,7 @@ class Prompting:
             "rounds": self.rounds,
             "samples": self.samples,
             "calls": self.calls,
-            "style": Style(self.values, self.masked, self.hint, tuple(self.without)),
+            "style": Style(self.values, self.masked, self.hint, tuple(self.without), self.offers),
             "constrained": self.constrained,
             "max_tokens": self.max_tokens,
             "allow_hosts": self.allow_hosts,

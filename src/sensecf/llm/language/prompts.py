@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from sensecf.core.task import Task
 from sensecf.llm import Message, Prompt
 from sensecf.llm.language.knowing import EXAMPLE, FORM, PARTS, WHICH, Known, Usual, known, told
 from sensecf.llm.language.wording import Wording, number, quote
+
+if TYPE_CHECKING:
+    from sensecf.llm.language.offers import Offer
 
 #: Goes up with every change of wording: answers to different prompts are not comparable.
 PROMPT_VERSION = 5
@@ -56,12 +59,14 @@ class Style:
     classifier leans on most. `without`: parts that are left out: "neighbours" (the nearest cases of the wanted
     class), "leanings" (what single changes do to its probability), "usual" (ranges of most training rows instead of
     all that is allowed), "example" (a made-up answer), "form" (the form of the answer as the last line).
+    `offers`: in place of all that, the single changes that bring most, in points (see `offered.Offered`).
     """
 
     values: Literal["plain", "json"] = "plain"
     masked: bool = False
     hint: bool = False
     without: tuple[str, ...] = ()
+    offers: bool = False
 
     def __post_init__(self) -> None:
         unknown = [part for part in self.without if part not in PARTS]
@@ -69,6 +74,8 @@ class Style:
             raise InputError(f"{unknown[0]!r} is no part of a prompt; the parts are {', '.join(PARTS)}")
         if self.values not in ("plain", "json"):
             raise InputError(f'the values of a prompt are written "plain" or "json", not {self.values!r}')
+        if self.offers and (self.values == "json" or self.hint or self.without):
+            raise InputError("offers are told in lines of their own; leave JSON values, the hint and parts to omit out")
 
 
 #: The style unless another is asked for.
@@ -97,7 +104,7 @@ class Asked(NamedTuple):
     `choices` by column holds the features that may change; `follow` says who moves along. `at` is where the question
     starts from: the row itself, or the row with the edits `made` so far; `predicted` and `proba` are of it. `tried`:
     what was tried before, in words. `known`: what is told of the classifier. `which`: only the features are asked for,
-    without values.
+    without values. `offers`: single changes and what they bring (see `offered.Offered`).
     """
 
     row: Floats
@@ -113,6 +120,7 @@ class Asked(NamedTuple):
     tried: tuple[str, ...] = ()
     known: Known | None = None
     which: bool = False
+    offers: tuple[Offer, ...] = ()
 
 
 class Prompts:
@@ -127,6 +135,9 @@ class Prompts:
     >>> [message.role for message in prompts.render(asked[0])]
     ['system', 'user']
     """
+
+    #: The wording and its version: a tuned model is asked in the words that it was tuned on.
+    version = f"full {PROMPT_VERSION}"
 
     def __init__(
         self,
@@ -153,6 +164,14 @@ class Prompts:
             columns = self.task.schema.columns
             return [columns[name] for name in self._order]
         return [int(j) for j in self.task.once(Influence).order]
+
+    def sequence(self, asked: Asked) -> list[int]:
+        """The columns in the order in which the answer to a question names them: for all questions the same."""
+        return self.order
+
+    def open(self, asked: Asked) -> dict[int, Allowed]:
+        """What an answer to a question may name: all that the person may change."""
+        return asked.choices
 
     # --- questions ------------------------------------------------------------------------
 
@@ -208,7 +227,7 @@ class Prompts:
     def most(self, asked: Asked) -> int:
         """How many changes an answer to a question may name."""
         left = asked.max_changes - len(asked.made)
-        return max(min(left, len(asked.choices), FEW), 1)
+        return max(min(left, len(self.open(asked)), FEW), 1)
 
     @cached_property
     def longest(self) -> int:
@@ -387,7 +406,7 @@ class Prompts:
         listed = edited & (asked.follow.editable | codec.changed(moved, row))
         listed = listed if listed.any() else edited
         words = self.wording
-        return changes_text([(words.names[j], words.shown(j, row[j])) for j in self.order if listed[j]])
+        return changes_text([(words.names[j], words.shown(j, row[j])) for j in self.sequence(asked) if listed[j]])
 
 
 def changes_text(changes: Sequence[tuple[str, Value | None]]) -> str:

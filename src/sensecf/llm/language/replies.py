@@ -18,7 +18,7 @@ import numpy as np
 from sensecf.core.kept import Json
 from sensecf.core.rules import Floats
 from sensecf.llm import JsonSchema
-from sensecf.llm.language.prompts import Asked, Prompts
+from sensecf.llm.language.prompts import Allowed, Asked, Prompts
 from sensecf.llm.language.wording import number, quote
 
 #: Longer texts are no answer to a question for a few changes.
@@ -62,12 +62,12 @@ def json_schema(prompts: Prompts, asked: Asked) -> JsonSchema:
     `multipleOf` stands where it is exact in binary: validators take 0.3 for no multiple of 0.1. The reader holds
     answers to every step.
     """
-    words = prompts.wording
+    words, open_ = prompts.wording, prompts.open(asked)
     if asked.which:
         named: JsonSchema = {"enum": [1]}
-        members = {words.names[j]: named for j in prompts.order if j in asked.choices}
+        members = {words.names[j]: named for j in prompts.sequence(asked) if j in open_}
         return _object(members, min(WIDE, len(members)))
-    members = {words.names[j]: _value_schema(prompts, asked, j) for j in prompts.order if j in asked.choices}
+    members = {words.names[j]: _value_schema(prompts, open_[j], j) for j in prompts.sequence(asked) if j in open_}
     return _object(members, prompts.most(asked))
 
 
@@ -81,10 +81,12 @@ def _object(members: dict[str, JsonSchema], most: int) -> JsonSchema:
     }
 
 
-def _value_schema(prompts: Prompts, asked: Asked, column: int) -> JsonSchema:
-    words, choice = prompts.wording, asked.choices[column]
+def _value_schema(prompts: Prompts, choice: Allowed, column: int) -> JsonSchema:
+    words = prompts.wording
     if choice.codes:
         return {"enum": [words.shown(column, code) for code in choice.codes]}
+    if choice.parts and all(low == high for low, high in choice.parts):
+        return {"enum": [words.shown(column, value) for value, _ in choice.parts]}
     step, whole = float(words.step[column]), words.whole[column]
     parts: list[JsonSchema] = []
     for low, high in choice.parts:
