@@ -16,9 +16,15 @@ from handmade import BASE, hand_task, random_task
 from llm_servers import after, loopback_only, scripted
 from sensecf.cli.summary import show
 from sensecf.core.limits import make_query
+from sensecf.core.task import Task
 from sensecf.generators.own import Own
 from sensecf.generators.prompted.prompted import Prompted
+from sensecf.llm.ask import firmer
+from sensecf.llm.language.offered import Offered
+from sensecf.llm.language.offers import enough
 from sensecf.llm.language.prompting import Prompting
+from sensecf.llm.language.prompts import Style
+from sensecf.llm.language.replies import row_of
 from sensecf.metrics.model import own_rows, own_sentence
 from sensecf.runs.finished import shares_of
 
@@ -57,6 +63,23 @@ def test_shares_have_intervals_and_a_sentence() -> None:
         "5 valid after all answers, 18 different ones among the first"
     )
     assert own_sentence(rows.iloc[:0], "smollm2") == ""
+
+
+def test_beside_a_model_that_is_told_offers_stands_what_they_do_without_it(mixed_task: Task) -> None:
+    people = mixed_task.train[mixed_task.judge(mixed_task.rows).predicted != 1].head(12).reset_index(drop=True)
+    query = make_query(mixed_task, people, mixed_task.classes[1], edit="mutable")
+    generator = Prompted(mixed_task, llm=Scripted(lambda *_: "I cannot."), rounds=0, style=Style(offers=True))
+    generator.propose(query, np.random.default_rng(0))
+    own = generator.own()
+    words = Offered(mixed_task)
+    asked = words.ask(firmer(query))
+    rows = [row_of(words, one, enough(one, one.offers)) for one in asked]
+    alone = (mixed_task.judge(np.array(rows)).predicted == 1).sum()
+    assert own["valid"] == 0
+    assert own["added_up"] == alone > 6
+    told = own_sentence(own_rows(own), "smollm2")
+    assert told.endswith(f"; what it is offered, added up without it, is valid for {alone}")
+    assert "added_up" not in Prompted(mixed_task, llm=Scripted(lambda *_: "")).own()
 
 
 @pytest.mark.parametrize("text", [answer(x0=2.0, x1=2.0), "I cannot."])

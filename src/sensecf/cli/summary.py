@@ -22,6 +22,7 @@ SHOWN = {
     "model_valid_first": "model: first answer valid",
     "model_valid": "model: some answer valid",
     "model_distinct": "model: different first answers",
+    "model_added_up": "no model: its offers added up",
     "own_share": "answered as asked",
     "fallback_share": "answered by the fallback",
     "unanswered_share": "no valid answer",

@@ -14,7 +14,7 @@ from sensecf.core.query import Query
 from sensecf.core.schema import FeatureSchema
 from sensecf.core.task import Task
 from sensecf.data.privacy_gate import withheld
-from sensecf.generators.own import Own
+from sensecf.generators.own import Own, note_added_up
 from sensecf.generators.traits import Traits
 from sensecf.llm import LLM
 from sensecf.llm.ask import Answers, ask, ask_alone
@@ -63,6 +63,8 @@ class Tuned:
 
     def propose(self, query: Query, rng: np.random.Generator) -> Candidates:
         """A candidate per answer: a row, or the reason why it is none."""
+        if isinstance(self.prompts, Offered) and len(query):
+            note_added_up(self._own, self.prompts, query, self.prompts.ask(query))
         first = ask(self.prompts, self.llm, query, seed=self.seed, name=self.name)
         self.tokens += first.tokens
         self._note(query, first, 1)

@@ -20,6 +20,7 @@ SHARES = {
         ("valid_first", "Valid and within all limits at the first answer"),
         ("valid", "Valid and within all limits after all answers"),
         ("distinct", "Different ones among the first answers"),
+        ("added_up", "Valid without the model, what it is offered added up"),
     )
 }
 for _measure in SHARES.values():
@@ -29,11 +30,14 @@ for _measure in SHARES.values():
 def own_rows(own: Mapping[str, int]) -> pd.DataFrame:
     """The shares of what a model answered itself, as rows of a summary; intervals are Wilson's.
 
-    `own`: counts by name, `people` the denominator, `distinct` that of different first answers, which has no interval.
+    `own`: counts by name, `people` the denominator, `distinct` that of different first answers, which has no interval;
+    `added_up`, where the model is told offers, that of those for whom their sum is valid.
     """
     n = int(own["people"])
     rows = {}
     for name, measure in SHARES.items():
+        if name not in own:
+            continue
         share = own[name] / n if n else float("nan")
         ends = wilson(own[name], n) if n >= FEWEST and name != "distinct" else (float("nan"), float("nan"))
         rows[measure.name] = (share, *ends, n, n > 0, measure.better, measure.over, n)
@@ -45,8 +49,16 @@ def own_sentence(summary: pd.DataFrame, name: str) -> str:
     if "model_readable" not in summary.index or not int(summary["n"]["model_readable"]):
         return ""
     n = int(summary["n"]["model_readable"])
-    readable, first, all_, distinct = (round(n * float(summary["value"][measure.name])) for measure in SHARES.values())
+    told = {
+        key: round(n * float(summary["value"][measure.name]))
+        for key, measure in SHARES.items()
+        if measure.name in summary.index
+    }
+    readable, first, all_, distinct = (told[key] for key in ("readable", "valid_first", "valid", "distinct"))
+    control = ""
+    if "added_up" in told:
+        control = f"; what it is offered, added up without it, is valid for {told['added_up']:,}"
     return (
         f"{name} itself, asked about {n:,}: {readable:,} readable at the first answer, {first:,} valid at the first, "
-        f"{all_:,} valid after all answers, {distinct:,} different ones among the first"
+        f"{all_:,} valid after all answers, {distinct:,} different ones among the first{control}"
     )

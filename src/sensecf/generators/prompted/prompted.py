@@ -17,7 +17,7 @@ from sensecf.core.task import Task
 from sensecf.core.verify import Verdicts, verify
 from sensecf.data.card import Card
 from sensecf.data.privacy_gate import permission, withheld
-from sensecf.generators.own import Own
+from sensecf.generators.own import Own, note_added_up
 from sensecf.generators.prompted.course import Course, Tried
 from sensecf.generators.prompted.shots import Choice, Shots
 from sensecf.generators.traits import Traits
@@ -192,6 +192,9 @@ class Prompted:
         """A candidate per answer of the model, over all rounds; a reason for a person who cannot be asked."""
         questions = self.questions(query)
         people = {i: Person(Course.of(self.prompts, q.asked), q) for i, q in enumerate(questions) if q.asked.choices}
+        if isinstance(self.prompts, Offered) and people:
+            at = np.array(list(people), dtype=np.intp)
+            note_added_up(self._own, self.prompts, query.take(at), [questions[i].asked for i in people])
         mute = np.setdiff1d(np.arange(len(query)), list(people)).astype(np.intp)
         nothing = np.full((len(mute), len(self.task.schema)), np.nan)
         parts = [Candidates.of(mute, nothing, self.name, ["nothing may change"] * len(mute))]

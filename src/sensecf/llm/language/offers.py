@@ -156,6 +156,13 @@ def enough(asked: Asked, offered: Sequence[Offer]) -> dict[int, float]:
     return {offer.column: offer.value for offer in best}
 
 
+def added_up(prompts: Offered, asked: Sequence[Asked]) -> Floats:
+    """The row that `enough` makes of each person's, shape (n, d); NaN where nothing is offered."""
+    rows = _made(prompts, asked, np.arange(len(asked)), [enough(one, one.offers) for one in asked])
+    rows[[not one.offers for one in asked]] = np.nan
+    return rows
+
+
 def answers(prompts: Offered, query: Query, plausibility: float) -> tuple[Ints, Floats]:
     """The cheapest verified answer of offered changes to each query that has one: (position, row).
 

@@ -194,9 +194,9 @@ def _own(chunks: Sequence[Chunk]) -> dict[str, dict[str, int]]:
     """What a language model answered itself, as `model_own`; nothing where none was asked. Different answers are told
     apart within the part of the requests that one process answers."""
     total = np.sum([chunk.own for chunk in chunks], axis=0)
-    if not len(chunks) or np.isnan(total).any():
+    if not len(chunks) or np.isnan(total).all():
         return {}
-    return {"model_own": dict(zip(COUNTS, total.astype(int).tolist(), strict=True))}
+    return {"model_own": {name: int(count) for name, count in zip(COUNTS, total, strict=True) if not np.isnan(count)}}
 
 
 def _cost(chunks: Sequence[Chunk], requests: int) -> dict[str, Any]:

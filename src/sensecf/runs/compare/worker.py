@@ -286,7 +286,7 @@ def _own(generator: Any) -> Floats:
     if not isinstance(generator, OwnAnswers):
         return np.full(len(COUNTS), np.nan)
     counts = generator.own()
-    return np.array([counts[name] for name in COUNTS], dtype=float)
+    return np.array([counts.get(name, np.nan) for name in COUNTS], dtype=float)
 
 
 def _end_with_the_parent() -> None:
