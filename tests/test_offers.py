@@ -134,6 +134,19 @@ def test_a_line_says_the_value_what_it_may_become_and_the_points(mixed_task: Tas
     assert len(lines) == len({offer.column for offer in asked.offers}) + 1
 
 
+def test_a_line_says_what_is_lacking_still_with_all_lines_above(mixed_task: Task) -> None:
+    words = Offered(mixed_task)
+    for asked in words.ask(unwanted(mixed_task, 12)):
+        left, lines = missing(asked), words.person(asked).splitlines()
+        for line, column in zip(lines, dict.fromkeys(offer.column for offer in asked.offers), strict=False):
+            if left <= 0:
+                assert "lacks" not in line
+                assert "enough" not in line
+                continue
+            left -= next(offer.points for offer in asked.offers if offer.column == column)
+            assert line.endswith(f", lacks {left}" if left > 0 else ", enough")
+
+
 def test_the_schema_allows_what_is_offered_and_nothing_else(mixed_task: Task) -> None:
     words = Offered(mixed_task)
     for asked in words.ask(unwanted(mixed_task, 8)):

@@ -33,6 +33,8 @@ LEVELS = 12
 FURTHER = 1.4
 #: Points in one unit of log odds, and the probability that is told apart from 0 and from 1.
 POINTS, CERTAIN = 10.0, 1e-3
+#: Values of rows that are in memory at a time, so that a table of two hundred columns takes no more than others.
+CELLS = 20_000_000
 #: Offers taken together in an answer to learn from, and answers whose likeness to the data is looked at.
 TOGETHER, LOOKED_AT = 4, 12
 
@@ -65,6 +67,12 @@ def log_odds(proba: Floats, target: Ints) -> Floats:
 
 def offers(prompts: Prompts, asked: Sequence[Asked]) -> list[tuple[Offer, ...]]:
     """The offers to each person, what brings most for its price first."""
+    d = len(prompts.task.schema)
+    size = max(1, CELLS // (d * d * len(QUANTILES)))
+    return [found for begin in range(0, len(asked), size) for found in _offers(prompts, asked[begin : begin + size])]
+
+
+def _offers(prompts: Prompts, asked: Sequence[Asked]) -> list[tuple[Offer, ...]]:
     task = prompts.task
     usual = task.once(_Usual)
     tried = [(i, j, v) for i, one in enumerate(asked) for j in one.choices for v in usual.values(one, j)]
@@ -168,13 +176,27 @@ def answers(prompts: Offered, query: Query, plausibility: float) -> tuple[Ints, 
 
     Answers to learn from: of what the model is told, so that it can be seen why they are right.
     """
-    task = prompts.task
     asked = prompts.ask(query)
-    together = [(i, several) for i, one in enumerate(asked) for several in _together(one, one.offers)]
-    if not together:
-        return np.zeros(0, dtype=np.intp), np.zeros((0, len(task.schema)))
-    who = np.array([i for i, _ in together])
-    made = _made(prompts, asked, who, [{offer.column: offer.value for offer in several} for _, several in together])
+    size = max(1, CELLS // (len(prompts.task.schema) * 2**MOST))
+    parts = [
+        _answers(prompts, query, asked, range(begin, min(begin + size, len(asked))), plausibility)
+        for begin in range(0, len(asked), size)
+    ]
+    nobody = np.zeros(0, dtype=np.intp), np.zeros((0, len(prompts.task.schema)))
+    owner, rows = (np.concatenate(part) for part in zip(nobody, *parts, strict=True))
+    return owner, rows
+
+
+def _answers(
+    prompts: Offered, query: Query, asked: Sequence[Asked], some: range, plausibility: float
+) -> tuple[Ints, Floats]:
+    task = prompts.task
+    together = [(i, several) for i in some for several in _together(asked[i], asked[i].offers)]
+    who = np.array([i for i, _ in together], dtype=np.intp)
+    edits = [{offer.column: offer.value for offer in several} for _, several in together]
+    made = _made(prompts, asked, who, edits)
+    if not len(made):
+        return who, made
     fine = task.valid(task.judge(made), query.target[who], query.margin[who]) & feasible(task, query, who, made)
     who, made = who[fine], made[fine]
     for weight, keep in ((0.0, LOOKED_AT), (plausibility, 1)):
@@ -186,7 +208,7 @@ def answers(prompts: Offered, query: Query, plausibility: float) -> tuple[Ints, 
 def _made(prompts: Prompts, asked: Sequence[Asked], owner: Ints, edits: Sequence[dict[int, float]]) -> Floats:
     """The row of each owner with its edits, and with what follows: `replies.row_of` for many at once."""
     codec = prompts.task.codec
-    rows = np.array([asked[i].row for i in owner])
+    rows = np.array([asked[i].row for i in owner]).reshape(len(owner), len(prompts.task.schema))
     edits = [{**asked[i].made, **own} for i, own in zip(owner.tolist(), edits, strict=True)]
     for row, own in zip(rows, edits, strict=True):
         row[list(own)] = list(own.values())
