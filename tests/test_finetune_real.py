@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sensecf.core.errors import InputError
 from sensecf.core.task import Task
+from sensecf.data.builtin.simulated import simulate_cohort, simulated_schema
 from sensecf.finetune.presets import Preset, preset, presets
 from sensecf.finetune.text_pairs import Pairs, draw
 from sensecf.llm.language.brief import Brief
@@ -182,6 +184,24 @@ def test_a_model_tuned_on_offers_is_asked_with_them(base: Path, numeric_task: Ta
     assert isinstance(Tuned(numeric_task, model=tmp_path / "m", device="cpu").prompts, Offered)
     with pytest.raises(InputError, match="offers are a wording of their own"):
         replace(TUNING, full=True, offers=True)
+
+
+def test_the_preset_says_the_wording_unless_another_is_asked_for(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sensecf.finetune.presets
+    from sensecf.cli.finetune import finetune as command
+
+    simulate_cohort(12, 6).to_csv(tmp_path / "days.csv", index=False)
+    simulated_schema().to_toml(tmp_path / "schema.toml")
+    told = replace(SMALL, epochs=1, pairs=16, offers=True)
+    monkeypatch.setattr(sensecf.finetune.presets, "presets", lambda: {"cpu-small": told})
+    table = [str(tmp_path / "days.csv"), "--schema", str(tmp_path / "schema.toml"), "--classifier", "logistic"]
+    for option, wording in ((None, "offers"), ("--no-offers", "brief"), ("--full-prompts", "full")):
+        out = tmp_path / wording
+        arguments = [*table, "--model", str(base), "--reward", "none", "--out", str(out)]
+        CliRunner().invoke(command, [*arguments, *([option] if option else [])], catch_exceptions=False)
+        assert facts_of(out)["wording"].split()[0] == wording
 
 
 def test_a_model_tuned_on_leanings_is_refused(base: Path, numeric_task: Task, pairs: Pairs, tmp_path: Path) -> None:

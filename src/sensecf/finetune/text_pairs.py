@@ -31,6 +31,7 @@ from sensecf.generators.prompted.shots import answered_by
 from sensecf.generators.tiny.pairs import draw_queries
 from sensecf.llm import Prompt
 from sensecf.llm.language.offered import Offered
+from sensecf.llm.language.offers import harder
 from sensecf.llm.language.prompts import Prompts
 from sensecf.llm.language.replies import find_changes
 
@@ -130,11 +131,10 @@ def draw(
         more = wanted if turn == 0 else answered.still(wanted)
         asked = draw_queries(task, more, rng, MARGINS)
         asked = replace(asked, movable=asked.movable & ~prompts.wording.withheld)
-        harder = replace(asked, margin=np.minimum(asked.margin + slack, 0.95))
         if generator is not None:
-            at, rows = _best(task, harder, generator, rng, plausibility)
+            at, rows = _best(task, harder(asked, slack), generator, rng, plausibility)
         else:
-            at, rows = answered_by(prompts, harder, rng, plausibility, progress)
+            at, rows = answered_by(prompts, asked, rng, plausibility, slack, progress)
         answered = answered.beside(asked, at, rows)
         if len(answered.distinct) >= count:
             break

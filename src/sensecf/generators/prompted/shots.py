@@ -22,7 +22,7 @@ from sensecf.core.task import Ints
 from sensecf.core.verify import edits, verify
 from sensecf.generators.tiny.pairs import teach
 from sensecf.llm.language.offered import Offered
-from sensecf.llm.language.offers import answers
+from sensecf.llm.language.offers import answers, harder
 from sensecf.llm.language.prompts import Asked, Prompts
 
 #: Training rows for which a counterfactual is sought, per target class.
@@ -121,13 +121,17 @@ def answered_by(
     query: Query,
     rng: np.random.Generator,
     plausibility: float,
+    slack: float = 0.0,
     progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[Ints, Floats]:
-    """Verified answers to show or to learn from, (position, row): the cheapest of what the prompts offer, where they
-    offer something, so that it can be seen why they are right; else the search's."""
+    """Verified answers to show or to learn from, (position, row), which lead by `slack` more than is asked for.
+
+    The cheapest of what the prompts offer, where they offer something, so that it can be seen why they are right; else
+    the search's.
+    """
     if isinstance(prompts, Offered):
-        return answers(prompts, query, plausibility)
-    return teach(prompts.task, query, rng, plausibility, progress)
+        return answers(prompts, query, plausibility, slack)
+    return teach(prompts.task, harder(query, slack), rng, plausibility, progress)
 
 
 def _spread(points: Floats, count: int) -> Ints:

@@ -8,6 +8,7 @@ whether a few of them are enough. Values come from training rows that the classi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -171,12 +172,14 @@ def added_up(prompts: Offered, asked: Sequence[Asked]) -> Floats:
     return rows
 
 
-def answers(prompts: Offered, query: Query, plausibility: float) -> tuple[Ints, Floats]:
+def answers(prompts: Offered, query: Query, plausibility: float, slack: float = 0.0) -> tuple[Ints, Floats]:
     """The cheapest verified answer of offered changes to each query that has one: (position, row).
 
-    Answers to learn from: of what the model is told, so that it can be seen why they are right.
+    Answers to learn from: of what the model is told, so that it can be seen why they are right; they lead by `slack`
+    more than is asked for.
     """
     asked = prompts.ask(query)
+    query = harder(query, slack)
     size = max(1, CELLS // (len(prompts.task.schema) * 2**MOST))
     parts = [
         _answers(prompts, query, asked, range(begin, min(begin + size, len(asked))), plausibility)
@@ -185,6 +188,11 @@ def answers(prompts: Offered, query: Query, plausibility: float) -> tuple[Ints, 
     nobody = np.zeros(0, dtype=np.intp), np.zeros((0, len(prompts.task.schema)))
     owner, rows = (np.concatenate(part) for part in zip(nobody, *parts, strict=True))
     return owner, rows
+
+
+def harder(query: Query, slack: float) -> Query:
+    """The query with margins that are wider by `slack`, as far as there is room."""
+    return replace(query, margin=np.maximum(query.margin, np.minimum(query.margin + slack, 0.95)))
 
 
 def _answers(
