@@ -22,12 +22,24 @@ from sensecf.core.errors import InputError
 from sensecf.core.limits import Limits, make_query
 from sensecf.core.query import Query
 from sensecf.core.task import Task
-from sensecf.core.verify import verify
+from sensecf.core.verify import cost, verify
 from sensecf.generators.prompted.prompted import Prompted
 from sensecf.generators.prompted.shots import Shots
 from sensecf.llm import Offered, Prompt
 from sensecf.llm.ask import ALONE
-from sensecf.llm.language.offers import LEAST, MOST, POINTS, TOGETHER, answers, enough, log_odds, missing
+from sensecf.llm.language.offers import (
+    DEARER,
+    LEAST,
+    MOST,
+    POINTS,
+    TOGETHER,
+    answers,
+    enough,
+    harder,
+    in_order,
+    log_odds,
+    missing,
+)  # fmt: skip
 from sensecf.llm.language.prompts import Asked, Prompts, Style
 from sensecf.llm.language.replies import json_schema, read, row_of
 from strategies import cases, limits, worlds
@@ -188,6 +200,29 @@ def test_answers_to_learn_from_are_verified_and_made_of_offers_alone(mixed_task:
         named = json.loads(words.completion(asked[i], row))  # what follows is not named
         assert 1 <= len(named) <= TOGETHER
         assert named.items() <= offered(words, asked[i])
+
+
+def test_an_answer_to_learn_from_is_read_off_the_lines_where_that_is_valid_and_not_dear(mixed_task: Task) -> None:
+    words, query = Offered(mixed_task), unwanted(mixed_task, 40)
+    at, rows = answers(words, query, 1.0)
+    asked = words.ask(query)
+    read_off = 0
+    for i, row in zip(at.tolist(), rows, strict=True):
+        first = row_of(words, asked[i], {offer.column: offer.value for offer in in_order(asked[i], asked[i].offers)})
+        if np.array_equal(first, row, equal_nan=True):
+            read_off += 1
+            continue
+        both = np.array([first, row])
+        valid = verify(mixed_task, query, Candidates.of(np.array([i, i]), both, "x")).good
+        price = cost(mixed_task, query, np.array([i, i]), both, 1.0)
+        assert not valid[0] or price[0] > price[1] + DEARER
+    assert read_off > len(at) / 2
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_slack_widens_a_margin_as_far_as_there_is_room(margin: float, slack: float) -> None:
+    query = unwanted(hand_task(), 1, margin=np.array([margin]))
+    assert harder(query, slack).margin[0] == max(margin, min(margin + slack, 0.95))
 
 
 # --- asking a model -----------------------------------------------------------------------

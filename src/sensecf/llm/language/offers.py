@@ -36,8 +36,9 @@ FURTHER = 1.4
 POINTS, CERTAIN = 10.0, 1e-3
 #: Values of rows that are in memory at a time, so that a table of two hundred columns takes no more than others.
 CELLS = 20_000_000
-#: Offers taken together in an answer to learn from, and answers whose likeness to the data is looked at.
-TOGETHER, LOOKED_AT = 4, 12
+#: Offers taken together in an answer to learn from, answers whose likeness to the data is looked at, and the price, in
+#: changed features, up to which an answer that can be read off is preferred to the cheapest one.
+TOGETHER, LOOKED_AT, DEARER = 4, 12, 2.0
 
 
 class Offer(NamedTuple):
@@ -173,10 +174,11 @@ def added_up(prompts: Offered, asked: Sequence[Asked]) -> Floats:
 
 
 def answers(prompts: Offered, query: Query, plausibility: float, slack: float = 0.0) -> tuple[Ints, Floats]:
-    """The cheapest verified answer of offered changes to each query that has one: (position, row).
+    """A verified answer of offered changes to each query that has one: (position, row).
 
-    Answers to learn from: of what the model is told, so that it can be seen why they are right; they lead by `slack`
-    more than is asked for.
+    Answers to learn from, so they are such as can be seen to be right: what is offered, in its order, until it is
+    enough. Where that is not valid, or dearer than the cheapest choice by more than `DEARER`, the cheapest is taken.
+    They lead by `slack` more than is asked for.
     """
     asked = prompts.ask(query)
     query = harder(query, slack)
@@ -206,11 +208,22 @@ def _answers(
     if not len(made):
         return who, made
     fine = task.valid(task.judge(made), query.target[who], query.margin[who]) & feasible(task, query, who, made)
+    first = np.array([several == in_order(asked[i], asked[i].offers) for i, several in together])[fine]
     who, made = who[fine], made[fine]
-    for weight, keep in ((0.0, LOOKED_AT), (plausibility, 1)):
-        best = _cheapest(who, cost(task, query, who, made, weight), keep)
-        who, made = who[best], made[best]
-    return who, made
+    near = _cheapest(who, cost(task, query, who, made, 0.0) - np.where(first, np.inf, 0.0), LOOKED_AT)
+    who, made, first = who[near], made[near], first[near]
+    best = _cheapest(who, cost(task, query, who, made, plausibility) - np.where(first, DEARER, 0.0), 1)
+    return who[best], made[best]
+
+
+def in_order(asked: Asked, offered: Sequence[Offer]) -> tuple[Offer, ...]:
+    """The first offer of each feature, in the order in which they are told, until their points are enough."""
+    short, taken = missing(asked), {}
+    for offer in offered:
+        if short > 0 and offer.column not in taken:
+            taken[offer.column] = offer
+            short -= offer.points
+    return tuple(taken.values())
 
 
 def _made(prompts: Prompts, asked: Sequence[Asked], owner: Ints, edits: Sequence[dict[int, float]]) -> Floats:
