@@ -23,13 +23,17 @@ from scipy.stats import binomtest
 from sections import replace_section
 
 import sensecf
+from sensecf.core.candidates import Candidates
 from sensecf.core.limits import Limits
 from sensecf.core.query import Query
 from sensecf.core.task import Task
 from sensecf.core.verify import verify
 from sensecf.generators.prompted.prompted import Prompted
 from sensecf.llm import connect
+from sensecf.llm.ask import firmer
 from sensecf.llm.language.knowing import PARTS
+from sensecf.llm.language.offered import Offered
+from sensecf.llm.language.offers import added_up
 from sensecf.llm.language.prompts import Style
 
 HERE = Path(__file__).parent
@@ -56,17 +60,18 @@ VARIANTS = {
     "whole, 3 examples": Variant((), 3),
     "offers": Variant(offers=True),
     "offers, 3 examples": Variant(shots=3, offers=True),
-    "offers, 6 examples": Variant(shots=6, offers=True),
 }
+#: What the offers do without a model: of the cheapest whose points add up, one answer to each.
+NO_MODEL = "offers, added up: no model"
 #: Three calls a person: as published methods ask, with what is here, with failed answers going back, and as a budget.
 SPENT = {
     "bare, three drawn": Variant(PARTS, samples=3),
     "whole, three drawn": Variant((), samples=3),
     "whole, two repairs": Variant((), rounds=2),
     "whole, --calls 3": Variant((), calls=3),
-    "offers, 6 examples, three drawn": Variant(shots=6, samples=3, offers=True),
-    "offers, 6 examples, two repairs": Variant(shots=6, rounds=2, offers=True),
-    "offers, 6 examples, --calls 3": Variant(shots=6, calls=3, offers=True),
+    "offers, 3 examples, three drawn": Variant(shots=3, samples=3, offers=True),
+    "offers, 3 examples, two repairs": Variant(shots=3, rounds=2, offers=True),
+    "offers, 3 examples, --calls 3": Variant(shots=3, calls=3, offers=True),
 }
 
 
@@ -109,6 +114,22 @@ def asked(model: str, out: Path, variant: Variant, count: int) -> dict[str, Any]
     }  # fmt: skip
 
 
+def added(count: int) -> dict[str, Any]:
+    """What the same people get where nobody is asked: their offers, added up."""
+    task, _, query = question()
+    query = query.take(np.arange(min(count, len(query))))
+    words = Offered(task)
+    found = Candidates.of(np.arange(len(query)), added_up(words, words.ask(firmer(query))), "added up")
+    verdicts = verify(task, query, found)
+    changes = task.codec.changed(query.rows, found.rows).sum(axis=1)
+    return {
+        "variant": asdict(Variant(offers=True)), "people": len(query), "readable": len(query),
+        "valid": verdicts.good.tolist(), "answers": 0, "unique_valid": int(verdicts.good.sum()),
+        "distinct": len({row.tobytes() for row in found.rows}), "changes": float(changes[verdicts.good].mean()),
+        "tokens_in": 0.0, "tokens_out": 0.0,
+    }  # fmt: skip
+
+
 def table(cells: dict[str, Any]) -> str:
     """The cells as a table in Markdown."""
     lines = [
@@ -122,7 +143,8 @@ def table(cells: dict[str, Any]) -> str:
         p = "–"
         if whole is not None and name != "whole" and len(whole) == n:
             only, other = int((whole & ~valid).sum()), int((valid & ~whole).sum())
-            p = f"{binomtest(only, only + other).pvalue:.3f}" if only + other else "1.000"
+            value = binomtest(only, only + other).pvalue if only + other else 1.0
+            p = "< 0.001" if value < 0.001 else f"{value:.3f}"
         changes = "–" if cell["changes"] is None else f"{cell['changes']:.1f}"
         lines.append(
             f"| {name} | {cell['readable']}/{n} | {valid.sum()}/{n} | {low:.2f} to {high:.2f} | {p} | {changes} | "
@@ -166,6 +188,9 @@ def main() -> None:
             cell = asked(options.model, options.out, ways[name], options.people)
             path.write_text(json.dumps(cell, indent=1), encoding="utf-8")
             print(name, sum(cell["valid"]), "of", cell["people"], flush=True)
+    if "offers" in options.only and not (options.out / _file(NO_MODEL)).exists():
+        (options.out / _file(NO_MODEL)).write_text(json.dumps(added(options.people), indent=1), encoding="utf-8")
+    ways = VARIANTS | {NO_MODEL: Variant()} | SPENT
     cells = {
         name: json.loads((options.out / _file(name)).read_text(encoding="utf-8"))
         for name in ways
@@ -181,7 +206,7 @@ def main() -> None:
 def tables(cells: dict[str, Any]) -> dict[str, str]:
     """The sections of the page."""
     return {
-        "prompt-parts": table({name: cell for name, cell in cells.items() if name in VARIANTS}),
+        "prompt-parts": table({name: cell for name, cell in cells.items() if name not in SPENT}),
         "calls": calls({name: cell for name, cell in cells.items() if name in SPENT}),
     }
 
