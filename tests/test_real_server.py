@@ -22,13 +22,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("openai")
 
 import sensecf
+from sensecf.core.candidates import Candidates
 from sensecf.core.limits import Limits
+from sensecf.core.query import Query
 from sensecf.core.task import Task
+from sensecf.core.verify import verify
 from sensecf.generators.prompted.prompted import Prompted
 from sensecf.llm.language.prompts import Style
 from sensecf.llm.named import connect
@@ -104,21 +108,36 @@ def server(wheels: Path) -> Iterator[str]:
         process.communicate()
 
 
-@pytest.mark.timeout(3000)
-def test_nobody_is_lost_to_time_length_or_repeated_names(server: str) -> None:
+def asked(server: str, style: Style, shots: int = 0) -> tuple[Task, Prompted, pd.DataFrame, Query, Candidates]:
+    """Unseen people of heart disease, one answer each."""
     data = sensecf.datasets.load("heart_disease_cleveland")
     train, test = sensecf.datasets.split(data.frame, data.schema)
     task = Task(data.schema, train, sensecf.fit_classifier("logistic", data.schema, train))
     people = test[task.classifier.predict(test[data.schema.names]) != data.schema.target].head(PEOPLE)
-    query = Limits(edit="mutable").query(task, people.reset_index(drop=True), data.schema.target)
+    people = people.reset_index(drop=True)
+    query = Limits(edit="mutable").query(task, people, data.schema.target)
     llm = connect(server, timeout=1200.0, token_timeout=5.0, concurrency=2)
+    generator = Prompted(task, llm=llm, rounds=0, shots=shots, style=style)
+    return task, generator, people, query, generator.propose(query, np.random.default_rng(0))
+
+
+@pytest.mark.timeout(3000)
+def test_nobody_is_lost_to_time_length_or_repeated_names(server: str) -> None:
     # The short form of the prompt: this is about the server, not about how good the answers are.
-    style = Style(without=("neighbours", "leanings"))
-    generator = Prompted(task, llm=llm, rounds=0, style=style)
-    found = generator.propose(query, np.random.default_rng(0))
-    table = generator.answers(people.reset_index(drop=True))
+    task, generator, people, query, found = asked(server, Style(without=("neighbours", "leanings")))
+    table = generator.answers(people)
     assert set(table["problem"]) <= {"", "off the step", "present value", "too small", "outside the range"}
     assert not table["reason"].str.contains("token limit|no answer within|not JSON").any()
     named = task.codec.changed(query.rows[found.query], found.rows).sum(axis=1)[found.reason == ""]
     # The server lets the model break lines: a few tokens for the braces, and about ten for each change.
     assert table["tokens_out"].to_numpy()[found.reason == ""].sum() <= 14 * named.sum()
+
+
+@pytest.mark.timeout(3000)
+def test_told_offers_every_answer_is_readable_short_and_mostly_valid(server: str) -> None:
+    task, generator, people, query, found = asked(server, Style(offers=True), shots=3)
+    table = generator.answers(people)
+    assert set(table["problem"]) <= {""}
+    named = task.codec.changed(query.rows[found.query], found.rows).sum()
+    assert table["tokens_out"].sum() <= 12 * named
+    assert verify(task, query, found).good.mean() > 0.5
