@@ -208,7 +208,8 @@ def _answers(
     if not len(made):
         return who, made
     fine = task.valid(task.judge(made), query.target[who], query.margin[who]) & feasible(task, query, who, made)
-    first = np.array([several == in_order(asked[i], asked[i].offers) for i, several in together])[fine]
+    read_off = {i: in_order(asked[i], asked[i].offers) for i in some}
+    first = np.array([several == read_off[i] for i, several in together])[fine]
     who, made = who[fine], made[fine]
     near = _cheapest(who, cost(task, query, who, made, 0.0) - np.where(first, np.inf, 0.0), LOOKED_AT)
     who, made, first = who[near], made[near], first[near]
@@ -227,16 +228,17 @@ def in_order(asked: Asked, offered: Sequence[Offer]) -> tuple[Offer, ...]:
 
 
 def _made(prompts: Prompts, asked: Sequence[Asked], owner: Ints, edits: Sequence[dict[int, float]]) -> Floats:
-    """The row of each owner with its edits, and with what follows: `replies.row_of` for many at once."""
+    """The row of each owner, in order, with its edits and with what follows: `replies.row_of` for many at once."""
     codec = prompts.task.codec
     rows = np.array([asked[i].row for i in owner]).reshape(len(owner), len(prompts.task.schema))
     edits = [{**asked[i].made, **own} for i, own in zip(owner.tolist(), edits, strict=True)]
     for row, own in zip(rows, edits, strict=True):
         row[list(own)] = list(own.values())
     made = rows.copy()
-    for i in np.unique(owner).tolist():
-        at = np.flatnonzero(owner == i)
-        made[at] = codec.rules.settle(np.tile(asked[i].row, (len(at), 1)), rows[at], asked[i].follow, codec.step)
+    own_rows = np.flatnonzero(np.diff(owner, prepend=-1, append=-1))
+    for begin, end in zip(own_rows[:-1].tolist(), own_rows[1:].tolist(), strict=True):
+        one, mine = asked[owner[begin]], slice(begin, end)
+        made[mine] = codec.rules.settle(np.tile(one.row, (end - begin, 1)), rows[mine], one.follow, codec.step)
     for row, own in zip(made, edits, strict=True):
         row[list(own)] = list(own.values())
     return made
