@@ -197,7 +197,7 @@ def test_the_preset_says_the_wording_unless_another_is_asked_for(
     told = replace(SMALL, epochs=1, pairs=16, offers=True)
     monkeypatch.setattr(sensecf.finetune.presets, "presets", lambda: {"cpu-small": told})
     table = [str(tmp_path / "days.csv"), "--schema", str(tmp_path / "schema.toml"), "--classifier", "logistic"]
-    for option, wording in ((None, "offers"), ("--no-offers", "brief"), ("--full-prompts", "full")):
+    for option, wording in ((None, "offers"), ("--no-offers", "brief")):
         out = tmp_path / wording
         arguments = [*table, "--model", str(base), "--reward", "none", "--out", str(out)]
         CliRunner().invoke(command, [*arguments, *([option] if option else [])], catch_exceptions=False)

@@ -318,7 +318,7 @@ def test_candidates_that_were_tried_are_counted() -> None:
 
 
 def test_every_metric_has_its_place_on_the_page() -> None:
-    own = own_rows({"people": 3, "readable": 3, "valid_first": 2, "valid": 2, "distinct": 1})
+    own = own_rows({"people": 3, "readable": 3, "valid_first": 2, "valid": 2, "distinct": 1, "added_up": 3})
     summary = pd.concat([metrics.unknown(), metrics.summarise(hand({"steps": 8000}), hand_task()), own])
     everything = summary.assign(defined=True, value=0.5, n=3)
     titles = {row[0] for _, table in report_tables.measures(everything) for row in table.rows}
