@@ -365,3 +365,16 @@ def test_of_very_many_rows_no_plan_for_everybody_is_looked_for(task: Task, monke
     monkeypatch.setattr("sensecf.runs.people.MOST_ROWS", len(asked.rows) - 1)
     answers = sensecf.explain(task, "search", asked.rows, WANTED, hold=0.0)
     assert beside(asked, answers) == (answers, {})
+
+
+def test_rows_that_are_there_already_count_for_no_control(numeric_task: Task) -> None:
+    """They get a plan that holds, but no plan turns them: 14 of 12 days were said to be turned."""
+    there = numeric_task.judge(numeric_task.rows).predicted == 1
+    some = pd.concat([numeric_task.train[there].head(3), numeric_task.train[~there].head(8)]).reset_index(drop=True)
+    wish = Wish(limits=sensecf.Limits(edit="mutable", margin=0.9))
+    asked = Asked(numeric_task, some[numeric_task.schema.names], "good", wish)
+    assert asked.open.tolist() == [False] * 3 + [True] * 8
+    answers = sensecf.explain(numeric_task, "search", asked.rows, "good", limits=wish.limits)
+    told = beside(asked, answers)[1]["everybody"]
+    assert told["of"] == 8
+    assert max(told["own"], told["turned"]) <= 8

@@ -116,7 +116,7 @@ def draw(
     Targets, locks, budgets and margins are drawn as in `pairs.draw_queries`, and drawn again up to `ROUNDS` times
     where too few could be answered; the card says how many were `wanted`. `slack`: answers lead by so
     much more than is asked for, so that a model that is a little off is still valid. `generator`: who
-    answers instead of the teacher, which is a search, or where the prompts tell what is offered the cheapest of that;
+    answers instead of the teacher, which is a search, or takes what the prompts offer (see `offers.answers`);
     its best verified answer is polished and taken.
     Raises `InputError` when nothing can be answered.
 

@@ -8,6 +8,7 @@ rows, one plan for everybody stands beside it alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 
 from sensecf.core.counterfactuals import Counterfactuals
 from sensecf.core.people import PERSON, Counted, some
+from sensecf.core.rules import Bools
 from sensecf.core.task import Task
 from sensecf.data.whose import whose
 from sensecf.pipeline.explain import explain
@@ -51,6 +53,15 @@ class Asked:
         named = PERSON in ids and bool((ids[PERSON] != "").all())
         return named and len(ids) <= MOST_ROWS and ids[PERSON].nunique() < len(ids)
 
+    @cached_property
+    def open(self) -> Bools:
+        """Whether each row is in another class than the wanted one, shape (n,): of these a plan can turn one.
+
+        A row of one's own choice may be there already; it gets a plan that holds, and counts for no control.
+        """
+        rows = self.task.codec.encode(self.rows[self.task.schema.names])
+        return np.asarray(self.task.judge(rows, final=True).predicted != self.task.target_position(self.target))
+
 
 def beside(asked: Asked, answers: Counterfactuals) -> tuple[Counterfactuals, Told]:
     """Answers with their table of people, the controls among its columns, and what `run.json` says of both.
@@ -77,9 +88,9 @@ def beside(asked: Asked, answers: Counterfactuals) -> tuple[Counterfactuals, Tol
         found = explain_people(asked.task, asked.rows, asked.target, asked.wish, strict=False)
         answers = replace(answers, people=found.people)
     person = single.factuals[PERSON]
-    controls = {"singly": _by_person(_turned(single), person)}
+    controls = {"singly": _by_person(_turned(single) & asked.open, person)}
     if everybody is not None:
-        controls["everybody"] = _by_person(everybody.turned, person)
+        controls["everybody"] = _by_person(everybody.turned & asked.open, person)
     people = answers.people.assign(
         **{
             name: pd.array(series.reindex(answers.people[PERSON]).to_numpy(), dtype="Int64")
@@ -122,8 +133,8 @@ def _said(asked: Asked, everybody: _Everybody | None, answers: Counterfactuals) 
     """What one plan for everybody turns beside what the answers turn, in numbers and words; {} where nobody looked."""
     if everybody is None:
         return {}
-    count, of = int(everybody.turned.sum()), some(len(everybody.turned), asked.noun)
-    own = int(_turned(answers).sum())
+    count, of = int((everybody.turned & asked.open).sum()), some(int(asked.open.sum()), asked.noun)
+    own = int((_turned(answers) & asked.open).sum())
     if not everybody.plan:
         words = f"No single {asked.called} for everybody turns {1 / PARTS:.0%} of {of}"
     else:
@@ -134,7 +145,7 @@ def _said(asked: Asked, everybody: _Everybody | None, answers: Counterfactuals) 
         "plan": everybody.plan,
         "turned": count,
         "own": own,
-        "of": len(everybody.turned),
+        "of": int(asked.open.sum()),
         "says": f"{words}; those of their own turn {own:,}.",
     }
     return {"everybody": told}

@@ -1,7 +1,7 @@
 """Shots: examples for a prompt, each a training row with a verified counterfactual.
 
-They come from the training rows of the task and from nowhere else. The search answers and the polish trims, or the
-cheapest of what the prompt offers is taken; verification has the last word.
+They come from the training rows of the task and from nowhere else. The search answers and the polish trims, or what
+the prompt offers is taken; verification has the last word.
 """
 
 from __future__ import annotations
@@ -126,8 +126,7 @@ def answered_by(
 ) -> tuple[Ints, Floats]:
     """Verified answers to show or to learn from, (position, row), which lead by `slack` more than is asked for.
 
-    The cheapest of what the prompts offer, where they offer something, so that it can be seen why they are right; else
-    the search's.
+    Made of what the prompts offer, where they offer something (see `offers.answers`); else the search's.
     """
     if isinstance(prompts, Offered):
         return answers(prompts, query, plausibility, slack)
